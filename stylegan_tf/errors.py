@@ -1,0 +1,9 @@
+"""The one exception that users are meant to see."""
+
+
+class UserError(Exception):
+    """Something that the user can put right: a flag, a file, a folder.
+
+    The message is one line that says what was expected, what was found, where (file, record, flag) and what
+    to do. The mains print it without a traceback and exit with code 1 (`command_line.run`).
+    """
