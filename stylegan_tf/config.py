@@ -1,7 +1,8 @@
 """Validated settings as frozen dataclasses. No TensorFlow here, so that `--help` is instant."""
 
 import dataclasses
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from stylegan_tf.errors import UserError
 
@@ -108,3 +109,165 @@ class DiscriminatorConfig(_NetworkConfig):
 
     mbstd_group_size: int = 4  # Minibatch standard deviation: images per group; 0 = off.
     use_labels: bool = True  # Score = sum(outputs * label); False: labels are ignored (config A).
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_at_least(self, 0, "mbstd_group_size")
+
+
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
+PRECISIONS = ("float32", "bfloat16", "float16")
+GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
+DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
+
+
+def _check_at_least(config: Any, minimum: float, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) >= minimum:  # "not >=" also catches NaN.
+            raise UserError(f"{name} must be at least {minimum}, got {getattr(config, name)}.")
+
+
+def _check_positive(config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise UserError(f"{name} must be above 0, got {getattr(config, name)}.")
+
+
+def _check_one_of(config: Any, name: str, choices: tuple) -> None:
+    if getattr(config, name) not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}; got {getattr(config, name)!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """Progressive growing and everything that depends on it (App. C). `schedule.phase_at` turns it into numbers.
+
+    A table maps a resolution to a value; a resolution that it leaves out takes the entry of the nearest listed
+    resolution below, or of the smallest one listed. None stands for the paper's table.
+    """
+
+    start_resolution: int = 8  # First resolution that is trained.
+    training_kimg: float = 600  # Thousands of images per level, fully faded in.
+    transition_kimg: float = 600  # Thousands of images that fade in the next level.
+    batch_sizes: Optional[Mapping[int, int]] = None  # Global batch; None: by the number of replicas.
+    learning_rate: float = 0.001  # At resolutions below the first entry of `learning_rates`.
+    learning_rates: Optional[Mapping[int, float]] = None  # From 128x128 up 0.0015, 0.002, 0.003 if None.
+    tick_kimg: Optional[Mapping[int, float]] = None  # Thousands of images between two reports.
+
+    def __post_init__(self):
+        if not _is_power_of_two(self.start_resolution) or self.start_resolution < 4:
+            raise UserError(f"start_resolution must be a power of two of at least 4, got {self.start_resolution}.")
+        _check_at_least(self, 0, "training_kimg", "transition_kimg")
+        _check_positive(self, "learning_rate")
+        for name in ("batch_sizes", "learning_rates", "tick_kimg"):
+            self._check_table(name)
+
+    def _check_table(self, name: str) -> None:
+        table = getattr(self, name)
+        if table is None:
+            return
+        if not table:
+            raise UserError(f"{name} has no entry; write for example {name}=8:128,16:64, or leave it out.")
+        for resolution, value in table.items():
+            if not _is_power_of_two(resolution) or resolution < 4:
+                raise UserError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")
+            if not value > 0:
+                raise UserError(f"{name}: the value at {resolution} must be above 0, got {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """Which losses train the networks, and their weights. The defaults are the paper's (App. C): logistic with R1."""
+
+    generator_loss: str = "nonsaturating"
+    discriminator_loss: str = "logistic"
+    r1_gamma: float = 10.0  # Weight of gamma/2 * |grad D(real)|^2; 0 = off.
+    r2_gamma: float = 0.0  # The same for generated images.
+    gp_lambda: float = 0.0  # WGAN-GP's gradient penalty between real and generated images; 0 = off. ProGAN: 10.
+    gp_target: float = 1.0  # The norm that this penalty asks for.
+    wgan_drift: float = 0.0  # WGAN: weight of D(real)^2, which keeps the scores near 0. ProGAN: 0.001.
+
+    def __post_init__(self):
+        _check_one_of(self, "generator_loss", GENERATOR_LOSSES)
+        _check_one_of(self, "discriminator_loss", DISCRIMINATOR_LOSSES)
+        _check_at_least(self, 0, "r1_gamma", "r2_gamma", "gp_lambda", "wgan_drift")
+        _check_positive(self, "gp_target")
+        if self.wgan_drift and self.discriminator_loss != "wgan":
+            raise UserError(f"wgan_drift needs discriminator_loss wgan, got {self.discriminator_loss}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run. The names of the fields, also of the nested parts, are the names of the flags."""
+
+    data_dir: str  # Folder of TFRecords, written by tools/create_tfrecords.py.
+    run_dir: str  # The exact folder of this run; a run that is there already goes on.
+    resolution: Optional[int] = None  # Train up to here; None: the full resolution of the data set.
+    total_kimg: float = 25000  # Length of the run in thousands of real images.
+    seed: int = 1000
+    conditional: bool = False  # Train with the labels of the data set.
+    mirror_augment: bool = False  # Flip half of the reals from left to right.
+    shuffle_images: int = 4096  # Images in the shuffle buffer.
+    strategy: str = "auto"
+    precision: str = "float32"  # What the layers compute in; the weights are always float32.
+
+    # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    losses: LossConfig = LossConfig()
+
+    style_mixing_prob: float = 0.9  # Per minibatch (Sec. 3.1).
+    w_avg_beta: float = 0.995  # Decay of the running average of w, per generator pass.
+    adam_beta1: float = 0.0
+    adam_beta2: float = 0.99
+    adam_epsilon: float = 1e-8
+    ema_kimg: float = 10.0  # Half-life of the averaged generator's weights, thousands of images; 0: no averaging.
+    iterations_per_update: int = 4  # Iterations between two looks at the schedule.
+
+    image_ticks: int = 1  # Ticks between two grids of generated images.
+    network_ticks: int = 10  # Ticks between two network files.
+    checkpoint_ticks: int = 1  # Ticks between two checkpoints.
+    keep_checkpoints: int = 2
+    grid_columns: int = 8
+    grid_rows: int = 4
+    truncation_psi: float = 0.7  # Of the grids only; training is never truncated.
+    truncation_cutoff: int = 8  # Truncate the first layers only, up to here.
+
+    def __post_init__(self):
+        for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):
+            if not getattr(self, name):
+                raise UserError(f"{name} is missing: give {what} as --{name}=FOLDER.")
+        if self.resolution is not None and (not _is_power_of_two(self.resolution) or self.resolution < 4):
+            raise UserError(f"resolution must be a power of two of at least 4, got {self.resolution}.")
+        _check_one_of(self, "strategy", STRATEGIES)
+        _check_one_of(self, "precision", PRECISIONS)
+        _check_positive(self, "total_kimg", "adam_epsilon")
+        _check_at_least(self, 0, "seed", "ema_kimg", "truncation_cutoff")
+        for name in ("style_mixing_prob", "w_avg_beta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must lie within [0, 1], got {getattr(self, name)}.")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} must lie within [0, 1), got {getattr(self, name)}.")
+        _check_at_least(self, 1, "shuffle_images", "iterations_per_update", "image_ticks", "network_ticks")
+        _check_at_least(self, 1, "checkpoint_ticks", "keep_checkpoints", "grid_columns", "grid_rows")
+
+    def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:
+        """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.
+
+        `self.resolution`, if given, may lie below the data set's; labels count only if the run is conditional.
+        """
+        if self.resolution is not None and self.resolution > resolution:
+            raise UserError(
+                f"resolution {self.resolution} is above the {resolution} of the data set in {self.data_dir}: "
+                f"lower it, or leave it out."
+            )
+        if self.conditional and not label_size:
+            raise UserError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
+        shape = {
+            "resolution": self.resolution or resolution,
+            "num_channels": num_channels,
+            "label_size": label_size if self.conditional else 0,
+        }
+        return dataclasses.replace(self.generator, **shape), dataclasses.replace(self.discriminator, **shape)

@@ -1,0 +1,129 @@
+"""Progressive growing as a pure function: images seen -> resolution, fade, batch size, learning rate (App. C).
+
+Every level is trained for `training_kimg` thousand images, then the next one is faded in over `transition_kimg`
+thousand. `lod` (level of detail) L means that the resolution is the full one divided by 2^L; a fraction means a fade.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Optional
+
+from stylegan_tf.config import ScheduleConfig
+from stylegan_tf.errors import UserError
+
+# The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it.
+# 4x4 is never trained with the paper's start at 8x8; it takes 8x8's entries, and a tick that goes on in steps of 20.
+_BATCH_SIZES = {
+    1: {8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4},
+    2: {8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8},
+    4: {8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
+    8: {8: 256, 16: 128, 32: 64, 64: 32},
+}
+_LEARNING_RATES = {128: 0.0015, 256: 0.002, 512: 0.003}
+_TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 30, 1024: 20}
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Where a run stands after some number of images."""
+
+    lod: float  # 0 at full resolution; fractions while a level fades in.
+    resolution: int  # Of the images that the networks see, in pixels.
+    alpha: float  # Weight of the current level in [0, 1]; 1 = fully faded in.
+    batch_size: int  # Global, a multiple of the number of replicas.
+    learning_rate: float
+    tick_kimg: float  # Thousands of images between two reports.
+
+
+def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_replicas: int = 1) -> Phase:
+    """The phase after `images_seen` real images of a run up to `resolution` on `num_replicas` devices.
+
+    `alpha` lies in (0, 1]: exactly at the start of a fade the level below is still the current one. With both lengths 0
+    nothing grows: the run starts at full resolution.
+    """
+    lod = _level_of_detail(images_seen, schedule, resolution)
+    current = resolution >> math.floor(lod)
+    rates = _LEARNING_RATES if schedule.learning_rates is None else schedule.learning_rates
+    return Phase(
+        lod=lod,
+        resolution=current,
+        alpha=1.0 - (lod - math.floor(lod)),
+        batch_size=batch_size_at(current, schedule, num_replicas),
+        learning_rate=schedule.learning_rate if current < min(rates) else _look_up(rates, current),
+        tick_kimg=_look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, current),
+    )
+
+
+def next_change(images_seen: int, schedule: ScheduleConfig, resolution: int) -> Optional[int]:
+    """The first number of images above `images_seen` at which a fade begins or has ended; None if there is none.
+
+    Until then the resolution and the batch size stay, and no optimiser is reset; only alpha moves, and only in a fade.
+    """
+    training, transition = _phase_lengths(schedule)
+    period = training + transition
+    num_fades = _num_fades(schedule, resolution) if period else 0
+    for fade in range(images_seen // period if period else 0, num_fades):
+        begins = fade * period + min(training + 1, period)  # The level changes with the first image of the fade.
+        ends = (fade + 1) * period
+        for change in (begins, ends):
+            if change > images_seen:
+                return change
+    return None
+
+
+def optimizer_reset_between(previous_lod: float, lod: float) -> bool:
+    """Whether the optimisers start afresh: the set of trained layers changed, as a fade began or ended (App. C)."""
+    return math.floor(previous_lod) != math.floor(lod) or math.ceil(previous_lod) != math.ceil(lod)
+
+
+def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int = 1) -> int:
+    """The global batch size at `resolution`.
+
+    The paper's table is that of the largest listed number of GPUs (1, 2, 4, 8) not above `num_replicas`. Its entries
+    are rounded down so that every replica gets the same number of images, at least one, and a multiple of 4 if there
+    are at least 4 of them (groups of the minibatch standard deviation). A table of the user's is never rounded:
+    UserError if an entry does not divide evenly.
+    """
+    if num_replicas < 1:
+        raise UserError(f"the number of replicas must be at least 1, got {num_replicas}.")
+    if schedule.batch_sizes is not None:
+        batch_size = _look_up(schedule.batch_sizes, resolution)
+        if batch_size % num_replicas:
+            raise UserError(
+                f"batch_sizes: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
+                f"replicas; use a multiple of {num_replicas}."
+            )
+        return batch_size
+    table = _BATCH_SIZES[max(count for count in _BATCH_SIZES if count <= num_replicas)]
+    share = max(_look_up(table, resolution) // num_replicas, 1)
+    return num_replicas * (share - share % 4 if share >= 4 else share)
+
+
+def _level_of_detail(images_seen: int, schedule: ScheduleConfig, resolution: int) -> float:
+    training, transition = _phase_lengths(schedule)
+    period = training + transition
+    num_fades = _num_fades(schedule, resolution)
+    if not period:
+        return 0.0
+    fade, within = divmod(images_seen, period)
+    if fade >= num_fades:
+        return 0.0
+    # A division of whole numbers: 1.0 is reached exactly, never approached from a rounding error.
+    return num_fades - fade - (max(within - training, 0) / transition if transition else 0.0)
+
+
+def _phase_lengths(schedule: ScheduleConfig) -> tuple[int, int]:
+    """(training, transition) in images."""
+    return round(schedule.training_kimg * 1000), round(schedule.transition_kimg * 1000)
+
+
+def _num_fades(schedule: ScheduleConfig, resolution: int) -> int:
+    """How often the resolution doubles; 0 if the run starts at or above `resolution`."""
+    return max((resolution // schedule.start_resolution).bit_length() - 1, 0)
+
+
+def _look_up(table: Mapping[int, float], resolution: int):
+    """The entry of the nearest listed resolution not above `resolution`, else the smallest one listed."""
+    below = [listed for listed in table if listed <= resolution]
+    return table[max(below) if below else min(table)]
