@@ -1,0 +1,1 @@
+"""Images on disk: TFRecords, the input pipeline of training, and the embedded demo set."""

@@ -1,0 +1,86 @@
+"""A progress bar on stderr: done / total, rate, time left."""
+
+import sys
+import time
+from typing import Optional, TextIO
+
+
+class ProgressBar:
+    """`with ProgressBar(total, "Converting", "images") as bar: ... bar.update(done)`.
+
+    On a terminal one line is redrawn, at most ten times a second. Elsewhere (a log file, CI) a whole line is printed
+    at most every `log_interval` seconds, so that logs stay short, and once at the end.
+    """
+
+    def __init__(self, total: int, label: str, unit: str, stream: Optional[TextIO] = None, log_interval: float = 30.0):
+        self._total, self._label, self._unit = max(int(total), 0), label, unit
+        self._stream = sys.stderr if stream is None else stream
+        self._terminal = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._interval = 0.1 if self._terminal else log_interval
+        self._start = self._shown_at = time.monotonic()
+        self._first = self._done = 0
+        self._width = 0
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+    def start_at(self, done: int) -> None:
+        """What an earlier run has done: it counts as done, but not for the rate."""
+        self._first = self._done = done
+
+    def update(self, done: int) -> None:
+        """`done` units of `total` are finished; draws if it is time to."""
+        self._done = done
+        if time.monotonic() - self._shown_at >= self._interval:
+            self._show()
+
+    def close(self) -> None:
+        """Draws the last state and ends the line. The bar can be updated again: a new line begins."""
+        self._show()
+        if self._terminal:
+            self._stream.write("\n")
+            self._width = 0
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Wipes the line, so that something else can be printed. The next `update` draws it again."""
+        if self._terminal and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+    def text(self) -> str:
+        """The line, e.g. `Converting  1,024/4,096 images  25%  812 images/s  0:03 left`."""
+        elapsed = max(time.monotonic() - self._start, 1e-9)
+        rate = (self._done - self._first) / elapsed
+        percent = 100 * self._done // self._total if self._total else 100
+        line = f"{self._label}  {self._done:,}/{self._total:,} {self._unit}  {percent}%"
+        if rate > 0:
+            line += f"  {rate:,.0f} {self._unit}/s" if rate >= 10 else f"  {rate:.2f} {self._unit}/s"
+            left = max(self._total - self._done, 0) / rate
+            line += f"  {format_duration(left)} left" if left else f"  in {format_duration(elapsed)}"
+        return line
+
+    def _show(self) -> None:
+        line = self.text()
+        if self._terminal:
+            self._stream.write("\r" + line.ljust(self._width))
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+        self._width = len(line)
+        self._shown_at = time.monotonic()
+
+
+def format_duration(seconds: float) -> str:
+    """`0:42`, `12:05`, `3:07:09`, `2d 03:07:09`: seconds rounded to whole ones."""
+    total = int(round(seconds))
+    minutes, second = divmod(total, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02d}:{minute:02d}:{second:02d}"
+    return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
