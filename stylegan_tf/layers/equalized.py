@@ -1,0 +1,107 @@
+"""Layers with an equalised learning rate (ProGAN, Sec. 4.1; StyleGAN, App. C).
+
+Weights are stored as N(0, 1) / lrmul and multiplied by gain / sqrt(fan_in) * lrmul when they are used, so that
+Adam, whose steps do not depend on a weight's scale, moves all layers at the same relative speed.
+"""
+
+import math
+
+import tensorflow as tf
+
+from stylegan_tf.ops import resampling
+
+SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
+
+
+class _Equalized(tf.keras.layers.Layer):
+    """What both layers share: the scaled weight and the bias, float32 in storage, in the compute dtype when used."""
+
+    def __init__(self, gain=SQRT_2, lrmul=1.0, use_bias=True, **kwargs):
+        kwargs.setdefault("autocast", False)  # Scaled in float32, cast once here.
+        super().__init__(**kwargs)
+        self.gain = gain
+        self.lrmul = lrmul
+        self.use_bias = use_bias
+
+    def _add_weights(self, shape):
+        self._scale = self.gain / math.sqrt(math.prod(shape[:-1])) * self.lrmul
+        initializer = tf.keras.initializers.RandomNormal(stddev=1 / self.lrmul)
+        self.weight = self.add_weight(name="weight", shape=shape, initializer=initializer)
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self._bias_size(shape),), initializer="zeros")
+
+    def _bias_size(self, weight_shape):
+        return weight_shape[-1]
+
+    def scaled_weight(self) -> tf.Tensor:
+        return tf.cast(self.weight * self._scale, self.compute_dtype)
+
+    def scaled_bias(self) -> tf.Tensor:
+        return tf.cast(self.bias * self.lrmul, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "gain": self.gain, "lrmul": self.lrmul, "use_bias": self.use_bias}
+
+
+class EqualizedDense(_Equalized):
+    """y = x W * gain / sqrt(I) * lrmul + b * lrmul: [N, I] -> [N, units]."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        self._add_weights((input_shape[-1], self.units))
+        super().build(input_shape)
+
+    def call(self, x):
+        y = tf.matmul(tf.cast(x, self.compute_dtype), self.scaled_weight())
+        return y + self.scaled_bias() if self.use_bias else y
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+class EqualizedConv2D(_Equalized):
+    """Convolution with stride 1 and zero padding, optionally with resampling by two and the blur of config B.
+
+    resample=None: conv. "up": upscale, conv, blur. "down": blur, conv, downscale. Then the bias.
+    [N, H, W, I] -> [N, H', W', filters].
+    """
+
+    def __init__(self, filters, kernel_size=3, resample=None, blur=True, **kwargs):
+        super().__init__(**kwargs)
+        if resample not in (None, "up", "down"):
+            raise ValueError(f'resample must be None, "up" or "down", got {resample!r}.')
+        if resample and kernel_size != 3:
+            raise ValueError(f"resampling convolutions have a 3x3 kernel, got kernel_size={kernel_size}.")
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.resample = resample
+        self.blur = blur
+
+    def build(self, input_shape):
+        self._add_weights((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
+        super().build(input_shape)
+
+    def call(self, x):
+        x = tf.cast(x, self.compute_dtype)
+        weight = self.scaled_weight()
+        if self.resample == "up":
+            x = resampling.upscale_conv_2d(x, weight)
+            x = resampling.blur_2d(x) if self.blur else x
+        elif self.resample == "down":
+            x = resampling.blur_2d(x) if self.blur else x
+            x = resampling.conv_downscale_2d(x, weight)
+        else:
+            x = tf.nn.conv2d(x, weight, strides=1, padding="SAME")
+        return x + self.scaled_bias() if self.use_bias else x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "resample": self.resample,
+            "blur": self.blur,
+        }

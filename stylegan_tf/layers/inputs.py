@@ -1,0 +1,53 @@
+"""The two ways to start the synthesis network at 4x4: a learned constant (config D), a dense layer (A to C)."""
+
+import tensorflow as tf
+
+from stylegan_tf.layers.equalized import SQRT_2, EqualizedDense
+
+
+class LearnedConstant(tf.keras.layers.Layer):
+    """The constant 4x4 input, initialised with ones (Sec. 2, config D), plus a bias: w [N, W] -> [N, 4, 4, filters].
+
+    Only the batch size of w is used.
+    """
+
+    def __init__(self, filters, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        self.const = self.add_weight(name="const", shape=(1, 4, 4, self.filters), initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, w):
+        x = tf.cast(self.const + self.bias, self.compute_dtype)
+        return tf.tile(x, [tf.shape(w)[0], 1, 1, 1])
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class DenseInput(EqualizedDense):
+    """The traditional input layer: w [N, W] -> dense -> [N, 4, 4, filters], with one bias per channel.
+
+    The dense outputs are ordered (channel, row, column). Its gain is sqrt(2) / 4, as in ProGAN.
+    """
+
+    def __init__(self, filters, **kwargs):
+        kwargs.setdefault("gain", SQRT_2 / 4)
+        kwargs.pop("units", None)  # Follows from `filters`; present in a saved config.
+        super().__init__(units=16 * filters, **kwargs)
+        self.filters = filters
+
+    def _bias_size(self, weight_shape):
+        return self.filters
+
+    def call(self, w):
+        x = tf.matmul(tf.cast(w, self.compute_dtype), self.scaled_weight())
+        x = tf.reshape(x, [-1, self.filters, 4, 4])  # [N, C, H, W]
+        return tf.transpose(x, [0, 2, 3, 1]) + self.scaled_bias()
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}

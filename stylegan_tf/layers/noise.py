@@ -1,0 +1,27 @@
+"""Noise inputs (Sec. 2, config E)."""
+
+import tensorflow as tf
+
+
+class NoiseInput(tf.keras.layers.Layer):
+    """x + strength * noise, one learned strength per channel, one noise value per pixel shared by all channels.
+
+    Variables: `strength` [C], initialised with zeros; `map` [1, H, W, 1], a fixed N(0, 1) sample that is used
+    when no noise is given ("const" noise).
+    """
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+
+    def build(self, input_shape):
+        _, height, width, channels = input_shape
+        self.strength = self.add_weight(name="strength", shape=(channels,), initializer="zeros")
+        normal = tf.keras.initializers.RandomNormal(stddev=1.0)
+        self.map = self.add_weight(name="map", shape=(1, height, width, 1), initializer=normal, trainable=False)
+        super().build(input_shape)
+
+    def call(self, x, noise=None):
+        """x: [N, H, W, C]; noise: [N or 1, H, W, 1] of N(0, 1) samples, or None for the fixed map."""
+        noise = tf.cast(self.map if noise is None else noise, self.compute_dtype)
+        return x + noise * tf.cast(self.strength, self.compute_dtype)

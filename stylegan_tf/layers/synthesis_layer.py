@@ -1,0 +1,62 @@
+"""One layer of the synthesis network: convolution, noise, activation, normalisation, style (Fig. 1b)."""
+
+import tensorflow as tf
+
+from stylegan_tf.layers.noise import NoiseInput
+from stylegan_tf.layers.style import StyleModulation
+from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
+
+LEAKY_SLOPE = 0.2
+
+
+class SynthesisLayer(tf.keras.layers.Layer):
+    """x -> source -> + noise -> leaky ReLU 0.2 -> (pixel norm) -> (instance norm) -> (style).
+
+    Args:
+      source: the layer that makes the features and adds their bias: a convolution of x, or at the start of the
+        network the learned constant or dense input, which take w [N, W] in place of x.
+      use_noise, use_pixel_norm, use_instance_norm, use_style: which of the steps take part.
+    """
+
+    def __init__(
+        self, source, use_noise=True, use_pixel_norm=False, use_instance_norm=True, use_style=True, **kwargs
+    ):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.source = source
+        self.use_pixel_norm = use_pixel_norm
+        channels = source.filters
+        self.noise = NoiseInput(dtype=source.dtype_policy, name="noise") if use_noise else None
+        self.instance_norm = instance_norm_layer() if use_instance_norm else None
+        self.style = StyleModulation(channels, dtype=source.dtype_policy, name="style") if use_style else None
+
+    @property
+    def parts(self):
+        parts = {"": self.source, "noise": self.noise, "style": self.style}
+        return {name: layer for name, layer in parts.items() if layer is not None}
+
+    def build_for(self, input_shape, output_resolution, w_size):
+        """Creates the variables: what `build` cannot know is the resolution of the output and the width of w."""
+        feature_shape = (None, output_resolution, output_resolution, self.source.filters)
+        self.source.build(input_shape)
+        if self.noise is not None:
+            self.noise.build(feature_shape)
+        if self.instance_norm is not None:
+            self.instance_norm.build(feature_shape)
+        if self.style is not None:
+            self.style.build((None, w_size))
+        super().build(input_shape)
+
+    def call(self, x, w=None, noise=None, use_noise=True):
+        """x: [N, H, W, C] (or w [N, W] at the start); w: [N, W]; noise: see `NoiseInput` -> [N, H', W', filters]."""
+        x = self.source(x)
+        if self.noise is not None and use_noise:
+            x = self.noise(x, noise=noise)
+        x = tf.nn.leaky_relu(x, LEAKY_SLOPE)
+        if self.use_pixel_norm:
+            x = pixel_norm(x)
+        if self.instance_norm is not None:
+            x = tf.cast(self.instance_norm(tf.cast(x, tf.float32)), x.dtype)
+        if self.style is not None:
+            x = self.style(w, x=x)
+        return x

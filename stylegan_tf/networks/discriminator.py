@@ -1,0 +1,102 @@
+"""The discriminator: ProGAN's, with the blurred resampling of config B and later."""
+
+import tensorflow as tf
+
+from stylegan_tf.config import DiscriminatorConfig
+from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
+from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
+from stylegan_tf.layers.synthesis_layer import LEAKY_SLOPE
+from stylegan_tf.networks.precision import policy
+from stylegan_tf.ops.resampling import downscale_2d
+
+
+class Discriminator(tf.keras.Model):
+    """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4."""
+
+    def __init__(self, config: DiscriminatorConfig, precision: str = "float32"):
+        """precision: dtype of the activations down to the minibatch statistics; weights and scores are float32."""
+        super().__init__(name="discriminator")
+        self.config = config
+        dtype = policy(precision)
+        self.from_rgb = {
+            f"{r}x{r}": EqualizedConv2D(config.feature_maps(r), kernel_size=1, name="from_rgb", dtype=dtype)
+            for r in config.resolutions
+        }
+        self.blocks = {
+            f"{r}x{r}": [
+                EqualizedConv2D(config.feature_maps(r), name="conv0", dtype=dtype),
+                EqualizedConv2D(
+                    config.feature_maps(r // 2), resample="down", blur=config.blur, name="conv1_down", dtype=dtype
+                ),
+            ]
+            for r in config.resolutions[1:]
+        }
+        self.minibatch_stddev = MinibatchStddev(config.mbstd_group_size, dtype=dtype) if config.mbstd_group_size else None
+        # The dense head is tiny: float32.
+        self.conv = EqualizedConv2D(config.feature_maps(4), name="conv", dtype=dtype)
+        self.dense0 = EqualizedDense(config.feature_maps(2), name="dense0", dtype="float32")
+        outputs = config.label_size if config.label_size and config.use_labels else 1
+        self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
+        self._build_layers()
+        self.built = True
+
+    def _build_layers(self):
+        config = self.config
+        for r in config.resolutions:
+            self.from_rgb[f"{r}x{r}"].build((None, r, r, config.num_channels))
+            for layer in self.blocks.get(f"{r}x{r}", []):
+                layer.build((None, r, r, config.feature_maps(r)))
+        self.conv.build((None, 4, 4, config.feature_maps(4) + (1 if self.minibatch_stddev is not None else 0)))
+        self.dense0.build((None, 16 * config.feature_maps(4)))
+        self.dense1.build((None, config.feature_maps(2)))
+
+    @property
+    def parts(self):
+        parts = {}
+        for level, layer in self.from_rgb.items():
+            parts[f"{level}/from_rgb"] = layer
+            parts.update({f"{level}/{block_layer.name}": block_layer for block_layer in self.blocks.get(level, [])})
+        parts.update({f"4x4/{layer.name}": layer for layer in (self.conv, self.dense0, self.dense1)})
+        return parts
+
+    def call(self, images, labels=None, alpha=1.0):
+        """Scores of images at any level of progressive growing.
+
+        Args:
+          images: [N, r, r, num_channels] float32 in [-1, 1]; r, one of the levels, says which layers run.
+          labels: [N, label_size] when the network has labels.
+          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown.
+        Returns:
+          float32 [N].
+        """
+        resolution = images.shape[1]
+        if resolution not in self.config.resolutions:
+            raise ValueError(f"images must have a size of {self.config.resolutions}, got {images.shape}.")
+        x = self._features(images, resolution)
+        if resolution > 4:
+            x = self._block(x, resolution)
+            old = self._features(downscale_2d(images), resolution // 2)
+            x = old + (x - old) * tf.cast(alpha, x.dtype)
+        for r in reversed([r for r in self.config.resolutions[1:] if r < resolution]):
+            x = self._block(x, r)
+        return self._scores(x, labels)
+
+    def _features(self, images, resolution):
+        return tf.nn.leaky_relu(self.from_rgb[f"{resolution}x{resolution}"](images), LEAKY_SLOPE)
+
+    def _block(self, x, resolution):
+        for layer in self.blocks[f"{resolution}x{resolution}"]:
+            x = tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)
+        return x
+
+    def _scores(self, x, labels):
+        """[N, 4, 4, C] -> [N]."""
+        if self.minibatch_stddev is not None:
+            x = self.minibatch_stddev(x)
+        x = tf.nn.leaky_relu(self.conv(x), LEAKY_SLOPE)
+        x = tf.transpose(tf.cast(x, tf.float32), [0, 3, 1, 2])  # Flattened channel-first: the order of dense0's rows.
+        x = tf.nn.leaky_relu(self.dense0(tf.reshape(x, [-1, x.shape[1] * 16])), LEAKY_SLOPE)
+        x = self.dense1(x)  # [N, 1] or [N, label_size]
+        if self.config.label_size and self.config.use_labels:
+            x = tf.reduce_sum(x * tf.cast(labels, tf.float32), axis=-1, keepdims=True)
+        return x[:, 0]

@@ -1,0 +1,60 @@
+"""The mapping network f: Z -> W (Sec. 2, Fig. 1b)."""
+
+import tensorflow as tf
+
+from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.layers.equalized import EqualizedDense
+from stylegan_tf.layers.synthesis_layer import LEAKY_SLOPE
+from stylegan_tf.ops.normalisation import pixel_norm
+
+
+class MappingNetwork(tf.keras.layers.Layer):
+    """(z, labels) -> w: pixel norm, then `mapping_layers` dense layers with leaky ReLU, all in float32.
+
+    Labels pass through a learned matrix to the width of z and are concatenated to it before the normalisation
+    (configs B to F), or are concatenated as they are (config A).
+    """
+
+    def __init__(self, config: GeneratorConfig, **kwargs):
+        kwargs.setdefault("name", "mapping")
+        super().__init__(dtype="float32", **kwargs)
+        self.config = config
+        self.label_embedding = None
+        if config.label_size and config.embed_labels:
+            gain = config.label_size**0.5  # Undoes 1 / sqrt(fan_in): the label matrix is a plain N(0, 1).
+            self.label_embedding = EqualizedDense(config.latent_size, gain=gain, use_bias=False, name="label_embedding")
+        hidden = [config.mapping_fmaps] * (config.mapping_layers - 1) + [config.dlatent_size]
+        self.dense = [
+            EqualizedDense(units, lrmul=config.mapping_lrmul, name=f"dense{index}")
+            for index, units in enumerate(hidden[: config.mapping_layers])
+        ]
+        self.build((None, config.latent_size))
+
+    @property
+    def parts(self):
+        parts = {"label_embedding": self.label_embedding} if self.label_embedding is not None else {}
+        return {**parts, **{layer.name: layer for layer in self.dense}}
+
+    def build(self, input_shape):
+        width = input_shape[-1]
+        if self.label_embedding is not None:
+            self.label_embedding.build((None, self.config.label_size))
+        if self.config.label_size:
+            width += self.config.latent_size if self.config.embed_labels else self.config.label_size
+        for layer in self.dense:
+            layer.build((None, width))
+            width = layer.units
+        super().build(input_shape)
+
+    def call(self, z, labels=None):
+        """z: [N, latent_size] ~ N(0, 1); labels: [N, label_size], required when there are labels -> w [N, w_size]."""
+        x = tf.cast(z, tf.float32)
+        if self.config.label_size:
+            labels = tf.cast(labels, tf.float32)
+            y = labels if self.label_embedding is None else self.label_embedding(labels)
+            x = tf.concat([x, y], axis=-1)
+        if self.config.normalize_latents:
+            x = pixel_norm(x)
+        for layer in self.dense:
+            x = tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)
+        return x

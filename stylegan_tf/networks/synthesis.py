@@ -1,0 +1,127 @@
+"""The synthesis network g: W -> images (Sec. 2, Fig. 1b), with the cross-fade of progressive growing."""
+
+from collections.abc import Sequence
+from typing import List, Optional
+
+import tensorflow as tf
+
+from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.layers.equalized import EqualizedConv2D
+from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
+from stylegan_tf.layers.synthesis_layer import SynthesisLayer
+from stylegan_tf.ops.resampling import upscale_2d
+
+NOISE_MODES = ("random", "const", "none")
+
+
+class SynthesisNetwork(tf.keras.layers.Layer):
+    """Two synthesis layers per level, and at each level a 1x1 convolution to RGB."""
+
+    def __init__(self, config: GeneratorConfig, dtype="float32", **kwargs):
+        kwargs.setdefault("name", "synthesis")
+        super().__init__(dtype=dtype, autocast=False, **kwargs)
+        self.config = config
+        self.blocks = {f"{r}x{r}": self._block(r, dtype) for r in config.resolutions}
+        self.to_rgb = {
+            f"{r}x{r}": EqualizedConv2D(config.num_channels, kernel_size=1, gain=1.0, name="to_rgb", dtype=dtype)
+            for r in config.resolutions
+        }
+        self.build((None, None, config.w_size))
+
+    def _block(self, resolution, dtype) -> List[SynthesisLayer]:
+        config = self.config
+        filters = config.feature_maps(resolution)
+        if resolution == 4:
+            start = LearnedConstant if config.const_input else DenseInput
+            sources = {
+                "const" if config.const_input else "dense": start(filters, dtype=dtype),
+                "conv": EqualizedConv2D(filters, dtype=dtype),
+            }
+        else:
+            sources = {
+                "conv0_up": EqualizedConv2D(filters, resample="up", blur=config.blur, dtype=dtype),
+                "conv1": EqualizedConv2D(filters, dtype=dtype),
+            }
+        options = {
+            "use_noise": config.use_noise,
+            "use_pixel_norm": config.use_pixel_norm,
+            "use_instance_norm": config.use_instance_norm,
+            "use_style": config.use_styles,
+        }
+        return [SynthesisLayer(source, name=name, dtype=dtype, **options) for name, source in sources.items()]
+
+    @property
+    def parts(self):
+        parts = {}
+        for level, block in self.blocks.items():
+            parts.update({f"{level}/{layer.name}": layer for layer in block})
+            parts[f"{level}/to_rgb"] = self.to_rgb[level]
+        return parts
+
+    def build(self, input_shape):
+        shape = (None, input_shape[-1])
+        for resolution in self.config.resolutions:
+            level = f"{resolution}x{resolution}"
+            for layer in self.blocks[level]:
+                layer.build_for(shape, resolution, w_size=input_shape[-1])
+                shape = (None, resolution, resolution, layer.source.filters)
+            self.to_rgb[level].build(shape)
+        super().build(input_shape)
+
+    def call(self, ws, resolution=None, alpha=1.0, noise_mode="random", noise=None):
+        """Images from per-layer styles.
+
+        Args:
+          ws: [N, L, W], one w per layer; L may be less than `num_layers` if `resolution` needs fewer.
+            The traditional generator reads ws[:, 0] only.
+          resolution: current size of progressive growing (a Python int); None: full.
+          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown.
+          noise_mode: "random": fresh N(0, 1) noise per image; "const": the network's fixed maps; "none": no noise.
+          noise: one tensor [N or 1, r, r, 1] per layer, in place of what `noise_mode` says.
+        Returns:
+          float32 [N, resolution, resolution, num_channels], about [-1, 1].
+        """
+        if noise_mode not in NOISE_MODES:
+            raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {noise_mode!r}.")
+        resolution = resolution or self.config.resolution
+        if noise is None and noise_mode == "random":
+            noise = self.draw_noise(tf.shape(ws)[0], resolution)
+        x, below = ws[:, 0], None
+        for index, layer in enumerate(self._layers_up_to(resolution)):
+            if index == self.num_layers_at(resolution) - 2:
+                below = x
+            w = ws[:, index] if self.config.use_styles else None
+            layer_noise = noise[index] if noise else None
+            x = layer(x, w=w, noise=layer_noise, use_noise=noise_mode != "none")
+        images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](x), tf.float32)
+        if resolution == 4:
+            return images
+        half = resolution // 2
+        old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](below), tf.float32))
+        return old + (images - old) * tf.cast(alpha, tf.float32)
+
+    def _layers_up_to(self, resolution):
+        if resolution not in self.config.resolutions:
+            raise ValueError(f"resolution must be one of {self.config.resolutions}, got {resolution}.")
+        levels = [f"{r}x{r}" for r in self.config.resolutions if r <= resolution]
+        return [layer for level in levels for layer in self.blocks[level]]
+
+    @staticmethod
+    def num_layers_at(resolution: int) -> int:
+        """Number of layers that run at a resolution: 2 at 4x4, two more per doubling."""
+        return 2 * (resolution.bit_length() - 2)
+
+    def draw_noise(self, batch_size, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
+        """Fresh noise for every layer up to `resolution`: a list of [batch_size, r, r, 1] float32 of N(0, 1).
+
+        seed: int32 [2], the same noise for the same seed; None draws from TensorFlow's global generator.
+        Empty if the network has no noise inputs.
+        """
+        if not self.config.use_noise:
+            return []
+        sizes = [r for r in self.config.resolutions if r <= resolution for _ in range(2)]
+        shapes = [[batch_size, r, r, 1] for r in sizes]
+        if seed is None:
+            return [tf.random.normal(shape) for shape in shapes]
+        seeds = tf.random.experimental.stateless_split(seed, len(shapes))
+        return [tf.random.stateless_normal(shape, seeds[index]) for index, shape in enumerate(shapes)]

@@ -1,0 +1,1 @@
+"""Functions on tensors: resampling and normalisation."""
