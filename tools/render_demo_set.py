@@ -26,7 +26,7 @@ from PIL import Image
 COUNT, SIZE, COLUMNS = 4096, 64, 64
 COMPONENTS = ("outfit", "beard", "mouth", "cheeks", "eyes", "eyebrows", "nose", "glasses", "top")
 COLORS = ("background", "skin", "hair", "hat", "shirt", "pants", "shoes", "jacket")
-ABSENT = "none"  # The part is not there, or the colour is used nowhere in the figure.
+ABSENT = "none"  # The part is not there, or the renderer did not need the colour.
 
 
 def load_style() -> Style:
