@@ -147,8 +147,8 @@ class ScheduleConfig:
     """
 
     start_resolution: int = 8  # First resolution that is trained.
-    training_kimg: float = 600  # Thousands of images per level, fully faded in.
-    transition_kimg: float = 600  # Thousands of images that fade in the next level.
+    training_kimg: float = 600.0  # Thousands of images per level, fully faded in.
+    transition_kimg: float = 600.0  # Thousands of images that fade in the next level.
     batch_sizes: Optional[Mapping[int, int]] = None  # Global batch; None: by the number of replicas.
     learning_rate: float = 0.001  # At resolutions below the first entry of `learning_rates`.
     learning_rates: Optional[Mapping[int, float]] = None  # From 128x128 up 0.0015, 0.002, 0.003 if None.
@@ -203,7 +203,7 @@ class TrainConfig:
     data_dir: str  # Folder of TFRecords, written by tools/create_tfrecords.py.
     run_dir: str  # The exact folder of this run; a run that is there already goes on.
     resolution: Optional[int] = None  # Train up to here; None: the full resolution of the data set.
-    total_kimg: float = 25000  # Length of the run in thousands of real images.
+    total_kimg: float = 25000.0  # Length of the run in thousands of real images.
     seed: int = 1000
     conditional: bool = False  # Train with the labels of the data set.
     mirror_augment: bool = False  # Flip half of the reals from left to right.

@@ -1,0 +1,37 @@
+"""Packaging. Two stacks are supported; the Python version picks one (README, "Install")."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+OLD = 'python_version < "3.12"'  # The last stack that has tensorflow-addons.
+NEW = 'python_version >= "3.12"'  # Keras 3.
+
+setup(
+    name="stylegan-tf",
+    version="0.1.0.dev0",
+    description="StyleGAN for TensorFlow 2: train, measure, explore and serve",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "stylegan_tf/data/*LICENSE*"],
+    python_requires=">=3.9",
+    packages=find_packages(include=["stylegan_tf", "stylegan_tf.*"]),
+    package_data={"stylegan_tf.data": ["*.webp", "*.json", "*.txt"]},
+    install_requires=[
+        f"tensorflow>=2.15,<2.16; {OLD}",
+        f"tensorflow-addons==0.23.*; {OLD}",
+        f"numpy<2; {OLD}",
+        f"tensorflow>=2.16; {NEW}",
+        f"numpy; {NEW}",
+        "absl-py",
+        "pillow",
+        "scikit-learn",
+        "tensorboard",  # tf.summary needs it, and newer TensorFlows no longer install it.
+        "tensorflow-hub",
+        "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
+    ],
+    extras_require={
+        "test": ["pytest", "ruff", "scipy"],
+    },
+)
