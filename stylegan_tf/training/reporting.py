@@ -1,0 +1,169 @@
+"""What a run tells about itself: log.txt, stats.jsonl, TensorBoard, and a progress bar. Knows nothing of networks."""
+
+import json
+import math
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.progress import ProgressBar, format_duration
+from stylegan_tf.schedule import Phase
+
+
+class RunReport:
+    """`with RunReport(run_dir, total_images, images_seen) as report:`; appends to what the run wrote before.
+
+    `images_seen` is where the run goes on (0 at the start). What was reported beyond that, after the last
+    checkpoint, is dropped from stats.jsonl, as those images are trained on again.
+    """
+
+    def __init__(self, run_dir: os.PathLike, total_images: int, images_seen: int = 0):
+        run_dir = Path(run_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        last = repair_stats(run_dir / "stats.jsonl", images_seen)
+        self._earlier_seconds = last.get("total_seconds", 0.0)
+        self._log = open(run_dir / "log.txt", "a", encoding="utf-8")
+        self._stats = open(run_dir / "stats.jsonl", "a", encoding="utf-8")
+        self._writer = tf.summary.create_file_writer(str(run_dir))
+        self._bar = ProgressBar(total_images, "Training", "images")
+        self._bar.start_at(images_seen)
+        self._start = self._tick_start = time.monotonic()
+        self._tick_images = images_seen
+
+    def __enter__(self) -> "RunReport":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._bar.close()
+        self._log.close()
+        self._stats.close()
+        self._writer.close()
+
+    def say(self, text: str) -> None:
+        """A line for stdout and log.txt."""
+        self._bar.clear()
+        print(text, flush=True)
+        self._log.write(text + "\n")
+        self._log.flush()
+
+    def update(self, images_seen: int) -> None:
+        """Moves the progress bar."""
+        self._bar.update(images_seen)
+
+    def start_tick(self, images_seen: int) -> None:
+        """Time and images count from here on, e.g. to leave a grid or a checkpoint out of the next tick's speed."""
+        self._tick_start, self._tick_images = time.monotonic(), images_seen
+
+    def tick(self, images_seen: int, phase: Phase, values: Mapping[str, float]) -> dict:
+        """Reports the images since the last tick: a line, an object of stats.jsonl, TensorBoard scalars.
+
+        `values` are the tick's losses and the like, in the order in which they are printed, e.g. {"loss/G": 0.7}.
+        Returns the object. Starts the next tick.
+        """
+        now = time.monotonic()
+        kimg = max(images_seen - self._tick_images, 1) / 1000
+        record = {
+            "images_seen": int(images_seen),
+            "kimg": images_seen / 1000,
+            "resolution": phase.resolution,
+            "lod": phase.lod,
+            "alpha": phase.alpha,
+            "batch_size": phase.batch_size,
+            "learning_rate": phase.learning_rate,
+            "sec_per_kimg": (now - self._tick_start) / kimg,
+            "total_seconds": self._earlier_seconds + now - self._start,
+            **peak_memory(),
+            **{name: float(value) for name, value in values.items()},
+        }
+        self.say(tick_line(record, values))
+        self._stats.write(json.dumps({name: _finite(value) for name, value in record.items()}) + "\n")
+        self._stats.flush()
+        self._write_scalars(record)
+        self.start_tick(images_seen)
+        return record
+
+    def images(self, name: str, images: np.ndarray, images_seen: int) -> None:
+        """Shows uint8 images [N, H, W, C] in TensorBoard, e.g. one grid."""
+        with self._writer.as_default():
+            tf.summary.image(name, images, step=images_seen, max_outputs=len(images))
+        self._writer.flush()
+
+    def _write_scalars(self, record: Mapping[str, Any]) -> None:
+        with self._writer.as_default():
+            for name, value in record.items():
+                if name != "images_seen":
+                    tf.summary.scalar(name if "/" in name else f"progress/{name}", value, step=record["images_seen"])
+        self._writer.flush()
+
+
+def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
+    """`kimg 12.3  16x16  alpha 0.25  batch 128  8.1 s/kimg  memory 1.2 GiB  loss/G 0.712  time 12:05`."""
+    resolution = record["resolution"]
+    parts = [
+        f"kimg {record['kimg']:<8.1f}",
+        f"{resolution}x{resolution}",
+        f"alpha {record['alpha']:.2f}",
+        f"batch {record['batch_size']}",
+        f"{record['sec_per_kimg']:.1f} s/kimg",
+        f"memory {record['memory_gib']:.1f} GiB",
+    ]
+    if "gpu_memory_gib" in record:
+        parts.append(f"GPU {record['gpu_memory_gib']:.1f} GiB")
+    parts += [f"{name} {record[name]:.4g}" for name in values]
+    parts.append(f"time {format_duration(record['total_seconds'])}")
+    return "  ".join(parts)
+
+
+def peak_memory() -> dict:
+    """Peak memory so far in GiB: of this process, and of the GPU that needed most, if there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB.
+    memory = {"memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30}
+    gpus = range(len(tf.config.list_logical_devices("GPU")))
+    if gpus:
+        memory["gpu_memory_gib"] = max(tf.config.experimental.get_memory_info(f"GPU:{i}")["peak"] for i in gpus) / 2**30
+    return memory
+
+
+def repair_stats(path: os.PathLike, images_seen: int) -> dict:
+    """Drops a cut last line and all beyond `images_seen` from stats.jsonl; returns the last record kept, or {}."""
+    path = Path(path)
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    kept, last = [], {}
+    for line in text.splitlines(keepends=True):
+        record = _parse(line)
+        if record is not None and record.get("images_seen", 0) <= images_seen:
+            kept.append(line)
+            last = record
+    if "".join(kept) != text:
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, path)
+    return last
+
+
+def _parse(line: str):
+    """The object of a whole line, or None: a line without its newline is one that was cut."""
+    if not line.endswith("\n"):
+        return None
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _finite(value):
+    """JSON has no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

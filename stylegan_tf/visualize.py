@@ -1,0 +1,44 @@
+"""Pictures of generated images: float images to bytes, grids to PNG files."""
+
+import math
+import os
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from PIL import Image
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Float images in [-1, 1] -> uint8 of the same shape: 127.5 x + 127.5, rounded (halves up) and clipped."""
+    scaled = np.asarray(images, np.float32) * np.float32(127.5) + np.float32(128.0)
+    return np.clip(np.floor(scaled), 0, 255).astype(np.uint8)
+
+
+def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
+    """uint8 [N, H, W, C] -> one picture [rows * H, columns * W, C], filled row by row; what is left over stays black.
+
+    Without `columns` the grid is as square as possible, and rather wide than high.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[0] == 0:
+        raise ValueError(f"expected uint8 images [N, H, W, C] with N > 0, got {images.dtype} {list(images.shape)}")
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    padding = np.zeros([rows * columns - count, height, width, channels], np.uint8)
+    grid = np.concatenate([images, padding]).reshape(rows, columns, height, width, channels)
+    # [rows, columns, H, W, C] -> [rows, H, columns, W, C] -> [rows * H, columns * W, C]
+    return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
+    """Writes `image_grid(images, columns)` as a PNG, under a temporary name first: nobody sees half a picture."""
+    grid = image_grid(images, columns)
+    if grid.shape[-1] not in (1, 3):
+        raise ValueError(f"expected 1 or 3 channels, got {grid.shape[-1]}")
+    picture = Image.fromarray(grid[:, :, 0] if grid.shape[-1] == 1 else grid)
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    picture.save(temporary, format="PNG")
+    os.replace(temporary, path)

@@ -1,0 +1,58 @@
+"""Bytes and grids against hand-made arrays and the reference numbers."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.visualize import image_grid, save_image_grid, to_uint8
+
+
+def test_the_ends_of_the_range_are_black_and_white():
+    np.testing.assert_array_equal(to_uint8([-2.0, -1.0, 0.0, 1.0, 2.0]), [0, 0, 128, 255, 255])
+
+
+def test_every_byte_survives_the_way_to_float_and_back():
+    values = np.arange(256)
+    np.testing.assert_array_equal(to_uint8(values / 127.5 - 1), values)
+
+
+def test_half_precision_is_converted_before_it_is_scaled():
+    np.testing.assert_array_equal(to_uint8(np.array([0.4], np.float16)), [178])  # 0.4 * 127.5 + 127.5 = 178.5 - 0.01
+
+
+def test_bytes_equal_the_reference(reference):
+    with np.load(reference / "to_uint8.npz", allow_pickle=False) as data:
+        np.testing.assert_array_equal(to_uint8(data["input"].transpose(0, 2, 3, 1)), data["output"])
+
+
+def _numbered(count, channels=3):
+    """Images of 1x2 pixels: image i has the values i + 1."""
+    return np.broadcast_to(np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None], [count, 1, 2, channels])
+
+
+def test_a_grid_is_filled_row_by_row_and_padded_with_black():
+    grid = image_grid(_numbered(5), columns=3)
+    np.testing.assert_array_equal(grid[:, :, 0], [[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 0, 0]])
+
+
+def test_a_grid_is_nearly_square_by_default():
+    assert image_grid(_numbered(9)).shape == (3, 6, 3)
+    assert image_grid(_numbered(5)).shape == (2, 6, 3)
+
+
+@pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
+def test_a_saved_grid_is_a_png_with_the_same_pixels(tmp_path, channels, mode):
+    save_image_grid(_numbered(4, channels), tmp_path / "grid.png", columns=2)
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert (picture.format, picture.mode) == ("PNG", mode)
+        pixels = np.asarray(picture).reshape(2, 4, channels)
+    np.testing.assert_array_equal(pixels[:, :, 0], [[1, 1, 2, 2], [3, 3, 4, 4]])
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_what_is_no_batch_of_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="float32"):
+        save_image_grid(np.zeros([1, 2, 2, 3], np.float32), tmp_path / "grid.png")
+    with pytest.raises(ValueError, match="1 or 3 channels, got 4"):
+        save_image_grid(np.zeros([1, 2, 2, 4], np.uint8), tmp_path / "grid.png")
+    assert list(tmp_path.iterdir()) == []
