@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "stylegan_tf").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "tools").glob("*.py"))
+if not MODULES:
+    pytest.skip("the package's source is not beside the tests", allow_module_level=True)
 
 
 def _name(path):
