@@ -23,7 +23,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--resolution", type=int, help="crop to the central square and resize to this side")
     parser.add_argument("--shards", type=int, default=4, help="files per level (default 4); 1 for the authors' code")
     parser.add_argument(
-        "--labels", default="", metavar="ATTRIBUTE", help="demo set: one-hot classes of an attribute, or of several a,b,c"
+        "--labels",
+        default="",
+        metavar="ATTRIBUTE",
+        help="demo set: one-hot classes of an attribute, or several: a,b",
     )
     parser.add_argument("--seed", type=int, default=123, help="of the order of the images (default 123, the authors')")
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is at --dest")

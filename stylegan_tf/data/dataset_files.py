@@ -6,7 +6,8 @@ import json
 import os
 import pathlib
 import struct
-from typing import Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Optional
 
 import numpy as np
 
@@ -26,13 +27,13 @@ class DatasetInfo:
     resolution: int  # Of the largest level.
     num_channels: int
     count: int  # Images, the same at every level.
-    levels: Dict[int, Tuple[str, ...]]  # Resolution -> paths of its shards.
-    shard_counts: Tuple[int, ...]  # Records in each shard, at any level.
+    levels: dict[int, tuple[str, ...]]  # Resolution -> paths of its shards.
+    shard_counts: tuple[int, ...]  # Records in each shard, at any level.
     labels_path: Optional[str] = None
     label_size: int = 0
-    label_names: Tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
 
-    def shards(self, resolution: int) -> Tuple[str, ...]:
+    def shards(self, resolution: int) -> tuple[str, ...]:
         """The files of one level. Raises UserError if the dataset does not have it."""
         if resolution not in self.levels:
             have = ", ".join(map(str, sorted(self.levels)))
@@ -118,12 +119,12 @@ def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
         raise UserError(damage) from error
 
 
-def _find_levels(folder: pathlib.Path) -> Tuple[str, Dict[int, Tuple[str, ...]]]:
+def _find_levels(folder: pathlib.Path) -> tuple[str, dict[int, tuple[str, ...]]]:
     """-> (name, {resolution: paths of all its shards in order}), largest level first."""
     hint = "Make one with tools/create_tfrecords.py."
     if not folder.is_dir():
         raise UserError(f"the data folder {folder} {'is a file' if folder.exists() else 'does not exist'}. {hint}")
-    shards: Dict[int, Dict[int, str]] = {}
+    shards: dict[int, dict[int, str]] = {}
     names, num_shards = set(), set()
     for path in sorted(folder.iterdir()):
         parsed = records.parse_shard_file_name(path.name)
@@ -145,7 +146,7 @@ def _find_levels(folder: pathlib.Path) -> Tuple[str, Dict[int, Tuple[str, ...]]]
     return name, {r: tuple(shards[r][shard] for shard in range(expected)) for r in sorted(shards, reverse=True)}
 
 
-def _check_shard(path: str, resolution: int) -> Tuple[int, int]:
+def _check_shard(path: str, resolution: int) -> tuple[int, int]:
     """Reads the first record and the size of the file -> (channels, number of records)."""
     size = os.path.getsize(path)
     with open(path, "rb") as stream:
@@ -169,7 +170,7 @@ def _count_records(path: str, size: int, first_length: int) -> int:
     """Records of one level have one length, so that the size tells their number; where it does not, headers do."""
     if size % (first_length + _OVERHEAD) == 0:
         return size // (first_length + _OVERHEAD)
-    lengths: List[int] = []
+    lengths: list[int] = []
     position = 0
     with open(path, "rb") as stream:
         while position < size:
@@ -197,7 +198,7 @@ def _read_description(folder: pathlib.Path) -> dict:
     return description
 
 
-def _with_labels(info: DatasetInfo, names: Tuple[str, ...]) -> DatasetInfo:
+def _with_labels(info: DatasetInfo, names: tuple[str, ...]) -> DatasetInfo:
     path = pathlib.Path(info.folder) / records.labels_file_name(info.name)
     if not path.exists():
         if names:

@@ -6,7 +6,8 @@ It is rendered by tools/render_demo_set.py; the licence is in DEMO_SET_LICENSE.t
 import importlib.resources
 import io
 import json
-from typing import Dict, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,7 @@ _HATS = ("animalEars", "beanie", "bunnyEars", "cap")  # The values of `top` that
 class Attribute(NamedTuple):
     """What one attribute is in every image: image i has `values[indices[i]]`."""
 
-    values: Tuple[str, ...]
+    values: tuple[str, ...]
     indices: np.ndarray  # uint8 [N]
 
 
@@ -33,7 +34,7 @@ def load_demo_images() -> np.ndarray:
     return np.ascontiguousarray(tiles).reshape(-1, size, size, 3)
 
 
-def load_demo_attributes() -> Dict[str, Attribute]:
+def load_demo_attributes() -> dict[str, Attribute]:
     """What the figures wear and look like, e.g. `glasses`: none, round, ...; `skin_color`: #f5d0b0, ...
 
     Three yes/no attributes are derived from the renderer's own: `has_glasses`, `has_hat`, `has_beard`.
@@ -48,12 +49,12 @@ def load_demo_attributes() -> Dict[str, Attribute]:
     return attributes
 
 
-def load_demo() -> Tuple[np.ndarray, Dict[str, Attribute]]:
+def load_demo() -> tuple[np.ndarray, dict[str, Attribute]]:
     """-> (images uint8 [4096, 64, 64, 3], attributes by name), in the same order."""
     return load_demo_images(), load_demo_attributes()
 
 
-def one_hot_labels(attributes: Dict[str, Attribute], names: Sequence[str]) -> Tuple[np.ndarray, Tuple[str, ...]]:
+def one_hot_labels(attributes: dict[str, Attribute], names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """One-hot classes of the named attributes -> (float32 [N, L], label names such as "has_hat=yes").
 
     With several names the one-hot blocks stand next to each other. Raises UserError for an unknown name.
@@ -61,7 +62,8 @@ def one_hot_labels(attributes: Dict[str, Attribute], names: Sequence[str]) -> Tu
     blocks, label_names = [], []
     for name in names:
         if name not in attributes:
-            raise UserError(f"unknown attribute '{name}' for labels; the demo set has: {', '.join(sorted(attributes))}.")
+            known = ", ".join(sorted(attributes))
+            raise UserError(f"unknown attribute '{name}' for labels; the demo set has: {known}.")
         values, indices = attributes[name]
         blocks.append(np.eye(len(values), dtype=np.float32)[indices])
         label_names.extend(f"{name}={value}" for value in values)

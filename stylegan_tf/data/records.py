@@ -5,7 +5,7 @@ that either side reads what the other has written. TensorFlow is imported late: 
 """
 
 import re
-from typing import Dict, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def is_valid_resolution(resolution: int) -> bool:
     return resolution >= MIN_RESOLUTION and resolution & (resolution - 1) == 0
 
 
-def image_levels(images: np.ndarray) -> Dict[int, np.ndarray]:
+def image_levels(images: np.ndarray) -> dict[int, np.ndarray]:
     """uint8 [N, H, H, C] -> {H: images, H / 2: ..., 4: ...}, all uint8.
 
     Every level is the 2x2 mean of the *unrounded* level above, rounded half to even. Rounding at each level instead
@@ -104,4 +104,6 @@ def parse_examples(serialized, resolution: int, num_channels: int):
     tf.debugging.assert_equal(parsed["shape"], expected[tf.newaxis], message="wrong shape of a record")
     flat = tf.io.decode_raw(parsed["data"], tf.uint8)  # [B, C * r * r]
     images_chw = tf.reshape(flat, [-1, num_channels, resolution, resolution])
-    return tf.transpose(images_chw, [0, 2, 3, 1])
+    images = tf.transpose(images_chw, [0, 2, 3, 1])
+    images.set_shape([serialized.shape[0], resolution, resolution, num_channels])
+    return images

@@ -1,7 +1,8 @@
 """Where the images of a new dataset come from: a folder of pictures, or the embedded demo set."""
 
 import pathlib
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,8 +19,10 @@ class DemoSource:
     num_channels = 3
 
     def __init__(self, resolution: Optional[int] = None, label_attributes: Sequence[str] = ()):
+        if resolution is not None:
+            check_resolution(resolution)
         images = demo.load_demo_images()
-        self.resolution = images.shape[1] if resolution is None else check_resolution(resolution)
+        self.resolution = resolution or images.shape[1]
         if self.resolution > images.shape[1]:
             raise UserError(f"--resolution {resolution}: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
         self._images = records.image_levels(images)[self.resolution]
@@ -68,12 +71,14 @@ class FolderSource:
                 "pass --resolution to crop and resize all of them."
             )
         if image.size != size:
-            image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)  # Central square, then resize.
+            image = _central_square(image).resize(size, Image.Resampling.LANCZOS)
         return np.asarray(image)
 
 
 def open_source(source: str, resolution: Optional[int] = None, label_attributes: Sequence[str] = ()):
-    """`source` is "demo" or a folder -> an object with `len()`, `read(i)`, resolution, num_channels, labels, label_names.
+    """`source` is "demo" or a folder -> a DemoSource or a FolderSource.
+
+    Both have `len()`, `read(i)` -> uint8 [r, r, C], `resolution`, `num_channels`, `labels` and `label_names`.
 
     `resolution`: side of the written images; None keeps the source's. `label_attributes`: demo set only.
     Raises UserError for a missing folder, one without images, and for a bad resolution.
@@ -92,7 +97,7 @@ def check_resolution(resolution: int) -> int:
     return resolution
 
 
-def _image_paths(folder: pathlib.Path) -> List[pathlib.Path]:
+def _image_paths(folder: pathlib.Path) -> list[pathlib.Path]:
     if not folder.exists():
         raise UserError(f"--source {folder}: there is no such folder. Give a folder of images, or 'demo'.")
     if not folder.is_dir():
@@ -112,6 +117,12 @@ def _common_resolution(path: pathlib.Path) -> int:
             "Pass --resolution to crop and resize all images."
         )
     return width
+
+
+def _central_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
 
 
 def _read_rgb(path: pathlib.Path) -> Image.Image:

@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from typing import Iterator, List, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _chunks(source, indices: Sequence[int], pool: concurrent.futures.Executor) -
 
 def _describe(source, name: str, num_shards: int) -> dict:
     """What dataset.json says: enough to know the set without opening a record."""
-    levels: List[int] = []
+    levels: list[int] = []
     resolution = source.resolution
     while resolution >= records.MIN_RESOLUTION:
         levels.append(resolution)
@@ -106,7 +106,7 @@ def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
     if not any(dest.iterdir()):
         return
     if not overwrite:
-        raise UserError(f"--dest {dest} exists and is not empty: give another folder, or pass --overwrite to replace it.")
+        raise UserError(f"--dest {dest} exists and is not empty: give another folder, or --overwrite to replace it.")
     if not holds_dataset(dest):  # Never delete what may be somebody's photographs.
         raise UserError(f"--dest {dest} exists and holds no dataset: --overwrite replaces datasets only.")
 
