@@ -53,6 +53,6 @@ def test_a_saved_grid_is_a_png_with_the_same_pixels(tmp_path, channels, mode):
 def test_what_is_no_batch_of_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="float32"):
         save_image_grid(np.zeros([1, 2, 2, 3], np.float32), tmp_path / "grid.png")
-    with pytest.raises(ValueError, match="1 or 3 channels, got 4"):
+    with pytest.raises(ValueError, match="1 or 3.*, got .*4"):
         save_image_grid(np.zeros([1, 2, 2, 4], np.uint8), tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
