@@ -115,8 +115,8 @@ class DiscriminatorConfig(_NetworkConfig):
         _check_at_least(self, 0, "mbstd_group_size")
 
 
-STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
-PRECISIONS = ("float32", "bfloat16", "float16")
+STRATEGIES = ("auto", "one", "mirrored")
+PRECISIONS = ("float32", "bfloat16")
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
 

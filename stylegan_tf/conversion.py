@@ -7,7 +7,8 @@ The values are the same raw weights; what differs is
 """
 
 import re
-from typing import Dict, Mapping, Tuple, Union
+from collections.abc import Mapping
+from typing import Union
 
 import numpy as np
 
@@ -59,8 +60,8 @@ def our_name(name: str, config: NetworkConfig) -> str:
 
 
 def from_authors(
-    variables: Mapping[str, np.ndarray], config: NetworkConfig, shapes: Mapping[str, Tuple[int, ...]], fused_from: int
-) -> Dict[str, np.ndarray]:
+    variables: Mapping[str, np.ndarray], config: NetworkConfig, shapes: Mapping[str, tuple[int, ...]], fused_from: int
+) -> dict[str, np.ndarray]:
     """The authors' variables of one network under our names and in our layout.
 
     Args:
@@ -96,7 +97,7 @@ def from_authors(
     return arrays
 
 
-def to_authors(arrays: Mapping[str, np.ndarray], config: NetworkConfig, fused_from: int) -> Dict[str, np.ndarray]:
+def to_authors(arrays: Mapping[str, np.ndarray], config: NetworkConfig, fused_from: int) -> dict[str, np.ndarray]:
     """The inverse of `from_authors`: arrays under the authors' names and in their layout."""
     result = {}
     for ours, array in arrays.items():

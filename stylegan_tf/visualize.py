@@ -32,13 +32,17 @@ def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
-def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
-    """Writes `image_grid(images, columns)` as a PNG, under a temporary name first: nobody sees half a picture."""
-    grid = image_grid(images, columns)
-    if grid.shape[-1] not in (1, 3):
-        raise ValueError(f"expected 1 or 3 channels, got {grid.shape[-1]}")
-    picture = Image.fromarray(grid[:, :, 0] if grid.shape[-1] == 1 else grid)
+def save_image(image: np.ndarray, path: os.PathLike) -> None:
+    """Writes uint8 [H, W, 1 or 3] as a PNG, under a temporary name first: nobody sees half a picture."""
+    if image.ndim != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(f"expected an image [H, W, 1 or 3], got {list(image.shape)}")
+    picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     picture.save(temporary, format="PNG")
     os.replace(temporary, path)
+
+
+def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
+    """Writes `image_grid(images, columns)` as a PNG."""
+    save_image(image_grid(images, columns), path)

@@ -98,7 +98,7 @@ def judged(data, discriminator):
                 scores = discriminator(reals, labels=labels, alpha=1 - float(lod) % 1)
                 total = tf.reduce_sum(scores)
             penalty = tf.reduce_sum(tf.square(inner.gradient(total, reals)), axis=[1, 2, 3])
-            # The authors feed images upscaled to full size: each of the 4^k copies of a pixel has 1/4^k of its gradient.
+            # The authors feed images at full size: each of the 4^lod copies of a pixel has 1/4^lod of its gradient.
             penalty *= (reals.shape[1] / discriminator.config.resolution) ** 2
             loss = tf.reduce_mean(tf.nn.softplus(-scores) + 5 * penalty)
         gradients = outer.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -31,7 +31,8 @@ class Discriminator(tf.keras.Model):
             ]
             for r in config.resolutions[1:]
         }
-        self.minibatch_stddev = MinibatchStddev(config.mbstd_group_size, dtype=dtype) if config.mbstd_group_size else None
+        group = config.mbstd_group_size
+        self.minibatch_stddev = MinibatchStddev(group, dtype=dtype) if group else None
         # The dense head is tiny: float32.
         self.conv = EqualizedConv2D(config.feature_maps(4), name="conv", dtype=dtype)
         self.dense0 = EqualizedDense(config.feature_maps(2), name="dense0", dtype="float32")

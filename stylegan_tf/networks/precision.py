@@ -2,7 +2,7 @@
 
 from stylegan_tf.errors import UserError
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def policy(precision: str) -> str:

@@ -1,7 +1,7 @@
 """The synthesis network g: W -> images (Sec. 2, Fig. 1b), with the cross-fade of progressive growing."""
 
 from collections.abc import Sequence
-from typing import List, Optional
+from typing import Optional
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         }
         self.build((None, None, config.w_size))
 
-    def _block(self, resolution, dtype) -> List[SynthesisLayer]:
+    def _block(self, resolution, dtype) -> list[SynthesisLayer]:
         config = self.config
         filters = config.feature_maps(resolution)
         if resolution == 4:

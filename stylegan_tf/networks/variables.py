@@ -1,11 +1,10 @@
 """Stable names for a network's variables: the same on both Keras versions, in files and in checkpoints."""
 
-from typing import Dict
 
 import tensorflow as tf
 
 
-def named_variables(layer: tf.keras.layers.Layer) -> Dict[str, tf.Variable]:
+def named_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
     """All variables of a network or layer by name, e.g. "synthesis/8x8/conv0_up/weight".
 
     A composite layer names its sublayers in the property `parts`; the path of names leads to the variable.
@@ -23,7 +22,7 @@ def named_variables(layer: tf.keras.layers.Layer) -> Dict[str, tf.Variable]:
     return variables
 
 
-def trainable_variables(layer: tf.keras.layers.Layer) -> Dict[str, tf.Variable]:
+def trainable_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
     """Those of `named_variables` that training moves (not w_avg, not the fixed noise maps)."""
     return {name: variable for name, variable in named_variables(layer).items() if variable.trainable}
 

@@ -1,0 +1,140 @@
+"""Network files: one `.npz` with the architecture as JSON and the weights as named float32 arrays.
+
+A file is data, not code: it is read with `allow_pickle=False` and works on every supported TensorFlow and Keras.
+Entries: `architecture` (JSON), and `generator/...`, `discriminator/...`, `generator_ema/...` by the names of
+`named_variables`. A file may hold any subset of the three networks.
+"""
+
+import json
+import os
+import pathlib
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.variables import named_variables
+
+FORMAT_VERSION = 1
+_ARCHITECTURE = "architecture"
+_FILE_NAME = "network-{kimg:06d}.npz"
+
+
+class Networks(NamedTuple):
+    """What a network file holds; None for a network that it lacks."""
+
+    generator: Optional[Generator]
+    discriminator: Optional[Discriminator]
+    generator_ema: Optional[Generator]  # The averaged generator: the one to look at.
+    metadata: dict[str, Any]  # E.g. {"kimg": 12.0, "dataset": "demo"}.
+
+    @property
+    def best_generator(self) -> Generator:
+        """The averaged generator, or the plain one where there is no average. UserError if there is neither."""
+        generator = self.generator_ema if self.generator_ema is not None else self.generator
+        if generator is None:
+            raise UserError("the network file holds no generator.")
+        return generator
+
+
+def file_name(kimg: float) -> str:
+    """network-000012.npz for 12 thousand images."""
+    return _FILE_NAME.format(kimg=round(kimg))
+
+
+def save_networks(path, networks: Networks) -> None:
+    """Writes a network file; a file of that name appears only when it is complete."""
+    path = pathlib.Path(path)
+    architecture = {"format_version": FORMAT_VERSION, "metadata": networks.metadata}
+    arrays = {}
+    for part in ("generator", "discriminator", "generator_ema"):
+        network = getattr(networks, part)
+        if network is None:
+            continue
+        architecture[part] = network.config.to_dict()
+        arrays.update({f"{part}/{name}": value.numpy() for name, value in named_variables(network).items()})
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            np.savez(stream, **{_ARCHITECTURE: np.array(json.dumps(architecture))}, **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> Networks:
+    """The networks of a file, or of the newest file of a run folder.
+
+    Raises UserError if there is none, or the file is damaged or of an architecture that this version does not know.
+    """
+    path = find_network(path)
+    arrays = _read_arrays(path)
+    try:
+        architecture = json.loads(str(arrays.pop(_ARCHITECTURE)))
+        version = architecture["format_version"]
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path} is not a network file of this program: it has no architecture entry.") from None
+    if version > FORMAT_VERSION:
+        raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
+    classes = {"generator": Generator, "discriminator": Discriminator, "generator_ema": Generator}
+    parts = {}
+    for part, build in classes.items():
+        parts[part] = None
+        if part in architecture:
+            values = {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
+            config_class = DiscriminatorConfig if build is Discriminator else GeneratorConfig
+            parts[part] = build(_config(path, config_class, architecture[part]), precision)
+            assign_arrays(parts[part], values, source=str(path))
+    return Networks(**parts, metadata=architecture.get("metadata", {}))
+
+
+def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Gives every variable of a network its array. UserError naming the first that is missing, unknown or misshapen."""
+    variables = named_variables(network)
+    for name in sorted(set(variables) ^ set(arrays)):
+        problem = "lacks" if name in variables else "has an unknown"
+        raise UserError(f"{source} {problem} variable {name!r}: it does not fit its own architecture entry.")
+    for name, variable in variables.items():
+        if arrays[name].shape != tuple(variable.shape):
+            raise UserError(
+                f"{source}: variable {name!r} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
+            )
+        variable.assign(arrays[name])
+
+
+def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
+    """The file itself, or the newest `network-NNNNNN.npz` (most images seen) of a run folder."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
+        if not files:
+            raise UserError(f"{path} holds no network-NNNNNN.npz: has the run reached its first network file?")
+        return max(files, key=lambda file: int(file.stem.split("-")[1]))
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: give a network file or a run folder.")
+    return path
+
+
+def _config(path, config_class, values):
+    try:
+        return config_class.from_dict(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a readable network file ({error}): copy it again or take another.") from None
+    except AttributeError:  # A plain .npy has no `files`.
+        raise UserError(f"{path} is a single array, not a network file.") from None

@@ -1,0 +1,20 @@
+"""Trains a StyleGAN on a folder of TFRecords.
+
+    python tools/create_tfrecords.py --source demo --dest datasets/demo
+    python -m stylegan_tf.train --flagfile configs/demo.cfg
+
+Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command goes on where it stopped.
+"""
+
+from stylegan_tf import command_line, train_flags
+
+
+def main():
+    config = train_flags.train_config_from_flags()
+    from stylegan_tf.training.loop import train  # TensorFlow is loaded only when there is something to train.
+
+    train(config, train_flags.write_flag_file)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

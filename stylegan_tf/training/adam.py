@@ -1,0 +1,83 @@
+"""Adam (Kingma and Ba) on named variables, with the two habits of progressive growing.
+
+A step with a non-finite gradient is skipped whole, and the state is forgotten when the set of trained layers changes.
+Keras' optimisers have neither; the update itself is TensorFlow's fused kernel.
+"""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+
+class Adam:
+    """One optimiser: first and second moments per variable and the number of steps taken.
+
+    All its variables are in `variables`, by name, for the checkpoint. Create it in the strategy's scope.
+    """
+
+    def __init__(self, trained: Mapping[str, tf.Variable], beta1: float, beta2: float, epsilon: float):
+        self._trained = dict(trained)
+        self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
+        self._m = {name: _zeros_like(variable) for name, variable in trained.items()}
+        self._v = {name: _zeros_like(variable) for name, variable in trained.items()}
+        self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # Since the start of the run.
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        moments = {f"m/{name}": variable for name, variable in self._m.items()}
+        moments.update({f"v/{name}": variable for name, variable in self._v.items()})
+        return {**moments, "steps": self._steps, "skipped": self._skipped}
+
+    @property
+    def skipped(self) -> int:
+        """Number of steps that were skipped for a non-finite gradient."""
+        return int(self._skipped.numpy())
+
+    def reset(self) -> None:
+        """Forgets moments and step count; the count of skipped steps stays."""
+        for name, variable in self.variables.items():
+            if name != "skipped":
+                variable.assign(tf.zeros_like(variable))
+
+    def apply(self, gradients: Mapping[str, tf.Tensor], learning_rate: tf.Tensor) -> None:
+        """One step. Called in replica context, with gradients that are already summed over the replicas.
+
+        Variables without a gradient (layers beyond the current resolution) stay as they are.
+        """
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients.values()])
+        tf.distribute.get_replica_context().merge_call(self._apply, args=(dict(gradients), learning_rate, finite))
+
+    def _apply(self, strategy, gradients, learning_rate, finite):
+        step = tf.cast(self._steps + 1, tf.float32)
+        for name, gradient in gradients.items():
+            args = (self._m[name], self._v[name], step, gradient, learning_rate, finite)
+            strategy.extended.update(self._trained[name], self._update, args=args, group=False)
+        for counter, counted in ((self._steps, True), (self._skipped, False)):
+            strategy.extended.update(counter, _count, args=(finite, counted), group=False)
+
+    def _update(self, variable, m, v, step, gradient, learning_rate, finite):
+        def apply():
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=tf.pow(self._beta1, step),
+                beta2_power=tf.pow(self._beta2, step),
+                lr=learning_rate,
+                beta1=self._beta1,
+                beta2=self._beta2,
+                epsilon=self._epsilon,
+                grad=gradient,
+            )
+            return True
+
+        return tf.cond(finite, apply, lambda: False)
+
+
+def _count(counter, finite, counted):
+    counter.assign_add(tf.cast(tf.equal(finite, counted), counter.dtype))
+
+
+def _zeros_like(variable):
+    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
