@@ -11,12 +11,13 @@
 
 import contextlib
 import difflib
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from stylegan_tf.errors import UserError
 
@@ -30,6 +31,8 @@ def run(main: Callable[[], None]) -> None:
     Exit codes: 0; 1 after a UserError or a wrong flag, told in one line on stderr; 130 after Ctrl-C.
     Other exceptions keep their traceback: they are our bugs.
     """
+    # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.run(lambda _: _call(main), flags_parser=_parse)
 
 
@@ -42,6 +45,7 @@ def flag_group(title: str) -> Iterator[None]:
 
 
 def _call(main: Callable[[], None]) -> int:
+    logging.set_verbosity(logging.ERROR)
     try:
         main()
     except UserError as error:

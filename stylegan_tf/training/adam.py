@@ -57,22 +57,19 @@ class Adam:
             strategy.extended.update(counter, _count, args=(finite, counted), group=False)
 
     def _update(self, variable, m, v, step, gradient, learning_rate, finite):
-        def apply():
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=m.handle,
-                v=v.handle,
-                beta1_power=tf.pow(self._beta1, step),
-                beta2_power=tf.pow(self._beta2, step),
-                lr=learning_rate,
-                beta1=self._beta1,
-                beta2=self._beta2,
-                epsilon=self._epsilon,
-                grad=gradient,
-            )
-            return True
-
-        return tf.cond(finite, apply, lambda: False)
+        # With decays of 1, a rate of 0 and a gradient of 0 the kernel leaves everything as it is: no branch needed.
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=m.handle,
+            v=v.handle,
+            beta1_power=tf.pow(self._beta1, step),
+            beta2_power=tf.pow(self._beta2, step),
+            lr=tf.where(finite, learning_rate, 0.0),
+            beta1=tf.where(finite, self._beta1, 1.0),
+            beta2=tf.where(finite, self._beta2, 1.0),
+            epsilon=self._epsilon,
+            grad=tf.where(finite, gradient, tf.zeros_like(gradient)),
+        )
 
 
 def _count(counter, finite, counted):

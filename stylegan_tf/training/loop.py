@@ -76,7 +76,7 @@ class _Run:
     def start(self, resumed: bool) -> None:
         if not resumed:
             save_reals(self.config, self.info, self.resolution, self.run_dir / "reals.png")
-            self._save_grid(self._phase())
+            self._save_grid()
 
     def iterate(self) -> None:
         """A few iterations between two looks at the schedule; then a tick, if it is time."""
@@ -98,13 +98,15 @@ class _Run:
         self.state.images_seen += count * phase.batch_size
         self.report.update(self.state.images_seen)
         if self.state.images_seen - self.tick_start >= phase.tick_kimg * 1000:
-            self._tick(phase)
+            self._tick()
+            self._save()
 
     def finish(self, stopped: bool) -> None:
-        """Saves everything that is not saved yet and says how it ended."""
-        phase = self._phase()
+        """Saves everything and says how the run ended."""
         if self.tick_metrics:
-            self._tick(phase, last=True)
+            self._tick()
+        if self.ticks:  # Else there is nothing new: the run was complete before.
+            self._save(everything=True)
         if stopped:
             self.report.say(f"stopped at {self.state.images_seen / 1000:.1f} kimg; the same command goes on from here")
         else:
@@ -131,27 +133,32 @@ class _Run:
             first_image=self.state.images_seen,
         )
 
-    def _tick(self, phase: Phase, last: bool = False) -> None:
+    def _tick(self) -> None:
         names = self.tick_metrics[0]
         means = {name: float(np.mean([metrics[name] for metrics in self.tick_metrics])) for name in names}
         skipped = self.state.generator_adam.skipped + self.state.discriminator_adam.skipped
         if skipped:
             means["skipped_steps"] = skipped
-        self.report.tick(self.state.images_seen, phase, means)
+        self.report.tick(self.state.images_seen, self._phase(), means)
         self.ticks += 1
-        if last or self.ticks % self.config.image_ticks == 0:
-            self._save_grid(phase)
-        if last or self.ticks % self.config.network_ticks == 0:
+        self.tick_metrics = []
+
+    def _save(self, everything: bool = False) -> None:
+        """Writes what is due at this tick. The checkpoint comes last: what it stands for is then on disk."""
+        config = self.config
+        if everything or self.ticks % config.image_ticks == 0:
+            self._save_grid()
+        if everything or self.ticks % config.network_ticks == 0:
             metadata = {"kimg": self.state.images_seen / 1000, "dataset": self.info.name}
             save_networks(self._network_path(), self.state.networks(metadata))
-        if last or self.ticks % self.config.checkpoint_ticks == 0:
+        if everything or self.ticks % config.checkpoint_ticks == 0:
             self.checkpoints.save()
-        self.tick_start, self.tick_metrics = self.state.images_seen, []
+        self.tick_start = self.state.images_seen
         self.report.start_tick(self.state.images_seen)
 
-    def _save_grid(self, phase: Phase) -> None:
+    def _save_grid(self) -> None:
         path = self.run_dir / f"fakes{round(self.state.images_seen / 1000):06d}.png"
-        self.report.images("fakes", self.grid.save(path, phase)[None], self.state.images_seen)
+        self.report.images("fakes", self.grid.save(path, self._phase())[None], self.state.images_seen)
 
     def _network_path(self) -> pathlib.Path:
         return self.run_dir / file_name(self.state.images_seen / 1000)

@@ -32,6 +32,7 @@ class RunReport:
         self._log = open(run_dir / "log.txt", "a", encoding="utf-8")
         self._stats = open(run_dir / "stats.jsonl", "a", encoding="utf-8")
         self._writer = tf.summary.create_file_writer(str(run_dir))
+        self._total_images = total_images
         self._bar = ProgressBar(total_images, "Training", "images")
         self._bar.start_at(images_seen)
         self._start = self._tick_start = time.monotonic()
@@ -57,8 +58,8 @@ class RunReport:
         self._log.flush()
 
     def update(self, images_seen: int) -> None:
-        """Moves the progress bar."""
-        self._bar.update(images_seen)
+        """Moves the progress bar; the last iterations may go a little beyond the total."""
+        self._bar.update(min(images_seen, self._total_images))
 
     def start_tick(self, images_seen: int) -> None:
         """Time and images count from here on, e.g. to leave a grid or a checkpoint out of the next tick's speed."""
