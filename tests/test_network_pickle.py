@@ -6,7 +6,6 @@ Python's `pickle.loads` does run it: the payload is a real one.
 """
 
 import ast
-import io
 import os
 import pickle
 import struct
@@ -18,102 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from authors_pickles import Calls, EasyDict, Global, Network, ProganNetwork, array, generator, network, pickled
 
-from stylegan_tf import network_pickle
+from stylegan_tf import network_pickle, pickle_machine
 from stylegan_tf.errors import UserError
 from stylegan_tf.network_pickle import read_network_pickle
 
 PROTOCOLS = [2, 3, 4, 5]
 CORES = ["numpy.core", "numpy._core"]
-
-
-class Network:
-    """Stand-in for the authors' class: pickled as its dictionary."""
-
-    written_as = ("dnnlib.tflib.network", "Network")
-
-    def __init__(self, **state):
-        self.__dict__.update(state)
-
-
-class ProganNetwork(Network):
-    written_as = ("tfutil", "Network")
-
-
-class EasyDict(dict):
-    written_as = ("dnnlib.util", "EasyDict")
-
-
-class Calls:
-    """Pickled as the call function(*args), with a state to restore if one is given."""
-
-    def __init__(self, function, *args, state=None):
-        self.reduced = (function, args) if state is None else (function, args, state)
-
-    def __reduce__(self):
-        return self.reduced
-
-    def __call__(self):
-        """The pickler wants a function to be callable; a call may give the function of another call."""
-
-
-class Global:
-    """Pickled as the name module.name, which need not exist."""
-
-    def __init__(self, module, name):
-        self.written_as = (module, name)
-
-    def __call__(self):
-        """As in `Calls`."""
-
-
-class Pickler(pickle._Pickler):
-    """Writes classes under the names of `written_as` and NumPy's functions in `core`."""
-
-    def __init__(self, file, protocol, core):
-        super().__init__(file, protocol)
-        self.core = core
-
-    def reducer_override(self, value):
-        if isinstance(value, Calls) or not callable(value):
-            return NotImplemented
-        return "a global name"
-
-    def save_global(self, value, name=None):
-        module, name = getattr(value, "written_as", None) or (value.__module__, value.__qualname__)
-        module = module.replace("numpy._core", self.core).replace("numpy.core", self.core)
-        if self.proto >= 4:
-            self.save(module)
-            self.save(name)
-            self.write(pickle.STACK_GLOBAL)
-        else:
-            self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
-        self.memoize(value)
-
-
-def pickled(value, protocol=4, core="numpy.core"):
-    file = io.BytesIO()
-    Pickler(file, protocol, core).dump(value)
-    return file.getvalue()
-
-
-def array(*shape):
-    return np.random.RandomState(len(shape)).randn(*shape).astype(np.float32)
-
-
-def network(own=(), kind=Network, **changes):
-    """A small network; `changes` replace parts of its state, None removes one."""
-    state = dict(version=3, name="G", static_kwargs=EasyDict(resolution=4), components={},
-                 build_module_src="# source", build_func_name="training.networks_stylegan.G_style",
-                 variables=[("lod", np.float32(2.5)), *own])
-    state.update(changes)
-    return kind(**{key: value for key, value in state.items() if value is not None})
-
-
-def generator():
-    mapping = network([("Dense0/weight", array(3, 2))], name="G_mapping", build_func_name="G_mapping")
-    synthesis = network([("4x4/Const/const", array(1, 2, 4, 4))], name="G_synthesis")
-    return network([("dlatent_avg", array(3))], components={"mapping": mapping, "synthesis": synthesis})
 
 
 def read(tmp_path, data):
@@ -280,7 +191,7 @@ def test_a_payload_is_refused_and_not_run(tmp_path, name, place, monkeypatch):
     ("dnnlib.tflib.network", "Network.__init__"), ("dnnlib.tflib.network", "Network.__class__.__base__"),
     ("dnnlib.tflib.network", "network"), ("dnnlib.tflib.network ", "Network"), ("numpy", "dtype.type"),
     ("numpy", "memmap"), ("numpy", "load"), ("numpy.core.multiarray", "fromfile"), ("numpy.core.multiarray", "array"),
-    ("builtins", "bytes"), ("torch._utils", "_rebuild_tensor_v2"), ("stylegan_tf.network_pickle", "_Call"),
+    ("builtins", "bytes"), ("torch._utils", "_rebuild_tensor_v2"), ("stylegan_tf.pickle_machine", "Call"),
     ("", ""), ("copyreg", "_reconstructor"), ("x\x1b[2J\r\n", "y" * 5000)])
 def test_only_exact_names_are_known(tmp_path, module, name):
     assert "which no network pickle needs" in refusal(tmp_path, pickled(network([("x", Global(module, name))])))
@@ -505,7 +416,7 @@ def test_deep_nesting_is_refused_without_a_crash(tmp_path):
 
 
 def test_the_number_of_opcodes_is_limited(tmp_path, monkeypatch):
-    monkeypatch.setattr(network_pickle, "MAX_OPCODES", 2000)
+    monkeypatch.setattr(pickle_machine, "MAX_OPCODES", 2000)
     assert "more than 2000 opcodes" in refusal(tmp_path, program(b"}" * 3000))
     assert len(read(tmp_path, pickled(generator()))) == 1
 
@@ -612,11 +523,14 @@ def test_a_path_without_a_file_is_named(tmp_path):
         read_network_pickle(tmp_path)
 
 
-def test_the_reader_imports_nothing_that_looks_up_names_or_runs_them():
-    tree = ast.parse(Path(network_pickle.__file__).read_text())
+@pytest.mark.parametrize("module, allowed", [
+    (pickle_machine, {"struct", "enum"}),
+    (network_pickle, {"math", "os", "dataclasses", "numpy", "stylegan_tf.errors", "stylegan_tf.pickle_machine"})])
+def test_the_reader_imports_nothing_that_looks_up_names_or_runs_them(module, allowed):
+    tree = ast.parse(Path(module.__file__).read_text())
     imported = {name for node in ast.walk(tree) for name in
                 ([alias.name for alias in node.names] if isinstance(node, ast.Import)
                  else [node.module] if isinstance(node, ast.ImportFrom) else [])}
-    assert imported == {"math", "os", "struct", "dataclasses", "enum", "numpy", "stylegan_tf.errors"}
+    assert imported == allowed
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert called.isdisjoint({"getattr", "setattr", "eval", "exec", "compile", "globals", "vars", "__import__"})
