@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from stylegan_tf.layers.equalized import EqualizedConv2D
+from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.layers.style import StyleModulation
 from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
@@ -24,7 +26,10 @@ class SynthesisLayer(tf.keras.layers.Layer):
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self.source = source
+        self.use_noise = use_noise
         self.use_pixel_norm = use_pixel_norm
+        self.use_instance_norm = use_instance_norm
+        self.use_style = use_style
         channels = source.filters
         self.noise = NoiseInput(dtype=source.dtype_policy, name="noise") if use_noise else None
         self.instance_norm = instance_norm_layer() if use_instance_norm else None
@@ -60,3 +65,19 @@ class SynthesisLayer(tf.keras.layers.Layer):
         if self.style is not None:
             x = self.style(w, x=x)
         return x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source": {"class_name": type(self.source).__name__, "config": self.source.get_config()},
+            "use_noise": self.use_noise,
+            "use_pixel_norm": self.use_pixel_norm,
+            "use_instance_norm": self.use_instance_norm,
+            "use_style": self.use_style,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        sources = {source.__name__: source for source in (EqualizedConv2D, LearnedConstant, DenseInput)}
+        source = sources[config["source"]["class_name"]].from_config(config["source"]["config"])
+        return cls(**{**config, "source": source})

@@ -1,0 +1,76 @@
+"""One layer of the synthesis network: the order of its steps."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_checks import check_layer
+
+import numpy_networks as plain
+from stylegan_tf.layers.equalized import EqualizedConv2D
+from stylegan_tf.layers.inputs import LearnedConstant
+from stylegan_tf.layers.synthesis_layer import SynthesisLayer
+from stylegan_tf.networks.variables import named_variables
+
+
+def _layer(**options):
+    layer = SynthesisLayer(EqualizedConv2D(3), name="conv", **options)
+    layer.build_for((None, 4, 4, 2), 4, w_size=5)
+    return layer, plain.randomize(layer)
+
+
+def _inputs():
+    rng = np.random.RandomState(1)
+    return rng.randn(2, 4, 4, 2).astype(np.float32), rng.randn(2, 5).astype(np.float32)
+
+
+@pytest.mark.parametrize("noise, pixel_norm, instance_norm, style", list(itertools.product([True, False], repeat=4)))
+def test_a_layer_is_conv_noise_bias_activation_norm_style(noise, pixel_norm, instance_norm, style):
+    layer, v = _layer(
+        use_noise=noise, use_pixel_norm=pixel_norm, use_instance_norm=instance_norm, use_style=style
+    )
+    x, w = _inputs()
+    y = plain.conv(x, v["weight"])
+    y = y + v["noise/strength"] * v["noise/map"] if noise else y
+    y = plain.leaky_relu(y + v["bias"])
+    y = plain.pixel_norm(y) if pixel_norm else y
+    y = plain.instance_norm(y) if instance_norm else y
+    if style:
+        scale_and_offset = plain.dense(w, v["style/weight"], gain=1) + v["style/bias"]
+        scale, offset = np.split(scale_and_offset[:, None, None], 2, axis=-1)
+        y = y * (scale + 1) + offset
+    np.testing.assert_allclose(layer(x, w=w), y, rtol=1e-3, atol=1e-4)
+
+
+def test_adaptive_instance_norm_gives_each_channel_the_mean_and_deviation_of_its_style():
+    layer, v = _layer()
+    x, w = _inputs()
+    style = plain.dense(w, v["style/weight"], gain=1) + v["style/bias"]
+    y = layer(x, w=w).numpy()
+    np.testing.assert_allclose(y.mean(axis=(1, 2)), style[:, 3:], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y.std(axis=(1, 2)), np.abs(style[:, :3] + 1), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_can_be_given_or_left_out():
+    layer, v = _layer(use_instance_norm=False, use_style=False)
+    x, _ = _inputs()
+    noise = np.random.RandomState(2).randn(2, 4, 4, 1).astype(np.float32)
+    features = plain.conv(x, v["weight"]) + v["bias"]
+    without, given = layer(x, use_noise=False), layer(x, noise=noise)
+    np.testing.assert_allclose(without, plain.leaky_relu(features), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(given, plain.leaky_relu(features + v["noise/strength"] * noise), rtol=1e-4, atol=1e-5)
+
+
+def test_steps_that_are_off_have_no_variables():
+    layer, v = _layer(use_noise=False, use_style=False)
+    assert sorted(v) == ["bias", "weight"] and sorted(named_variables(layer)) == ["bias", "weight"]
+
+
+def test_a_layer_is_the_same_in_a_graph_and_from_its_config():
+    x, w = _inputs()
+    layer, _ = _layer(use_pixel_norm=True)
+    check_layer(layer, tf.constant(x), w=tf.constant(w))
+    start = SynthesisLayer(LearnedConstant(3), use_instance_norm=False)
+    start.build_for((None, 5), 4, w_size=5)
+    check_layer(start, tf.constant(w), w=tf.constant(w))
