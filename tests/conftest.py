@@ -8,6 +8,14 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Before anything imports TensorFlow.
 
 
+def pytest_sessionstart():
+    """Two logical CPUs, for the tests with two replicas; it must happen before TensorFlow runs anything."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """Folder of numbers computed by the authors' implementation, beside the checkout; tests skip where it is absent."""

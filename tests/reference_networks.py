@@ -16,6 +16,7 @@ from stylegan_tf import conversion
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.network_file import assign_arrays
 from stylegan_tf.networks.variables import named_variables
 
 NETWORKS = [f"config_{row}" for row in "abcdef"]
@@ -43,11 +44,8 @@ def load(reference, name):
     networks = Generator(g_config), Discriminator(d_config)
     for prefix, network in zip(("var/G/", "var/D/"), networks):
         values = {key[len(prefix) :]: data[key] for key in data.files if key.startswith(prefix)}
-        ours = named_variables(network)
-        shapes = {key: tuple(variable.shape) for key, variable in ours.items()}
-        arrays = conversion.from_authors(values, network.config, shapes, fused_from=4 if progan else 128)
-        for key, variable in ours.items():
-            variable.assign(arrays[key])
+        arrays = conversion.from_authors(values, network.config, fused_from=4 if progan else 128)
+        assign_arrays(network, arrays, source=name)
     return data, *networks
 
 
@@ -111,10 +109,11 @@ def judged(data, discriminator):
 
 def worst_gradient(data, prefix, gradients, config):
     worst = 0.0
+    our_names = {theirs: ours for ours, theirs in conversion.authors_names(config).items()}
     for key in data.files:
         if key.startswith(prefix):
             theirs = data[key]
-            ours = gradients[conversion.our_name(key[len(prefix) :], config)].numpy()
+            ours = gradients[our_names[key[len(prefix) :]]].numpy()
             if theirs.shape == ():  # Only the norm is on file.
                 ours = np.sqrt(np.sum(np.square(ours)))
             worst = max(worst, relative(ours, theirs))

@@ -1,11 +1,11 @@
 """Equalised dense and convolution layers."""
 
 import numpy as np
+import numpy_networks as plain
 import pytest
 import tensorflow as tf
 from layer_checks import check_layer, randomize
 
-import numpy_networks as plain
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.networks.variables import named_variables
 

@@ -1,11 +1,11 @@
 """Minibatch standard deviation with groups computed by hand."""
 
 import numpy as np
+import numpy_networks as plain
 import pytest
 import tensorflow as tf
 from layer_checks import check_layer
 
-import numpy_networks as plain
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
 
 

@@ -3,11 +3,11 @@
 import itertools
 
 import numpy as np
+import numpy_networks as plain
 import pytest
 import tensorflow as tf
 from layer_checks import check_layer
 
-import numpy_networks as plain
 from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer

@@ -1,10 +1,10 @@
 """Resampling against hand-computed values; the fused convolutions against what they fuse, to the second derivative."""
 
 import numpy as np
+import numpy_networks as plain
 import pytest
 import tensorflow as tf
 
-import numpy_networks as plain
 from stylegan_tf.ops import resampling
 
 

@@ -1,0 +1,193 @@
+"""What one iteration computes, against the definitions; and that replicas change nothing."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import tiny_config, write_images
+
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.training.distribution import training_batches
+from stylegan_tf.training.state import TrainState
+from stylegan_tf.training.step import StepInputs, _Step, build_iterations
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory):
+    return find_dataset(write_images(tmp_path_factory.mktemp("data") / "tiny"))
+
+
+def build(info, strategy=None, **options):
+    """(config, state) with weights that leave no path at zero; the same ones at every call."""
+    config = tiny_config(info.folder, "unused", **options)
+    strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
+    with strategy.scope():
+        state = TrainState(config, *config.network_configs(info.resolution, info.num_channels, info.label_size))
+    random = np.random.RandomState(1)
+    for part in ("generator", "discriminator"):
+        for name, variable in state.variables[part].items():
+            spread = 100.0 if name.startswith("mapping/") else 1.0  # Its weights are stored divided by lrmul = 0.01.
+            variable.assign(random.randn(*variable.shape).astype(np.float32) * spread)
+    for name, variable in state.ema_variables.items():
+        variable.assign(state.generator_variables[name])
+    return config, state
+
+
+def inputs(images_seen=0, alpha=1.0, learning_rate=0.001):
+    values = (tf.constant(images_seen, tf.int64), tf.constant(alpha), tf.constant(learning_rate))
+    return StepInputs(*values)
+
+
+def run(info, iterations, strategy=None, resolution=16, batch_size=8, alpha=0.75, **options):
+    """Trains for some iterations; returns (metrics, all variables as arrays)."""
+    strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
+    config, state = build(info, strategy, **options)
+    batches = training_batches(strategy, info, resolution, batch_size, seed=3)
+    step = build_iterations(config, state, strategy, resolution, batch_size)
+    metrics = step(batches, tf.constant(iterations), inputs(alpha=alpha))
+    arrays = {f"{part}/{name}": v.numpy() for part, named in state.variables.items() for name, v in named.items()}
+    return {name: float(value) for name, value in metrics.items()}, arrays
+
+
+def test_two_replicas_compute_what_one_device_computes(info):
+    # With the paper's epsilon of 1e-8 Adam turns the rounding of a near-zero gradient into a whole step of its size;
+    # a large epsilon keeps steps proportional to gradients, so that the comparison is one of what replicas compute.
+    options = {"iterations": 10, "adam_epsilon": 0.1, "batch_size": 8}
+    metrics, one = run(info, **options)
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert mirrored.num_replicas_in_sync == 2
+    metrics_of_two, two = run(info, strategy=mirrored, **options)
+    assert metrics_of_two == pytest.approx(metrics, rel=1e-4)
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
+    _, before = run(info, iterations=0)
+    assert max(np.abs(one[name] - before[name]).max() for name in one if name.startswith("generator/")) > 1e-4
+
+
+def test_several_iterations_in_one_call_equal_single_ones(info):
+    _, together = run(info, iterations=2, adam_epsilon=0.1)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    config, state = build(info, strategy, adam_epsilon=0.1)
+    batches = training_batches(strategy, info, 16, 8, seed=3)
+    step = build_iterations(config, state, strategy, 16, 8)
+    for images_seen in (0, 8):
+        step(batches, tf.constant(1), inputs(images_seen, alpha=0.75))
+    for name, variable in state.generator_variables.items():
+        np.testing.assert_allclose(together[f"generator/{name}"], variable, atol=1e-6, err_msg=name)
+
+
+def test_r1_is_that_of_the_image_at_full_resolution(info):
+    """The gradient with respect to every pixel of the 2x upscaled image, by finite differences."""
+    config, state = build(info)
+    step = _Step(config, state, resolution=8, batch_size=2)
+    images = np.random.RandomState(5).uniform(-1, 1, [2, 8, 8, 3]).astype(np.float32)
+    _, norms = step._scores_and_norms(tf.constant(images), None, inputs(), gamma=10.0)
+
+    def scores_of_upscaled(large):  # [2, 16, 16, 3]: what the network sees of it at this level is its 2x2 mean.
+        return state.discriminator(large.reshape(2, 8, 2, 8, 2, 3).mean((2, 4)).astype(np.float32)).numpy()
+
+    large = images.repeat(2, 1).repeat(2, 2).astype(np.float64)
+    expected = np.zeros(2)
+    delta = 0.01  # Scores are piecewise linear in one pixel but for the minibatch statistics.
+    for y in range(16):
+        for x in range(16):
+            for c in range(3):
+                moved = []
+                for sign in (1, -1):
+                    changed = large.copy()
+                    changed[0, y, x, c] += sign * delta
+                    moved.append(scores_of_upscaled(changed))
+                gradient = (moved[0].sum() - moved[1].sum()) / (2 * delta)
+                expected[0] += gradient**2
+    np.testing.assert_allclose(norms[0], expected[0], rtol=0.02)
+
+
+def test_scores_and_r1_of_a_step_are_those_of_its_batch(info):
+    """Computed here once more, for a step that changes nothing."""
+    config, state = build(info)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    batches = training_batches(strategy, info, 16, 8, seed=3)
+    step = build_iterations(config, state, strategy, 16, 8)
+    metrics = step(batches, tf.constant(1), inputs(alpha=1.0, learning_rate=0.0))
+    batch = next(iter(training_batches(strategy, info, 16, 8, seed=3)))
+    reals = tf.cast(batch["images"], tf.float32) / 127.5 - 1
+    with tf.GradientTape() as tape:
+        tape.watch(reals)
+        scores = state.discriminator(reals)
+        total = tf.reduce_sum(scores)
+    r1 = np.mean(np.sum(np.square(tape.gradient(total, reals)), axis=(1, 2, 3)))
+    assert float(metrics["real_score"]) == pytest.approx(np.mean(scores), rel=1e-4, abs=1e-5)
+    assert float(metrics["r1"]) == pytest.approx(r1, rel=1e-3)
+
+
+def test_the_average_follows_with_its_half_life(info):
+    """Of a change that happened before, half is left after ema_kimg images."""
+    config, state = build(info, ema_kimg=0.032)
+    for name, variable in state.ema_variables.items():
+        variable.assign(state.generator_variables[name] + 1.0)
+    step = _Step(config, state, resolution=16, batch_size=8)
+    strategy = tf.distribute.get_strategy()
+    for _ in range(4):  # 4 * 8 images = 0.032 kimg.
+        strategy.run(step.update_average)
+    for name, variable in state.ema_variables.items():
+        distance = variable - state.generator_variables[name]
+        expected = 0.5 if variable.trainable else 0.0
+        np.testing.assert_allclose(distance, np.full(variable.shape, expected), atol=2e-5, err_msg=name)
+
+
+def test_w_avg_moves_towards_the_mean_of_w_at_both_steps(info):
+    """lerp(mean, w_avg, 0.995), once in the discriminator's step and once in the generator's."""
+    metrics, arrays = run(info, iterations=1, w_avg_beta=0.5, style_mixing_prob=0.0)
+    _, before = run(info, iterations=0)
+    moved = arrays["generator/truncation/w_avg"] - before["generator/truncation/w_avg"]
+    assert np.abs(moved).max() > 1e-3
+    _, frozen = run(info, iterations=1, w_avg_beta=1.0, style_mixing_prob=0.0)
+    np.testing.assert_array_equal(frozen["generator/truncation/w_avg"], before["generator/truncation/w_avg"])
+
+
+@pytest.mark.parametrize("resolution, layers", [(4, 2), (8, 4), (16, 6)])
+def test_the_crossover_is_uniform_over_the_layers_in_use(info, resolution, layers):
+    config, state = build(info, style_mixing_prob=0.9)
+    step = _Step(config, state, resolution, batch_size=8)
+    draws = [int(step._crossover(tf.constant([7, seed]))) for seed in range(600)]
+    counts = np.bincount(draws, minlength=layers + 1) / len(draws)
+    assert counts[0] == 0
+    assert counts[layers] == pytest.approx(0.1, abs=0.05)  # No mixing.
+    np.testing.assert_allclose(counts[1:layers], 0.9 / (layers - 1), atol=0.06)
+
+
+def test_only_the_layers_of_the_current_level_are_trained(info):
+    _, before = run(info, iterations=0)
+    _, after = run(info, iterations=1, resolution=8)
+    changed = {name for name in before if np.any(before[name] != after[name])}
+    assert "generator/synthesis/8x8/conv1/weight" in changed
+    assert "discriminator/8x8/from_rgb/weight" in changed
+    assert not any("16x16" in name for name in changed)
+
+
+def test_all_variables_of_the_current_level_are_trained(info):
+    config, state = build(info)
+    _, before = run(info, iterations=0)
+    _, after = run(info, iterations=1)
+    unused = {"generator/synthesis/4x4/to_rgb/weight", "generator/synthesis/4x4/to_rgb/bias"}
+    unused |= {"discriminator/4x4/from_rgb/weight", "discriminator/4x4/from_rgb/bias"}
+    for part in ("generator", "discriminator"):
+        for name, variable in named_variables(getattr(state, part)).items():
+            full = f"{part}/{name}"
+            if variable.trainable and full not in unused:
+                assert np.any(before[full] != after[full]), full
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {"generator_loss": "wgan", "discriminator_loss": "wgan", "r1_gamma": 0.0, "gp_lambda": 10.0, "wgan_drift": 0.001},
+        {"generator_loss": "hinge", "discriminator_loss": "hinge", "r1_gamma": 0.0},
+        {"generator_loss": "saturating", "r1_gamma": 1.0, "r2_gamma": 1.0},
+    ],
+    ids=["wgan-gp", "hinge", "saturating-r1-r2"],
+)
+def test_every_loss_trains(info, losses):
+    metrics, after = run(info, iterations=2, losses=losses)
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert after["discriminator_adam/steps"] == 2 and after["discriminator_adam/skipped"] == 0
