@@ -1,0 +1,187 @@
+"""The authors' recorded options of a network (function name and static arguments) <-> our validated options.
+
+The authors' functions take no notice of arguments that are not theirs, and so do we of those that belong to another
+of their functions. An option that none of them has, or one that changes the function in a way that we do not have,
+is an error that names it. What is not recorded takes the default of the authors' function; a size that is not
+recorded (or None) is read off the variables.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.conversion import is_progan
+from stylegan_tf.errors import UserError
+from stylegan_tf.variable_shapes import NetworkConfig
+
+FUSED_FROM = 128  # "auto": output resolution from which the authors' upscaling convolutions are fused.
+_NEVER = 2**62
+
+_COMMON = {"resolution": int, "num_channels": int, "label_size": int, "fmap_base": int, "fmap_max": int}
+_LATENTS = {"latent_size": int, "dlatent_size": int, "normalize_latents": bool}
+_MAPPING = {"mapping_layers": int, "mapping_fmaps": int, "mapping_lrmul": float}
+_PARTS = {"use_styles": bool, "const_input_layer": bool, "use_noise": bool}
+_NORMS = {"use_pixel_norm": bool, "use_instance_norm": bool}
+# Build function -> the options that our configuration has, too, and their types.
+_OPTIONS = {
+    "G_style": {**_COMMON, **_LATENTS, **_MAPPING, **_PARTS, **_NORMS},
+    "G_paper": {**_COMMON, "latent_size": int, "normalize_latents": bool, "use_pixelnorm": bool},
+    "D_basic": {**_COMMON, "mbstd_group_size": int},
+    "D_paper": {**_COMMON, "mbstd_group_size": int},
+}
+_RENAMED = {"const_input_layer": "const_input", "use_pixelnorm": "use_pixel_norm"}
+# The only value that our networks compute.
+_FIXED = {
+    "nonlinearity": "lrelu",
+    "mapping_nonlinearity": "lrelu",
+    "use_leakyrelu": True,
+    "use_wscale": True,
+    "fmap_decay": 1.0,
+    "mbstd_num_features": 1,
+    "pixelnorm_epsilon": 1e-8,
+}
+# Options of training or of running a network: they change no weight and no layer.
+_WITHOUT_EFFECT = {
+    "truncation_psi",
+    "truncation_cutoff",
+    "truncation_psi_val",
+    "truncation_cutoff_val",
+    "dlatent_avg_beta",
+    "style_mixing_prob",
+    "dlatent_broadcast",
+    "randomize_noise",
+    "structure",
+    "dtype",
+    "func_name",
+    "is_training",
+    "is_validation",
+    "is_template_graph",
+    "force_clean_graph",
+}
+_READ_APART = {"blur_filter", "fused_scale"}
+_KNOWN = {name for options in _OPTIONS.values() for name in options} | set(_FIXED) | _WITHOUT_EFFECT | _READ_APART
+# What the authors' ProGAN functions build is, in our options:
+_PROGAN_GENERATOR = {
+    "mapping_layers": 0,
+    "use_styles": False,
+    "const_input": False,
+    "use_noise": False,
+    "use_pixel_norm": True,
+    "use_instance_norm": False,
+    "embed_labels": False,
+    "blur": False,
+}
+_PROGAN_DISCRIMINATOR = {"use_labels": False, "blur": False}
+
+
+class Architecture(NamedTuple):
+    config: NetworkConfig
+    fused_from: int  # Output resolution from which the file's upscaling convolutions are fused (see `conversion`).
+
+
+def read_architecture(function: str, options: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> Architecture:
+    """The architecture that an authors' function builds with these options.
+
+    Args:
+      function: "G_style", "D_basic", "G_paper" or "D_paper".
+      options: its static arguments, plain values.
+      variables: all variables of the network by the authors' names.
+    Raises:
+      UserError naming the function or the option that this version does not have.
+    """
+    if function not in _OPTIONS:
+        raise UserError(f"build function {function!r} is unknown; expected one of {', '.join(_OPTIONS)}.")
+    _check_options(options)
+    recorded = {name: kind for name, kind in _OPTIONS[function].items() if options.get(name) is not None}
+    values = {_RENAMED.get(name, name): _typed(name, options[name], kind) for name, kind in recorded.items()}
+    values = {**_measured(function, variables, values.get("label_size", 0)), **values}
+    if values.get("mapping_layers", 0) > len(variables):
+        raise UserError(f"option mapping_layers is {values['mapping_layers']}, but there are fewer variables.")
+    if values.get("mbstd_group_size") == 1:
+        values["mbstd_group_size"] = 0  # A group of one has no deviation: the authors leave the layer out.
+    config_class = GeneratorConfig if function.startswith("G_") else DiscriminatorConfig
+    if function.endswith("_paper"):
+        fixed = _PROGAN_GENERATOR if config_class is GeneratorConfig else _PROGAN_DISCRIMINATOR
+        config = config_class(**{**fixed, **values})
+    else:
+        config = config_class(**values, blur=_blur(options.get("blur_filter", [1, 2, 1])))
+    return Architecture(config, _fused_from(function, options))
+
+
+def write_architecture(config: NetworkConfig) -> tuple[str, dict[str, Any]]:
+    """(build function, static arguments) of the authors for one of our networks. The inverse of `read_architecture`.
+
+    Raises UserError for an option that the authors' functions do not have.
+    """
+    generator = isinstance(config, GeneratorConfig)
+    function = ("G_" if generator else "D_") + ("paper" if is_progan(config) else "style" if generator else "basic")
+    ours = config.to_dict()
+    options = {name: ours[_RENAMED.get(name, name)] for name in _OPTIONS[function]}
+    if function in ("G_style", "D_basic"):
+        options["blur_filter"] = [1, 2, 1] if config.blur else None
+    if function == "G_style" and config.label_size and not config.embed_labels:
+        raise UserError("the authors' G_style has no form without a label matrix (embed_labels off).")
+    if function == "D_basic" and not config.use_labels:
+        options["label_size"] = 0
+    return function, options
+
+
+def default_fused_from(config: NetworkConfig) -> int:
+    """Output resolution from which the function of `write_architecture` fuses its upscaling convolutions."""
+    return 8 if is_progan(config) else FUSED_FROM
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    unknown = sorted(set(options) - _KNOWN)
+    if unknown:
+        raise UserError(f"option {unknown[0]!r} is unknown to this version.")
+    for name, value in _FIXED.items():
+        if name in options and options[name] != value:
+            raise UserError(f"option {name} is {options[name]!r}; only {value!r} is possible here.")
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+    valid = {int: whole, bool: isinstance(value, bool) or (whole and value in (0, 1)), float: _is_number(value)}
+    if not valid[kind]:
+        kinds = {int: "a whole number", bool: "True or False", float: "a number"}
+        raise UserError(f"option {name} is {value!r}, expected {kinds[kind]}.")
+    return kind(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _blur(blur_filter: Any) -> bool:
+    if blur_filter not in (None, [1, 2, 1]):
+        raise UserError(f"option blur_filter is {blur_filter!r}; only [1, 2, 1] and None are possible here.")
+    return blur_filter is not None
+
+
+def _fused_from(function: str, options: Mapping[str, Any]) -> int:
+    fused = options.get("fused_scale", True if function == "G_paper" else "auto")
+    if fused == "auto":
+        return FUSED_FROM
+    return 8 if _typed("fused_scale", fused, bool) else _NEVER
+
+
+def _measured(function: str, variables: Mapping[str, np.ndarray], label_size: int) -> dict[str, int]:
+    """Sizes as the variables' shapes show them: what an option that is not recorded, or None, stands for."""
+    shapes = {name.rpartition("G_synthesis/")[2]: value.shape for name, value in variables.items()}
+
+    def size(name, axis, rank):
+        """A dimension of a variable; 0, which no option may be, if it is not there or has another rank."""
+        return shapes[name][axis] if len(shapes.get(name, ())) == rank else 0
+
+    rgb, channel_axis = ("ToRGB", 3) if function.startswith("G_") else ("FromRGB", 2)
+    lods = sum(re.fullmatch(rgb + r"_lod\d+/weight", name) is not None for name in shapes)
+    found = {"resolution": 2 << min(lods, 30), "num_channels": size(f"{rgb}_lod0/weight", channel_axis, 4)}
+    if function == "G_style":
+        found["label_size"] = size("G_mapping/LabelConcat/weight", 0, 2)
+    if function == "G_paper":
+        found["latent_size"] = size("4x4/Dense/weight", 0, 2) - label_size
+    return found

@@ -1,0 +1,194 @@
+"""Files of the authors' networks -> network files, and back to arrays under the authors' names.
+
+Both directions read back what they have written and compare every array before the file gets its name.
+"""
+
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stylegan_tf.architecture_options import default_fused_from, read_architecture, write_architecture
+from stylegan_tf.config import DiscriminatorConfig
+from stylegan_tf.conversion import from_authors, is_progan, to_authors
+from stylegan_tf.errors import UserError
+from stylegan_tf.network_pickle import PickledNetwork, read_network_pickle
+from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
+from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.variable_shapes import NetworkConfig
+
+LICENCE = "weights converted from the authors' releases stay under their licence, CC BY-NC 4.0 (no commercial use)"
+PARTS = {"generator": "G", "discriminator": "D", "generator_ema": "Gs"}  # Ours -> the authors' names.
+_SUBNETWORKS = {"mapping": "G_mapping", "synthesis": "G_synthesis"}
+
+
+class ConvertedNetwork(NamedTuple):
+    config: NetworkConfig
+    fused_from: int
+    variables: Mapping[str, np.ndarray]  # Under the authors' names, as they are in the file.
+    arrays: Mapping[str, np.ndarray]  # Under our names, in our layout.
+
+
+def import_pickle(source, dest) -> Networks:
+    """Writes the networks of the authors' pickle file `source` to the network file `dest`; returns them.
+
+    Raises UserError, naming option or variable, for what is no such file or what this version does not have.
+    """
+    converted = convert_networks(source)
+    metadata = {"converted_from": pathlib.Path(source).name, "licence": LICENCE}
+    networks = Networks(**{part: _build(converted.get(part)) for part in PARTS}, metadata=metadata)
+
+    def write(path):
+        save_networks(path, networks)
+        for part, network in _present(load_networks(path)):
+            written = _authors_arrays(network, converted[part].fused_from)
+            _check_equal(written, {name: converted[part].variables[name] for name in written}, part)
+
+    _write_checked(dest, write)
+    return networks
+
+
+def export_networks(source, dest) -> Networks:
+    """Writes a network file (or a run folder's newest) as one `.npz` under the authors' names; returns the networks.
+
+    Entries: `G/...`, `D/...` and `Gs/...` with every variable in the authors' layout, for their functions' defaults
+    (upscaling fused from 128x128), and `config`: JSON of each network's build function and static arguments.
+    """
+    networks = load_networks(source)
+    entries, options = {}, {}
+    for part, network in _present(networks):
+        function, arguments = write_architecture(network.config)
+        options[PARTS[part]] = {"build_func_name": function, "static_kwargs": arguments}
+        for name, value in {**_levels_of_detail(network.config), **_authors_arrays(network)}.items():
+            entries[f"{PARTS[part]}/{name}"] = value
+
+    def write(path):
+        with open(path, "wb") as stream:
+            np.savez(stream, config=np.array(json.dumps(options)), **entries)
+        for part, network in _present(networks):
+            _check_equal(_authors_arrays(_build(_read_exported(path, PARTS[part]))), _authors_arrays(network), part)
+
+    _write_checked(dest, write)
+    return networks
+
+
+def convert_networks(source) -> dict[str, ConvertedNetwork]:
+    """The networks of the authors' pickle file `source`, by part of a network file ("generator", ...)."""
+    networks = read_network_pickle(source)
+    try:
+        return {part: _convert(network) for part, network in assign_parts(networks).items()}
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def assign_parts(networks: Iterable[PickledNetwork]) -> dict[str, PickledNetwork]:
+    """Which network is which: by the names G, D and Gs; otherwise by build function, a first generator being G."""
+    parts, unnamed = {}, []
+    by_name = {name: part for part, name in PARTS.items()}
+    for network in networks:
+        part = by_name.get(network.name)
+        if part is None:
+            unnamed.append(network)
+        elif part in parts:
+            raise UserError(f"it holds two networks of the name {network.name!r}.")
+        else:
+            parts[part] = network
+    for network in unnamed:
+        fitting = ("discriminator",) if network.build_function.startswith("D") else ("generator", "generator_ema")
+        free = [part for part in fitting if part not in parts]
+        if not free:
+            raise UserError(f"network {network.name!r} is one more than the G, D and Gs that a file may hold.")
+        parts[free[0]] = network
+    for part, network in parts.items():
+        if network.build_function.startswith("D") != (part == "discriminator"):
+            raise UserError(f"network {network.name!r} is built by {network.build_function!r}, which does not fit.")
+    return parts
+
+
+def _convert(network: PickledNetwork) -> ConvertedNetwork:
+    function, variables = network.build_function, network.all_variables()
+    try:
+        options = _options(network)
+        if function.endswith("_paper") and not options.get("fused_scale", True):
+            variables = {_with_suffix(name, function): value for name, value in variables.items()}
+        config, fused_from = read_architecture(function, options, variables)
+        return ConvertedNetwork(config, fused_from, variables, from_authors(variables, config, fused_from))
+    except UserError as error:
+        raise UserError(f"network {network.name!r}: {error}") from None
+
+
+def _options(network: PickledNetwork) -> dict[str, Any]:
+    """The static arguments of the network and of its subnetworks, which must agree."""
+    options = dict(network.static_kwargs)
+    for role, part in network.components.items():
+        if part.build_function != _SUBNETWORKS.get(role):
+            raise UserError(f"component {role!r} is built by {part.build_function!r}, which is unknown there.")
+        for name, value in part.static_kwargs.items():
+            if options.setdefault(name, value) != value:
+                raise UserError(f"option {name} is {options[name]!r}, but {value!r} in its component {role!r}.")
+    return options
+
+
+def _with_suffix(name: str, function: str) -> str:
+    """Without fused layers ProGAN's resampling layers lack the suffix in their name: 8x8/Conv0 for 8x8/Conv0_up."""
+    layer, suffix = ("Conv0", "_up") if function == "G_paper" else ("Conv1", "_down")
+    return re.sub(rf"^(\d+x\d+/{layer})/", rf"\g<1>{suffix}/", name)
+
+
+def _levels_of_detail(config: NetworkConfig) -> dict[str, np.ndarray]:
+    """The authors' variables of that name; 0: fully grown."""
+    with_subnetworks = not (isinstance(config, DiscriminatorConfig) or is_progan(config))
+    return {name: np.float32(0) for name in (["lod", "G_synthesis/lod"] if with_subnetworks else ["lod"])}
+
+
+def _build(converted):
+    if converted is None:
+        return None
+    network = (Discriminator if isinstance(converted.config, DiscriminatorConfig) else Generator)(converted.config)
+    assign_arrays(network, converted.arrays, source="the converted network")
+    return network
+
+
+def _present(networks: Networks):
+    return [(part, getattr(networks, part)) for part in PARTS if getattr(networks, part) is not None]
+
+
+def _authors_arrays(network, fused_from=None) -> dict[str, np.ndarray]:
+    arrays = {name: variable.numpy() for name, variable in named_variables(network).items()}
+    return to_authors(arrays, network.config, fused_from or default_fused_from(network.config))
+
+
+def _read_exported(path, name) -> ConvertedNetwork:
+    """One network of an exported file, made of nothing but what is in the file."""
+    with np.load(path, allow_pickle=False) as data:
+        variables = {key[len(name) + 1 :]: data[key] for key in data.files if key.startswith(f"{name}/")}
+        recorded = json.loads(str(data["config"]))[name]
+    config, fused_from = read_architecture(recorded["build_func_name"], recorded["static_kwargs"], variables)
+    return ConvertedNetwork(config, fused_from, variables, from_authors(variables, config, fused_from))
+
+
+def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], part: str) -> None:
+    """Raises if a single value differs: a bug of this program or a failing disk, not a mistake of its user."""
+    if set(written) != set(expected):
+        raise RuntimeError(f"{part}: the written file holds other variables than its source.")
+    for name, array in expected.items():
+        if not np.array_equal(written[name], np.asarray(array, np.float32), equal_nan=True):
+            raise RuntimeError(f"{part}: {name} was not written as it is in the source.")
+
+
+def _write_checked(dest, write) -> None:
+    """Calls `write(temporary path)`, which also checks what it wrote; then the file gets its name."""
+    dest = pathlib.Path(dest)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    temporary = dest.with_name(f".{dest.stem}.unchecked.npz")
+    try:
+        write(temporary)
+        os.replace(temporary, dest)
+    finally:
+        temporary.unlink(missing_ok=True)
