@@ -202,6 +202,7 @@ class TrainConfig:
 
     data_dir: str  # Folder of TFRecords, written by tools/create_tfrecords.py.
     run_dir: str  # The exact folder of this run; a run that is there already goes on.
+    init_from: Optional[str] = None  # A network file, or a run folder, whose weights a new run starts with.
     resolution: Optional[int] = None  # Train up to here; None: the full resolution of the data set.
     total_kimg: float = 25000.0  # Length of the run in thousands of real images.
     seed: int = 1000

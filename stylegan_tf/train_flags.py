@@ -13,6 +13,7 @@ from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 _TABLES = {"batch_sizes": int, "learning_rates": float, "tick_kimg": float}
+_NETWORKS = (config.GeneratorConfig, config.DiscriminatorConfig)
 _FROM_DATA = ("resolution", "num_channels", "label_size")  # Fields of the networks that have no flag there.
 
 
@@ -44,6 +45,12 @@ def _flag(name: str, text: str, kind: Optional[type] = None, choices: Optional[t
 with flag_group("Data and run"):
     _flag("data_dir", "Folder of TFRecords, as tools/create_tfrecords.py writes it.")
     _flag("run_dir", "The exact folder of the run. Started again with the same folder, the run goes on.")
+    _flag(
+        "init_from",
+        "A network file, or a run folder (its newest network), whose weights a new run starts with: to go on with a "
+        "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
+        "flag sets them; they cannot be changed. Growing starts over unless --start_resolution is the full resolution.",
+    )
     _flag("resolution", "Train up to this resolution; left out: the full one of the data set.", kind=int)
     _flag("conditional", "Train with the labels of the data set.")
     _flag("mirror_augment", "Flip half of the reals from left to right.")
@@ -110,6 +117,8 @@ with flag_group("Reports"):
 
 def train_config_from_flags() -> config.TrainConfig:
     """The validated options. Raises UserError, naming the flag, for a value that makes no sense."""
+    if FLAGS.init_from:
+        _take_architecture(FLAGS.init_from)
     values = {name: FLAGS[name].value for name in _NAMES}
     for name, convert in _TABLES.items():
         values[name] = parse_table(name, values[name], convert)
@@ -122,6 +131,23 @@ def train_config_from_flags() -> config.TrainConfig:
         "discriminator": _build(config.DiscriminatorConfig, {**values, **shape}),
     }
     return _build(config.TrainConfig, {**values, **parts})
+
+
+def _take_architecture(path: str) -> None:
+    """Gives the flags of the networks that nobody has set the values of the network file."""
+    names = {name for name in _architecture_flags() if not FLAGS[name].present}
+    if not names:
+        return
+    from stylegan_tf.networks.network_file import read_configs  # Imports TensorFlow.
+
+    for network in read_configs(path).values():
+        for name in names & set(vars(network)):
+            FLAGS[name].value = getattr(network, name)
+
+
+def _architecture_flags() -> set:
+    options = {field.name for kind in _NETWORKS for field in dataclasses.fields(kind)}
+    return options & set(_NAMES)
 
 
 def _build(kind: type, values: dict) -> Any:
@@ -151,12 +177,16 @@ def parse_table(name: str, text: Optional[str], convert: Callable[[str], float])
 
 
 def write_flag_file(path: os.PathLike) -> None:
-    """Writes every flag that differs from its default, so that `--flagfile=PATH` replays the run."""
+    """Writes every flag that differs from its default, so that `--flagfile=PATH` replays the run.
+
+    After --init_from all options of the networks are written: the run can go on when that file is no longer there.
+    """
     path = Path(path)
     lines = ["# Replays this run: python -m stylegan_tf.train --flagfile=THIS_FILE --run_dir=ANOTHER_FOLDER"]
+    always = _architecture_flags() if FLAGS.init_from else set()
     for name in _NAMES:
         value = FLAGS[name].value
-        if value != FLAGS[name].default:
+        if value != FLAGS[name].default or name in always:
             lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

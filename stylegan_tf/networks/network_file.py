@@ -25,6 +25,7 @@ from stylegan_tf.networks.variables import named_variables
 
 FORMAT_VERSION = 1
 _ARCHITECTURE = "architecture"
+_CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig, "generator_ema": GeneratorConfig}
 _FILE_NAME = "network-{kimg:06d}.npz"
 
 
@@ -77,23 +78,19 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
     """
     path = find_network(path)
     arrays = _read_arrays(path)
-    try:
-        architecture = json.loads(str(arrays.pop(_ARCHITECTURE)))
-        version = architecture["format_version"]
-    except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path} is not a network file of this program: it has no architecture entry.") from None
-    if version > FORMAT_VERSION:
-        raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
-    classes = {"generator": Generator, "discriminator": Discriminator, "generator_ema": Generator}
-    parts = {}
-    for part, build in classes.items():
-        parts[part] = None
-        if part in architecture:
-            values = {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
-            config_class = DiscriminatorConfig if build is Discriminator else GeneratorConfig
-            parts[part] = build(_config(path, config_class, architecture[part]), precision)
-            assign_arrays(parts[part], values, source=str(path))
+    architecture = _architecture(path, arrays)
+    parts = dict.fromkeys(_CONFIGS)
+    for part, config in _configs(path, architecture).items():
+        values = {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
+        parts[part] = (Discriminator if part == "discriminator" else Generator)(config, precision)
+        assign_arrays(parts[part], values, source=str(path))
     return Networks(**parts, metadata=architecture.get("metadata", {}))
+
+
+def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
+    """Options of a file's networks by part ("generator", ...), without the weights. Errors: as `load_networks`."""
+    path = find_network(path)
+    return _configs(path, _architecture(path, _read_arrays(path, only=_ARCHITECTURE)))
 
 
 def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
@@ -123,18 +120,30 @@ def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
     return path
 
 
-def _config(path, config_class, values):
+def _architecture(path, arrays) -> dict[str, Any]:
+    """The file's JSON entry."""
     try:
-        return config_class.from_dict(values)
+        architecture = json.loads(str(arrays[_ARCHITECTURE]))
+        version = architecture["format_version"]
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path} is not a network file of this program: it has no architecture entry.") from None
+    if version > FORMAT_VERSION:
+        raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
+    return architecture
+
+
+def _configs(path, architecture):
+    try:
+        return {part: kind.from_dict(architecture[part]) for part, kind in _CONFIGS.items() if part in architecture}
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: pathlib.Path, only: Optional[str] = None) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+            return {name: data[name] for name in data.files if only in (None, name)}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is not a readable network file ({error}): copy it again or take another.") from None
-    except AttributeError:  # A plain .npy has no `files`.
+    except (AttributeError, TypeError):  # An array, from a plain .npy, is no context manager.
         raise UserError(f"{path} is a single array, not a network file.") from None

@@ -17,6 +17,7 @@ from stylegan_tf.networks.network_file import file_name, save_networks
 from stylegan_tf.schedule import Phase, optimizer_reset_between, phase_at
 from stylegan_tf.training.distribution import create_strategy, training_batches
 from stylegan_tf.training.grids import SampleGrid, save_reals
+from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.reporting import RunReport
 from stylegan_tf.training.state import Checkpoints, TrainState
 from stylegan_tf.training.step import StepInputs, build_iterations
@@ -39,11 +40,13 @@ def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> N
     run_dir = pathlib.Path(config.run_dir)
     checkpoints = Checkpoints(state, run_dir, config.keep_checkpoints)
     resumed = checkpoints.restore()
+    notes = [] if resumed or not config.init_from else initialise(state, config.init_from)
     run_dir.mkdir(parents=True, exist_ok=True)
     write_flags(run_dir / "flags.cfg")
     total_images = round(config.total_kimg * 1000)
     with RunReport(run_dir, total_images, state.images_seen) as report, _stop_signal() as stop:
-        report.say(_greeting(config, info, state, strategy, resumed))
+        for line in [_greeting(config, info, state, strategy, resumed), *notes]:
+            report.say(line)
         run = _Run(config, info, strategy, state, checkpoints, report)
         run.start(resumed)
         while state.images_seen < total_images and not stop:

@@ -1,0 +1,163 @@
+"""Runs that start with the weights of a network file."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from absl import flags
+from tiny_run import tiny_config, write_images
+
+from stylegan_tf import train_flags
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
+from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.training.initial_networks import initialise
+from stylegan_tf.training.loop import train
+from stylegan_tf.training.state import TrainState
+
+CONFIG = tiny_config("data", "run")
+SIZE = {"resolution": 8, "fmap_base": 32, "fmap_max": 8}
+VECTORS = {"latent_size": 16, "dlatent_size": 16, "mapping_fmaps": 16, "mapping_layers": 2}
+GENERATOR, DISCRIMINATOR = GeneratorConfig(**SIZE, **VECTORS), DiscriminatorConfig(**SIZE)
+
+
+def randomized(network, seed):
+    random = np.random.RandomState(seed)
+    for variable in named_variables(network).values():
+        variable.assign(random.standard_normal(tuple(variable.shape)).astype(np.float32))
+    return network
+
+
+def arrays(network):
+    return {name: variable.numpy() for name, variable in named_variables(network).items()}
+
+
+def assert_equal(network, expected):
+    for name, value in arrays(network).items():
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
+
+
+def network_file(path, generator=None, discriminator=None, generator_ema=None, metadata=None):
+    save_networks(path, Networks(generator, discriminator, generator_ema, metadata or {}))
+    return str(path)
+
+
+@pytest.fixture
+def networks():
+    return Networks(
+        randomized(Generator(GENERATOR), 1),
+        randomized(Discriminator(DISCRIMINATOR), 2),
+        randomized(Generator(GENERATOR), 3),
+        {},
+    )
+
+
+def state():
+    return TrainState(CONFIG, GENERATOR, DISCRIMINATOR)
+
+
+def test_all_networks_are_copied(tmp_path, networks):
+    new = state()
+    assert len(initialise(new, network_file(tmp_path / "n.npz", *networks[:3]))) == 1
+    assert_equal(new.generator, arrays(networks.generator))
+    assert_equal(new.discriminator, arrays(networks.discriminator))
+    assert_equal(new.generator_ema, arrays(networks.generator_ema))
+
+
+@pytest.mark.parametrize("part", ["generator", "generator_ema"])
+def test_one_generator_serves_as_both_and_a_missing_discriminator_is_told(tmp_path, networks, part):
+    new = state()
+    before = arrays(new.discriminator)
+    lines = initialise(new, network_file(tmp_path / "n.npz", **{part: getattr(networks, part)}))
+    expected = arrays(getattr(networks, part))
+    assert_equal(new.generator, expected)
+    assert_equal(new.generator_ema, expected)
+    assert_equal(new.discriminator, before)
+    assert lines[1].startswith("warning: ") and "holds no discriminator" in lines[1]
+
+
+def test_a_file_without_generator_is_refused(tmp_path, networks):
+    with pytest.raises(UserError, match="no generator"):
+        initialise(state(), network_file(tmp_path / "n.npz", discriminator=networks.discriminator))
+
+
+@pytest.mark.parametrize(
+    "part, options, message",
+    [
+        ("generator", {"resolution": 16}, "the generator of .* has resolution 16, this run has 8"),
+        ("generator", {"label_size": 3}, "the generator of .* has label_size 3, this run has 0"),
+        ("generator_ema", {"use_noise": False}, "the generator_ema of .* has use_noise False, this run has True"),
+        ("discriminator", {"num_channels": 1}, "the discriminator of .* has num_channels 1, this run has 3"),
+        ("discriminator", {"fmap_max": 4}, "the discriminator of .* has fmap_max 4, this run has 8"),
+    ],
+)
+def test_the_first_option_that_differs_is_named_and_nothing_is_copied(tmp_path, networks, part, options, message):
+    kind, config = (Discriminator, DISCRIMINATOR) if part == "discriminator" else (Generator, GENERATOR)
+    other = kind(dataclasses.replace(config, **options))
+    new = state()
+    before = arrays(new.generator)
+    path = network_file(tmp_path / "n.npz", **{**networks._asdict(), part: other, "metadata": None})
+    with pytest.raises(UserError, match=message):
+        initialise(new, path)
+    assert_equal(new.generator, before)
+
+
+def test_a_run_goes_on_from_the_file_and_later_without_it(tmp_path, networks):
+    path = network_file(tmp_path / "n.npz", *networks[:3])
+    write_images(tmp_path / "data", resolution=8)
+    # A step of 1e-30 leaves every weight as it is: what the run writes is what it has started with.
+    growth = {"start_resolution": 8, "learning_rate": 1e-30}
+    run = tiny_config(tmp_path / "data", tmp_path / "run", growth, total_kimg=0.016, init_from=path)
+    train(run, lambda path: None)
+    written = load_networks(tmp_path / "run")
+    for part in ("discriminator", "generator"):
+        expected = arrays(getattr(networks, part))
+        expected["truncation/w_avg"] = arrays(written.generator)["truncation/w_avg"]  # It follows the batches' w.
+        assert_equal(getattr(written, part), expected)
+    assert f"starting with the weights of {path}" in (tmp_path / "run" / "log.txt").read_text()
+    (tmp_path / "n.npz").unlink()
+    train(dataclasses.replace(run, total_kimg=0.032), lambda path: None)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "resuming at" in log and log.count("starting with the weights") == 1
+
+
+@pytest.fixture
+def parse():
+    """Parses flags afresh; puts the defaults back afterwards."""
+
+    def restore():
+        flags.FLAGS.unparse_flags()
+        for name in train_flags._NAMES:
+            flags.FLAGS[name].unparse()
+
+    def parse_arguments(*arguments):
+        restore()
+        flags.FLAGS(["train", "--data_dir=d", "--run_dir=r", *arguments])
+        return train_flags.train_config_from_flags()
+
+    yield parse_arguments
+    restore()
+
+
+def test_options_that_no_flag_sets_are_those_of_the_file(parse, tmp_path):
+    narrow = dataclasses.replace(GENERATOR, use_noise=False)
+    path = network_file(tmp_path / "n.npz", Generator(narrow), Discriminator(DISCRIMINATOR))
+    run = parse(f"--init_from={path}", "--total_kimg=5", "--mapping_layers=4")
+    assert run.network_configs(64, 3) == (dataclasses.replace(narrow, mapping_layers=4), DISCRIMINATOR)
+    assert run.resolution == 8 and run.total_kimg == 5
+
+
+def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path):
+    path = network_file(tmp_path / "n.npz", Generator(GENERATOR))
+    first = parse(f"--init_from={path}")
+    train_flags.write_flag_file(tmp_path / "flags.cfg")
+    (tmp_path / "n.npz").unlink()
+    assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
+
+
+def test_a_network_file_that_is_not_there_is_told_at_once(parse, tmp_path):
+    with pytest.raises(UserError, match="none.npz does not exist"):
+        parse(f"--init_from={tmp_path / 'none.npz'}")
