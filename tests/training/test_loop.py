@@ -1,0 +1,122 @@
+"""Whole runs of the loop, small: every phase of growth, resuming, and what stops a run."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny_run import tiny_config, write_images
+
+from stylegan_tf import load_networks
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.training.loop import train
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "tiny")
+
+
+def run(config):
+    train(config, lambda path: path.write_text("--seed=1\n"))
+
+
+def stats_of(run_dir):
+    return [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+
+
+def arrays_of(run_dir):
+    networks = load_networks(run_dir)
+    parts = ("generator", "discriminator", "generator_ema")
+    return {
+        f"{part}/{name}": variable.numpy()
+        for part in parts
+        for name, variable in named_variables(getattr(networks, part)).items()
+    }
+
+
+@pytest.mark.end_to_end
+def test_a_run_grows_through_every_phase_and_leaves_its_files(data_dir, tmp_path, capsys):
+    run(tiny_config(data_dir, tmp_path / "run", network_ticks=2))
+    ticks = [(tick["images_seen"], tick["resolution"], tick["alpha"]) for tick in stats_of(tmp_path / "run")]
+    # 4x4 until 32 images, fade to 8x8 until 64, 8x8 until 96, fade to 16x16 until 128, then 16x16.
+    assert ticks == [(32, 4, 1.0), (64, 8, 1.0), (96, 8, 1.0), (128, 16, 1.0), (160, 16, 1.0)]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"flags.cfg", "log.txt", "stats.jsonl", "reals.png", "checkpoints", "fakes000000.png"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not any("tmp" in name for name in names), "half-written files"
+    networks = load_networks(tmp_path / "run")
+    assert networks.metadata["kimg"] == 0.16
+    images = networks.best_generator(np.zeros([1, 16], np.float32))
+    assert images.shape == (1, 16, 16, 3) and np.isfinite(images).all()
+    assert "finished" in capsys.readouterr().out
+    assert (tmp_path / "run" / "log.txt").read_text().count("kimg 0.") == 5
+
+
+@pytest.mark.end_to_end
+def test_a_resumed_run_equals_an_uninterrupted_one(data_dir, tmp_path):
+    """Stopped in the middle of the fade from 4x4 to 8x8, which the optimisers' state and the data position survive."""
+    config = tiny_config(data_dir, tmp_path / "whole", resolution=8, total_kimg=0.08)
+    run(config)
+    halves = dataclasses.replace(config, run_dir=str(tmp_path / "halves"))
+    run(dataclasses.replace(halves, total_kimg=0.048))
+    assert [tick["alpha"] for tick in stats_of(tmp_path / "halves")] == [1.0, 0.5]
+    run(halves)
+    whole, resumed = arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "halves")
+    for name, value in whole.items():
+        np.testing.assert_allclose(resumed[name], value, rtol=1e-4, atol=1e-4, err_msg=name)
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "halves")] == [32, 48, 80]
+
+
+@pytest.mark.end_to_end
+def test_conditional_gray_images_train(tmp_path):
+    labels = np.eye(3, dtype=np.float32)[np.arange(32) % 3]
+    data_dir = write_images(tmp_path / "gray", resolution=4, labels=labels, num_channels=1)
+    run(tiny_config(data_dir, tmp_path / "run", conditional=True, total_kimg=0.016))
+    networks = load_networks(tmp_path / "run")
+    assert networks.generator.config.label_size == networks.discriminator.config.label_size == 3
+    assert networks.generator.config.num_channels == 1
+
+
+def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.032, schedule={"tick_kimg": {4: 0.016}})
+    run(config)
+    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    wild = dataclasses.replace(config.schedule, learning_rate=1e37)
+    with pytest.raises(UserError, match=r"diverged.*images-32; the same command goes on from there"):
+        run(dataclasses.replace(config, schedule=wild, total_kimg=1.0))
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == kept
+    for name, value in arrays_of(tmp_path / "run").items():
+        assert np.isfinite(value).all(), name
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
+    run(config)
+    wider = dataclasses.replace(config.generator, fmap_max=16)
+    with pytest.raises(UserError, match="does not fit this run.*flags.cfg"):
+        run(dataclasses.replace(config, generator=wider))
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
+    run(config)
+    (data,) = (tmp_path / "run" / "checkpoints").glob("*.data-*")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    data.write_bytes(content)
+    with pytest.raises(UserError, match="images-16 does not fit this run or is damaged"):
+        run(config)
+
+
+def test_a_damaged_record_is_named(data_dir, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(data_dir, broken)
+    shard = broken / "tiny-r02-00001-of-00002.tfrecords"
+    content = bytearray(shard.read_bytes())
+    content[-30] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"record 15 of .*tiny-r02-00001-of-00002.tfrecords is damaged"):
+        run(tiny_config(broken, tmp_path / "run", resolution=4, total_kimg=0.064))
