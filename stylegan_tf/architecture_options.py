@@ -163,7 +163,7 @@ def _blur(blur_filter: Any) -> bool:
 
 
 def _fused_from(function: str, options: Mapping[str, Any]) -> int:
-    fused = options.get("fused_scale", True if function == "G_paper" else "auto")
+    fused = options.get("fused_scale", True if function.endswith("_paper") else "auto")
     if fused == "auto":
         return FUSED_FROM
     return 8 if _typed("fused_scale", fused, bool) else _NEVER

@@ -26,7 +26,7 @@ from stylegan_tf import command_line  # noqa: E402
 from stylegan_tf.errors import UserError  # noqa: E402
 
 SOURCE = flags.DEFINE_string("source", None, "the authors' .pkl; with --to=authors a network file or a run folder")
-DEST = flags.DEFINE_string("dest", None, "file to write, ending in .npz, or the folder for it")
+DEST = flags.DEFINE_string("dest", None, "the file to write, ending in .npz, or the folder for it")
 TO = flags.DEFINE_enum("to", "network", ["network", "authors"], "write our network file, or the authors' names")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the file that is at --dest")
 
