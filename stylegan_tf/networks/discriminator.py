@@ -36,7 +36,8 @@ class Discriminator(tf.keras.Model):
         # The dense head is tiny: float32.
         self.conv = EqualizedConv2D(config.feature_maps(4), name="conv", dtype=dtype)
         self.dense0 = EqualizedDense(config.feature_maps(2), name="dense0", dtype="float32")
-        outputs = config.label_size if config.label_size and config.use_labels else 1
+        self._is_conditional = bool(config.label_size and config.use_labels)
+        outputs = config.label_size if self._is_conditional else 1
         self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
         self._build_layers()
         self.built = True
@@ -71,8 +72,14 @@ class Discriminator(tf.keras.Model):
           float32 [N].
         """
         resolution = images.shape[1]
-        if resolution not in self.config.resolutions:
-            raise ValueError(f"images must have a size of {self.config.resolutions}, got {images.shape}.")
+        square = [resolution, resolution, self.config.num_channels]
+        if resolution not in self.config.resolutions or list(images.shape[1:]) != square:
+            raise ValueError(
+                f"images must be [N, r, r, {self.config.num_channels}] with r one of {self.config.resolutions}, "
+                f"got {images.shape}."
+            )
+        if self._is_conditional and labels is None:
+            raise ValueError(f"expected labels [N, {self.config.label_size}] for a conditional network, got None.")
         x = self._features(images, resolution)
         if resolution > 4:
             x = self._block(x, resolution)
@@ -98,6 +105,6 @@ class Discriminator(tf.keras.Model):
         x = tf.transpose(tf.cast(x, tf.float32), [0, 3, 1, 2])  # Flattened channel-first: the order of dense0's rows.
         x = tf.nn.leaky_relu(self.dense0(tf.reshape(x, [-1, x.shape[1] * 16])), LEAKY_SLOPE)
         x = self.dense1(x)  # [N, 1] or [N, label_size]
-        if self.config.label_size and self.config.use_labels:
+        if self._is_conditional:
             x = tf.reduce_sum(x * tf.cast(labels, tf.float32), axis=-1, keepdims=True)
         return x[:, 0]

@@ -50,6 +50,8 @@ class MappingNetwork(tf.keras.layers.Layer):
         """z: [N, latent_size] ~ N(0, 1); labels: [N, label_size], required when there are labels -> w [N, w_size]."""
         x = tf.cast(z, tf.float32)
         if self.config.label_size:
+            if labels is None:
+                raise ValueError(f"expected labels [N, {self.config.label_size}] for a conditional network, got None.")
             labels = tf.cast(labels, tf.float32)
             y = labels if self.label_embedding is None else self.label_embedding(labels)
             x = tf.concat([x, y], axis=-1)

@@ -100,11 +100,13 @@ def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], sou
         problem = "lacks" if name in variables else "has an unknown"
         raise UserError(f"{source} {problem} variable {name!r}: it does not fit its own architecture entry.")
     for name, variable in variables.items():
-        if arrays[name].shape != tuple(variable.shape):
+        array = arrays[name]
+        if array.shape != tuple(variable.shape) or array.dtype != np.float32:
             raise UserError(
-                f"{source}: variable {name!r} has shape {arrays[name].shape}, expected {tuple(variable.shape)}."
+                f"{source}: variable {name!r} is {array.dtype} of shape {array.shape}, "
+                f"expected float32 of shape {tuple(variable.shape)}."
             )
-        variable.assign(arrays[name])
+        variable.assign(array)
 
 
 def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
@@ -125,9 +127,10 @@ def _architecture(path, arrays) -> dict[str, Any]:
     try:
         architecture = json.loads(str(arrays[_ARCHITECTURE]))
         version = architecture["format_version"]
+        newer = version > FORMAT_VERSION
     except (KeyError, ValueError, TypeError):
         raise UserError(f"{path} is not a network file of this program: it has no architecture entry.") from None
-    if version > FORMAT_VERSION:
+    if newer:
         raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
     return architecture
 
@@ -137,13 +140,17 @@ def _configs(path, architecture):
         return {part: kind.from_dict(architecture[part]) for part, kind in _CONFIGS.items() if part in architecture}
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    except TypeError as error:  # Text where a number belongs, and the like.
+        raise UserError(f"{path}: its architecture entry is damaged ({error}).") from None
 
 
 def _read_arrays(path: pathlib.Path, only: Optional[str] = None) -> dict[str, np.ndarray]:
+    # What zipfile and NumPy raise for damage, found by damaging every byte; RuntimeError: "encrypted", "compressed".
+    damage = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in data.files if only in (None, name)}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except damage as error:
         raise UserError(f"{path} is not a readable network file ({error}): copy it again or take another.") from None
     except (AttributeError, TypeError):  # An array, from a plain .npy, is no context manager.
         raise UserError(f"{path} is a single array, not a network file.") from None

@@ -84,6 +84,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {noise_mode!r}.")
         resolution = resolution or self.config.resolution
+        use_noise = noise is not None or noise_mode != "none"
         if noise is None and noise_mode == "random":
             noise = self.draw_noise(tf.shape(ws)[0], resolution)
         x, below = ws[:, 0], None
@@ -92,7 +93,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
                 below = x
             w = ws[:, index] if self.config.use_styles else None
             layer_noise = noise[index] if noise else None
-            x = layer(x, w=w, noise=layer_noise, use_noise=noise_mode != "none")
+            x = layer(x, w=w, noise=layer_noise, use_noise=use_noise)
         images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](x), tf.float32)
         if resolution == 4:
             return images

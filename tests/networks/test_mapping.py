@@ -4,7 +4,7 @@ import numpy as np
 import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny
+import tiny_networks as tiny
 
 LABELS = np.eye(3, dtype=np.float32)[[0, 2, 1, 2]]
 

@@ -1,0 +1,284 @@
+"""Network files: what is written comes back, and what is damaged or hostile is refused in one line."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import tiny_networks as tiny
+
+import stylegan_tf
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.network_file import Networks, file_name, find_network, load_networks, save_networks
+from stylegan_tf.networks.variables import named_variables
+
+
+@pytest.fixture(scope="module")
+def networks():
+    generator, _ = tiny.generator(seed=1, label_size=3, num_channels=1)
+    average, _ = tiny.generator(seed=2, label_size=3, num_channels=1)
+    discriminator, _ = tiny.discriminator(seed=3, label_size=3, num_channels=1)
+    return Networks(generator, discriminator, average, {"kimg": 12.5, "dataset": "demo"})
+
+
+@pytest.fixture
+def saved(networks, tmp_path):
+    path = tmp_path / "network.npz"
+    save_networks(path, networks)
+    return path
+
+
+def _rewrite(path, change):
+    """Writes the file anew after `change(entries)` has altered them."""
+    with np.load(path) as data:
+        entries = {name: data[name] for name in data.files}
+    change(entries)
+    np.savez(path, **entries)
+
+
+def _change_architecture(path, change):
+    def apply(entries):
+        architecture = json.loads(str(entries["architecture"]))
+        change(architecture)
+        entries["architecture"] = np.array(json.dumps(architecture))
+
+    _rewrite(path, apply)
+
+
+def _refused(path):
+    with pytest.raises(UserError) as error:
+        load_networks(path)
+    message = str(error.value)
+    assert str(path) in message and "\n" not in message
+    return message
+
+
+def test_everything_comes_back_as_it_was(networks, saved):
+    loaded = load_networks(saved)
+    assert loaded.metadata == {"kimg": 12.5, "dataset": "demo"}
+    for part in ("generator", "discriminator", "generator_ema"):
+        before, after = getattr(networks, part), getattr(loaded, part)
+        assert after.config == before.config
+        assert list(named_variables(after)) == list(named_variables(before))
+        for name, variable in named_variables(before).items():
+            np.testing.assert_array_equal(named_variables(after)[name], variable)
+    z, labels = tiny.normal(2, 5), np.eye(3, dtype=np.float32)[:2]
+    expected = networks.generator_ema(z, labels=labels, noise_mode="const")
+    tiny.assert_close(loaded.generator_ema(z, labels=labels, noise_mode="const"), expected, 1e-6)
+
+
+def test_the_package_offers_the_loader_under_its_public_name(saved):
+    assert stylegan_tf.load_networks is load_networks
+    with pytest.raises(AttributeError, match="load_everything"):
+        stylegan_tf.load_everything  # noqa: B018
+
+
+def test_a_file_may_hold_some_of_the_networks(networks, tmp_path):
+    path = tmp_path / "average.npz"
+    save_networks(path, Networks(None, None, networks.generator_ema, {}))
+    loaded = load_networks(path)
+    assert loaded.generator is None and loaded.discriminator is None
+    assert loaded.best_generator is loaded.generator_ema
+
+
+def test_the_average_is_the_best_generator_and_the_plain_one_comes_next(networks):
+    assert networks.best_generator is networks.generator_ema
+    assert networks._replace(generator_ema=None).best_generator is networks.generator
+    with pytest.raises(UserError, match="no generator"):
+        networks._replace(generator=None, generator_ema=None).best_generator  # noqa: B018
+
+
+def test_a_network_can_be_loaded_in_another_precision(networks, saved):
+    z, labels = tiny.normal(2, 5), np.eye(3, dtype=np.float32)[:2]
+    rounded = load_networks(saved, precision="bfloat16").generator(z, labels=labels, noise_mode="const")
+    exact = networks.generator(z, labels=labels, noise_mode="const")
+    assert 1e-5 < np.abs(rounded - exact).max() < 0.2 * np.abs(exact).max()
+
+
+def test_arrays_are_float32_and_named_by_network_and_variable(networks, saved):
+    with np.load(saved, allow_pickle=False) as data:
+        names = set(data.files) - {"architecture"}
+        assert {data[name].dtype for name in names} == {np.dtype("float32")}
+    assert "generator_ema/synthesis/8x8/conv0_up/weight" in names and "discriminator/4x4/dense1/bias" in names
+    assert len(names) == sum(len(named_variables(network)) for network in networks[:3])
+
+
+@pytest.mark.parametrize("before", [None, b"an older network"])
+def test_a_save_that_fails_leaves_what_was_there(networks, tmp_path, monkeypatch, before):
+    path = tmp_path / "network.npz"
+    if before:
+        path.write_bytes(before)
+
+    def full_disk(stream, **entries):
+        stream.write(b"half a file")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_networks(path, networks)
+    assert [file.name for file in tmp_path.iterdir()] == (["network.npz"] if before else [])
+    assert not before or path.read_bytes() == before
+
+
+def test_a_save_replaces_the_file_of_that_name(networks, saved):
+    save_networks(saved, networks._replace(discriminator=None, metadata={"kimg": 13}))
+    loaded = load_networks(saved)
+    assert loaded.metadata == {"kimg": 13} and loaded.discriminator is None
+    assert [file.name for file in saved.parent.iterdir()] == ["network.npz"]
+
+
+class _Trap:
+    """Unpickling it creates a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("name", ["architecture", "generator/truncation/w_avg", "extra"])
+def test_pickled_objects_are_refused_and_never_run(saved, tmp_path, name):
+    sprung = tmp_path / "sprung"
+    _rewrite(saved, lambda entries: entries.update({name: np.array([_Trap(sprung)], dtype=object)}))
+    assert "not a readable network file" in _refused(saved)
+    assert not sprung.exists()
+
+
+def test_a_pickle_in_place_of_the_file_is_refused_and_never_run(tmp_path):
+    import pickle
+
+    path, sprung = tmp_path / "network.npz", tmp_path / "sprung"
+    path.write_bytes(pickle.dumps(_Trap(sprung)))
+    _refused(path)
+    assert not sprung.exists()
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(saved):
+    content = saved.read_bytes()
+    for length in [0, 1, 3, 4, 30, *np.linspace(100, len(content) - 1, 20, dtype=int)]:
+        saved.write_bytes(content[:length])
+        assert "not a readable network file" in _refused(saved)
+
+
+def test_a_damaged_file_is_refused_or_still_whole(networks, saved):
+    content, rng = saved.read_bytes(), np.random.RandomState(0)
+    ends = list(range(len(content) - 3000, len(content), 80))  # The directory of the archive.
+    for position in ends + list(rng.randint(0, len(content), 20)):
+        damaged = bytearray(content)
+        damaged[position] ^= rng.randint(1, 256)
+        saved.write_bytes(damaged)
+        try:
+            loaded = load_networks(saved)
+        except UserError:
+            continue
+        for name, variable in named_variables(networks.discriminator).items():
+            np.testing.assert_array_equal(named_variables(loaded.discriminator)[name], variable)
+
+
+@pytest.mark.parametrize("offset, what", [(6, "version"), (8, "encryption"), (10, "compression")])
+def test_an_archive_that_claims_unknown_features_is_refused(saved, offset, what):
+    content = bytearray(saved.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] ^= 0xFD  # First entry of the directory.
+    saved.write_bytes(content)
+    assert "not a readable network file" in _refused(saved)
+
+
+def test_an_array_that_claims_more_than_fits_into_memory_is_refused(tmp_path):
+    import io
+
+    header = io.BytesIO()
+    claim = {"descr": "<f4", "fortran_order": False, "shape": (2**50,)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    path = tmp_path / "network.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("architecture.npy", header.getvalue() + bytes(64))
+    assert "not a readable network file" in _refused(path)
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    path = tmp_path / "network.npz"
+    path.write_text("a page that says 404\n" * 10)
+    assert "not a readable network file" in _refused(path)
+    with open(path, "wb") as stream:
+        np.save(stream, np.zeros(3))
+    assert "single array" in _refused(path)
+    np.savez(path, weight=np.zeros(3))
+    assert "no architecture entry" in _refused(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    assert "no architecture entry" in _refused(path)
+
+
+@pytest.mark.parametrize("text", ["not JSON", "[1, 2]", "3", "{}", '"text"', '{"format_version": "one"}'])
+def test_an_architecture_that_is_none_is_refused(saved, text):
+    _rewrite(saved, lambda entries: entries.update(architecture=np.array(text)))
+    assert "no architecture entry" in _refused(saved)
+
+
+def test_a_newer_format_is_refused(saved):
+    _change_architecture(saved, lambda architecture: architecture.update(format_version=2))
+    message = _refused(saved)
+    assert "format version 2" in message and "up to 1" in message and "upgrade" in message
+
+
+def test_an_unknown_option_is_named(saved):
+    _change_architecture(saved, lambda architecture: architecture["generator"].update(use_skips=True))
+    assert "use_skips" in _refused(saved)
+
+
+@pytest.mark.parametrize("value", [12, "8", None, -8, [8]])
+def test_an_impossible_option_is_named(saved, value):
+    _change_architecture(saved, lambda architecture: architecture["generator"].update(resolution=value))
+    _refused(saved)
+
+
+@pytest.mark.parametrize("value", [None, 3, [], "text"])
+def test_an_architecture_that_is_no_table_of_options_is_refused(saved, value):
+    _change_architecture(saved, lambda architecture: architecture.update(generator=value))
+    _refused(saved)
+
+
+def test_a_missing_variable_is_named(saved):
+    _rewrite(saved, lambda entries: entries.pop("generator/synthesis/8x8/conv1/weight"))
+    assert "lacks variable 'synthesis/8x8/conv1/weight'" in _refused(saved)
+
+
+def test_an_unknown_variable_is_named(saved):
+    _rewrite(saved, lambda entries: entries.update({"discriminator/16x16/conv0/weight": np.zeros(3, np.float32)}))
+    assert "unknown variable '16x16/conv0/weight'" in _refused(saved)
+
+
+def test_a_variable_of_another_shape_is_named_with_both_shapes(saved):
+    # The same number of values, and a shape that would broadcast.
+    for shape in [(2, 3), (1,)]:
+        values = {"discriminator/4x4/conv/bias": np.zeros(shape, np.float32)}
+        _rewrite(saved, lambda entries, values=values: entries.update(values))
+        message = _refused(saved)
+        assert "'4x4/conv/bias'" in message and str(shape) in message and "(6,)" in message
+
+
+@pytest.mark.parametrize("values", [np.array(list("abcdef")), np.arange(6), np.zeros(6), np.zeros(6, np.complex64)])
+def test_a_variable_that_is_not_float32_is_named_with_its_type(saved, values):
+    _rewrite(saved, lambda entries: entries.update({"discriminator/4x4/conv/bias": values}))
+    assert f"'4x4/conv/bias' is {values.dtype}" in _refused(saved)
+
+
+def test_a_run_folder_stands_for_its_network_of_most_images(networks, tmp_path):
+    for kimg in (999.6, 90, 12.5):
+        save_networks(tmp_path / file_name(kimg), networks._replace(metadata={"kimg": kimg}))
+    (tmp_path / "network-final.npz").write_bytes(b"")
+    (tmp_path / ".network-002000.npz.tmp").write_bytes(b"")
+    assert find_network(tmp_path).name == "network-001000.npz"
+    assert load_networks(str(tmp_path)).metadata == {"kimg": 999.6}
+
+
+def test_more_than_six_digits_count_as_a_number(tmp_path):
+    for name in (file_name(999999), file_name(1000000)):
+        (tmp_path / name).write_bytes(b"")
+    assert find_network(tmp_path).name == "network-1000000.npz"
+
+
+def test_a_folder_without_networks_and_a_path_that_is_not_there_are_told_apart(tmp_path):
+    assert "holds no network-NNNNNN.npz" in _refused(tmp_path)
+    assert "does not exist" in _refused(tmp_path / "missing.npz")
