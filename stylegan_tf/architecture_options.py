@@ -6,6 +6,7 @@ is an error that names it. What is not recorded takes the default of the authors
 recorded (or None) is read off the variables.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -144,16 +145,13 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
-    valid = {int: whole, bool: isinstance(value, bool) or (whole and value in (0, 1)), float: _is_number(value)}
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    whole = number and value == int(value)
+    valid = {int: whole, bool: isinstance(value, bool) or (whole and value in (0, 1)), float: number and value > 0}
     if not valid[kind]:
-        kinds = {int: "a whole number", bool: "True or False", float: "a number"}
+        kinds = {int: "a whole number", bool: "True or False", float: "a number above 0"}
         raise UserError(f"option {name} is {value!r}, expected {kinds[kind]}.")
     return kind(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _blur(blur_filter: Any) -> bool:

@@ -1,10 +1,14 @@
 """The authors' recorded options as ours: what maps, what is understood, and what is refused by name."""
 
+import json
+
 import authors_layout as authors
+import numpy as np
 import pytest
 
 from stylegan_tf.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.conversion import from_authors
 from stylegan_tf.errors import UserError
 
 SIZES = {"resolution": 16, "num_channels": 3, "label_size": 0, "fmap_base": 32, "fmap_max": 6}
@@ -83,7 +87,9 @@ def test_fused_scale_says_which_kernels_are_mirrored(function, default):
         ({"fmap_max": 6.5}, "option fmap_max is 6.5, expected a whole number"),
         ({"latent_size": True}, "option latent_size is True, expected a whole number"),
         ({"use_noise": "no"}, "option use_noise is 'no', expected True or False"),
-        ({"mapping_lrmul": [1]}, r"option mapping_lrmul is \[1\], expected a number"),
+        ({"mapping_lrmul": [1]}, r"option mapping_lrmul is \[1\], expected a number above 0"),
+        ({"mapping_lrmul": 0}, "option mapping_lrmul is 0, expected a number above 0"),
+        ({"fmap_max": float("inf")}, "option fmap_max is inf, expected a whole number"),
         ({"fused_scale": "often"}, "option fused_scale is 'often'"),
         ({"resolution": 48}, "resolution must be a power of two"),
         ({"mapping_layers": 10**12}, "option mapping_layers is 1000000000000, but there are fewer variables"),
@@ -119,3 +125,18 @@ def test_written_options_are_read_as_the_same_architecture(config):
 def test_a_label_concatenation_that_the_authors_do_not_have_is_refused():
     with pytest.raises(UserError, match="no form without a label matrix"):
         write_architecture(GeneratorConfig(**{**SIZES, "label_size": 3}, embed_labels=False))
+
+
+def test_the_options_of_every_reference_network_describe_its_variables(reference):
+    files = [path for path in sorted(reference.glob("*.npz")) if "config" in np.load(path, allow_pickle=False).files]
+    assert len(files) == 12
+    for path in files:
+        data = np.load(path, allow_pickle=False)
+        options = json.loads(str(data["config"]))
+        g_function = options["build"].rpartition(".")[2]
+        functions = {"G": g_function, "D": "D_paper" if g_function == "G_paper" else "D_basic"}
+        for name, part in (("G", "generator"), ("D", "discriminator")):
+            variables = {key[6:]: data[key] for key in data.files if key.startswith(f"var/{name}/")}
+            architecture = read_architecture(functions[name], {**options[part], **options["common"]}, variables)
+            arrays = from_authors(variables, *architecture)
+            assert len(arrays) >= len(variables) - 2, path.name  # All but the two called lod.
