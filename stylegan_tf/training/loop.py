@@ -4,6 +4,7 @@ import contextlib
 import math
 import pathlib
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Callable
 
@@ -198,6 +199,7 @@ def _stop_signal() -> Iterator[list[int]]:
     received: list[int] = []
 
     def stop(number, _frame):
+        print("\nstopping: the iterations under way are finished and saved first", file=sys.stderr, flush=True)
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
