@@ -5,13 +5,13 @@ Weights come as a dictionary of arrays by the names of `named_variables`.
 
 import numpy as np
 
+from stylegan_tf.networks.variables import named_variables
+
 SQRT_2 = np.sqrt(2)
 
 
 def randomize(network, seed=0):
     """Gives every variable random values, so that no path is zero; returns them as float64 by name."""
-    from stylegan_tf.networks.variables import named_variables
-
     rng, values = np.random.RandomState(seed), {}
     for name, variable in named_variables(network).items():
         stddev = 100 if name.startswith("mapping/dense") else 1  # 1 / lrmul.

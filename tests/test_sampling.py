@@ -5,7 +5,7 @@ import pytest
 import tiny_networks as tiny
 
 from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.sampling import Sampler, seed_latents
+from stylegan_tf.sampling import Sampler, _batch_size, seed_latents
 
 
 def _bytes(images):
@@ -103,6 +103,4 @@ def test_conditional_pictures_take_their_labels(channels):
 
 
 def test_batches_shrink_with_resolution():
-    from stylegan_tf.sampling import _batch_size
-
     assert [_batch_size(2**k) for k in range(2, 11)] == [64, 64, 64, 64, 64, 32, 16, 8, 4]

@@ -1,6 +1,8 @@
 """Network files: what is written comes back, and what is damaged or hostile is refused in one line."""
 
+import io
 import json
+import pickle
 import zipfile
 
 import numpy as np
@@ -146,8 +148,6 @@ def test_pickled_objects_are_refused_and_never_run(saved, tmp_path, name):
 
 
 def test_a_pickle_in_place_of_the_file_is_refused_and_never_run(tmp_path):
-    import pickle
-
     path, sprung = tmp_path / "network.npz", tmp_path / "sprung"
     path.write_bytes(pickle.dumps(_Trap(sprung)))
     _refused(path)
@@ -185,8 +185,6 @@ def test_an_archive_that_claims_unknown_features_is_refused(saved, offset, what)
 
 
 def test_an_array_that_claims_more_than_fits_into_memory_is_refused(tmp_path):
-    import io
-
     header = io.BytesIO()
     claim = {"descr": "<f4", "fortran_order": False, "shape": (2**50,)}
     np.lib.format.write_array_header_1_0(header, claim)
