@@ -12,8 +12,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf import conversion
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.conversion import variable_names
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import assign_arrays
@@ -44,7 +44,7 @@ def load(reference, name):
     networks = Generator(g_config), Discriminator(d_config)
     for prefix, network in zip(("var/G/", "var/D/"), networks):
         values = {key[len(prefix) :]: data[key] for key in data.files if key.startswith(prefix)}
-        arrays = conversion.from_authors(values, network.config, fused_from=4 if progan else 128)
+        arrays = variable_names.from_authors(values, network.config, fused_from=4 if progan else 128)
         assign_arrays(network, arrays, source=name)
     return data, *networks
 
@@ -109,7 +109,7 @@ def judged(data, discriminator):
 
 def worst_gradient(data, prefix, gradients, config):
     worst = 0.0
-    our_names = {theirs: ours for ours, theirs in conversion.authors_names(config).items()}
+    our_names = {theirs: ours for ours, theirs in variable_names.authors_names(config).items()}
     for key in data.files:
         if key.startswith(prefix):
             theirs = data[key]

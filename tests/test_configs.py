@@ -7,9 +7,9 @@ import pytest
 from absl import flags
 
 from stylegan_tf import config, train_flags
-from stylegan_tf.architecture_options import write_architecture
+from stylegan_tf.conversion.architecture_options import write_architecture
+from stylegan_tf.conversion.variable_shapes import count_parameters
 from stylegan_tf.schedule import phase_at
-from stylegan_tf.variable_shapes import count_parameters
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.cfg"))

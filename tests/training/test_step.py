@@ -174,7 +174,7 @@ def test_a_step_trains_all_variables_of_its_level_and_no_others(info):
 @pytest.mark.parametrize(
     "losses",
     [
-        {"generator_loss": "wgan", "discriminator_loss": "wgan", "r1_gamma": 0.0, "gp_lambda": 10.0, "wgan_drift": 0.001},
+        {"generator_loss": "wgan", "discriminator_loss": "wgan", "r1_gamma": 0, "gp_lambda": 10, "wgan_drift": 0.001},
         {"generator_loss": "hinge", "discriminator_loss": "hinge", "r1_gamma": 0.0},
         {"generator_loss": "saturating", "r1_gamma": 1.0, "r2_gamma": 1.0},
     ],

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.conversion import is_progan
+from stylegan_tf.conversion.variable_names import is_progan
+from stylegan_tf.conversion.variable_shapes import NetworkConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.variable_shapes import NetworkConfig
 
 FUSED_FROM = 128  # "auto": output resolution from which the authors' upscaling convolutions are fused.
 _NEVER = 2**62
@@ -80,7 +80,7 @@ _PROGAN_DISCRIMINATOR = {"use_labels": False, "blur": False}
 
 class Architecture(NamedTuple):
     config: NetworkConfig
-    fused_from: int  # Output resolution from which the file's upscaling convolutions are fused (see `conversion`).
+    fused_from: int  # Output resolution from which the file's upscaling convolutions are fused (see `variable_names`).
 
 
 def read_architecture(function: str, options: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> Architecture:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from authors_pickles import pickled
 
-from stylegan_tf.authors_networks import convert_networks, export_networks, import_pickle
+from stylegan_tf.conversion.authors_networks import convert_networks, export_networks, import_pickle
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.network_file import load_networks
 

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from authors_pickles import Calls, EasyDict, Global, Network, ProganNetwork, array, generator, network, pickled
 
-from stylegan_tf import network_pickle, pickle_machine
+from stylegan_tf import pickle_machine
+from stylegan_tf.conversion import network_pickle
+from stylegan_tf.conversion.network_pickle import read_network_pickle
 from stylegan_tf.errors import UserError
-from stylegan_tf.network_pickle import read_network_pickle
 
 PROTOCOLS = [2, 3, 4, 5]
 CORES = ["numpy.core", "numpy._core"]

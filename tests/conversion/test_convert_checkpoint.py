@@ -13,9 +13,7 @@ from authors_pickles import pickled
 
 from stylegan_tf.errors import UserError
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
-if not TOOLS.is_dir():
-    pytest.skip("the tools are not beside the tests", allow_module_level=True)
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 @pytest.fixture(scope="module")

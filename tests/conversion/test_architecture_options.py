@@ -6,9 +6,9 @@ import authors_layout as authors
 import numpy as np
 import pytest
 
-from stylegan_tf.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.conversion import from_authors
+from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
+from stylegan_tf.conversion.variable_names import from_authors
 from stylegan_tf.errors import UserError
 
 SIZES = {"resolution": 16, "num_channels": 3, "label_size": 0, "fmap_base": 32, "fmap_max": 6}

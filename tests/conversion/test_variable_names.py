@@ -6,7 +6,7 @@ import numpy_networks as plain
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.conversion import authors_names, from_authors, to_authors
+from stylegan_tf.conversion.variable_names import authors_names, from_authors, to_authors
 from stylegan_tf.errors import UserError
 from stylegan_tf.ops.resampling import upscale_conv_2d
 

@@ -1,0 +1,1 @@
+"""The networks of the authors' code <-> ours: files, options, variable names and layouts."""
