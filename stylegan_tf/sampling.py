@@ -35,10 +35,15 @@ class Sampler:
     def images(
         self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None, alpha=1.0
     ) -> Iterator[np.ndarray]:
-        """Yields uint8 [n, r, r, C], batch after batch in order, for z [N, latent_size] and labels [N, label_size]."""
+        """Yields uint8 [n, r, r, C], batch after batch in order, for z [N, latent_size] and labels [N, label_size].
+
+        Raises ValueError without labels for a conditional network.
+        """
         resolution = resolution or self._generator.config.resolution
         if resolution not in self._traced:
             self._traced[resolution] = self._trace(resolution)
+        if labels is None and self._generator.config.label_size:
+            raise ValueError(f"expected labels [N, {self._generator.config.label_size}] for a conditional network.")
         if labels is None:
             labels = np.zeros([len(z), self._generator.config.label_size], np.float32)
         size = _batch_size(resolution)

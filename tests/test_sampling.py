@@ -104,3 +104,9 @@ def test_conditional_pictures_take_their_labels(channels):
 
 def test_batches_shrink_with_resolution():
     assert [_batch_size(2**k) for k in range(2, 11)] == [64, 64, 64, 64, 64, 32, 16, 8, 4]
+
+
+def test_a_conditional_generator_without_labels_is_refused():
+    generator, _ = tiny.generator(label_size=3)
+    with pytest.raises(ValueError, match=r"expected labels \[N, 3\]"):
+        next(Sampler(generator).images(tiny.normal(2, 5)))

@@ -124,6 +124,7 @@ class _Run:
         level = (phase.resolution, phase.batch_size)
         if level == self.level:
             return
+        self._check_groups(phase)
         self.report.say(f"{phase.resolution}x{phase.resolution}, batch {phase.batch_size}: preparing the step")
         self.level = level
         self.iterations = build_iterations(self.config, self.state, self.strategy, *level)
@@ -136,6 +137,16 @@ class _Run:
             mirror=self.config.mirror_augment,
             first_image=self.state.images_seen,
         )
+
+    def _check_groups(self, phase: Phase) -> None:
+        """The minibatch standard deviation needs whole groups in every replica's share of the batch."""
+        share = phase.batch_size // self.strategy.num_replicas_in_sync
+        group = min(self.config.discriminator.mbstd_group_size, share)
+        if group and share % group:
+            raise UserError(
+                f"batch_sizes: {share} images a replica at {phase.resolution}x{phase.resolution} make no groups of "
+                f"{group} for the minibatch standard deviation: use a multiple of it, or change --mbstd_group_size."
+            )
 
     def _tick(self) -> None:
         names = self.tick_metrics[0]

@@ -31,7 +31,7 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
     Returns `run(iterator, count, inputs) -> {name: float32 mean over the iterations}`; `inputs.images_seen` is that
     before the first one. The names: d_loss, g_loss, r1 (squared gradient norm), real_score, fake_score.
     """
-    step = _Step(config, state, resolution, batch_size)
+    step = TrainingStep(config, state, resolution, batch_size)
 
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
@@ -56,7 +56,7 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
 METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score")
 
 
-class _Step:
+class TrainingStep:
     """The two steps in replica context, for one resolution and batch size."""
 
     def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):

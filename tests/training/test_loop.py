@@ -111,6 +111,12 @@ def test_a_damaged_checkpoint_is_refused_by_name(data_dir, tmp_path):
         run(config)
 
 
+def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, schedule={"batch_sizes": {4: 6}})
+    with pytest.raises(UserError, match="6 images a replica at 4x4 make no groups of 4"):
+        run(config)
+
+
 def test_a_damaged_record_is_named(data_dir, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(data_dir, broken)

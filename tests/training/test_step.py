@@ -9,7 +9,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.state import TrainState
-from stylegan_tf.training.step import StepInputs, _Step, build_iterations
+from stylegan_tf.training.step import StepInputs, TrainingStep, build_iterations
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_several_iterations_in_one_call_equal_single_ones(info):
 def test_r1_is_that_of_the_image_at_full_resolution(info):
     """The gradient with respect to every pixel of the 4x upscaled image, by finite differences."""
     config, state = build(info)
-    step = _Step(config, state, resolution=4, batch_size=2)
+    step = TrainingStep(config, state, resolution=4, batch_size=2)
     images = np.random.RandomState(5).uniform(-1, 1, [2, 4, 4, 3]).astype(np.float32)
     _, norms = step._scores_and_norms(tf.constant(images), None, inputs(), gamma=10.0)
 
@@ -123,7 +123,7 @@ def test_the_average_follows_with_its_half_life(info):
     config, state = build(info, ema_kimg=0.032)
     for name, variable in state.ema_variables.items():
         variable.assign(state.generator_variables[name] + 1.0)
-    step = _Step(config, state, resolution=16, batch_size=8)
+    step = TrainingStep(config, state, resolution=16, batch_size=8)
     strategy = tf.distribute.get_strategy()
     for _ in range(4):  # 4 * 8 images = 0.032 kimg.
         strategy.run(step.update_average)
@@ -136,7 +136,7 @@ def test_the_average_follows_with_its_half_life(info):
 def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
     """lerp(mean, w_avg, w_avg_beta) with the mean over the batch of the first latents' w."""
     config, state = build(info, w_avg_beta=0.75, style_mixing_prob=0.9)
-    step = _Step(config, state, resolution=4, batch_size=8)
+    step = TrainingStep(config, state, resolution=4, batch_size=8)
     before = state.generator_variables["truncation/w_avg"].numpy()
     tf.distribute.get_strategy().run(step._generate, args=(None, inputs(images_seen=24), 0))
     seed = tf.random.experimental.stateless_fold_in(tf.constant([config.seed, 24], tf.int64), 0)
@@ -150,7 +150,7 @@ def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
 @pytest.mark.parametrize("resolution, layers", [(4, 2), (8, 4), (16, 6)])
 def test_the_crossover_is_uniform_over_the_layers_in_use(info, resolution, layers):
     config, state = build(info, style_mixing_prob=0.9)
-    step = _Step(config, state, resolution, batch_size=8)
+    step = TrainingStep(config, state, resolution, batch_size=8)
     draws = [int(step._crossover(tf.constant([7, seed]))) for seed in range(600)]
     counts = np.bincount(draws, minlength=layers + 1) / len(draws)
     assert counts[0] == 0
