@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from stylegan_tf.data.writer import write_tfrecords
+from stylegan_tf.data.pictures import Square
+from stylegan_tf.data.writer import WriteOptions, write_tfrecords
 
 
 class ArraySource:
@@ -15,8 +16,11 @@ class ArraySource:
     def __len__(self):
         return len(self.images)
 
+    def name(self, index):
+        return f"image {index}"
+
     def read(self, index):
-        return self.images[index]
+        return Square(self.images[index], None)
 
 
 def numbered_images(count, resolution=8, num_channels=3):
@@ -31,4 +35,4 @@ def numbered_images(count, resolution=8, num_channels=3):
 def write_numbered(dest, count=24, num_shards=4, **options):
     """A dataset of `numbered_images`; the label of image i is [i]."""
     labels = np.arange(count, dtype=np.float32)[:, np.newaxis]
-    return write_tfrecords(ArraySource(numbered_images(count), labels), dest, num_shards, **options)
+    return write_tfrecords(ArraySource(numbered_images(count), labels), dest, WriteOptions(num_shards, **options))

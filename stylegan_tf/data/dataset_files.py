@@ -5,17 +5,16 @@ import dataclasses
 import json
 import os
 import pathlib
-import struct
 from collections.abc import Iterator
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
-from stylegan_tf.data import records, writer
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.pictures import Box
 from stylegan_tf.errors import UserError
 
-_HEADER = struct.Struct("<QI")  # TFRecord: length of the data, its CRC; then the data and 4 bytes of CRC.
-_OVERHEAD = _HEADER.size + 4
+DESCRIPTION_FILE = "dataset.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +31,8 @@ class DatasetInfo:
     labels_path: Optional[str] = None
     label_size: int = 0
     label_names: tuple[str, ...] = ()
+    encoding: str = "raw"  # Of the records: "raw" or "png".
+    content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
 
     def shards(self, resolution: int) -> tuple[str, ...]:
         """The files of one level. Raises UserError if the dataset does not have it."""
@@ -51,19 +52,23 @@ def find_dataset(folder) -> DatasetInfo:
     name, levels = _find_levels(folder)
     shapes = {resolution: [_check_shard(path, resolution) for path in paths] for resolution, paths in levels.items()}
     largest = max(levels)
-    num_channels, shard_counts = shapes[largest][0][0], tuple(count for _, count in shapes[largest])
-    for resolution, found in shapes.items():
-        for path, (channels, count), expected in zip(levels[resolution], found, shard_counts):
-            if channels != num_channels or count != expected:
+    first, shard_counts = shapes[largest][0], tuple(found.count for found in shapes[largest])
+    for resolution, shards in shapes.items():
+        for path, found, expected in zip(levels[resolution], shards, shard_counts):
+            if found != (first.channels, expected, first.encoding):
                 raise UserError(
-                    f"{path} holds {count} images of {channels} channel(s), the files of level {largest} hold "
-                    f"{expected} of {num_channels}: the dataset is incomplete or mixed, write it again."
+                    f"{path} holds {found.count} {found.encoding} images of {found.channels} channel(s), the files of "
+                    f"level {largest} hold {expected} {first.encoding} images of {first.channels}: the dataset is "
+                    "incomplete or mixed, write it again."
                 )
     description = _read_description(folder)
     count = sum(shard_counts)
     if description.get("count", count) != count:
-        raise UserError(f"{folder} holds {count} images, its {writer.DESCRIPTION_FILE} says {description['count']}.")
-    info = DatasetInfo(str(folder), name, largest, num_channels, count, levels, shard_counts)
+        raise UserError(f"{folder} holds {count} images, its {DESCRIPTION_FILE} says {description['count']}.")
+    info = DatasetInfo(
+        str(folder), name, largest, first.channels, count, levels, shard_counts, encoding=first.encoding,
+        content_box=_content_box(description, largest, folder),
+    )
     return _with_labels(info, tuple(description.get("label_names", ())))
 
 
@@ -86,23 +91,30 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
 
 def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
     """Reads one level to the end -> where its first damaged record is and what to do, or None if all are sound."""
-    import tensorflow as tf
-
-    expected = (resolution, resolution, info.num_channels)
     for path in info.shards(resolution):
-        index = 0
         try:
-            for serialized in tf.data.TFRecordDataset(path):
-                shape = records.decode_example(serialized.numpy()).shape
-                if shape != expected:
-                    raise ValueError(f"its shape is {list(shape)}, expected {list(expected)} [H, W, C]")
-                index += 1
-        except tf.errors.NotFoundError:
+            for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
+                return f"record {index} of {path} is damaged ({reason}): write the dataset again, or copy it again."
+        except FileNotFoundError:
             return f"{path} is gone: it was there when the run started."
-        except (tf.errors.OpError, ValueError) as error:
-            reason = str(getattr(error, "message", error)).splitlines()[0]
-            return f"record {index} of {path} is damaged ({reason}): write the dataset again, or copy it again."
     return None
+
+
+def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    """Compares checksums and decodes every record of a file -> (index, what is wrong) of the bad ones."""
+    with open(path, "rb") as stream:
+        for index, record in enumerate(tfrecord_files.scan(path, verify=True)):
+            if record.damage:
+                yield index, record.damage
+                continue
+            stream.seek(record.offset)
+            try:
+                shape = records.decode_example(stream.read(record.length)).shape
+            except ValueError as error:
+                yield index, str(error)
+                continue
+            if shape != expected_shape:
+                yield index, f"its shape is {list(shape)}, expected {list(expected_shape)} [H, W, C]"
 
 
 @contextlib.contextmanager
@@ -146,47 +158,59 @@ def _find_levels(folder: pathlib.Path) -> tuple[str, dict[int, tuple[str, ...]]]
     return name, {r: tuple(shards[r][shard] for shard in range(expected)) for r in sorted(shards, reverse=True)}
 
 
-def _check_shard(path: str, resolution: int) -> tuple[int, int]:
-    """Reads the first record and the size of the file -> (channels, number of records)."""
+class _Shard(NamedTuple):
+    channels: int
+    count: int
+    encoding: str
+
+
+def _check_shard(path: str, resolution: int) -> _Shard:
+    """Looks at the first record and at the size of the file."""
     size = os.path.getsize(path)
+    head = tfrecord_files.HEADER.size
     with open(path, "rb") as stream:
-        header = stream.read(_HEADER.size)
-        length = _HEADER.unpack(header)[0] if len(header) == _HEADER.size else size
+        header = stream.read(head)
+        length = tfrecord_files.HEADER.unpack(header)[0] if len(header) == head else size
         serialized = stream.read(length) if length < size else b""
-    if size == 0 or size < length + _OVERHEAD:
+    if size == 0 or size < length + tfrecord_files.OVERHEAD:
         raise UserError(f"{path} is {'empty' if size == 0 else 'cut off or not a TFRecord file'}: write it again.")
     try:
-        shape = records.decode_example(serialized).shape
+        shape, encoding = records.decode_example(serialized).shape, records.example_encoding(serialized)
     except ValueError as error:
         raise UserError(f"the first record of {path} is damaged: {error}.") from error
     if shape[:2] != (resolution, resolution):
         raise UserError(
             f"the images in {path} have {shape[1]}x{shape[0]} pixels, its name says {resolution}x{resolution}."
         )
-    return shape[2], _count_records(path, size, length)
+    # Raw records of one level have one length, so that the size tells their number; elsewhere headers do.
+    count, rest = divmod(size, length + tfrecord_files.OVERHEAD)
+    return _Shard(shape[2], count if encoding == "raw" and not rest else _count_records(path), encoding)
 
 
-def _count_records(path: str, size: int, first_length: int) -> int:
-    """Records of one level have one length, so that the size tells their number; where it does not, headers do."""
-    if size % (first_length + _OVERHEAD) == 0:
-        return size // (first_length + _OVERHEAD)
-    lengths: list[int] = []
-    position = 0
-    with open(path, "rb") as stream:
-        while position < size:
-            stream.seek(position)
-            header = stream.read(_HEADER.size)
-            if len(header) == _HEADER.size:
-                lengths.append(_HEADER.unpack(header)[0])
-                position += lengths[-1] + _OVERHEAD
-            if len(header) < _HEADER.size or position > size:
-                raise UserError(f"{path} is cut off or damaged at record {max(len(lengths) - 1, 0)}: write it again.")
-    return len(lengths)
+def _count_records(path: str) -> int:
+    count = 0
+    for record in tfrecord_files.scan(path):
+        if record.damage:
+            raise UserError(f"{path} is cut off or damaged at record {count}: write it again.")
+        count += 1
+    return count
+
+
+def _content_box(description: dict, resolution: int, folder) -> Optional[Box]:
+    box = description.get("content_box")
+    if box is None:
+        return None
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, int) for side in box):
+        raise UserError(f"{folder / DESCRIPTION_FILE} has a content_box {box}, expected four whole numbers.")
+    left, top, right, bottom = box
+    if not (0 <= left < right <= resolution and 0 <= top < bottom <= resolution):
+        raise UserError(f"{folder / DESCRIPTION_FILE} has a content_box {box}, which is not inside of the images.")
+    return left, top, right, bottom
 
 
 def _read_description(folder: pathlib.Path) -> dict:
     """dataset.json, or {} without it: the authors' datasets have none, and the files tell nearly all of it."""
-    path = folder / writer.DESCRIPTION_FILE
+    path = folder / DESCRIPTION_FILE
     if not path.exists():
         return {}
     try:
@@ -202,7 +226,7 @@ def _with_labels(info: DatasetInfo, names: tuple[str, ...]) -> DatasetInfo:
     path = pathlib.Path(info.folder) / records.labels_file_name(info.name)
     if not path.exists():
         if names:
-            raise UserError(f"{path} is missing: {writer.DESCRIPTION_FILE} says that the dataset has labels.")
+            raise UserError(f"{path} is missing: {DESCRIPTION_FILE} says that the dataset has labels.")
         return info
     info = dataclasses.replace(info, labels_path=str(path))
     size = load_labels(info).shape[1]

@@ -1,13 +1,20 @@
 """One TFRecord: the schema that the writer and the reader share, and the levels of an image.
 
 An Example has `shape` = int64 [C, H, W] and `data` = the raw uint8 bytes in that order, as in the authors' files, so
-that either side reads what the other has written. TensorFlow is imported late: `--help` of the writer needs none.
+that either side reads what the other has written. With the encoding "png" it has `png` = a PNG file instead of `data`.
+TensorFlow is needed for `parse_examples` alone.
 """
 
+import io
 import re
 from typing import NamedTuple, Optional
 
 import numpy as np
+from PIL import Image
+
+from stylegan_tf.data import example_proto
+
+ENCODINGS = ("raw", "png")
 
 MIN_RESOLUTION = 4
 _FILE_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)(-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?\.tfrecords")
@@ -64,38 +71,54 @@ def image_levels(images: np.ndarray) -> dict[int, np.ndarray]:
     return levels
 
 
-def encode_example(image_hwc: np.ndarray) -> bytes:
+def encode_example(image_hwc: np.ndarray, encoding: str = "raw") -> bytes:
     """uint8 [H, W, C] -> a serialised Example. The same image always gives the same bytes."""
-    import tensorflow as tf
+    height, width, channels = image_hwc.shape
+    shape = (channels, height, width)
+    if encoding == "raw":
+        return example_proto.serialize({"shape": shape, "data": image_hwc.transpose(2, 0, 1).tobytes()})
+    stream = io.BytesIO()
+    Image.fromarray(image_hwc[:, :, 0] if channels == 1 else image_hwc).save(stream, "PNG")
+    return example_proto.serialize({"shape": shape, "png": stream.getvalue()})
 
-    image_chw = np.ascontiguousarray(image_hwc.transpose(2, 0, 1))
-    feature = {
-        "shape": tf.train.Feature(int64_list=tf.train.Int64List(value=image_chw.shape)),
-        "data": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image_chw.tobytes()])),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+def example_encoding(serialized: bytes) -> str:
+    """ "raw" or "png". Raises ValueError if it is not a record of ours or of the authors."""
+    features = example_proto.parse(serialized)
+    found = [name for name in ("data", "png") if isinstance(features.get(name), bytes)]
+    if not isinstance(features.get("shape"), tuple) or len(found) != 1:
+        names = sorted(features) or "nothing"
+        raise ValueError(f"an Example with 'shape' and 'data' (or 'png') was expected, it has {names}")
+    return "raw" if found == ["data"] else "png"
 
 
 def decode_example(serialized: bytes) -> np.ndarray:
     """The inverse of `encode_example`, one record at a time. Raises ValueError, which says what is wrong with it."""
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
+    encoding = example_encoding(serialized)
+    features = example_proto.parse(serialized)
+    shape = features["shape"]
+    if encoding == "png":
+        image = _decode_png(features["png"])
+        if image.transpose(2, 0, 1).shape != shape:
+            raise ValueError(f"shape {list(shape)} [C, H, W] does not fit its picture of {list(image.shape)} [H, W, C]")
+        return image
+    data = features["data"]
+    if len(shape) != 3 or len(data) != np.prod(shape):
+        raise ValueError(f"shape {list(shape)} [C, H, W] does not fit its data of {len(data)} bytes")
+    return np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0)
 
+
+def _decode_png(data: bytes) -> np.ndarray:
     try:
-        feature = tf.train.Example.FromString(serialized).features.feature
-    except DecodeError as error:
-        raise ValueError("it is not a tf.train.Example") from error
-    if "shape" not in feature or "data" not in feature:
-        raise ValueError(f"an Example with 'shape' and 'data' was expected, it has {sorted(feature) or 'nothing'}")
-    shape = list(feature["shape"].int64_list.value)
-    data = feature["data"].bytes_list.value
-    if len(shape) != 3 or len(data) != 1 or len(data[0]) != np.prod(shape):
-        raise ValueError(f"shape {shape} [C, H, W] does not fit its data of {sum(map(len, data))} bytes")
-    return np.frombuffer(data[0], np.uint8).reshape(shape).transpose(1, 2, 0)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            image = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"its PNG is damaged: {error}") from error
+    return image[:, :, np.newaxis] if image.ndim == 2 else image
 
 
 def parse_examples(serialized, resolution: int, num_channels: int):
-    """Graph version for batches: string [B] -> uint8 [B, r, r, C]. Fails on any other size of data."""
+    """Graph version for batches of raw records: string [B] -> uint8 [B, r, r, C]. Fails on any other size of data."""
     import tensorflow as tf
 
     features = {"shape": tf.io.FixedLenFeature([3], tf.int64), "data": tf.io.FixedLenFeature([], tf.string)}
@@ -107,3 +130,14 @@ def parse_examples(serialized, resolution: int, num_channels: int):
     images = tf.transpose(images_chw, [0, 2, 3, 1])
     images.set_shape([serialized.shape[0], resolution, resolution, num_channels])
     return images
+
+
+def parse_png_example(serialized, resolution: int, num_channels: int):
+    """Graph version for one PNG record: string [] -> uint8 [r, r, C]. Fails on any other size."""
+    import tensorflow as tf
+
+    features = {"shape": tf.io.FixedLenFeature([3], tf.int64), "png": tf.io.FixedLenFeature([], tf.string)}
+    image = tf.io.decode_png(tf.io.parse_single_example(serialized, features)["png"], channels=num_channels)
+    expected = [resolution, resolution, num_channels]
+    tf.debugging.assert_equal(tf.shape(image), expected, message="wrong shape of a record")
+    return tf.ensure_shape(image, expected)

@@ -10,7 +10,7 @@ from array_source import ArraySource, numbered_images, write_numbered
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import data_errors_named, find_damage, find_dataset, load_labels
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.data.writer import write_tfrecords
+from stylegan_tf.data.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 
 
@@ -48,7 +48,7 @@ def test_our_dataset_is_described(folder):
 
 def test_the_names_of_labels_are_kept(tmp_path):
     source = ArraySource(numbered_images(4), np.eye(4, 2, dtype=np.float32), ("cat", "dog"))
-    info = find_dataset(write_tfrecords(source, tmp_path / "pets", num_shards=1))
+    info = find_dataset(write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=1)))
     assert info.label_names == ("cat", "dog")
 
 
@@ -101,7 +101,7 @@ def test_levels_with_other_counts_are_refused(folder):
     path = folder / "set-r02-00000-of-00002.tfrecords"
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 5 * 4])
-    with pytest.raises(UserError, match="set-r02-00000-of-00002.tfrecords holds 4 images.*hold 5"):
+    with pytest.raises(UserError, match="set-r02-00000-of-00002.tfrecords holds 4 raw images.*hold 5 raw"):
         find_dataset(folder)
 
 

@@ -19,7 +19,7 @@ def test_nested_folders_are_read_in_the_order_of_their_paths(tmp_path):
     (tmp_path / "notes.txt").write_text("not an image")
     source = open_source(str(tmp_path))
     assert (len(source), source.resolution, source.num_channels) == (4, 8, 3)
-    assert [int(source.read(index)[0, 0, 0]) for index in range(4)] == [0, 1, 2, 3]
+    assert [int(source.read(index).image[0, 0, 0]) for index in range(4)] == [0, 1, 2, 3]
 
 
 def test_transparency_becomes_white(tmp_path):
@@ -27,7 +27,7 @@ def test_transparency_becomes_white(tmp_path):
     rgba[..., 0] = 200
     rgba[0, 0, 3], rgba[0, 1, 3], rgba[0, 2, 3] = 255, 0, 51  # Opaque, clear, a fifth.
     save(tmp_path / "a.png", rgba)
-    pixels = open_source(str(tmp_path)).read(0)
+    pixels = open_source(str(tmp_path)).read(0).image
     # A fifth of (200, 0, 0) over four fifths of (255, 255, 255).
     np.testing.assert_array_equal(pixels[0, :3], [[200, 0, 0], [255, 255, 255], [244, 204, 204]])
 
@@ -40,7 +40,7 @@ def test_palette_gray_and_16_bit_images_become_rgb(tmp_path):
     save(tmp_path / "c.png", np.full([4, 4], 77, np.uint8))
     save(tmp_path / "d.png", np.full([4, 4], 257 * 50, np.uint16))
     source = open_source(str(tmp_path))
-    assert [source.read(index)[0, 0].tolist() for index in range(4)] == [
+    assert [source.read(index).image[0, 0].tolist() for index in range(4)] == [
         [10, 20, 30],
         [255, 255, 255],
         [77, 77, 77],
@@ -52,7 +52,7 @@ def test_resolution_crops_the_centre_and_resizes(tmp_path):
     wide = np.zeros([16, 48, 3], np.uint8)
     wide[:, 16:32] = 90  # The central square.
     save(tmp_path / "a.png", wide)
-    pixels = open_source(str(tmp_path), resolution=8).read(0)
+    pixels = open_source(str(tmp_path), resolution=8).read(0).image
     np.testing.assert_array_equal(pixels, np.full([8, 8, 3], 90))
 
 
@@ -62,11 +62,11 @@ def test_the_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3
     save(tmp_path / "a.png", array, exif=exif)
-    np.testing.assert_array_equal(open_source(str(tmp_path)).read(0), array[::-1])
+    np.testing.assert_array_equal(open_source(str(tmp_path)).read(0).image, array[::-1])
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere: there is no such folder"):
+    with pytest.raises(UserError, match="nowhere: there is no such file or folder"):
         open_source(str(tmp_path / "nowhere"))
 
 
@@ -82,14 +82,14 @@ def test_an_unreadable_image_is_named(tmp_path, content):
     if content is None:
         content = (tmp_path / "a.png").read_bytes()[:3000]  # Cut off in the middle.
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(UserError, match="cannot read .*broken.png as an image"):
+    with pytest.raises(UserError, match="broken.png cannot be read as an image"):
         open_source(str(tmp_path)).read(1)
 
 
 def test_images_of_another_size_need_a_resolution(tmp_path):
     save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
     save(tmp_path / "b.png", np.zeros([8, 16, 3], np.uint8))
-    with pytest.raises(UserError, match="b.png has 16x8 pixels.*--resolution"):
+    with pytest.raises(UserError, match="b.png does not fit: it has 16x8 pixels.*--resolution"):
         open_source(str(tmp_path)).read(1)
     save(tmp_path / "a.png", np.zeros([12, 12, 3], np.uint8))
     with pytest.raises(UserError, match="a.png has 12x12 pixels.*--resolution"):
@@ -110,12 +110,13 @@ def test_the_demo_set_is_not_enlarged():
 
 
 def test_the_demo_set_comes_with_labels():
-    source = open_source("demo", 32, ["has_hat"])
+    source = open_source("demo", 32, "has_hat")
     assert (len(source), source.resolution, source.label_names) == (4096, 32, ("has_hat=no", "has_hat=yes"))
-    assert source.read(7).shape == (32, 32, 3)
+    assert source.read(7).image.shape == (32, 32, 3)
     assert source.labels.sum(axis=1).tolist() == [1.0] * 4096
 
 
 def test_a_folder_has_no_attributes(tmp_path):
+    save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
     with pytest.raises(UserError, match="--labels"):
-        open_source(str(tmp_path), None, ["has_hat"])
+        open_source(str(tmp_path), labels="has_hat")

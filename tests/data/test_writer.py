@@ -13,7 +13,7 @@ from array_source import ArraySource, numbered_images, write_numbered
 from PIL import Image
 
 from stylegan_tf.data import records
-from stylegan_tf.data.writer import write_tfrecords
+from stylegan_tf.data.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "create_tfrecords.py"
@@ -38,7 +38,7 @@ def test_one_shard_gives_the_authors_files_byte_for_byte(tmp_path, reference, ki
         order = np.arange(len(source))
         np.random.RandomState(seed).shuffle(order)
         source.images = source.images[np.argsort(order)]
-    write_tfrecords(source, tmp_path / f"tfrecords_{kind}", num_shards=1, seed=seed)
+    write_tfrecords(source, tmp_path / f"tfrecords_{kind}", WriteOptions(num_shards=1, seed=seed))
     expected = sorted((reference / f"tfrecords_{kind}").iterdir())
     written = sorted(path for path in (tmp_path / f"tfrecords_{kind}").iterdir() if path.name != "dataset.json")
     assert [path.name for path in written] == [path.name for path in expected]
@@ -64,16 +64,18 @@ def test_every_image_is_in_one_shard_of_every_level(tmp_path):
 
 def test_the_description_says_what_is_there(tmp_path):
     source = ArraySource(numbered_images(6, 16, 1), np.eye(6, 2, dtype=np.float32), ("cat", "dog"))
-    folder = write_tfrecords(source, tmp_path / "pets", num_shards=2)
+    folder = write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=2))
     assert json.loads((folder / "dataset.json").read_text()) == {
         "name": "pets",
         "count": 6,
         "resolution": 16,
         "num_channels": 1,
         "levels": [16, 8, 4],
+        "encoding": "raw",
         "num_shards": 2,
         "label_size": 2,
         "label_names": ["cat", "dog"],
+        "content_box": None,
     }
 
 
@@ -111,9 +113,9 @@ def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
 
     source.read = fail
     with pytest.raises(UserError, match="cannot read it"):
-        write_tfrecords(source, folder, num_shards=1, overwrite=True)
+        write_tfrecords(source, folder, WriteOptions(num_shards=1, overwrite=True))
     with pytest.raises(UserError, match="cannot read it"):
-        write_tfrecords(source, tmp_path / "new", num_shards=1)
+        write_tfrecords(source, tmp_path / "new", WriteOptions(num_shards=1))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
@@ -131,7 +133,7 @@ def test_the_tool_converts_a_folder(tmp_path):
         Image.fromarray(image).save(tmp_path / "in" / "nested" / f"{index}.png")
     done = run_tool("--source", tmp_path / "in", "--dest", tmp_path / "deep" / "out", "--shards", 1)
     assert done.returncode == 0, done.stderr
-    assert "3 images of 8x8 pixels" in done.stdout
+    assert "3 images of 8x8 pixels, RGB, raw: 345 bytes each" in done.stdout
     written = read_records(tmp_path / "deep" / "out" / "out-r03.tfrecords")
     assert sorted(image.tobytes() for image in written) == sorted(image.tobytes() for image in images)
 
@@ -139,7 +141,7 @@ def test_the_tool_converts_a_folder(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--source", "nowhere", "--dest", "out"], "error: --source nowhere: there is no such folder"),
+        (["--source", "nowhere", "--dest", "out"], "error: --source nowhere: there is no such file or folder"),
         (["--source", "demo"], "error: --dest is missing"),
         (["--source", "demo", "--dest", "out", "--resolution", "48"], "error: --resolution must be a power of two"),
         (["--source", "demo", "--dest", "out", "--shard", "3"], "error: unknown flag --shard; did you mean --shards?"),
