@@ -76,6 +76,19 @@ def cifar_collection(files: list[pathlib.Path]) -> ArrayCollection:
 
 def cifar_archive(path: str) -> Optional[ArrayCollection]:
     """`cifar-10-binary.tar.gz` or `cifar-100-binary.tar.gz` as downloaded; None for other tar archives."""
+    try:
+        wanted = _cifar_members(path)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise UserError(f"--source {path} cannot be read as a tar archive: {error}.") from error
+    files = sorted(name for name in wanted if name.endswith(".bin"))
+    if not files:
+        return None
+    text = wanted.get("batches.meta.txt", wanted.get("fine_label_names.txt", b"")).decode("utf-8", "replace")
+    return _cifar(files, [wanted[name] for name in files], text.split(), path)
+
+
+def _cifar_members(path: str) -> dict[str, bytes]:
+    """Contents of CIFAR's files by name; {} if there is anything that CIFAR does not have."""
     with tarfile.open(path, "r:*") as archive:
         wanted: dict[str, bytes] = {}
         for member in archive:
@@ -85,15 +98,11 @@ def cifar_archive(path: str) -> Optional[ArrayCollection]:
             is_data = name in _CIFAR10_FILES or name == "train.bin"
             if member.isreg() and (is_data or name in ("batches.meta.txt", "fine_label_names.txt")):
                 if member.size > 2**28:
-                    return None  # CIFAR's largest file has 154 MB.
+                    return {}  # CIFAR's largest file has 154 MB.
                 wanted[name] = archive.extractfile(member).read()
-            elif not is_data and len(wanted) == 0 and name.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
-                return None  # An archive of pictures, and perhaps a large one: do not read it to the end.
-    files = sorted(name for name in wanted if name.endswith(".bin"))
-    if not files:
-        return None
-    text = wanted.get("batches.meta.txt", wanted.get("fine_label_names.txt", b"")).decode("utf-8", "replace")
-    return _cifar(files, [wanted[name] for name in files], text.split(), path)
+            elif name.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
+                return {}  # An archive of pictures, and perhaps a large one: do not read it to the end.
+    return wanted
 
 
 def refuse_python_version(folder: pathlib.Path) -> None:

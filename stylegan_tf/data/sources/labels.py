@@ -79,23 +79,31 @@ def _of_file(collection: Collection, text: str) -> Labels:
 
 
 def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: str) -> np.ndarray:
-    """By the path within the source or, where that is unambiguous, by the file's name alone."""
-    short: dict[str, Optional[Sequence[float]]] = {}
-    for name, row in rows.items():
-        key = name.rpartition("/")[2]
-        short[key] = None if key in short else row
-    values, missing = [], []
+    """By the path within the source; folders in front of it may be missing, or more, in either of the two."""
+    ends: dict[str, Optional[str]] = {}
+    for name in rows:
+        for end in _ends(name):
+            ends[end] = None if end in ends else name  # None: ambiguous.
+    values, missing, used = [], [], {}
     for index in range(len(collection)):
         name = collection.name(index)
-        row = rows.get(name)
-        row = short.get(name.rpartition("/")[2]) if row is None else row
-        if row is None:
+        found = next((end for end in _ends(name) if end in rows), ends.get(name))
+        if found is None:
             missing.append(name)
-        else:
-            values.append(row)
+            continue
+        if used.setdefault(found, name) != name:
+            raise UserError(f"{where} has one label {found} for two pictures, {used[found]} and {name}: give more of "
+                            "their paths.")
+        values.append(rows[found])
     if missing:
         raise UserError(f"{where} has no label for {len(missing)} of {len(collection)} pictures, such as {missing[0]}.")
     return np.array(values, np.float32)
+
+
+def _ends(path: str) -> list[str]:
+    """ "a/b/c.png" -> a/b/c.png, b/c.png, c.png."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _of_json(content: str, where: str) -> tuple[dict[str, Sequence[float]], tuple[str, ...]]:
@@ -129,7 +137,7 @@ def _of_csv(content: str, where: str) -> tuple[dict[str, Sequence[float]], tuple
     files = [row[0].strip().replace("\\", "/") for row in rows[1:]]
     cells = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
     if len(header) == 2 and not _are_fractions([row[0] for row in cells]):
-        classes = sorted({row[0] for row in cells}, key=lambda name: (not name.isdigit(), name.zfill(12), name))
+        classes = sorted({row[0] for row in cells}, key=_class_order)
         numbers = {name: number for number, name in enumerate(classes)}
         found = one_hot(np.array([numbers[row[0]] for row in cells]), tuple(classes))
         return dict(zip(files, found.values)), found.names
@@ -138,6 +146,11 @@ def _of_csv(content: str, where: str) -> tuple[dict[str, Sequence[float]], tuple
     except ValueError as error:
         raise UserError(f"{where} has several columns that should all be numbers: {error}.") from error
     return dict(zip(files, values)), tuple(header[1:])
+
+
+def _class_order(name: str) -> tuple:
+    """2 before 10, and numbers before names."""
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
 
 
 def _are_fractions(cells: Sequence[str]) -> bool:
