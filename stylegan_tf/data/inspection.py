@@ -1,0 +1,169 @@
+"""Looks into a dataset: checks every record, previews, extracts, compares. Needs no TensorFlow."""
+
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Optional
+
+import numpy as np
+from PIL import Image
+
+from stylegan_tf.data import dataset_files, records, tfrecord_files
+from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.disk_space import readable
+from stylegan_tf.errors import UserError
+
+_LISTED = 20
+
+
+class Damage(NamedTuple):
+    """One bad record."""
+
+    path: str
+    index: int
+    reason: str
+
+
+def describe(info: DatasetInfo) -> str:
+    """A few lines: what is in the set, level by level, and how often each label occurs."""
+    lines = [
+        f"{info.name}: {info.count:,} images of {info.resolution}x{info.resolution} pixels, "
+        f"{info.num_channels} channel(s), {info.encoding}",
+        f"shards: {len(info.shard_counts)} with {min(info.shard_counts):,} to {max(info.shard_counts):,} images",
+    ]
+    if info.content_box is not None:
+        left, top, right, bottom = info.content_box
+        lines.append(f"letterboxed: the pictures are within ({left}, {top}) to ({right}, {bottom})")
+    for resolution, paths in info.levels.items():
+        size = sum(os.path.getsize(path) for path in paths)
+        lines.append(f"level {resolution:4}: {readable(size)}, {readable(size / info.count)} an image")
+    lines.append(_described_labels(info))
+    return "\n".join(lines)
+
+
+def damages(info: DatasetInfo) -> Iterator[Damage]:
+    """Compares the checksums of all records of all levels, and decodes them."""
+    for resolution, paths in info.levels.items():
+        for path in paths:
+            shape = (resolution, resolution, info.num_channels)
+            for index, reason in dataset_files.damaged_records(path, shape):
+                yield Damage(path, index, reason)
+
+
+def level_damages(info: DatasetInfo) -> Iterator[str]:
+    """Compares every level with the one that the largest one gives (authors' rule, `records.image_levels`)."""
+    others = {resolution: read_images(info, resolution) for resolution in info.levels if resolution != info.resolution}
+    for index, image in enumerate(read_images(info, info.resolution)):
+        levels = records.image_levels(image[np.newaxis])
+        for resolution, images in others.items():
+            found = next(images)
+            if resolution in levels and not np.array_equal(levels[resolution][0], found):
+                yield f"image {index} at level {resolution} is not the reduced image of level {info.resolution}"
+
+
+def read_images(info: DatasetInfo, resolution: int) -> Iterator[np.ndarray]:
+    """uint8 [r, r, C] in record order. Raises UserError for a damaged record."""
+    for path in info.shards(resolution):
+        with open(path, "rb") as stream:
+            for index, record in enumerate(tfrecord_files.scan(path, verify=True)):
+                try:
+                    if record.damage:
+                        raise ValueError(record.damage)
+                    stream.seek(record.offset)
+                    yield records.decode_example(stream.read(record.length))
+                except ValueError as error:
+                    raise UserError(f"record {index} of {path} is damaged: {error}.") from error
+
+
+def preview(info: DatasetInfo, resolution: int, count: int) -> np.ndarray:
+    """Up to `count` images, evenly spaced -> uint8 [n, r, r, C]."""
+    if count < 1:
+        raise UserError(f"the number of images must be positive, got {count}.")
+    wanted = set(np.linspace(0, info.count - 1, min(count, info.count)).round().astype(int).tolist())
+    return np.stack([image for index, image in enumerate(read_images(info, resolution)) if index in wanted])
+
+
+def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> int:
+    """Writes PNGs `00000000.png`, ... in record order, letterboxed ones without their bars -> how many.
+
+    Raises UserError if the folder holds anything already.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--extract {folder} exists and is not an empty folder: give a new one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    box = scaled_box(info, resolution) if crop else None
+    count = 0
+    for image in read_images(info, resolution):
+        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+        (picture.crop(box) if box else picture).save(folder / f"{count:08d}.png")
+        count += 1
+    return count
+
+
+def scaled_box(info: DatasetInfo, resolution: int):
+    """The content box at a level; None without one, and where it would be empty."""
+    if info.content_box is None:
+        return None
+    left, top, right, bottom = (round(side * resolution / info.resolution) for side in info.content_box)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def compare(first: DatasetInfo, second: DatasetInfo) -> list[str]:
+    """Differences between two sets, at all levels, whatever their shards and encodings; [] if they hold the same."""
+    differences = []
+    for what in ("count", "resolution", "num_channels", "label_size", "label_names", "content_box"):
+        ours, theirs = getattr(first, what), getattr(second, what)
+        if ours != theirs:
+            differences.append(f"{what}: {ours} and {theirs}")
+    if differences and (first.count, first.num_channels) != (second.count, second.num_channels):
+        return differences
+    if first.label_size == second.label_size:
+        unequal = np.flatnonzero((dataset_files.load_labels(first) != dataset_files.load_labels(second)).any(axis=1))
+        differences += [f"labels: {len(unequal)} differ, the first of image {unequal[0]}"] if len(unequal) else []
+    for resolution in sorted(set(first.levels) | set(second.levels)):
+        if resolution not in first.levels or resolution not in second.levels:
+            differences.append(f"level {resolution}: only one of them has it")
+            continue
+        line = _compared_level(read_images(first, resolution), read_images(second, resolution))
+        differences += [] if line is None else [f"level {resolution}: {line}"]
+    return differences
+
+
+def listed(lines: Iterable[str]) -> tuple[int, str]:
+    """(how many, the first of them on a line each)."""
+    count, shown = 0, []
+    for line in lines:
+        count += 1
+        shown += [line] if count <= _LISTED else []
+    if count > _LISTED:
+        shown.append(f"and {count - _LISTED} more")
+    return count, "\n".join(shown)
+
+
+def _compared_level(ours: Iterator[np.ndarray], theirs: Iterator[np.ndarray]) -> Optional[str]:
+    unequal, first, largest = 0, None, 0
+    for index, (our, their) in enumerate(zip(ours, theirs)):
+        if not np.array_equal(our, their):
+            unequal += 1
+            first = index if first is None else first
+            largest = max(largest, int(np.abs(our.astype(int) - their.astype(int)).max()))
+    if not unequal:
+        return None
+    return f"{unequal} images differ, the first is {first}, by at most {largest} of 255"
+
+
+def _described_labels(info: DatasetInfo) -> str:
+    if not info.label_size:
+        return "labels: none"
+    labels = dataset_files.load_labels(info)
+    means = "\n".join(
+        f"  {name}: {'on in ' + format(int(column.sum()), ',') if _is_binary(column) else f'mean {column.mean():g}'}"
+        for name, column in list(zip(info.label_names, labels.T))[:_LISTED]
+    )
+    more = f"\n  and {info.label_size - _LISTED} more" if info.label_size > _LISTED else ""
+    return f"labels: {info.label_size}\n{means}{more}"
+
+
+def _is_binary(column: np.ndarray) -> bool:
+    return bool(np.isin(column, (0, 1)).all())
