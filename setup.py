@@ -32,6 +32,7 @@ setup(
         "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
     ],
     extras_require={
-        "test": ["pytest", "ruff", "scipy"],
+        "datasets": ["h5py", "lmdb", "scipy"],  # For `create_tfrecords` from HDF5, LSUN's lmdb and SVHN's .mat.
+        "test": ["pytest", "ruff", "scipy", "h5py", "lmdb"],
     },
 )

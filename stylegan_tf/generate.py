@@ -25,6 +25,7 @@ flags.DEFINE_enum(
 flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
 flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ...; made if it is not there.")
 flags.DEFINE_string("grid", None, "Write one picture of all seeds to this PNG file.")
+flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 flags.DEFINE_integer("grid_columns", None, "Images per row of the grid; left out: about as many as rows.")
 
 
@@ -36,15 +37,16 @@ def main():
     seeds = parse_seeds(FLAGS.seeds)
     from stylegan_tf.networks.network_file import load_networks  # TensorFlow only when there is something to do.
 
-    generate(load_networks(FLAGS.network).best_generator, seeds)
+    networks = load_networks(FLAGS.network)
+    generate(networks.best_generator, seeds, networks.metadata.get("content_box") if FLAGS.crop else None)
 
 
-def generate(generator, seeds):
-    """Writes the images of the seeds as the flags say."""
+def generate(generator, seeds, content_box=None):
+    """Writes the images of the seeds as the flags say. content_box: what to cut out, see `crop_to_box`."""
     import numpy as np
 
     from stylegan_tf.sampling import Sampler, seed_latents
-    from stylegan_tf.visualize import save_image, save_image_grid
+    from stylegan_tf.visualize import crop_to_box, save_image, save_image_grid
 
     z = seed_latents(seeds, generator.config.latent_size)
     labels = class_labels(FLAGS["class"].value, generator.config.label_size, len(seeds))
@@ -54,6 +56,7 @@ def generate(generator, seeds):
         Path(FLAGS.outdir).mkdir(parents=True, exist_ok=True)
     with ProgressBar(len(seeds), "Generating", "images") as bar:
         for images in sampler.images(z, labels):
+            images = crop_to_box(images, content_box)
             if FLAGS.outdir:
                 for seed, image in zip(seeds[done:], images):
                     save_image(image, Path(FLAGS.outdir) / f"seed{seed:04d}.png")

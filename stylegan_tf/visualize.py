@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -30,6 +31,20 @@ def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     grid = np.concatenate([images, padding]).reshape(rows, columns, height, width, channels)
     # [rows, columns, H, W, C] -> [rows, H, columns, W, C] -> [rows * H, columns * W, C]
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarray:
+    """[N, H, W, C] -> the part within `box`: left, top, right, bottom as fractions of width and height; None: all."""
+    if box is None:
+        return images
+    height, width = images.shape[1:3]
+    try:
+        left, top, right, bottom = (round(side * size) for side, size in zip(box, (width, height) * 2))
+    except (TypeError, ValueError):
+        raise ValueError(f"expected a box of four fractions, got {box!r}") from None
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise ValueError(f"the box {box!r} is not inside of images of {width}x{height} pixels, or empty")
+    return images[:, top:bottom, left:right]
 
 
 def save_image(image: np.ndarray, path: os.PathLike) -> None:

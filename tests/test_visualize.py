@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.visualize import image_grid, save_image_grid, to_uint8
+from stylegan_tf.visualize import crop_to_box, image_grid, save_image_grid, to_uint8
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -56,3 +56,16 @@ def test_what_is_no_batch_of_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="1 or 3.*, got .*4"):
         save_image_grid(np.zeros([1, 2, 2, 4], np.uint8), tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_letterboxed_images_are_cut_out():
+    images = np.arange(2 * 8 * 8).reshape(2, 8, 8, 1)
+    np.testing.assert_array_equal(crop_to_box(images, [0.0, 0.125, 1.0, 0.875]), images[:, 1:7])
+    np.testing.assert_array_equal(crop_to_box(images, (0.25, 0, 0.5, 1)), images[:, :, 2:4])
+    assert crop_to_box(images, None) is images
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1], [0, 0, 2, 1], [0.5, 0, 0.5, 1], ["a", 0, 1, 1], 3])
+def test_a_box_outside_of_the_images_is_refused(box):
+    with pytest.raises(ValueError, match="box"):
+        crop_to_box(np.zeros([1, 8, 8, 1]), box)

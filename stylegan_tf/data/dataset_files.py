@@ -34,6 +34,11 @@ class DatasetInfo:
     encoding: str = "raw"  # Of the records: "raw" or "png".
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
 
+    @property
+    def relative_box(self) -> Optional[tuple[float, ...]]:
+        """`content_box` as fractions of the side, for images of other sizes."""
+        return None if self.content_box is None else tuple(side / self.resolution for side in self.content_box)
+
     def shards(self, resolution: int) -> tuple[str, ...]:
         """The files of one level. Raises UserError if the dataset does not have it."""
         if resolution not in self.levels:

@@ -165,6 +165,8 @@ class _Run:
             self._save_grid()
         if everything or self.ticks % config.network_ticks == 0:
             metadata = {"kimg": self.state.images_seen / 1000, "dataset": self.info.name}
+            if self.info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
+                metadata["content_box"] = self.info.relative_box
             save_networks(self._network_path(), self.state.networks(metadata))
         if everything or self.ticks % config.checkpoint_ticks == 0:
             self.checkpoints.save()

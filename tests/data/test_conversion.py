@@ -300,6 +300,7 @@ def test_letterboxed_pictures_get_a_content_box(tmp_path):
     folder = write(open_source(str(tmp_path / "cars"), fit="pad"), tmp_path / "set", num_shards=1)
     info = find_dataset(folder)
     assert (info.resolution, info.content_box) == (64, (0, 8, 64, 56))
+    assert info.relative_box == (0, 0.125, 1, 0.875)
 
 
 @pytest.mark.parametrize("box", ["wide", [0, 0, 8], [0, 0, 9, 8], [4, 0, 4, 8]])
