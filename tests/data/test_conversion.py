@@ -6,6 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import types
 
 import numpy as np
@@ -353,3 +354,15 @@ def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
                                (["--workers=0"], "--workers must be between"), (["--channels=2"], "must be 1 or 3")):
         done = run(*arguments, "--overwrite")
         assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_workers_end_with_a_conversion_that_is_killed(tmp_path):
+    command = [sys.executable, str(TOOL), "--source=synthetic", "--resolution=256", "--max_images=20000", "--shards=900",
+               "--workers=2", "--dest", str(tmp_path / "set")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".set.partial/shard-*.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=60)  # The workers hold the other end of these pipes, too: this waits for them.
+    assert list(tmp_path.glob(".set.partial/shard-*.json")) and not (tmp_path / "set").exists()
