@@ -4,7 +4,7 @@
     python tools/create_tfrecords.py --source ~/photographs --dest datasets/photographs --fit crop --resolution 256
 
 --source takes a folder of images (with folders inside), a zip or tar archive of images, a .txt list of paths, .npy,
-.npz, HDF5, the folder of an LSUN database, of MNIST or Fashion-MNIST, of CIFAR-10 or CIFAR-100 (binary version), of
+.npz, HDF5, the folder of an LSUN database, of MNIST or Fashion-MNIST, of CIFAR-10 or CIFAR-100, of
 CelebA, a .mat of SVHN, a folder of TFRecords (ours or the authors'), 'demo' or 'synthetic'.
 
 Every level from full size down to 4x4 is written. With --shards 1 the files have the names and the content that the

@@ -357,8 +357,8 @@ def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
 
 
 def test_workers_end_with_a_conversion_that_is_killed(tmp_path):
-    command = [sys.executable, str(TOOL), "--source=synthetic", "--resolution=256", "--max_images=20000", "--shards=900",
-               "--workers=2", "--dest", str(tmp_path / "set")]
+    options = ["--source=synthetic", "--resolution=256", "--max_images=20000", "--shards=900", "--workers=2"]
+    command = [sys.executable, str(TOOL), *options, "--dest", str(tmp_path / "set")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".set.partial/shard-*.json")) and time.monotonic() < deadline:

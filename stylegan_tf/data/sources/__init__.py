@@ -8,7 +8,7 @@ from typing import Optional
 
 from stylegan_tf.data import records
 from stylegan_tf.data.pictures import FILTERS, FITS, PictureOptions
-from stylegan_tf.data.sources import celeba, digits_and_things
+from stylegan_tf.data.sources import celeba, mnist
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.fitted import FittedSource, choose_resolution
 from stylegan_tf.data.sources.image_files import TarCollection, ZipCollection, folder_collection, list_collection
@@ -84,14 +84,12 @@ def _in_folder(folder: pathlib.Path) -> Collection:
         return LmdbCollection(str(folder))
     if celeba.IMAGES in names or folder.name == celeba.IMAGES:
         return celeba.CelebACollection(folder)
-    idx = digits_and_things.idx_file(folder)
+    idx = mnist.idx_file(folder)
     if idx is not None:
-        return digits_and_things.IdxCollection(idx)
-    digits_and_things.refuse_python_version(folder)
-    cifar = digits_and_things.cifar_files(folder)
-    if cifar:
-        return digits_and_things.cifar_collection(cifar)
-    return folder_collection(folder)
+        return mnist.IdxCollection(idx)
+    from stylegan_tf.data.sources.cifar import cifar_folder
+
+    return cifar_folder(folder) or folder_collection(folder)
 
 
 def _in_file(path: pathlib.Path) -> Collection:
@@ -105,11 +103,13 @@ def _in_file(path: pathlib.Path) -> Collection:
     if name.endswith((".txt", ".lst")):
         return list_collection(path)
     if "idx3" in name:
-        return digits_and_things.IdxCollection(path)
+        return mnist.IdxCollection(path)
     if zipfile.is_zipfile(path):
         return ZipCollection(str(path))
     if tarfile.is_tarfile(path):
-        return digits_and_things.cifar_archive(str(path)) or TarCollection(str(path))
+        from stylegan_tf.data.sources.cifar import cifar_archive
+
+        return cifar_archive(str(path)) or TarCollection(str(path))
     raise UserError(f"--source {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")
 
 
