@@ -48,15 +48,12 @@ def training_dataset(
     """
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(f"batch size {batch_size} must be a positive multiple of the {num_replicas} replica(s).")
-    if shuffle_images is None:
-        shuffle_images = default_shuffle_images(info, resolution)
+    shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
     share = _HostShare(info, resolution, input_pipeline_index, num_input_pipelines)
     epochs_done, images_done = divmod(first_image // num_input_pipelines, share.count)
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
     dataset = dataset.flat_map(lambda epoch: share.epoch(epoch, seed, shuffle_images)).skip(images_done)
-    if info.encoding == "png":  # One by one and in parallel; raw records are cheaper to take apart by the batch.
-        dataset = dataset.map(_png_decoder(info, resolution), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
     # Position of a batch in the sequence: what the mirroring is drawn from, so that it survives a restart.
     positions = tf.data.Dataset.range(epochs_done * share.count + images_done, 2**62, batch_size)
     dataset = tf.data.Dataset.zip((positions, dataset))
@@ -163,11 +160,15 @@ def _batch_assembler(info: DatasetInfo, resolution: int, batch_size: int, seed: 
     return assemble
 
 
-def _png_decoder(info: DatasetInfo, resolution: int):
+def _pngs_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) -> tf.data.Dataset:
+    """PNG records one by one and in parallel; raw ones stay as they are: they are cheaper to take apart by the batch."""
+    if info.encoding == "raw":
+        return dataset
+
     def decode(serialized, number):
         return records.parse_png_example(serialized, resolution, info.num_channels), number
 
-    return decode
+    return dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _mirror_uint8(images, mirrored):
