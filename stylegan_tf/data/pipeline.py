@@ -161,7 +161,7 @@ def _batch_assembler(info: DatasetInfo, resolution: int, batch_size: int, seed: 
 
 
 def _pngs_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) -> tf.data.Dataset:
-    """PNG records one by one and in parallel; raw ones stay as they are: they are cheaper to take apart by the batch."""
+    """PNG records one by one and in parallel; raw ones stay: they are cheaper to take apart by the batch."""
     if info.encoding == "raw":
         return dataset
 
