@@ -9,6 +9,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.errors import UserError
+
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Float images in [-1, 1] -> uint8 of the same shape: 127.5 x + 127.5, rounded (halves up) and clipped."""
@@ -41,9 +43,11 @@ def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarra
     try:
         left, top, right, bottom = (round(side * size) for side, size in zip(box, (width, height) * 2))
     except (TypeError, ValueError):
-        raise ValueError(f"expected a box of four fractions, got {box!r}") from None
+        raise UserError(f"the content box {box!r} is not four fractions: --nocrop leaves it out.") from None
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise ValueError(f"the box {box!r} is not inside of images of {width}x{height} pixels, or empty")
+        raise UserError(
+            f"the content box {box!r} is empty or not inside of images of {width}x{height}: --nocrop leaves it out."
+        )
     return images[:, top:bottom, left:right]
 
 
