@@ -47,7 +47,7 @@ with command_line.flag_group("Pictures"):
     BACKGROUND = flags.DEFINE_string("background", "white", "behind transparent pictures, and beside letterboxed ones")
     SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "leave out pictures that cannot be read, instead of failing")
 with command_line.flag_group("Files"):
-    SHARDS = flags.DEFINE_integer("shards", 4, "files per level; 1 for the authors' code")
+    SHARDS = flags.DEFINE_integer("shards", None, "files per level; 1 for the authors' code; left out: 4")
     SHARD_MB = flags.DEFINE_float("shard_mb", None, "instead of --shards: about so many MB per file of the full size")
     ENCODING = flags.DEFINE_enum("encoding", "raw", ["raw", "png"], "of the records; png is smaller and slower to read")
     SHUFFLE = flags.DEFINE_bool("shuffle", True, "shuffle the pictures once, here")

@@ -27,13 +27,14 @@ _LISTED = 10  # Unreadable pictures that are listed in full.
 class WriteOptions:
     """How a set is written. What the records hold depends on the first five alone.
 
-    num_shards: files per level; `shard_bytes`, if given, decides instead: the largest level is cut at about that size.
+    num_shards: files per level, None for 4 (or one an image, if there are fewer); `shard_bytes`, if given, decides
+      instead: the largest level is cut at about that size.
     seed: of the order of the images (123 gives the authors' order); None keeps the order of the source.
     part: (i, n): write the i-th n-th of the shards only, i from 1; the set is not finished by that.
     join: finish a set of which all parts are written, after checking them.
     """
 
-    num_shards: int = 4
+    num_shards: Optional[int] = None
     shard_bytes: Optional[int] = None
     seed: Optional[int] = 123
     encoding: str = "raw"
@@ -244,7 +245,7 @@ def _plan(source, options: WriteOptions, num_shards: int) -> dict:
 
 
 def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
-    num_shards = options.num_shards
+    num_shards = min(4, count) if options.num_shards is None else options.num_shards
     if options.shard_bytes is not None:
         if options.shard_bytes < 1:
             raise UserError(f"the size of a shard must be positive, got {options.shard_bytes} bytes.")

@@ -13,6 +13,7 @@ from array_source import ArraySource, numbered_images, write_numbered
 from PIL import Image
 
 from stylegan_tf.data import records
+from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 
@@ -158,3 +159,8 @@ def test_the_tools_help_needs_no_tensorflow(tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')")
     done = run_tool("--help", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0 and "--source" in done.stdout and "overwrite" in done.stdout, done.stderr
+
+
+def test_fewer_images_than_the_usual_shards_need_no_flag(tmp_path):
+    folder = write_tfrecords(ArraySource(numbered_images(2)), tmp_path / "few")
+    assert [len(paths) for paths in find_dataset(folder).levels.values()] == [2, 2]
