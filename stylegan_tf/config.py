@@ -89,11 +89,6 @@ class GeneratorConfig(_NetworkConfig):
             raise UserError("const_input needs use_styles: without styles nothing would depend on w.")
 
     @property
-    def num_layers(self) -> int:
-        """Number of style inputs at full resolution, two per level: 18 at 1024x1024."""
-        return 2 * len(self.resolutions)
-
-    @property
     def w_size(self) -> int:
         """Width of what the mapping network hands over: `dlatent_size`, or its input's width without layers."""
         if self.mapping_layers:

@@ -7,7 +7,6 @@ thousand. `lod` (level of detail) L means that the resolution is the full one di
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Optional
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
@@ -53,23 +52,6 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
         learning_rate=schedule.learning_rate if current < min(rates) else _look_up(rates, current),
         tick_kimg=_look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, current),
     )
-
-
-def next_change(images_seen: int, schedule: ScheduleConfig, resolution: int) -> Optional[int]:
-    """The first number of images above `images_seen` at which a fade begins or has ended; None if there is none.
-
-    Until then the resolution and the batch size stay, and no optimiser is reset; only alpha moves, and only in a fade.
-    """
-    training, transition = _phase_lengths(schedule)
-    period = training + transition
-    num_fades = _num_fades(schedule, resolution) if period else 0
-    for fade in range(images_seen // period if period else 0, num_fades):
-        begins = fade * period + min(training + 1, period)  # The level changes with the first image of the fade.
-        ends = (fade + 1) * period
-        for change in (begins, ends):
-            if change > images_seen:
-                return change
-    return None
 
 
 def optimizer_reset_between(previous_lod: float, lod: float) -> bool:

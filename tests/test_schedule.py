@@ -8,7 +8,7 @@ import pytest
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.schedule import batch_size_at, next_change, optimizer_reset_between, phase_at
+from stylegan_tf.schedule import batch_size_at, optimizer_reset_between, phase_at
 
 PAPER = ScheduleConfig()
 # 4 -> 8 -> 16 with 6 images per level and 4 per fade: levels end at 6 and 16, fades at 10 and 20.
@@ -61,12 +61,10 @@ def test_without_a_fade_the_level_jumps():
 def test_with_both_lengths_zero_nothing_grows():
     schedule = ScheduleConfig(training_kimg=0, transition_kimg=0)
     assert (phase_at(0, schedule, 64).resolution, phase_at(0, schedule, 64).lod) == (64, 0.0)
-    assert next_change(0, schedule, 64) is None
 
 
 def test_a_run_below_the_start_resolution_stays_where_it_is():
     assert phase_at(0, PAPER, 4).resolution == 4
-    assert next_change(0, PAPER, 4) is None
 
 
 @pytest.mark.parametrize(
@@ -114,16 +112,6 @@ def test_a_users_table_holds_from_each_entry_up():
 def test_a_users_batch_that_does_not_divide_is_refused():
     with pytest.raises(UserError, match="batch_sizes: 10 at 8x8 .* 4 replicas"):
         batch_size_at(8, ScheduleConfig(batch_sizes={4: 10}), num_replicas=4)
-
-
-@pytest.mark.parametrize("training, transition", [(6, 4), (0, 3), (3, 0), (1, 1), (0, 0), (7, 1)])
-def test_next_change_is_the_next_image_that_resets_the_optimisers(training, transition):
-    schedule = ScheduleConfig(start_resolution=4, training_kimg=training / 1000, transition_kimg=transition / 1000)
-    lods = [phase_at(n, schedule, 32).lod for n in range(60)]
-    resets = [n for n in range(1, 60) if optimizer_reset_between(lods[n - 1], lods[n])]
-    assert [next_change(n, schedule, 32) for n in range(59)] == [
-        min((reset for reset in resets if reset > n), default=None) for n in range(59)
-    ]
 
 
 @pytest.mark.parametrize(
