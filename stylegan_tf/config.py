@@ -11,6 +11,29 @@ def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
 
 
+def _check_resolution(config: Any, name: str) -> None:
+    value = getattr(config, name)
+    if not _is_power_of_two(value) or value < 4:
+        raise UserError(f"{name} must be a power of two of at least 4, got {value}.")
+
+
+def _check_at_least(config: Any, minimum: float, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) >= minimum:  # "not >=" also catches NaN.
+            raise UserError(f"{name} must be at least {minimum}, got {getattr(config, name)}.")
+
+
+def _check_positive(config: Any, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise UserError(f"{name} must be above 0, got {getattr(config, name)}.")
+
+
+def _check_one_of(config: Any, name: str, choices: tuple) -> None:
+    if getattr(config, name) not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)}; got {getattr(config, name)!r}.")
+
+
 def feature_maps(resolution: int, fmap_base: int, fmap_max: int) -> int:
     """Channels of the layers at `resolution` x `resolution`: min(2 * fmap_base / resolution, fmap_max).
 
@@ -31,13 +54,9 @@ class _NetworkConfig:
     blur: bool = True  # [1,2,1] low-pass filter around resampling (Sec. 2, config B and later).
 
     def __post_init__(self):
-        if not _is_power_of_two(self.resolution) or self.resolution < 4:
-            raise UserError(f"resolution must be a power of two of at least 4, got {self.resolution}.")
-        for name in ("num_channels", "fmap_max"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.label_size < 0:
-            raise UserError(f"label_size must be at least 0, got {self.label_size}.")
+        _check_resolution(self, "resolution")
+        _check_at_least(self, 1, "num_channels", "fmap_max")
+        _check_at_least(self, 0, "label_size")
         if self.feature_maps(self.resolution) < 1:
             raise UserError(f"fmap_base {self.fmap_base} leaves no channels at resolution {self.resolution}.")
 
@@ -80,11 +99,8 @@ class GeneratorConfig(_NetworkConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("latent_size", "dlatent_size", "mapping_fmaps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.mapping_layers < 0:
-            raise UserError(f"mapping_layers must be at least 0, got {self.mapping_layers}.")
+        _check_at_least(self, 1, "latent_size", "dlatent_size", "mapping_fmaps")
+        _check_at_least(self, 0, "mapping_layers")
         if not self.use_styles and self.const_input:
             raise UserError("const_input needs use_styles: without styles nothing would depend on w.")
 
@@ -116,23 +132,6 @@ GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
 
 
-def _check_at_least(config: Any, minimum: float, *names: str) -> None:
-    for name in names:
-        if not getattr(config, name) >= minimum:  # "not >=" also catches NaN.
-            raise UserError(f"{name} must be at least {minimum}, got {getattr(config, name)}.")
-
-
-def _check_positive(config: Any, *names: str) -> None:
-    for name in names:
-        if not getattr(config, name) > 0:
-            raise UserError(f"{name} must be above 0, got {getattr(config, name)}.")
-
-
-def _check_one_of(config: Any, name: str, choices: tuple) -> None:
-    if getattr(config, name) not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}; got {getattr(config, name)!r}.")
-
-
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
     """Progressive growing and everything that depends on it (App. C). `schedule.phase_at` turns it into numbers.
@@ -150,8 +149,7 @@ class ScheduleConfig:
     tick_kimg: Optional[Mapping[int, float]] = None  # Thousands of images between two reports.
 
     def __post_init__(self):
-        if not _is_power_of_two(self.start_resolution) or self.start_resolution < 4:
-            raise UserError(f"start_resolution must be a power of two of at least 4, got {self.start_resolution}.")
+        _check_resolution(self, "start_resolution")
         _check_at_least(self, 0, "training_kimg", "transition_kimg")
         _check_positive(self, "learning_rate")
         for name in ("batch_sizes", "learning_rates", "tick_kimg"):
@@ -234,8 +232,8 @@ class TrainConfig:
         for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):
             if not getattr(self, name):
                 raise UserError(f"{name} is missing: give {what} as --{name}=FOLDER.")
-        if self.resolution is not None and (not _is_power_of_two(self.resolution) or self.resolution < 4):
-            raise UserError(f"resolution must be a power of two of at least 4, got {self.resolution}.")
+        if self.resolution is not None:
+            _check_resolution(self, "resolution")
         _check_one_of(self, "strategy", STRATEGIES)
         _check_one_of(self, "precision", PRECISIONS)
         _check_positive(self, "total_kimg", "adam_epsilon")

@@ -19,17 +19,23 @@ IMAGE_SUFFIXES = (
 MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
 
 
-class FileCollection(Collection):
-    """Files below `root`; names are their paths from there, with forward slashes."""
+class NamedCollection(Collection):
+    """Pictures that go by the names of their files."""
 
-    def __init__(self, root: str, names: Sequence[str]):
-        self._root, self._names = root, list(names)
+    _names: list[str]
 
     def __len__(self) -> int:
         return len(self._names)
 
     def name(self, index: int) -> str:
         return self._names[index]
+
+
+class FileCollection(NamedCollection):
+    """Files below `root`; names are their paths from there, with forward slashes."""
+
+    def __init__(self, root: str, names: Sequence[str]):
+        self._root, self._names = root, list(names)
 
     def read(self, index: int) -> bytes:
         try:
@@ -44,7 +50,7 @@ class FileCollection(Collection):
         return path.read_bytes() if path.is_file() else None
 
 
-class ZipCollection(Collection):
+class ZipCollection(NamedCollection):
     """The pictures in a zip archive."""
 
     def __init__(self, path: str):
@@ -57,12 +63,6 @@ class ZipCollection(Collection):
 
     def __getstate__(self):
         return {**self.__dict__, "_archive": None}
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def name(self, index: int) -> str:
-        return self._names[index]
 
     def read(self, index: int) -> bytes:
         return self._read(self._names[index])
@@ -84,7 +84,7 @@ class ZipCollection(Collection):
             raise BadPicture(f"cannot be read from the archive: {error}") from error
 
 
-class TarCollection(Collection):
+class TarCollection(NamedCollection):
     """The pictures in a tar archive; a compressed one is unpacked to a temporary tar file first."""
 
     def __init__(self, path: str):
@@ -103,12 +103,6 @@ class TarCollection(Collection):
 
     def __getstate__(self):
         return {**self.__dict__, "_stream": None}
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def name(self, index: int) -> str:
-        return self._names[index]
 
     def read(self, index: int) -> bytes:
         return self._read(self._names[index])
