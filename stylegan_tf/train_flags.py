@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-from pathlib import Path
 from typing import Any, Callable, Optional
 
 from absl import flags
 
 from stylegan_tf import config
+from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.command_line import flag_group
 from stylegan_tf.errors import UserError
 
@@ -181,13 +181,11 @@ def write_flag_file(path: os.PathLike) -> None:
 
     After --init_from all options of the networks are written: the run can go on when that file is no longer there.
     """
-    path = Path(path)
     lines = ["# Replays this run: python -m stylegan_tf.train --flagfile=THIS_FILE --run_dir=ANOTHER_FOLDER"]
     always = _architecture_flags() if FLAGS.init_from else set()
     for name in _NAMES:
         value = FLAGS[name].value
         if value != FLAGS[name].default or name in always:
             lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with written_aside(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

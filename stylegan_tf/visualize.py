@@ -3,12 +3,12 @@
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional
 
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
 
 
@@ -56,10 +56,8 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise ValueError(f"expected an image [H, W, 1 or 3], got {list(image.shape)}")
     picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    picture.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    with written_aside(path) as temporary:
+        picture.save(temporary, format="PNG")
 
 
 def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:

@@ -4,7 +4,6 @@ Both directions read back what they have written and compare every array before 
 """
 
 import json
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_pickle
@@ -186,9 +186,5 @@ def _write_checked(dest, write) -> None:
     """Calls `write(temporary path)`, which also checks what it wrote; then the file gets its name."""
     dest = pathlib.Path(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    temporary = dest.with_name(f".{dest.stem}.unchecked.npz")
-    try:
+    with written_aside(dest) as temporary:
         write(temporary)
-        os.replace(temporary, dest)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
@@ -62,13 +63,8 @@ def save_networks(path, networks: Networks) -> None:
             continue
         architecture[part] = network.config.to_dict()
         arrays.update({f"{part}/{name}": value.numpy() for name, value in named_variables(network).items()})
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            np.savez(stream, **{_ARCHITECTURE: np.array(json.dumps(architecture))}, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_aside(path) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **{_ARCHITECTURE: np.array(json.dumps(architecture))}, **arrays)
 
 
 def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> Networks:

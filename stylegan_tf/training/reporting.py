@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.progress import ProgressBar, format_duration
 from stylegan_tf.schedule import Phase
 
@@ -148,9 +149,8 @@ def repair_stats(path: os.PathLike, images_seen: int) -> dict:
             kept.append(line)
             last = record
     if "".join(kept) != text:
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, path)
+        with written_aside(path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
     return last
 
 
