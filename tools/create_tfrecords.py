@@ -89,7 +89,7 @@ def main() -> None:
 
 def write_options():
     """The flags about files and speed."""
-    from stylegan_tf.data.conversion import available_cores
+    from stylegan_tf.data.record_workers import available_cores
     from stylegan_tf.data.writer import WriteOptions
 
     part = re.fullmatch(r"(\d+)/(\d+)", PART.value or "1/1")

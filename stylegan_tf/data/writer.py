@@ -13,7 +13,7 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from stylegan_tf.data import conversion, records, tfrecord_files
+from stylegan_tf.data import record_workers, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.unfinished import UnfinishedSet
@@ -100,13 +100,13 @@ class _Conversion:
         to_do = [s for s in mine if reports[s] is None or (reports[s]["bad"] and not self.options.skip_bad)]
         total = sum(len(self.shards[shard]) for shard in mine)
         done = total - sum(len(self.shards[shard]) for shard in to_do)
-        chunks = {shard: conversion.chunks_of(self.source, self.shards[shard]) for shard in to_do}
+        chunks = {shard: record_workers.chunks_of(self.source, self.shards[shard]) for shard in to_do}
         with ProgressBar(total, f"Writing {self.name}", "images") as bar:
             bar.start_at(done)
             indices = (chunk for shard in to_do for chunk in chunks[shard])
             # Starting processes takes as long as a few chunks.
             num_workers = min(self.options.num_workers, sum(map(len, chunks.values())) // 4)
-            results = conversion.converted(self.source, self.options.encoding, indices, num_workers)
+            results = record_workers.converted(self.source, self.options.encoding, indices, num_workers)
             with contextlib.closing(results):
                 for shard in to_do:
                     with _ShardFiles(self, shard) as files:
@@ -163,7 +163,7 @@ class _Conversion:
     def _describe(self, reports: list[dict]) -> dict:
         """What dataset.json says: enough to know the set without opening a record."""
         source = self.source
-        box = conversion.union(tuple(found["box"]) for found in reports)
+        box = record_workers.union(tuple(found["box"]) for found in reports)
         return {
             "name": self.name,
             "count": sum(found["count"] for found in reports),
@@ -190,14 +190,14 @@ class _ShardFiles:
     def __enter__(self) -> "_ShardFiles":
         return self
 
-    def write(self, chunk: conversion.Chunk) -> None:
+    def write(self, chunk: record_workers.Chunk) -> None:
         for resolution, data in chunk.levels.items():
             if resolution not in self._streams:
                 self._streams[resolution] = open(self._path(resolution), "wb")
             self._streams[resolution].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
-        self._report["box"] = conversion.union([self._report["box"], chunk.box])
+        self._report["box"] = record_workers.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
         for resolution, stream in self._streams.items():

@@ -14,7 +14,7 @@ import pytest
 from array_source import ArraySource, numbered_images, write_numbered
 from PIL import Image
 
-from stylegan_tf.data import conversion, inspection, pipeline, records
+from stylegan_tf.data import inspection, pipeline, record_workers, records
 from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.pictures import BadPicture, Square
 from stylegan_tf.data.sources import open_source
@@ -72,7 +72,7 @@ def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encodi
 
 
 def test_workers_really_are_other_processes(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(conversion, "convert_chunk", None)  # Here only: the others import it anew.
+    monkeypatch.setattr(record_workers, "convert_chunk", None)  # Here only: the others import it anew.
     source = open_source(str(pictures), fit="crop")
     assert find_dataset(write(source, tmp_path / "set", num_workers=2)).count == 300
 
@@ -136,7 +136,7 @@ def test_skip_bad_after_a_failure_converts_nothing_again(tmp_path, monkeypatch):
     source = DamagedSource(numbered_images(20), [3])
     with pytest.raises(UserError, match="1 of 20"):
         write(source, tmp_path / "set")
-    monkeypatch.setattr(conversion, "convert_chunk", None)
+    monkeypatch.setattr(record_workers, "convert_chunk", None)
     assert find_dataset(write(source, tmp_path / "set", skip_bad=True)).count == 19
 
 
@@ -254,7 +254,7 @@ def test_a_disk_that_is_too_small_is_told_before_writing(tmp_path, monkeypatch):
                                              (errno.EIO, "cannot write to .*Input/output error")])
 def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, number, message):
     source = ArraySource(numbered_images(20))
-    original, calls = conversion.convert_chunk, []
+    original, calls = record_workers.convert_chunk, []
 
     def fail_at_the_third(*arguments):
         calls.append(arguments)
@@ -262,7 +262,7 @@ def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, numb
             raise OSError(number, {errno.ENOSPC: "No space left", errno.EIO: "Input/output error"}[number])
         return original(*arguments)
 
-    monkeypatch.setattr(conversion, "convert_chunk", fail_at_the_third)
+    monkeypatch.setattr(record_workers, "convert_chunk", fail_at_the_third)
     with pytest.raises(UserError, match=message):
         write(source, tmp_path / "set", num_shards=4)
     assert find_dataset(write(source, tmp_path / "set", num_shards=4)).count == 20
