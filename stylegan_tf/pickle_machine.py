@@ -1,66 +1,51 @@
 """The stack machine that reads a pickle without running anything that is in it.
 
 A pickle is a program for a small stack machine; Python's `pickle` would import and call whatever it names.
-This machine knows only the opcodes that the authors' network pickles need: a class or function named in the file
-becomes a member of `Known` or the file is refused, and a "call" only records its arguments (`Call`).
+This machine knows only the opcodes that files of weights need: a class or function named in the file becomes a label
+of the reader's `Vocabulary` or the file is refused, and a "call" only records its arguments (`Call`).
 So no callable is ever looked up by a name from the file, and no attribute of anything is set from it.
-`network_pickle` checks the records and makes arrays of them.
+The readers (`conversion.network_pickle`, `conversion.torch_weights`) check the records and make arrays of them.
 
 Memory: no length is believed before it is compared with the bytes that are there; the opcodes are limited.
 """
 
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
+from typing import Optional
 
 MAX_OPCODES = 500_000  # A file (G, D, Gs) at 256x256 has about 6,000.
 MAX_NAME_LENGTH = 200
 
 DAMAGED = "the file is damaged or incomplete: download or copy it again"
-FOREIGN = "nothing in it was run; only network pickles of the authors' ProGAN and StyleGAN code can be read"
 
 
 class Refusal(Exception):
-    """What was found in the file, and what to do about it."""
+    """What was found in the file, and what to do about it; None: the advice of the vocabulary."""
 
-    def __init__(self, found, advice=FOREIGN):
+    def __init__(self, found, advice=None):
         super().__init__(found)
         self.found = found
         self.advice = advice
 
 
-class Known(Enum):
-    """What a (module, name) pair in the file may stand for. Members are labels: there is nothing to call."""
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a kind of file may name, and what it may do with it; everything else is refused.
 
-    NETWORK = "Network"
-    DICT = "a dictionary class"
-    NDARRAY = "numpy.ndarray"
-    DTYPE = "numpy.dtype"
-    RECONSTRUCT = "numpy's _reconstruct"
-    FROMBUFFER = "numpy's _frombuffer"
-    SCALAR = "numpy's scalar"
-    ENCODE = "_codecs.encode"
+    The labels are members of the reader's `Enum`, whose values describe them: there is nothing to call.
+    """
 
-
-_KNOWN_NAMES = {
-    ("dnnlib.tflib.network", "Network"): Known.NETWORK,
-    ("tfutil", "Network"): Known.NETWORK,  # ProGAN
-    ("dnnlib.util", "EasyDict"): Known.DICT,
-    ("dnnlib", "EasyDict"): Known.DICT,
-    ("config", "EasyDict"): Known.DICT,
-    ("collections", "OrderedDict"): Known.DICT,
-    ("numpy", "ndarray"): Known.NDARRAY,
-    ("numpy", "dtype"): Known.DTYPE,
-    ("_codecs", "encode"): Known.ENCODE,  # How protocol 2 spells bytes.
-}
-for _core in ("numpy.core", "numpy._core"):  # NumPy 1 and NumPy 2
-    _KNOWN_NAMES[_core + ".multiarray", "_reconstruct"] = Known.RECONSTRUCT
-    _KNOWN_NAMES[_core + ".multiarray", "scalar"] = Known.SCALAR
-    _KNOWN_NAMES[_core + ".numeric", "_frombuffer"] = Known.FROMBUFFER
-
-# What each opcode may be applied to; everything else is refused.
-_REDUCIBLE = {Known.DICT, Known.DTYPE, Known.RECONSTRUCT, Known.FROMBUFFER, Known.SCALAR, Known.ENCODE}
-_NEWABLE = {Known.NETWORK, Known.DICT}
-_BUILDABLE = {Known.NETWORK, Known.DTYPE, Known.RECONSTRUCT}
+    kind: str  # For messages: what needs nothing else, for example "network pickle".
+    advice: str  # What to say to the user whose file holds something else.
+    names: Mapping[tuple[str, str], Enum]  # (module, name) -> label
+    dictionaries: frozenset  # Labels of dictionary classes: made without arguments.
+    reducible: frozenset  # May be called (dictionaries as well).
+    newable: frozenset = frozenset()  # May be made without a call, and without arguments (dictionaries as well).
+    buildable: frozenset = frozenset()  # Their calls may have a state.
+    ordered_dictionaries: bool = False  # They may be made of a list of pairs, and have attributes, which are dropped.
+    persistent: Optional[Enum] = None  # Kind of the call that stands for an object kept outside of the pickle.
 
 
 class Call:
@@ -88,33 +73,34 @@ _FROM_MARK = {b"t", b"l", b"d", b"e", b"u"}  # TUPLE, LIST, DICT, APPENDS, SETIT
 
 
 class Machine:
-    """Runs the opcodes of one file of `size` bytes on inert values: literals, lists, dicts, `Known` and `Call`."""
+    """Runs the opcodes of a file's next `size` bytes on inert values: literals, lists, dicts, labels and `Call`."""
 
-    def __init__(self, file, size):
+    def __init__(self, file, size, vocabulary):
         self._file = file
+        self._vocabulary = vocabulary
         self._left = self._size = size
         self._stack = []
         self._marks = []  # Heights of the stack; nothing below the last one can be reached.
         self._memo = {}
 
-    def run(self):
-        """Returns the one value that the file leaves on the stack."""
+    def run(self, to_the_end=True):
+        """Returns the one value that the pickle leaves on the stack. to_the_end: no byte may follow it."""
         if self._take(1) != b"\x80" or not 2 <= self._take(1)[0] <= 5:
             raise Refusal("expected a pickle of protocol 2 to 5, found another kind of file",
-                          "check that it is the .pkl file of a network")
+                          f"check that it is a {self._vocabulary.kind}")
         for _ in range(MAX_OPCODES):
             start = self._size - self._left
             opcode = self._take(1)
             if opcode == b".":
-                return self._result()
+                return self._result(to_the_end)
             try:
                 self._step(opcode)
             except Refusal as refusal:
                 raise Refusal(f"{refusal.found} (byte {start})", refusal.advice) from None
         raise Refusal(f"the file has more than {MAX_OPCODES} opcodes")
 
-    def _result(self):
-        if self._left:
+    def _result(self, to_the_end):
+        if self._left and to_the_end:
             raise Refusal(f"{self._left} bytes follow the end of the pickle", DAMAGED)
         value = self._pop()
         if self._stack or self._marks:
@@ -160,18 +146,49 @@ class Machine:
 
     def _step_of_objects(self, opcode):
         if opcode == b"c":
-            self._stack.append(_known(self._line(), self._line()))
+            self._stack.append(self._known(self._line(), self._line()))
         elif opcode == b"\x93":
             name, module = self._pop(), self._pop()
-            self._stack.append(_known(module, name))
+            self._stack.append(self._known(module, name))
         elif opcode in (b"R", b"\x81"):  # REDUCE, NEWOBJ
             args, kind = self._pop(), self._pop()
-            self._stack.append(_recorded(kind, args, _REDUCIBLE if opcode == b"R" else _NEWABLE))
+            self._stack.append(self._recorded(kind, args, called=opcode == b"R"))
         elif opcode == b"b":  # BUILD
             state = self._pop()
-            _restore(self._top(), state)
+            self._restore(self._top(), state)
+        elif opcode == b"Q" and self._vocabulary.persistent is not None:  # BINPERSID
+            self._stack.append(Call(self._vocabulary.persistent, (self._pop(),)))
         else:
-            raise Refusal(f"opcode 0x{opcode.hex()}, which no network pickle needs")
+            raise Refusal(f"opcode 0x{opcode.hex()}, which no {self._vocabulary.kind} needs")
+
+    def _known(self, module, name):
+        if type(module) is not str or type(name) is not str:
+            raise Refusal("the name of a class or function is no text")
+        if (module, name) not in self._vocabulary.names:
+            raise Refusal(f"it refers to {shown(module + '.' + name)}, which no {self._vocabulary.kind} needs")
+        return self._vocabulary.names[module, name]
+
+    def _recorded(self, kind, args, called):
+        words = self._vocabulary
+        allowed = words.dictionaries | (words.reducible if called else words.newable)
+        if not isinstance(kind, Enum) or kind not in allowed or type(args) is not tuple:
+            raise Refusal(f"a call of {described(kind)} that no {words.kind} needs")
+        if kind in words.dictionaries and args and words.ordered_dictionaries:
+            return _of_pairs(args[0])
+        if kind in words.dictionaries | words.newable and args:
+            raise Refusal(f"{kind.value} is made with arguments, expected none")
+        return {} if kind in words.dictionaries else Call(kind, args)
+
+    def _restore(self, target, state):
+        """BUILD: remembers `state`. A dictionary class has none (old Pythons write an empty one)."""
+        if type(target) is dict and type(state) is dict:
+            if not state or self._vocabulary.ordered_dictionaries:
+                return
+        if type(target) is not Call or target.kind not in self._vocabulary.buildable:
+            raise Refusal("the state of something is set that has none")
+        if target.state is not None or state is None:
+            raise Refusal(f"the state of {target.kind.value} is set twice or empty")
+        target.state = state
 
     def _collect(self, opcode, items):
         """Makes a container of `items`, or adds them to the one on top of the stack."""
@@ -256,39 +273,21 @@ def _decoded(data, encoding):
         raise Refusal(f"text that is not {encoding}", DAMAGED) from None
 
 
-def _known(module, name):
-    if type(module) is not str or type(name) is not str:
-        raise Refusal("the name of a class or function is no text")
-    if (module, name) not in _KNOWN_NAMES:
-        raise Refusal(f"it refers to {shown(module + '.' + name)}, which no network pickle needs")
-    return _KNOWN_NAMES[module, name]
-
-
-def _recorded(kind, args, allowed):
-    if type(kind) is not Known or kind not in allowed or type(args) is not tuple:
-        raise Refusal(f"a call of {described(kind)} that no network pickle needs")
-    if kind in (Known.NETWORK, Known.DICT) and args:
-        raise Refusal(f"{kind.value} is made with arguments, expected none")
-    return {} if kind is Known.DICT else Call(kind, args)
-
-
-def _restore(target, state):
-    """BUILD: remembers `state`. A dictionary class has none (old Pythons write an empty one)."""
-    if type(target) is dict and type(state) is dict and not state:
-        return
-    if type(target) is not Call or target.kind not in _BUILDABLE:
-        raise Refusal("the state of something is set that has none")
-    if target.state is not None or state is None:
-        raise Refusal(f"the state of {target.kind.value} is set twice or empty")
-    target.state = state
-
-
 def _store(target, items):
     # Only text as a key: hashing a deeply nested tuple would overflow the interpreter's own stack.
     for key, value in zip(items[::2], items[1::2]):
         if type(key) is not str or key in target:
             raise Refusal("a key of a dictionary is no text, or there twice")
         target[key] = value
+
+
+def _of_pairs(pairs):
+    """Python 2's OrderedDict is made of the list [[key, value], ...]."""
+    if type(pairs) is not list or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
+        raise Refusal("a dictionary is made of something that is no list of pairs")
+    result = {}
+    _store(result, [item for pair in pairs for item in pair])
+    return result
 
 
 def shown(text):
@@ -298,6 +297,6 @@ def shown(text):
 
 def described(value):
     """What a value is, for a message; never its contents, which could be endless."""
-    if type(value) in (Known, Call):
-        return (value if type(value) is Known else value.kind).value
+    if isinstance(value, Enum) or type(value) is Call:
+        return (value.kind if type(value) is Call else value).value
     return "a value of type " + type(value).__name__

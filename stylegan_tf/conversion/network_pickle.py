@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.pickle_machine import DAMAGED, MAX_NAME_LENGTH, Call, Known, Machine, Refusal, described, shown
+from stylegan_tf.pickle_machine import DAMAGED, MAX_NAME_LENGTH, Call, Machine, Refusal, described, shown
+from stylegan_tf.pickle_names import NETWORKS, Known
 
 MAX_VALUES = 100_000  # What the result may hold, counted with repetition: variables, networks, static arguments.
 MAX_NESTING = 8
@@ -59,9 +60,9 @@ def read_network_pickle(path):
             size = os.fstat(file.fileno()).st_size
             _check_file_kind(file.read(512))
             file.seek(0)
-            return _Assembler(size).networks(Machine(file, size).run())
+            return _Assembler(size).networks(Machine(file, size, NETWORKS).run())
     except Refusal as refusal:
-        raise UserError(f"{path}: {refusal.found}; {refusal.advice}") from None
+        raise UserError(f"{path}: {refusal.found}; {refusal.advice or NETWORKS.advice}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 

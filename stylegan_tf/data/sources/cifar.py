@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100, in the binary and in the Python version, as folders or as the archives that one downloads."""
 
+import dataclasses
 import io
 import pathlib
 import tarfile
@@ -9,13 +10,17 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from stylegan_tf import pickle_machine
 from stylegan_tf.data.sources import spool
 from stylegan_tf.data.sources.arrays import ArrayCollection
 from stylegan_tf.data.sources.collection import one_hot
 from stylegan_tf.errors import UserError
-from stylegan_tf.pickle_machine import Call, Known, Machine, Refusal
+from stylegan_tf.pickle_machine import DAMAGED, Call, Machine, Refusal
+from stylegan_tf.pickle_names import NETWORKS, Known
 
+# The same arrays of NumPy, in dictionaries.
+_VOCABULARY = dataclasses.replace(
+    NETWORKS, kind="file of CIFAR", advice="nothing in it was run; only CIFAR's files can be read"
+)
 _FOLDERS = ("", "cifar-10-batches-bin", "cifar-100-binary", "cifar-10-batches-py", "cifar-100-python")
 _CIFAR10 = tuple(f"data_batch_{number}{suffix}" for suffix in (".bin", "") for number in range(1, 6))
 _DATA = (*_CIFAR10, "train.bin", "train")
@@ -84,7 +89,7 @@ def _collection(contents: dict[str, bytes], where: str) -> ArrayCollection:
         batches = [_read(name, contents[name]) for name in files]
         names = next((_class_names(name, contents[name]) for name in _NAMES if name in contents), ())
     except (Refusal, ValueError) as error:
-        advice = getattr(error, "advice", pickle_machine.DAMAGED).replace("network pickles", "CIFAR's files")
+        advice = (error.advice or _VOCABULARY.advice) if isinstance(error, Refusal) else DAMAGED
         raise UserError(f"--source {where} cannot be read as CIFAR: {error}; {advice}.") from error
     images = np.concatenate([batch.images for batch in batches])
     classes = np.concatenate([batch.classes for batch in batches])
@@ -108,7 +113,7 @@ def _read(name: str, content: bytes) -> _Batch:
 
 def _read_pickle(name: str, content: bytes) -> _Batch:
     """The Python version: a dictionary in a pickle, of which nothing is ever run (see `pickle_machine`)."""
-    batch = Machine(io.BytesIO(content), len(content)).run()
+    batch = Machine(io.BytesIO(content), len(content), _VOCABULARY).run()
     if type(batch) is not dict:
         raise ValueError(f"{name} holds no dictionary")
     labels = batch.get("fine_labels", batch.get("labels"))
@@ -137,7 +142,7 @@ def _pixels(call) -> Optional[bytes]:
 def _class_names(name: str, content: bytes) -> tuple[str, ...]:
     if name.endswith(".txt"):
         return tuple(content.decode("utf-8", "replace").split())
-    meta = Machine(io.BytesIO(content), len(content)).run()
+    meta = Machine(io.BytesIO(content), len(content), _VOCABULARY).run()
     names = meta.get("fine_label_names", meta.get("label_names")) if type(meta) is dict else None
     if type(names) is not list or not all(type(entry) is str for entry in names):
         raise ValueError(f"{name} has no names of classes")
