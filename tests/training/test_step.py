@@ -8,6 +8,8 @@ from tiny_run import tiny_config, write_images
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.distribution import training_batches
+from stylegan_tf.training.gradients import Gradients, Scalars
+from stylegan_tf.training.random_inputs import RandomInputs
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iterations
 
@@ -83,9 +85,10 @@ def test_several_iterations_in_one_call_equal_single_ones(info):
 def test_r1_is_that_of_the_image_at_full_resolution(info):
     """The gradient with respect to every pixel of the 4x upscaled image, by finite differences."""
     config, state = build(info)
-    step = TrainingStep(config, state, resolution=4, batch_size=2)
+    gradients = Gradients(config, state, resolution=4, batch_size=2)
     images = np.random.RandomState(5).uniform(-1, 1, [2, 4, 4, 3]).astype(np.float32)
-    _, norms = step._scores_and_norms(tf.constant(images), None, inputs(), gamma=10.0)
+    scalars = Scalars(alpha=tf.constant(1.0), crossover=tf.constant(2))
+    _, norms = gradients.scores_and_norms(tf.constant(images), None, scalars, gamma=10.0)
 
     @tf.function
     def total_score(large):  # [2, 16, 16, 3]: what the network sees of it at this level is its 4x4 mean.
@@ -137,11 +140,12 @@ def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
     """lerp(mean, w_avg, w_avg_beta) with the mean over the batch of the first latents' w."""
     config, state = build(info, w_avg_beta=0.75, style_mixing_prob=0.9)
     step = TrainingStep(config, state, resolution=4, batch_size=8)
-    before = state.generator_variables["truncation/w_avg"].numpy()
-    tf.distribute.get_strategy().run(step._generate, args=(None, inputs(images_seen=24), 0))
-    seed = tf.random.experimental.stateless_fold_in(tf.constant([config.seed, 24], tf.int64), 0)
+    _, untrained = build(info)
+    before = untrained.generator_variables["truncation/w_avg"].numpy()
+    tf.distribute.get_strategy().run(step.train_generator, args=({}, inputs(images_seen=24)))
+    seed = tf.random.experimental.stateless_fold_in(tf.constant([config.seed, 24], tf.int64), 1)
     z = tf.random.stateless_normal([8, 16], tf.random.experimental.stateless_split(seed, 4)[0])
-    mean = np.mean(state.generator.mapping_network(z), axis=0)
+    mean = np.mean(untrained.generator.mapping_network(z), axis=0)
     np.testing.assert_allclose(
         state.generator_variables["truncation/w_avg"], 0.25 * mean + 0.75 * before, rtol=1e-5, atol=1e-6
     )
@@ -150,8 +154,8 @@ def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
 @pytest.mark.parametrize("resolution, layers", [(4, 2), (8, 4), (16, 6)])
 def test_the_crossover_is_uniform_over_the_layers_in_use(info, resolution, layers):
     config, state = build(info, style_mixing_prob=0.9)
-    step = TrainingStep(config, state, resolution, batch_size=8)
-    draws = [int(step._crossover(tf.constant([7, seed]))) for seed in range(600)]
+    random_inputs = RandomInputs(config, state.generator, resolution, batch_size=8)
+    draws = [int(random_inputs.crossover(tf.constant(8 * step, tf.int64), stream=1)) for step in range(600)]
     counts = np.bincount(draws, minlength=layers + 1) / len(draws)
     assert counts[0] == 0
     assert counts[layers] == pytest.approx(0.1, abs=0.05)  # No mixing.

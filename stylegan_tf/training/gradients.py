@@ -1,0 +1,127 @@
+"""Gradients of both losses for some images: pure functions of the weights and of what is passed in.
+
+They assign nothing and talk to no other replica, so that a step can compile them, repeat them over parts of a
+replica's share and add up what they return, or leave the penalties out of an iteration.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+import tensorflow as tf
+
+from stylegan_tf import losses
+from stylegan_tf.config import TrainConfig
+from stylegan_tf.networks.generator import mix_styles
+from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.training.random_inputs import FakeInputs
+from stylegan_tf.training.state import TrainState
+
+
+class Images(NamedTuple):
+    """Tensors with one entry an image, of the same images throughout."""
+
+    fakes: FakeInputs
+    labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and for the fakes beside them.
+    reals: Optional[tf.Tensor] = None  # [n, r, r, C] in [-1, 1].
+    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs.weights_between`.
+
+
+class Scalars(NamedTuple):
+    """What holds for all images of a step."""
+
+    alpha: tf.Tensor  # Weight of the current level.
+    crossover: tf.Tensor  # Of style mixing.
+
+
+class Sums(NamedTuple):
+    """Everything is a sum over the images; gradients and metrics are divided by the global batch already."""
+
+    gradients: Mapping[str, tf.Tensor]  # By variable; a variable that the loss does not depend on is left out.
+    w: tf.Tensor  # [W]
+    metrics: Mapping[str, tf.Tensor]
+
+
+class Gradients:
+    """The gradients of one resolution and global batch size."""
+
+    def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):
+        self._losses = config.losses
+        self._generator = state.generator
+        self._discriminator = state.discriminator
+        self._resolution = resolution
+        self._batch_size = batch_size
+
+    def discriminator(self, images: Images, scalars: Scalars) -> Sums:
+        """Of the discriminator's loss with its penalties. Metrics: d_loss, r1, real_score, fake_score."""
+        fakes, w = self._generate(images, scalars)
+        trained = trainable_variables(self._discriminator)
+        options = self._losses
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(trained.values()))
+            real_scores, real_norms = self.scores_and_norms(images.reals, images.labels, scalars, options.r1_gamma)
+            fake_scores, fake_norms = self.scores_and_norms(fakes, images.labels, scalars, options.r2_gamma)
+            loss = losses.discriminator_loss(options, real_scores, fake_scores)
+            loss += losses.zero_centered_penalty(real_norms, options.r1_gamma)
+            loss += losses.zero_centered_penalty(fake_norms, options.r2_gamma)
+            loss += self._interpolation_penalty(images, fakes, scalars)
+            total = self._per_image(loss)
+        metrics = {
+            "d_loss": total,
+            "r1": self._per_image(real_norms),
+            "real_score": self._per_image(real_scores),
+            "fake_score": self._per_image(fake_scores),
+        }
+        return Sums(_present(tape.gradient(total, trained)), w, metrics)
+
+    def generator(self, images: Images, scalars: Scalars) -> Sums:
+        """Of the generator's loss. Metrics: g_loss."""
+        trained = trainable_variables(self._generator)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(list(trained.values()))
+            fakes, w = self._generate(images, scalars)
+            scores = self._discriminator(fakes, labels=images.labels, alpha=scalars.alpha)
+            total = self._per_image(losses.generator_loss(self._losses, scores))
+        return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": total})
+
+    def scores_and_norms(self, images, labels, scalars: Scalars, gamma: float) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores [n] and, where gamma is not 0, squared norms of their gradient with respect to the image [n].
+
+        The norm is that for images upscaled to full resolution, as the paper's schedule has it: every one of the 4^lod
+        copies of a pixel carries 1 / 4^lod of its gradient.
+        """
+        discriminator = self._discriminator
+        if not gamma:
+            scores = discriminator(images, labels=labels, alpha=scalars.alpha)
+            return scores, tf.zeros_like(scores)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            scores = discriminator(images, labels=labels, alpha=scalars.alpha)
+            total = tf.reduce_sum(scores)
+        norms = tf.reduce_sum(tf.square(tape.gradient(total, images)), axis=[1, 2, 3])
+        return scores, norms * (self._resolution / discriminator.config.resolution) ** 2
+
+    def _interpolation_penalty(self, images: Images, fakes, scalars):
+        """WGAN-GP's penalty at random points between reals and fakes; 0 where it is off."""
+        if not self._losses.gp_lambda:
+            return 0.0
+        between = images.reals + (fakes - images.reals) * images.between
+        _, norms = self.scores_and_norms(between, images.labels, scalars, gamma=1.0)
+        return losses.wgan_gradient_penalty(norms, self._losses.gp_lambda, self._losses.gp_target)
+
+    def _generate(self, images: Images, scalars: Scalars) -> tuple[tf.Tensor, tf.Tensor]:
+        """(fakes, sum of the first latents' w [W])."""
+        generator, inputs = self._generator, images.fakes
+        w = generator.mapping_network(inputs.z, labels=images.labels)
+        ws = generator.broadcast(w, self._resolution)
+        if inputs.other_z is not None:
+            other = generator.mapping_network(inputs.other_z, labels=images.labels)
+            ws = mix_styles(ws, generator.broadcast(other, self._resolution), scalars.crossover)
+        fakes = generator.synthesis(ws, resolution=self._resolution, alpha=scalars.alpha, noise=inputs.noise)
+        return fakes, tf.reduce_sum(tf.stop_gradient(w), axis=0)
+
+    def _per_image(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(values) / self._batch_size
+
+
+def _present(gradients):
+    return {name: gradient for name, gradient in gradients.items() if gradient is not None}
