@@ -12,6 +12,8 @@
 import contextlib
 import difflib
 import os
+import select
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -28,12 +30,22 @@ _GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in wh
 def run(main: Callable[[], None]) -> None:
     """Parses the flags, calls `main()` and exits.
 
-    Exit codes: 0; 1 after a UserError or a wrong flag, told in one line on stderr; 130 after Ctrl-C.
-    Other exceptions keep their traceback: they are our bugs.
+    Exit codes: 0; 1 after a UserError or a wrong flag, told in one line on stderr; 130 after Ctrl-C; 141, in silence,
+    when nobody reads stdout any more (`... | head`). Other exceptions keep their traceback: they are our bugs.
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(lambda _: _call(main), flags_parser=_parse)
+    try:
+        try:
+            app.run(lambda _: _call(main), flags_parser=_parse)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_stdout_gone():
+            raise
+        # What is still buffered would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 @contextlib.contextmanager
@@ -54,6 +66,13 @@ def _call(main: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_stdout_gone() -> bool:
+    """Whether the other end of the pipe is closed."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # No event but the errors, which are always told.
+    return bool(poll.poll(0))
 
 
 def _fail(message: str) -> int:

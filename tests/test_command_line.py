@@ -86,6 +86,32 @@ def test_ctrl_c_exits_with_130(script):
     assert (result.returncode, result.stderr) == (130, "interrupted\n")
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--resolution=64"]])
+def test_output_that_nobody_reads_ends_in_silence(script, arguments):
+    """As in `... --help | head -1`, when head is gone before the text comes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), *arguments]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_long_help_to_a_closed_pipe_ends_in_silence(script):
+    """Longer than Python's buffer: the write itself fails, not the flush at the end."""
+    long = script.with_name("long.py")
+    long.write_text(SCRIPT.replace("Second paragraph.", "Second paragraph. " * 10_000))
+    test_output_that_nobody_reads_ends_in_silence(long, ["--help"])
+
+
+def test_another_broken_pipe_is_a_bug_with_its_traceback(script):
+    broken = script.with_name("broken.py")
+    broken.write_text(SCRIPT.replace('ValueError("a bug")', 'BrokenPipeError("a worker is gone")'))
+    result = _run(broken, "--resolution=2")
+    assert result.returncode == 1 and "BrokenPipeError: a worker is gone" in result.stderr
+
+
 def test_a_value_of_the_wrong_kind_names_the_flag(script):
     result = _run(script, "--resolution=big")
     assert result.returncode == 1 and result.stderr.startswith("error: flag --resolution=big: ")
