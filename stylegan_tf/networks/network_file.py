@@ -107,15 +107,20 @@ def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], sou
 
 def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
     """The file itself, or the newest `network-NNNNNN.npz` (most images seen) of a run folder."""
+    return find_networks(path)[-1]
+
+
+def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
+    """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen."""
     path = pathlib.Path(path)
     if path.is_dir():
         files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
         if not files:
             raise UserError(f"{path} holds no network-NNNNNN.npz: has the run reached its first network file?")
-        return max(files, key=lambda file: int(file.stem.split("-")[1]))
+        return sorted(files, key=lambda file: int(file.stem.split("-")[1]))
     if not path.is_file():
         raise UserError(f"{path} does not exist: give a network file or a run folder.")
-    return path
+    return [path]
 
 
 def _architecture(path, arrays) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""Measures networks: FID, KID, precision and recall, Inception score, perceptual path length, linear separability.
+
+    python -m stylegan_tf.evaluate --network runs/ffhq --data_dir datasets/ffhq --metrics fid50k,ppl_wend
+    python -m stylegan_tf.evaluate --network runs/demo --data_dir datasets/demo --all \\
+        --metrics fid4k,pr4k --feature_extractor efficientnet_lite0
+
+Results go to metric-NAME.jsonl beside the network, and to TensorBoard. What is there already is not computed again.
+"""
+
+import pathlib
+
+from absl import flags
+
+from stylegan_tf import command_line
+from stylegan_tf.config import STRATEGIES
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.names import KNOWN, parse_metrics
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+flags.DEFINE_bool("all", False, "Every network of the run folder, from the first to the last.")
+flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
+flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
+flags.DEFINE_string(
+    "feature_extractor",
+    "https://tfhub.dev/tensorflow/tfgan/eval/inception/1",
+    "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
+    "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
+)
+flags.DEFINE_bool(
+    "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
+)
+flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
+flags.DEFINE_string("out", None, "Folder for the results; left out: that of the network.")
+flags.DEFINE_bool("force", False, "Compute also what is there already.")
+flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
+flags.DEFINE_enum("strategy", "auto", STRATEGIES, "Devices; auto: all GPUs of this machine, else the CPU.")
+flags.DEFINE_string("cache_dir", None, "Folder for statistics of real images and for unfinished computations; left "
+                    "out: ~/.cache/stylegan_tf.")  # fmt: skip
+
+
+def main():
+    if not FLAGS.network:
+        raise UserError("--network is missing: give a network file or a run folder.")
+    metrics = parse_metrics(FLAGS.metrics)
+    from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.metrics.features import load_extractor
+    from stylegan_tf.metrics.measuring import measure_file
+    from stylegan_tf.networks.network_file import find_network, find_networks
+    from stylegan_tf.training.distribution import create_strategy
+
+    paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
+    info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
+    strategy = create_strategy(FLAGS.strategy)
+    extractor = None
+    if any(metric.needs_features for metric in metrics):
+        with strategy.scope():
+            extractor = load_extractor(FLAGS.feature_extractor)
+    options = {name: FLAGS[name].value for name in ("seed", "batch_size", "force", "mirror_augment", "cache_dir")}
+    for path in paths:
+        measure_file(path, metrics, strategy, info, extractor, pathlib.Path(FLAGS.out or path.parent), **options)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,53 @@
+"""Files of arrays in the cache folder, each named after everything that its content depends on."""
+
+import hashlib
+import json
+import pathlib
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from stylegan_tf.atomic_files import written_aside
+
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+
+
+class CachedArrays:
+    """One file. A key with any difference is another file, so that nothing stale is ever found."""
+
+    def __init__(self, folder: pathlib.Path, kind: str, key: Mapping[str, Any]):
+        """kind: start of the file's name, for people. key: JSON values."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        self.path = pathlib.Path(folder) / f"{kind}-{digest[:32]}.npz"
+        self._saved_at = time.monotonic()
+        self._interval = 60.0
+
+    def load(self) -> Optional[dict[str, np.ndarray]]:
+        """None if the file is not there, or damaged: then it is made again."""
+        try:
+            with np.load(self.path, allow_pickle=False) as data:
+                return {name: data[name] for name in data.files}
+        except _DAMAGE:
+            return None
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(self.path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **arrays)
+
+    def is_due(self) -> bool:
+        """Whether a minute has passed since the last `save_now_and_then`, or twenty times as long as that took."""
+        return time.monotonic() - self._saved_at >= self._interval
+
+    def save_now_and_then(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Saves what an interrupted computation could go on from."""
+        start = time.monotonic()
+        self.save(arrays)
+        self._saved_at = time.monotonic()
+        self._interval = max(60.0, 20 * (self._saved_at - start))
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""What a metric gets to work with."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from typing import Optional
+
+import tensorflow as tf
+
+from stylegan_tf.metrics.features import FeatureExtractor
+from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.variables import named_variables
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricContext:
+    """The network to measure, and what to measure it with. All metrics of one network share it."""
+
+    generator: Generator
+    strategy: tf.distribute.Strategy
+    seed: int  # 0 to 2^31 - 1; latents, noise and everything else that is random come from it.
+    cache_folder: pathlib.Path  # Statistics of real images, and unfinished passes.
+    reals: Optional[RealImages] = None  # None: no dataset was given; enough for path length and Inception score.
+    extractor: Optional[FeatureExtractor] = None
+    resolution: Optional[int] = None  # That the network has grown to; None: full.
+    alpha: float = 1.0  # Weight of that resolution in the cross-fade.
+    batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
+
+    @property
+    def rows(self) -> int:
+        """Images per replica and call: 32 up to 128x128, 4 from 1024x1024."""
+        return self.batch_size or max(4, min(32, 4096 // self.generator.config.resolution))
+
+    def protocol(self) -> dict:
+        """What results of this network depend on, whatever the metric: part of every record."""
+        return {
+            "network_digest": network_digest(self.generator),
+            "resolution": self.resolution or self.generator.config.resolution,
+            "alpha": float(self.alpha),
+            "seed": self.seed,
+        }
+
+
+def default_cache_folder() -> pathlib.Path:
+    """~/.cache/stylegan_tf, or where XDG_CACHE_HOME says."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
+
+
+def network_digest(generator: Generator) -> str:
+    """SHA-256 of the options and of all variables: the same network has the same one in memory and in any file."""
+    digest = hashlib.sha256(json.dumps(generator.config.to_dict(), sort_keys=True).encode())
+    for name, variable in sorted(named_variables(generator).items()):
+        digest.update(name.encode() + variable.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,141 @@
+"""What is kept of the features of many images, and the passes over real and generated images that collect it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.frechet import FeatureMoments
+from stylegan_tf.metrics.generated_images import GeneratedImages
+from stylegan_tf.metrics.inception_score import SplitScores
+from stylegan_tf.metrics.replicas import ReplicatedFunction
+from stylegan_tf.progress import ProgressBar
+
+# Increased when the same network and data would give other numbers than before.
+PROTOCOL_VERSION = 1
+_REAL_BATCH = 32  # Real images per replica and call.
+
+
+class FeatureRows:
+    """All rows in float32, for what needs them pairwise: [total, width]."""
+
+    def __init__(self, total: int, width: int):
+        self._rows = np.zeros([total, width], np.float32)
+        self._count = 0
+
+    def update(self, rows: np.ndarray) -> None:
+        self._rows[self._count : self._count + len(rows)] = rows
+        self._count += len(rows)
+
+    def rows(self) -> np.ndarray:
+        return self._rows[: self._count]
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"rows": self.rows()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self._count = 0
+        self.update(state["rows"])
+
+
+class Statistics:
+    """Those of `kinds` that are asked for: "moments" (FeatureMoments), "rows" (FeatureRows), "scores" (SplitScores)."""
+
+    def __init__(self, kinds: Iterable[str], total: int, extractor):
+        makers = {
+            "moments": lambda: FeatureMoments(extractor.width),
+            "rows": lambda: FeatureRows(total, extractor.width),
+            "scores": lambda: SplitScores(total, extractor.num_classes),
+        }
+        self.parts = {kind: makers[kind]() for kind in kinds}
+
+    def update(self, outputs: dict[str, np.ndarray]) -> None:
+        """outputs: of the extractor, for one batch."""
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise UserError("the feature extractor gave values that are not finite: has the network diverged?")
+        for kind, part in self.parts.items():
+            part.update(outputs["logits" if kind == "scores" else "features"])
+
+    def arrays(self, done: int) -> dict[str, np.ndarray]:
+        named = {f"{kind}/{name}": value for kind, part in self.parts.items() for name, value in part.state().items()}
+        return {"done": np.int64(done), **named}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> int:
+        """-> images that the arrays stand for."""
+        for kind, part in self.parts.items():
+            prefix = f"{kind}/"
+            part.restore({name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)})
+        return int(arrays["done"])
+
+
+def generated_statistics(context: MetricContext, count: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
+    """Of the features of `count` generated images. What an interrupted call has done is not done again."""
+    kinds = sorted(kinds)
+    labels = context.reals.labels() if context.reals and context.generator.config.label_size else None
+    source = GeneratedImages(context.generator, context.seed, labels, context.resolution, context.alpha)
+    compute = ReplicatedFunction(
+        context.strategy, lambda *inputs: context.extractor(source.images(*inputs)), context.rows
+    )
+    key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
+    labels_of = context.reals.digest() if labels is not None else None
+    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION})
+    unfinished = CachedArrays(context.cache_folder, "generated", key)
+    statistics = Statistics(kinds, count, context.extractor)
+    earlier = unfinished.load()
+    done = statistics.restore(earlier) if earlier else 0
+    with ProgressBar(count, "Generated", "images") as bar:
+        bar.start_at(done)
+        while done < count:
+            rows = min(compute.total_rows, count - done)
+            statistics.update(compute(*source.inputs(done, rows)))
+            done += rows
+            bar.update(done)
+            if unfinished.is_due() and done < count:
+                unfinished.save_now_and_then(statistics.arrays(done))
+    unfinished.remove()
+    return statistics
+
+
+def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
+    """Of the features of the first `wanted` real images and, if asked for, their mirrored copies; from the cache."""
+    reals, extractor = context.reals, context.extractor
+    count = reals.count(wanted)
+    total = count * (2 if reals.mirror else 1)
+    key = {**extractor.protocol(), "reals": reals.digest(), "count": count, "mirror": reals.mirror}
+    key["version"] = PROTOCOL_VERSION
+    statistics = Statistics(sorted(kinds), total, extractor)
+    missing = []
+    for kind, part in statistics.parts.items():
+        cached = CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).load()
+        if cached is None:
+            missing.append(kind)
+        else:
+            part.restore(cached)
+    if missing:
+        computed = _real_pass(context, count, total, missing, key)
+        for kind, part in computed.parts.items():
+            CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).save(part.state())
+            statistics.parts[kind] = part
+    return statistics
+
+
+def _real_pass(context, count, total, kinds, key) -> Statistics:
+    unfinished = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
+    statistics = Statistics(kinds, total, context.extractor)
+    earlier = unfinished.load()
+    done = statistics.restore(earlier) if earlier else 0
+    compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
+    with ProgressBar(count, "Real", "images") as bar:
+        bar.start_at(done)
+        for images in context.reals.batches(done, count, compute.total_rows):
+            statistics.update(compute(images))
+            if context.reals.mirror:
+                statistics.update(compute(np.ascontiguousarray(images[:, :, ::-1])))
+            done += len(images)
+            bar.update(done)
+            if unfinished.is_due() and done < count:
+                unfinished.save_now_and_then(statistics.arrays(done))
+    unfinished.remove()
+    return statistics

@@ -1,0 +1,79 @@
+"""The generated images that metrics look at: no truncation, random noise, image i from (seed, i) alone.
+
+As it depends on nothing else, an interrupted metric goes on where it was, and any number of replicas and any batch
+size give the same images.
+"""
+
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.ops.resampling import upscale_2d
+
+
+class GeneratedImages:
+    """Inputs of images by number, as NumPy arrays, and the function on tensors that makes images of them."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        seed: int,
+        real_labels: Optional[np.ndarray] = None,
+        resolution: Optional[int] = None,
+        alpha: float = 1.0,
+    ):
+        """
+        Args:
+          real_labels: [M, label_size]; image i of a conditional network gets a random one of them.
+          resolution, alpha: how far the network has grown; its images are enlarged to full resolution.
+        Raises:
+          ValueError for a conditional network without `real_labels`.
+        """
+        label_size = generator.config.label_size
+        if label_size and (real_labels is None or real_labels.shape[1:] != (label_size,)):
+            raise ValueError(f"a network with labels needs real labels [M, {label_size}] to draw from.")
+        self._generator = generator
+        self._seed = seed
+        self._labels = real_labels if label_size else np.zeros([1, 0], np.float32)
+        self._resolution = resolution or generator.config.resolution
+        self._alpha = alpha
+
+    def inputs(self, first: int, count: int) -> tuple[np.ndarray, ...]:
+        """Of `count` images from `first` on: z [n, latent_size], labels [n, label_size], noise seeds int32 [n, 2]."""
+        numbers = range(first, first + count)
+        z = np.empty([count, self._generator.config.latent_size], np.float32)
+        chosen = np.empty([count], np.int64)
+        for row, number in enumerate(numbers):
+            random = np.random.default_rng([self._seed, number])
+            z[row] = random.standard_normal(z.shape[1])
+            chosen[row] = random.integers(len(self._labels))
+        noise_seeds = np.array([[self._seed, number] for number in numbers], np.int32)
+        return z, self._labels[chosen], noise_seeds
+
+    def images(self, z, labels, noise_seeds) -> tf.Tensor:
+        """-> uint8 [n, R, R, 1 or 3] at full resolution R."""
+        noise = self._noise(noise_seeds)
+        options = {"resolution": self._resolution, "alpha": self._alpha, "noise": noise}
+        images = self._generator(z, labels=labels, noise_mode="random", **options)
+        for _ in range((self._generator.config.resolution // self._resolution).bit_length() - 1):
+            images = upscale_2d(images)
+        return to_bytes(images)
+
+    def _noise(self, seeds):
+        """Every image's noise from its own seed: a list of [n, r, r, 1]; None without noise inputs."""
+        synthesis = self._generator.synthesis
+        if not self._generator.config.use_noise:
+            return None
+        shapes = [layer.shape[1:] for layer in synthesis.draw_noise(1, self._resolution, tf.constant([0, 0]))]
+        return tf.map_fn(
+            lambda seed: [layer[0] for layer in synthesis.draw_noise(1, self._resolution, seed)],
+            seeds,
+            fn_output_signature=[tf.TensorSpec(shape) for shape in shapes],
+        )
+
+
+def to_bytes(images: tf.Tensor) -> tf.Tensor:
+    """Float images in [-1, 1] -> uint8: 127.5 x + 127.5, rounded (halves up), clipped: `visualize.to_uint8`."""
+    return tf.cast(tf.clip_by_value(tf.floor(images * 127.5 + 128.0), 0.0, 255.0), tf.uint8)

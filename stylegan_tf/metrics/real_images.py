@@ -1,0 +1,55 @@
+"""The real images that metrics look at: the first records of a dataset, in the order of its files."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+
+
+@dataclasses.dataclass(frozen=True)
+class RealImages:
+    """Images of one level of a dataset, with mirrored copies if `mirror` is set (as the networks saw them)."""
+
+    info: DatasetInfo
+    resolution: int
+    mirror: bool = False
+
+    def count(self, wanted: int) -> int:
+        """Records that a metric on `wanted` images takes: all, if there are fewer."""
+        return min(wanted, self.info.count)
+
+    def batches(self, first: int, end: int, batch_size: int) -> Iterator[np.ndarray]:
+        """uint8 [n, R, R, C] of records first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
+        paths = list(self.info.shards(self.resolution))
+        dataset = tf.data.TFRecordDataset(paths).skip(first).take(end - first)
+        size, channels = self.resolution, self.info.num_channels
+        if self.info.encoding == "png":
+            decode = lambda record: records.parse_png_example(record, size, channels)  # noqa: E731
+            dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
+        else:
+            dataset = dataset.batch(batch_size).map(lambda batch: records.parse_examples(batch, size, channels))
+        with data_errors_named(self.info, self.resolution):
+            yield from dataset.prefetch(2).as_numpy_iterator()
+
+    def labels(self) -> np.ndarray:
+        """float32 [records, label_size]."""
+        return load_labels(self.info)
+
+    def digest(self) -> str:
+        """Depends on every byte of the records and on their order, and not on times and places of files.
+
+        The checksums that lie beside the records stand for their bytes, so that not all of them need to be read.
+        """
+        digest = hashlib.sha256()
+        for path in self.info.shards(self.resolution):
+            with open(path, "rb") as stream:
+                for record in tfrecord_files.scan(path):
+                    stream.seek(record.offset + record.length)
+                    digest.update(record.length.to_bytes(8, "little") + stream.read(tfrecord_files.CRC.size))
+        digest.update(self.labels().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,38 @@
+"""One batch after another through a function, shared out among the replicas of a `tf.distribute` strategy."""
+
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+class ReplicatedFunction:
+    """Arrays of n rows in, a structure of arrays of n rows out, in the same order.
+
+    Every replica gets `rows` rows in each call, so that a row meets the same shapes with any number of replicas and
+    the function is traced once. What is missing at the end is filled with copies of the last row and dropped again.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, function: Callable, rows: int):
+        """function: tensors [rows, ...] -> tensor, or dictionary of tensors, [rows, ...]."""
+        self.total_rows = rows * strategy.num_replicas_in_sync
+        self._strategy = strategy
+        self._rows = rows
+        self._run = tf.function(lambda arguments: strategy.run(function, arguments))
+
+    def __call__(self, *arrays: np.ndarray):
+        """arrays: each [n, ...] with 1 <= n <= total_rows. Returns NumPy arrays [n, ...]."""
+        count = len(arrays[0])
+        if not 1 <= count <= self.total_rows:
+            raise ValueError(f"expected 1 to {self.total_rows} rows, got {count}.")
+        filled = [np.concatenate([array, np.repeat(array[-1:], self.total_rows - count, axis=0)]) for array in arrays]
+        outputs = self._run(tuple(self._dealt_out(array) for array in filled))
+        # `gather` puts the replicas, also those of other hosts, one after the other.
+        return tf.nest.map_structure(lambda value: self._strategy.gather(value, axis=0).numpy()[:count], outputs)
+
+    def _dealt_out(self, array):
+        def share(context):
+            first = context.replica_id_in_sync_group * self._rows
+            return tf.constant(array[first : first + self._rows])
+
+        return self._strategy.experimental_distribute_values_from_function(share)

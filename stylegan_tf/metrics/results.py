@@ -1,0 +1,89 @@
+"""Results of metrics: records in `metric-NAME.jsonl`, one JSON object a line. Needs no TensorFlow."""
+
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+from stylegan_tf.atomic_files import written_aside
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricResult:
+    """What one metric says about one network.
+
+    `name` tells apart what cannot be compared: `fid50k` is the paper's, on TF-GAN's Inception features;
+    `fid50k-efficientnet_lite0` is on other features, `fid50k-4096reals` on fewer real images than generated ones.
+    """
+
+    name: str
+    values: Mapping[str, float]  # E.g. {"precision": 0.7, "recall": 0.4}.
+    protocol: Mapping[str, Any]  # Everything that the values depend on: digests, seeds, counts, filters.
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Kilo-images, names, seconds: for the reader.
+
+    def line(self) -> str:
+        """`fid50k-efficientnet_lite0  fid 12.34`."""
+        return "  ".join([self.name] + [f"{name} {value:.5g}" for name, value in self.values.items()])
+
+    def scalars(self) -> dict[str, float]:
+        """Values by their names in TensorBoard: metrics/NAME for a single one, else metrics/NAME/value."""
+        if len(self.values) == 1:
+            return {f"metrics/{self.name}": value for value in self.values.values()}
+        return {f"metrics/{self.name}/{name}": value for name, value in self.values.items()}
+
+
+def result_file(folder, name: str) -> pathlib.Path:
+    return pathlib.Path(folder) / f"metric-{name}.jsonl"
+
+
+def append_result(folder, result: MetricResult) -> None:
+    """Adds a line to the metric's file; a last line that was cut off by a crash is dropped first."""
+    path = result_file(folder, result.name)
+    record = {"metric": result.name, "results": _finite(result.values), **result.facts, "protocol": result.protocol}
+    _rewrite(path, [*_lines(path), json.dumps(record) + "\n"])
+
+
+def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[MetricResult]:
+    """The newest result of that name and exactly that protocol, or None."""
+    found = None
+    for line in _lines(result_file(folder, name)):
+        record = json.loads(line)
+        if record.get("protocol") == json.loads(json.dumps(protocol)):
+            values = {key: math.nan if value is None else value for key, value in record["results"].items()}
+            facts = {key: value for key, value in record.items() if key not in ("metric", "results", "protocol")}
+            found = MetricResult(name, values, protocol, facts)
+    return found
+
+
+def drop_results_beyond(folder, kimg: float) -> None:
+    """Removes what a run reported after the checkpoint from which it goes on: those images are trained on again."""
+    for path in pathlib.Path(folder).glob("metric-*.jsonl"):
+        lines = list(_lines(path))
+        kept = [line for line in lines if json.loads(line).get("kimg", 0) <= kimg]
+        if len(kept) < len(lines):
+            _rewrite(path, kept)
+
+
+def _lines(path: pathlib.Path) -> Iterator[str]:
+    """The whole and readable lines of a file; none if it is not there."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if line.endswith("\n") and isinstance(record, dict) and isinstance(record.get("results"), dict):
+            yield line
+
+
+def _rewrite(path: pathlib.Path, lines: list) -> None:
+    with written_aside(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _finite(values: Mapping[str, float]) -> dict:
+    """JSON has no NaN."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
