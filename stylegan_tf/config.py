@@ -126,7 +126,7 @@ class DiscriminatorConfig(_NetworkConfig):
         _check_at_least(self, 0, "mbstd_group_size")
 
 
-STRATEGIES = ("auto", "one", "mirrored")
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16")
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
@@ -203,6 +203,7 @@ class TrainConfig:
     mirror_augment: bool = False  # Flip half of the reals from left to right.
     shuffle_images: int = 4096  # Images in the shuffle buffer.
     strategy: str = "auto"
+    tpu: Optional[str] = None  # Name or address of the TPU of strategy tpu; None: the environment's TPU_NAME.
     precision: str = "float32"  # What the layers compute in; the weights are always float32.
 
     # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.

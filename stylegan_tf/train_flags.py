@@ -57,7 +57,13 @@ with flag_group("Data and run"):
     _flag("shuffle_images", "Images in the shuffle buffer.")
     _flag("total_kimg", "Length of the run in thousands of real images.")
     _flag("seed", "Seed of weights, latents and data order.")
-    _flag("strategy", "Devices to train on; auto: all GPUs of this machine, else the CPU.", choices=config.STRATEGIES)
+    _flag(
+        "strategy",
+        "Devices to train on; auto: all processes that TF_CONFIG names, if these are several; else all GPUs of this "
+        "machine; else the CPU.",
+        choices=config.STRATEGIES,
+    )
+    _flag("tpu", "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME.")
     _flag("precision", "What the layers compute in; weights stay float32.", choices=config.PRECISIONS)
 
 with flag_group("Schedule (a table is written 8:128,16:64; one number holds for all resolutions)"):

@@ -36,28 +36,33 @@ def training_dataset(
     Every epoch shows each image once, in an order that depends on `seed` and on the epoch alone: the same arguments
     give the same batches. B = `batch_size` is what this input pipeline (host) hands out per step to its
     `num_replicas`; see `replica_order` for the order within a batch. Batches run across the end of an epoch.
+    Several hosts divide the batches of one among themselves (`host_share`): all together see what one would see.
 
     Args:
       info: from `find_dataset`.
       resolution: level to read; one of `info.levels`.
       shuffle_images: shuffle buffer in images; None: `default_shuffle_images`; 0 or 1: the order of the files.
       mirror: flip every second image left-right, at random.
-      input_pipeline_index, num_input_pipelines: which part of the set this host reads, out of how many.
+      input_pipeline_index, num_input_pipelines: which host this is, out of how many.
       first_image: start at this image of the endless sequence (over all hosts), to go on where a run was stopped.
         The images of that epoch before it are read and dropped.
     """
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(f"batch size {batch_size} must be a positive multiple of the {num_replicas} replica(s).")
+    if not 0 <= input_pipeline_index < num_input_pipelines:
+        raise UserError(f"host {input_pipeline_index} of {num_input_pipelines} cannot get a share of the images.")
     shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
-    share = _HostShare(info, resolution, input_pipeline_index, num_input_pipelines)
-    epochs_done, images_done = divmod(first_image // num_input_pipelines, share.count)
+    epochs_done, images_done = divmod(first_image, info.count)
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
-    dataset = dataset.flat_map(lambda epoch: share.epoch(epoch, seed, shuffle_images)).skip(images_done)
+    dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, epoch, seed, shuffle_images)).skip(images_done)
+    share = host_share(batch_size * num_input_pipelines, num_replicas, input_pipeline_index, num_input_pipelines)
+    if num_input_pipelines > 1:
+        dataset = _only(dataset, share, batch_size * num_input_pipelines)
     dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
     # Position of a batch in the sequence: what the mirroring is drawn from, so that it survives a restart.
-    positions = tf.data.Dataset.range(epochs_done * share.count + images_done, 2**62, batch_size)
+    positions = tf.data.Dataset.range(first_image, 2**62, batch_size * num_input_pipelines)
     dataset = tf.data.Dataset.zip((positions, dataset))
-    assemble = _batch_assembler(info, resolution, batch_size, seed + input_pipeline_index, mirror, num_replicas)
+    assemble = _batch_assembler(info, resolution, share, batch_size * num_input_pipelines, seed, mirror, num_replicas)
     dataset = dataset.map(assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
@@ -71,6 +76,16 @@ def replica_order(batch_size: int, num_replicas: int) -> np.ndarray:
     computes the same numbers as on one.
     """
     return np.arange(batch_size).reshape(batch_size // num_replicas, num_replicas).T.reshape(-1)
+
+
+def host_share(global_batch: int, num_replicas: int, index: int, num_hosts: int) -> np.ndarray:
+    """Which images of a global batch host `index` reads: int64 [global_batch / num_hosts], ascending.
+
+    Replica r of all R takes images r, r + R, ...; a host those of its own `num_replicas`, which are neighbours:
+    replicas index * num_replicas and following. So hosts change nothing in what a replica gets.
+    """
+    images = np.arange(global_batch)
+    return images[images % (num_replicas * num_hosts) // num_replicas == index]
 
 
 def process_reals(images, alpha, mirror=None) -> tf.Tensor:
@@ -92,47 +107,35 @@ def process_reals(images, alpha, mirror=None) -> tf.Tensor:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
-    # `_HostShare` has divided the images among the hosts already.
+    # `host_share` has divided the images among the hosts already.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options
 
 
-class _HostShare:
-    """The part of the records that one host reads."""
+def _epoch(info: DatasetInfo, resolution: int, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
+    """Each record once -> (serialised Example, its number in the whole set)."""
+    seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
+    paths = info.shards(resolution)
+    first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
+    shards = tf.data.Dataset.from_tensor_slices((list(paths), first_records))
+    parallel = 1  # The order of the files, one after the other.
+    if shuffle_images > 1:
+        parallel = min(_PARALLEL_SHARDS, len(paths))
+        shards = shards.shuffle(len(paths), seed=seeds[0], reshuffle_each_iteration=False)
+    dataset = shards.interleave(
+        _numbered_records, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
+    )
+    if shuffle_images > 1:
+        dataset = dataset.shuffle(shuffle_images, seed=seeds[1], reshuffle_each_iteration=False)
+    return dataset
 
-    def __init__(self, info: DatasetInfo, resolution: int, index: int, num_hosts: int):
-        if not 0 <= index < num_hosts <= info.count:
-            raise UserError(f"host {index} of {num_hosts} cannot get a share of {info.count} images.")
-        paths = info.shards(resolution)
-        first_records = np.cumsum((0,) + info.shard_counts[:-1])
-        # Whole shards if every host gets as many of them. Otherwise some images would be seen more often than
-        # others, or (fewer shards than hosts) some hosts see none: then each host takes every num_hosts-th record.
-        whole_shards = len(paths) % num_hosts == 0
-        mine = slice(index, None, num_hosts) if whole_shards else slice(None)
-        self._paths, self._first_records = list(paths[mine]), first_records[mine].astype(np.int64)
-        self._record_share = None if whole_shards else (num_hosts, index)
-        self.count = sum(info.shard_counts[mine]) if whole_shards else len(range(index, info.count, num_hosts))
 
-    def epoch(self, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
-        """Each record once -> (serialised Example, its number in the whole set)."""
-        seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
-        shards = tf.data.Dataset.from_tensor_slices((self._paths, self._first_records))
-        parallel = 1  # The order of the files, one after the other.
-        if shuffle_images > 1:
-            parallel = min(_PARALLEL_SHARDS, len(self._paths))
-            shards = shards.shuffle(len(self._paths), seed=seeds[0], reshuffle_each_iteration=False)
-        dataset = shards.interleave(
-            _numbered_records, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
-        )
-        if self._record_share is not None:
-            dataset = dataset.filter(self._is_mine)
-        if shuffle_images > 1:
-            dataset = dataset.shuffle(shuffle_images, seed=seeds[1], reshuffle_each_iteration=False)
-        return dataset
-
-    def _is_mine(self, _serialized, number):
-        num_hosts, index = self._record_share
-        return number % num_hosts == index
+def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.data.Dataset:
+    """Of every `global_batch` elements those at the places `share`."""
+    mine = np.zeros([global_batch], bool)
+    mine[share] = True
+    dataset = dataset.enumerate().filter(lambda place, _: tf.constant(mine)[place % global_batch])
+    return dataset.map(lambda _, element: element)
 
 
 def _numbered_records(path, first_record) -> tf.data.Dataset:
@@ -140,15 +143,18 @@ def _numbered_records(path, first_record) -> tf.data.Dataset:
     return tf.data.Dataset.zip((tf.data.TFRecordDataset(path), numbers))
 
 
-def _batch_assembler(info: DatasetInfo, resolution: int, batch_size: int, seed: int, mirror: bool, num_replicas: int):
-    """-> function of a batch of records or decoded images: parse, look up labels, mirror, order for the replicas."""
+def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int, mirror: bool, num_replicas: int):
+    """-> function of a batch of records or decoded images: parse, look up labels, mirror, order for the replicas.
+
+    share: the places of these images in the global batch, for which the mirroring is drawn.
+    """
     with tf.device("CPU"):
         labels = tf.constant(load_labels(info))
-    order = replica_order(batch_size, num_replicas)
+    order = replica_order(len(share), num_replicas)
 
     def assemble(position, batch):
         images, numbers = batch
-        mirrored = tf.random.stateless_uniform([batch_size], [seed, position]) < 0.5
+        mirrored = tf.gather(tf.random.stateless_uniform([global_batch], [seed, position]) < 0.5, share)
         if num_replicas > 1:
             images, numbers, mirrored = (tf.gather(x, order) for x in (images, numbers, mirrored))
         if images.dtype == tf.string:

@@ -1,21 +1,66 @@
-"""Devices: which `tf.distribute` strategy, and how a dataset is dealt out to its replicas."""
+"""Devices and machines: which `tf.distribute` strategy, and how a dataset is dealt out to its replicas."""
+
+import os
+from typing import Optional
 
 import tensorflow as tf
 
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
+from stylegan_tf.errors import UserError
+from stylegan_tf.training.cluster import Cluster, cluster_from_environment
+from stylegan_tf.training.processes import lost_processes_named
 
 
-def create_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy for --strategy.
+def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strategy:
+    """The strategy for --strategy. Call it before anything else of TensorFlow runs: a cluster cannot be joined later.
 
-    auto: mirrored on several GPUs, else one device. mirrored: all GPUs, or without one all logical CPUs.
+    auto: multi_worker if TF_CONFIG names several processes, else mirrored on several GPUs, else one device.
+    mirrored: all GPUs, or without one all logical CPUs. multi_worker: all GPUs (or the CPU) of every process of
+    TF_CONFIG; returns when all of them are there. tpu: all cores of the TPU `tpu`, or of the environment's TPU_NAME.
+
+    Raises UserError for a TF_CONFIG that makes no sense or does not fit, and for a TPU that cannot be reached.
     """
+    cluster = cluster_from_environment()
+    several = cluster is not None and len(cluster.addresses) > 1
+    if name == "multi_worker" or (name == "auto" and several):
+        return _multi_worker_strategy(cluster)
+    if several:
+        raise UserError(
+            f"strategy {name} is for one process, but TF_CONFIG names {len(cluster.addresses)}, which would all write "
+            "to the same run folder: use --strategy=multi_worker, or unset TF_CONFIG."
+        )
+    if name == "tpu":
+        return _tpu_strategy(tpu)
     gpus = tf.config.list_logical_devices("GPU")
     if name == "one" or (name == "auto" and len(gpus) < 2):
         return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
     devices = gpus or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy:
+    if cluster is None:
+        raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
+    mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
+    print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
+    with lost_processes_named():
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
+    name = tpu or os.environ.get("TPU_NAME")
+    if not name:
+        raise UserError("strategy tpu needs a name or an address: give --tpu=NAME, or --tpu=local on a TPU's own host.")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"strategy tpu: cannot use the TPU {name!r} ({reason}).") from None
 
 
 def training_batches(strategy, info: DatasetInfo, resolution: int, batch_size: int, seed: int, **options):
@@ -38,6 +83,8 @@ def training_batches(strategy, info: DatasetInfo, resolution: int, batch_size: i
             **options,
         )
         # tf.distribute takes one element per replica: the contiguous chunks of `replica_order`.
-        return dataset.rebatch(host_batch // replicas, drop_remainder=True) if replicas > 1 else dataset
+        dataset = dataset.rebatch(host_batch // replicas, drop_remainder=True) if replicas > 1 else dataset
+        # It cannot see that there is no end, and would ask all processes before every batch whether they have one.
+        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
     return iter(strategy.distribute_datasets_from_function(host_dataset))

@@ -19,7 +19,8 @@ from stylegan_tf.schedule import Phase, optimizer_reset_between, phase_at
 from stylegan_tf.training.distribution import create_strategy, training_batches
 from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.initial_networks import initialise
-from stylegan_tf.training.reporting import RunReport
+from stylegan_tf.training.processes import Processes, restore_alike
+from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.state import Checkpoints, TrainState
 from stylegan_tf.training.step import StepInputs, build_iterations
 
@@ -33,43 +34,57 @@ def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> N
       UserError for data, checkpoints or flags that do not fit, and when the losses are no longer finite.
     """
     info = find_dataset(config.data_dir)
-    generator, discriminator = config.network_configs(info.resolution, info.num_channels, info.label_size)
+    config.network_configs(info.resolution, info.num_channels, info.label_size)  # Mistakes are told before any wait.
+    strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
+    processes = Processes(strategy)
+    with processes.errors_named():
+        _train(config, info, strategy, processes, write_flags)
+
+
+def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processes, write_flags) -> None:
     tf.keras.utils.set_random_seed(config.seed)
-    strategy = create_strategy(config.strategy)
     with strategy.scope():
-        state = TrainState(config, generator, discriminator)
+        state = TrainState(config, *config.network_configs(info.resolution, info.num_channels, info.label_size))
     run_dir = pathlib.Path(config.run_dir)
     checkpoints = Checkpoints(state, run_dir, config.keep_checkpoints)
-    resumed = checkpoints.restore()
+    resumed = restore_alike(checkpoints, state, processes)
     notes = [] if resumed or not config.init_from else initialise(state, config.init_from)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_flags(run_dir / "flags.cfg")
     total_images = round(config.total_kimg * 1000)
-    with RunReport(run_dir, total_images, state.images_seen) as report, _stop_signal() as stop:
-        for line in [_greeting(config, info, state, strategy, resumed), *notes]:
+    if processes.is_chief:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_flags(run_dir / "flags.cfg")
+        report = RunReport(run_dir, total_images, state.images_seen)
+    else:
+        report = WorkerReport()
+    with report, _stop_signal() as stop:
+        for line in [_greeting(config, info, state, strategy, processes, resumed), *notes]:
             report.say(line)
-        run = _Run(config, info, strategy, state, checkpoints, report)
+        run = _Run(config, info, strategy, processes, state, checkpoints, report)
         run.start(resumed)
-        while state.images_seen < total_images and not stop:
+        stopped = processes.any(stop)
+        while state.images_seen < total_images and not stopped:
             run.iterate()
-        run.finish(stopped=bool(stop))
-    if stop:
-        raise SystemExit(128 + stop[0])
+            stopped = processes.any(stop)  # One of them was told to: all stop here, after the same iteration.
+        run.finish(stopped)
+        processes.wait_for_all()
+    if stopped:
+        raise SystemExit(128 + (stop[0] if stop else signal.SIGTERM))
 
 
 class _Run:
     """The parts of one run and what happens to them at an iteration, at a change of level, at a tick."""
 
-    def __init__(self, config, info, strategy, state, checkpoints, report):
+    def __init__(self, config, info, strategy, processes, state, checkpoints, report):
         self.config: TrainConfig = config
         self.info: DatasetInfo = info
         self.strategy = strategy
+        self.processes: Processes = processes
         self.state: TrainState = state
         self.checkpoints: Checkpoints = checkpoints
         self.report: RunReport = report
         self.run_dir = pathlib.Path(config.run_dir)
         self.resolution = state.generator.config.resolution
-        self.grid = SampleGrid(config, info, state)
+        self.grid = SampleGrid(config, info, state) if processes.is_chief else None
         self.level = None  # (resolution, batch size) that `iterations` and `batches` are for.
         self.iterations = None
         self.batches = None
@@ -78,7 +93,7 @@ class _Run:
         self.tick_metrics: list[dict[str, float]] = []
 
     def start(self, resumed: bool) -> None:
-        if not resumed:
+        if not resumed and self.processes.is_chief:
             save_reals(self.config, self.info, self.resolution, self.run_dir / "reals.png")
             self._save_grid()
 
@@ -159,7 +174,14 @@ class _Run:
         self.tick_metrics = []
 
     def _save(self, everything: bool = False) -> None:
-        """Writes what is due at this tick. The checkpoint comes last: what it stands for is then on disk."""
+        """The chief writes what is due at this tick; the others wait for it at the next step."""
+        if self.processes.is_chief:
+            self._write(everything)
+        self.tick_start = self.state.images_seen
+        self.report.start_tick(self.state.images_seen)
+
+    def _write(self, everything: bool) -> None:
+        """The checkpoint comes last: what it stands for is then on disk."""
         config = self.config
         if everything or self.ticks % config.image_ticks == 0:
             self._save_grid()
@@ -170,8 +192,6 @@ class _Run:
             save_networks(self._network_path(), self.state.networks(metadata))
         if everything or self.ticks % config.checkpoint_ticks == 0:
             self.checkpoints.save()
-        self.tick_start = self.state.images_seen
-        self.report.start_tick(self.state.images_seen)
 
     def _save_grid(self) -> None:
         path = self.run_dir / f"fakes{round(self.state.images_seen / 1000):06d}.png"
@@ -193,13 +213,14 @@ class _Run:
         )
 
 
-def _greeting(config, info, state, strategy, resumed) -> str:
+def _greeting(config, info, state, strategy, processes, resumed) -> str:
     size = state.generator.config.resolution
     where = f"{'resuming' if resumed else 'starting'} at {state.images_seen / 1000:.1f} of {config.total_kimg:g} kimg"
     devices = strategy.num_replicas_in_sync
     return (
         f"{info.count} images of {info.name}, training up to {size}x{size} on {devices} "
-        f"{'device' if devices == 1 else 'devices'} in {config.precision}, {where}, run folder {config.run_dir}"
+        f"{'device' if devices == 1 else 'devices'}{processes.described} in {config.precision}, {where}, "
+        f"run folder {config.run_dir}"
     )
 
 

@@ -108,6 +108,28 @@ class RunReport:
         self._writer.flush()
 
 
+class WorkerReport:
+    """What a process that is not the chief reports: lines on stdout, and nothing in the run folder."""
+
+    def __enter__(self) -> "WorkerReport":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def update(self, images_seen: int) -> None:
+        pass
+
+    def start_tick(self, images_seen: int) -> None:
+        pass
+
+    def tick(self, images_seen: int, phase: Phase, values: Mapping[str, float]) -> None:
+        pass
+
+
 def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
     """`kimg 12.3  16x16  alpha 0.25  batch 128  8.1 s/kimg  memory 1.2 GiB  loss/G 0.712  time 12:05`."""
     resolution = record["resolution"]

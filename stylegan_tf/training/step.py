@@ -37,18 +37,17 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
         metrics = step.train_discriminator(batch, inputs)
         step.update_average()
         metrics.update(step.train_generator(batch, inputs))
-        return metrics
+        return tf.stack([metrics[name] for name in METRICS])  # One tensor: one message between machines.
 
     @tf.function
     def run(iterator, count, inputs):
-        totals = {name: tf.constant(0.0) for name in METRICS}
+        totals = tf.zeros([len(METRICS)])
         for index in tf.range(count):
             seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
             current = inputs._replace(images_seen=seen)
             per_replica = strategy.run(iteration, args=(next(iterator), current))
-            metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-            totals = {name: totals[name] + metrics[name] for name in METRICS}
-        return {name: total / tf.cast(count, tf.float32) for name, total in totals.items()}
+            totals += strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+        return dict(zip(METRICS, tf.unstack(totals / tf.cast(count, tf.float32))))
 
     return run
 

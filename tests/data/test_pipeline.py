@@ -113,19 +113,18 @@ def test_batches_for_replicas_are_those_of_one_device_reordered(info):
             np.testing.assert_array_equal(two[key], np.concatenate([one[key][0::2], one[key][1::2]]))
 
 
-@pytest.mark.parametrize("hosts", [2, 3, 4, 6])
-def test_hosts_share_the_images_without_overlap(info, hosts):
-    # 4 shards: whole ones for 2 and 4 hosts; every third or sixth record otherwise.
-    parts = [
-        shown(info, COUNT // hosts, batch_size=1, input_pipeline_index=index, num_input_pipelines=hosts)
-        for index in range(hosts)
-    ]
-    assert sorted(sum(parts, [])) == list(range(COUNT))
-
-
-def test_a_host_starts_where_it_was_stopped(info):
-    options = {"batch_size": 3, "input_pipeline_index": 1, "num_input_pipelines": 3}
-    assert shown(info, 4, first_image=18, **options) == shown(info, 6, **options)[6:]
+@pytest.mark.parametrize("replicas, hosts", [(1, 2), (2, 2), (1, 3), (2, 3), (1, 6)])
+@pytest.mark.parametrize("first_image", [0, 36])
+def test_hosts_divide_the_batches_of_one_host_by_replicas(info, replicas, hosts, first_image):
+    """Replica r of R gets images r, r + R, ... of the batch of 12 that a single device would have seen."""
+    options = {"seed": 3, "mirror": True, "shuffle_images": 7, "first_image": first_image}
+    whole = batches(info, 4, batch_size=12, **options)  # Two epochs.
+    for host in range(hosts):
+        options.update(num_replicas=replicas, input_pipeline_index=host, num_input_pipelines=hosts)
+        for one, batch in zip(whole, batches(info, 4, batch_size=12 // hosts, **options)):
+            for key in ("images", "labels"):
+                mine = [one[key][host * replicas + local :: hosts * replicas] for local in range(replicas)]
+                np.testing.assert_array_equal(batch[key], np.concatenate(mine))
 
 
 def test_the_shuffle_buffer_is_bounded_in_bytes(info):

@@ -1,0 +1,100 @@
+"""The processes of one run, on one machine or on several: who they are, and what they have to agree on."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.training.cluster import cluster_from_environment
+from stylegan_tf.training.state import Checkpoints, TrainState
+
+
+class Processes:
+    """All processes of a run's strategy. Only the first one, the chief, writes to the run folder.
+
+    A method that says so has to be called by all of them, in the same order; with one process it costs nothing.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self._strategy = strategy
+        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        cluster = cluster_from_environment() if several else None
+        self.count = len(cluster.addresses) if cluster else 1
+        self.index = cluster.index if cluster else 0
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+    @property
+    def described(self) -> str:
+        """For the run's first line: " of 2 processes (this is number 0, the chief)", or "" with one process."""
+        role = ", the chief" if self.is_chief else ""
+        return f" of {self.count} processes (this is number {self.index}{role})" if self.count > 1 else ""
+
+    def sum(self, value: int) -> int:
+        """The sum of every process's value. For all to call."""
+        if self.count == 1:
+            return value
+        local_replicas = self._strategy.num_replicas_in_sync // self.count
+
+        def of_replica(context):
+            first = context.replica_id_in_sync_group % local_replicas == 0
+            return tf.constant(value if first else 0, tf.int64)
+
+        values = self._strategy.experimental_distribute_values_from_function(of_replica)
+        return int(self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+    def any(self, value) -> bool:
+        """Whether the value of any process is true. For all to call."""
+        return self.sum(int(bool(value))) > 0
+
+    def of_chief(self, value: int) -> int:
+        """The chief's value. For all to call."""
+        return self.sum(value if self.is_chief else 0)
+
+    def wait_for_all(self) -> None:
+        """Returns when all of them have come here."""
+        self.sum(0)
+
+    @contextlib.contextmanager
+    def errors_named(self) -> Iterator[None]:
+        """Put it around all that the processes do together: the end of another one becomes a UserError."""
+        with lost_processes_named() if self.count > 1 else contextlib.nullcontext():
+            yield
+
+
+@contextlib.contextmanager
+def lost_processes_named() -> Iterator[None]:
+    """What TensorFlow raises when another process is gone becomes a UserError."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"another process of this run ended or cannot be reached ({reason}). Its own output says why. Start all of "
+            "them again: the run goes on from its last checkpoint."
+        ) from error
+
+
+def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
+    """Restores the newest checkpoint, the same one in every process; returns whether there is one. For all to call.
+
+    The chief chooses. Raises UserError in a process that does not find the same one.
+    """
+    resumed = checkpoints.restore() if processes.is_chief else False
+    chiefs = processes.of_chief(state.images_seen if resumed else -1)
+    if not processes.is_chief:
+        resumed = checkpoints.restore()
+        mine = state.images_seen if resumed else -1
+        if mine != chiefs:
+            raise UserError(
+                f"process {processes.index} finds {_described(mine)} in --run_dir, the chief {_described(chiefs)}: "
+                "it has to be one folder on a file system that all machines share."
+            )
+    return resumed
+
+
+def _described(images_seen: int) -> str:
+    return "no checkpoint" if images_seen < 0 else f"a checkpoint at {images_seen} images"
