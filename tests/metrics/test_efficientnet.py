@@ -79,7 +79,9 @@ def test_a_block_with_stride_is_expansion_depthwise_and_projection(network, weig
         part: weights[f"{name}_{part}_conv.weight"].astype(np.float64) for part in ("expand", "depthwise", "project")
     }
     y = _norm(x @ kernels["expand"][:, :, 0, 0].T, weights, name + "_bn0").clip(0, 6)
-    y = _norm(_same(y, kernels["depthwise"].transpose(2, 3, 0, 1), 2, depthwise=True), weights, name + "_bn1").clip(0, 6)
+    y = _norm(_same(y, kernels["depthwise"].transpose(2, 3, 0, 1), 2, depthwise=True), weights, name + "_bn1").clip(
+        0, 6
+    )
     expected = _norm(y @ kernels["project"][:, :, 0, 0].T, weights, name + "_bn2")
     expand, depthwise, project = network._blocks[1]
     ours = project(tf.nn.relu6(depthwise(tf.nn.relu6(expand(tf.constant(x, tf.float32))))))
