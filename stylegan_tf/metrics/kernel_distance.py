@@ -39,4 +39,5 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _kernel(a, b):
-    return (a @ b.T / a.shape[1] + 1) ** 3
+    base = a @ b.T / a.shape[1] + 1
+    return base * base * base  # Several times as fast as base**3.
