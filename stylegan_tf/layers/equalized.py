@@ -34,7 +34,8 @@ class _Equalized(tf.keras.layers.Layer):
         return weight_shape[-1]
 
     def scaled_weight(self) -> tf.Tensor:
-        return tf.cast(self.weight * self._scale, self.compute_dtype)
+        """Float32."""
+        return self.weight * self._scale
 
     def scaled_bias(self) -> tf.Tensor:
         return tf.cast(self.bias * self.lrmul, self.compute_dtype)
@@ -55,7 +56,7 @@ class EqualizedDense(_Equalized):
         super().build(input_shape)
 
     def call(self, x):
-        y = tf.matmul(tf.cast(x, self.compute_dtype), self.scaled_weight())
+        y = tf.matmul(tf.cast(x, self.compute_dtype), tf.cast(self.scaled_weight(), self.compute_dtype))
         return y + self.scaled_bias() if self.use_bias else y
 
     def get_config(self):
@@ -94,7 +95,7 @@ class EqualizedConv2D(_Equalized):
             x = resampling.blur_2d(x) if self.blur else x
             x = resampling.conv_downscale_2d(x, weight)
         else:
-            x = tf.nn.conv2d(x, weight, strides=1, padding="SAME")
+            x = tf.nn.conv2d(x, tf.cast(weight, x.dtype), strides=1, padding="SAME")
         return x + self.scaled_bias() if self.use_bias else x
 
     def get_config(self):

@@ -45,7 +45,7 @@ class DenseInput(EqualizedDense):
         return self.filters
 
     def call(self, w):
-        x = tf.matmul(tf.cast(w, self.compute_dtype), self.scaled_weight())
+        x = tf.matmul(tf.cast(w, self.compute_dtype), tf.cast(self.scaled_weight(), self.compute_dtype))
         x = tf.reshape(x, [-1, self.filters, 4, 4])  # [N, C, H, W]
         return tf.transpose(x, [0, 2, 3, 1]) + self.scaled_bias()
 

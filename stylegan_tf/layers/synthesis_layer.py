@@ -6,9 +6,8 @@ from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.layers.style import StyleModulation
+from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
-
-LEAKY_SLOPE = 0.2
 
 
 class SynthesisLayer(tf.keras.layers.Layer):
@@ -20,9 +19,7 @@ class SynthesisLayer(tf.keras.layers.Layer):
       use_noise, use_pixel_norm, use_instance_norm, use_style: which of the steps take part.
     """
 
-    def __init__(
-        self, source, use_noise=True, use_pixel_norm=False, use_instance_norm=True, use_style=True, **kwargs
-    ):
+    def __init__(self, source, use_noise=True, use_pixel_norm=False, use_instance_norm=True, use_style=True, **kwargs):
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self.source = source
@@ -57,7 +54,7 @@ class SynthesisLayer(tf.keras.layers.Layer):
         x = self.source(x)
         if self.noise is not None and use_noise:
             x = self.noise(x, noise=noise)
-        x = tf.nn.leaky_relu(x, LEAKY_SLOPE)
+        x = leaky_relu(x)
         if self.use_pixel_norm:
             x = pixel_norm(x)
         if self.instance_norm is not None:

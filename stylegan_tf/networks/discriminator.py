@@ -5,8 +5,8 @@ import tensorflow as tf
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
-from stylegan_tf.layers.synthesis_layer import LEAKY_SLOPE
 from stylegan_tf.networks.precision import policy
+from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
 
@@ -90,20 +90,20 @@ class Discriminator(tf.keras.Model):
         return self._scores(x, labels)
 
     def _features(self, images, resolution):
-        return tf.nn.leaky_relu(self.from_rgb[f"{resolution}x{resolution}"](images), LEAKY_SLOPE)
+        return leaky_relu(self.from_rgb[f"{resolution}x{resolution}"](images))
 
     def _block(self, x, resolution):
         for layer in self.blocks[f"{resolution}x{resolution}"]:
-            x = tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)
+            x = leaky_relu(layer(x))
         return x
 
     def _scores(self, x, labels):
         """[N, 4, 4, C] -> [N]."""
         if self.minibatch_stddev is not None:
             x = self.minibatch_stddev(x)
-        x = tf.nn.leaky_relu(self.conv(x), LEAKY_SLOPE)
+        x = leaky_relu(self.conv(x))
         x = tf.transpose(tf.cast(x, tf.float32), [0, 3, 1, 2])  # Flattened channel-first: the order of dense0's rows.
-        x = tf.nn.leaky_relu(self.dense0(tf.reshape(x, [-1, x.shape[1] * 16])), LEAKY_SLOPE)
+        x = leaky_relu(self.dense0(tf.reshape(x, [-1, x.shape[1] * 16])))
         x = self.dense1(x)  # [N, 1] or [N, label_size]
         if self._is_conditional:
             x = tf.reduce_sum(x * tf.cast(labels, tf.float32), axis=-1, keepdims=True)

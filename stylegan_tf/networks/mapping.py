@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.equalized import EqualizedDense
-from stylegan_tf.layers.synthesis_layer import LEAKY_SLOPE
+from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import pixel_norm
 
 
@@ -58,5 +58,5 @@ class MappingNetwork(tf.keras.layers.Layer):
         if self.config.normalize_latents:
             x = pixel_norm(x)
         for layer in self.dense:
-            x = tf.nn.leaky_relu(layer(x), LEAKY_SLOPE)
+            x = leaky_relu(layer(x))
         return x

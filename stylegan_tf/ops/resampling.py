@@ -6,6 +6,11 @@ All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of an
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.ops.plain_form import is_plain
+
+# Sum of the four placements of a 3-tap kernel in a window of 4: [4, 3].
+_SHIFTS = np.eye(4, 3) + np.eye(4, 3, k=-1)
+
 
 def upscale_2d(x: tf.Tensor) -> tf.Tensor:
     """Nearest-neighbour upscaling by two: [N, H, W, C] -> [N, 2H, 2W, C]."""
@@ -34,12 +39,15 @@ def upscale_conv_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
 
     Args:
       x: [N, H, W, I].
-      weight: [3, 3, I, O].
+      weight: [3, 3, I, O], may be more precise than x.
     Returns:
       [N, 2H, 2W, O].
     """
+    if is_plain():
+        return tf.nn.conv2d(upscale_2d(x), tf.cast(weight, x.dtype), strides=1, padding="SAME")
     # A transposed convolution is the adjoint of a convolution and applies its kernel mirrored: mirror it first.
-    kernel = tf.transpose(_sum_of_shifts(weight[::-1, ::-1]), [0, 1, 3, 2])  # [4, 4, O, I]
+    kernel = _spread(weight, _SHIFTS[:, ::-1])
+    kernel = tf.transpose(tf.cast(kernel, x.dtype), [0, 1, 3, 2])  # [4, 4, O, I]
     shape = tf.shape(x)
     size = [shape[0], 2 * shape[1], 2 * shape[2], weight.shape[-1]]
     y = tf.nn.conv2d_transpose(x, kernel, size, strides=2, padding="SAME")
@@ -52,14 +60,20 @@ def conv_downscale_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
 
     Args:
       x: [N, H, W, I].
-      weight: [3, 3, I, O].
+      weight: [3, 3, I, O], may be more precise than x.
     Returns:
       [N, H/2, W/2, O].
     """
-    return tf.nn.conv2d(x, _sum_of_shifts(weight) / 4, strides=2, padding="SAME")
+    if is_plain():
+        return downscale_2d(tf.nn.conv2d(x, tf.cast(weight, x.dtype), strides=1, padding="SAME"))
+    return tf.nn.conv2d(x, tf.cast(_spread(weight, _SHIFTS / 2), x.dtype), strides=2, padding="SAME")
 
 
-def _sum_of_shifts(weight: tf.Tensor) -> tf.Tensor:
-    """Sum of the kernel's four placements in a window one pixel larger: [k, k, I, O] -> [k+1, k+1, I, O]."""
-    w = tf.pad(weight, [[1, 1], [1, 1], [0, 0], [0, 0]])
-    return w[1:, 1:] + w[:-1, 1:] + w[1:, :-1] + w[:-1, :-1]
+def _spread(weight: tf.Tensor, taps: np.ndarray) -> tf.Tensor:
+    """[3, 3, I, O] -> [4, 4, I, O] by the linear map `taps` [4, 3] in both directions.
+
+    One small matrix product, and another one as its gradient: that of sums of slices takes far longer.
+    """
+    both = tf.constant(np.kron(taps, taps), weight.dtype)  # [16, 9]
+    spread = tf.matmul(both, tf.reshape(weight, [9, -1]))
+    return tf.reshape(spread, [4, 4, *weight.shape[2:]])

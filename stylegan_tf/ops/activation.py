@@ -1,0 +1,40 @@
+"""Leaky ReLU, the networks' only nonlinearity."""
+
+import tensorflow as tf
+
+from stylegan_tf.ops.plain_form import is_plain
+
+LEAKY_SLOPE = 0.2
+
+
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
+    """x where x > 0, else 0.2 x: any shape. Its second derivative is zero.
+
+    The derivative is told by the sign of the result. So nothing but this function reads x, which lets TensorFlow
+    fold the activation into the convolution before it, and no zeros are added up for the second derivative.
+    """
+    if is_plain():
+        return tf.nn.leaky_relu(x, LEAKY_SLOPE)
+    return _leaky_relu(x)
+
+
+@tf.custom_gradient
+def _leaky_relu(x):
+    y = tf.nn.leaky_relu(x, LEAKY_SLOPE)
+    return y, lambda dy: _scaled_where_negative(dy, tf.stop_gradient(y))
+
+
+def _scaled_where_negative(dy, y):
+    """dy where y > 0, else 0.2 dy: linear in dy, so that its gradient is itself."""
+
+    @tf.custom_gradient
+    def scaled(dy):
+        return _kernel(dy, y), scaled
+
+    return scaled(dy)
+
+
+def _kernel(dy, y):
+    if dy.dtype == tf.bfloat16:  # TensorFlow's kernel takes three times as long as that of float32 with both casts.
+        return tf.cast(_kernel(tf.cast(dy, tf.float32), tf.cast(y, tf.float32)), tf.bfloat16)
+    return tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=LEAKY_SLOPE)
