@@ -144,6 +144,7 @@ class ScheduleConfig:
     training_kimg: float = 600.0  # Thousands of images per level, fully faded in.
     transition_kimg: float = 600.0  # Thousands of images that fade in the next level.
     batch_sizes: Optional[Mapping[int, int]] = None  # Global batch; None: by the number of replicas.
+    max_replica_batch: Optional[Mapping[int, int]] = None  # Images at once on a replica; below its first entry: all.
     learning_rate: float = 0.001  # At resolutions below the first entry of `learning_rates`.
     learning_rates: Optional[Mapping[int, float]] = None  # From 128x128 up 0.0015, 0.002, 0.003 if None.
     tick_kimg: Optional[Mapping[int, float]] = None  # Thousands of images between two reports.
@@ -152,7 +153,7 @@ class ScheduleConfig:
         _check_resolution(self, "start_resolution")
         _check_at_least(self, 0, "training_kimg", "transition_kimg")
         _check_positive(self, "learning_rate")
-        for name in ("batch_sizes", "learning_rates", "tick_kimg"):
+        for name in ("batch_sizes", "max_replica_batch", "learning_rates", "tick_kimg"):
             self._check_table(name)
 
     def _check_table(self, name: str) -> None:
@@ -176,6 +177,9 @@ class LossConfig:
     discriminator_loss: str = "logistic"
     r1_gamma: float = 10.0  # Weight of gamma/2 * |grad D(real)|^2; 0 = off.
     r2_gamma: float = 0.0  # The same for generated images.
+    # R1 and R2 in every k-th iteration only, k times as strong (StyleGAN2, App. B). Adam's settings stay as they are:
+    # there, the penalty had steps of its own, k + 1 in place of k; here, it is part of the k-th.
+    r1_interval: int = 1
     gp_lambda: float = 0.0  # WGAN-GP's gradient penalty between real and generated images; 0 = off. ProGAN: 10.
     gp_target: float = 1.0  # The norm that this penalty asks for.
     wgan_drift: float = 0.0  # WGAN: weight of D(real)^2, which keeps the scores near 0. ProGAN: 0.001.
@@ -185,6 +189,9 @@ class LossConfig:
         _check_one_of(self, "discriminator_loss", DISCRIMINATOR_LOSSES)
         _check_at_least(self, 0, "r1_gamma", "r2_gamma", "gp_lambda", "wgan_drift")
         _check_positive(self, "gp_target")
+        _check_at_least(self, 1, "r1_interval")
+        if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
+            raise UserError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
         if self.wgan_drift and self.discriminator_loss != "wgan":
             raise UserError(f"wgan_drift needs discriminator_loss wgan, got {self.discriminator_loss}.")
 
@@ -205,6 +212,7 @@ class TrainConfig:
     strategy: str = "auto"
     tpu: Optional[str] = None  # Name or address of the TPU of strategy tpu; None: the environment's TPU_NAME.
     precision: str = "float32"  # What the layers compute in; the weights are always float32.
+    jit_compile: bool = False  # Compile the gradients of both networks with XLA.
 
     # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
     generator: GeneratorConfig = GeneratorConfig()

@@ -82,6 +82,27 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
     return num_replicas * (share - share % 4 if share >= 4 else share)
 
 
+def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> int:
+    """Into how many equal rounds a replica's `share` of a batch is divided: the fewest with `max_replica_batch` images.
+
+    1 at resolutions below the first one of that table. Groups of the minibatch standard deviation, `group_size` images
+    each (0: none), stay whole. UserError where there is no such division.
+    """
+    table = schedule.max_replica_batch or {}
+    if share < 1 or not table or resolution < min(table):
+        return 1
+    limit = _look_up(table, resolution)
+    whole = min(group_size, share) or 1
+    for rounds in range(1, share + 1):
+        images = share // rounds
+        if share % rounds == 0 and images <= limit and images % whole == 0:
+            return rounds
+    raise UserError(
+        f"max_replica_batch: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of at "
+        f"most {limit}, as {whole} images make a group of the minibatch standard deviation: allow at least {whole}."
+    )
+
+
 def _level_of_detail(images_seen: int, schedule: ScheduleConfig, resolution: int) -> float:
     training, transition = _phase_lengths(schedule)
     period = training + transition

@@ -12,7 +12,7 @@ from stylegan_tf.command_line import flag_group
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-_TABLES = {"batch_sizes": int, "learning_rates": float, "tick_kimg": float}
+_TABLES = {"batch_sizes": int, "max_replica_batch": int, "learning_rates": float, "tick_kimg": float}
 _NETWORKS = (config.GeneratorConfig, config.DiscriminatorConfig)
 _FROM_DATA = ("resolution", "num_channels", "label_size")  # Fields of the networks that have no flag there.
 
@@ -65,12 +65,22 @@ with flag_group("Data and run"):
     )
     _flag("tpu", "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME.")
     _flag("precision", "What the layers compute in; weights stay float32.", choices=config.PRECISIONS)
+    _flag(
+        "jit_compile",
+        "Compile the gradients of both networks with XLA: for GPUs. It takes longer to start at every resolution, and "
+        "on CPUs it is 2 to 3 times slower than without. TPUs always compile.",
+    )
 
 with flag_group("Schedule (a table is written 8:128,16:64; one number holds for all resolutions)"):
     _flag("start_resolution", "First resolution that is trained.")
     _flag("training_kimg", "Thousands of images per level, fully faded in.")
     _flag("transition_kimg", "Thousands of images that fade in the next level.")
     _flag("batch_sizes", "Global batch by resolution; left out: the paper's for the number of replicas.")
+    _flag(
+        "max_replica_batch",
+        "Most images of a batch on one replica at once, by resolution; a larger share is computed in rounds that add "
+        "up to the same gradients, in less memory. Resolutions below the first one listed are not divided.",
+    )
     _flag("learning_rate", "Learning rate of both networks below the first resolution of --learning_rates.")
     _flag("learning_rates", "Learning rate by resolution; left out: 128:0.0015,256:0.002,512:0.003.")
     _flag("iterations_per_update", "Iterations between two looks at the schedule.")
@@ -80,6 +90,7 @@ with flag_group("Losses and optimisers"):
     _flag("discriminator_loss", "Loss of the discriminator.", choices=config.DISCRIMINATOR_LOSSES)
     _flag("r1_gamma", "Weight of R1, the gradient penalty on real images; 0: off.")
     _flag("r2_gamma", "The same on generated images; 0: off.")
+    _flag("r1_interval", "R1 and R2 in every k-th iteration only, k times as strong, as in StyleGAN2: less work.")
     _flag("gp_lambda", "Weight of WGAN-GP's gradient penalty; 0: off.")
     _flag("gp_target", "Gradient norm that WGAN-GP's penalty asks for.")
     _flag("wgan_drift", "Weight of the squared real scores under the WGAN loss.")

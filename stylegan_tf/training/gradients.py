@@ -34,7 +34,10 @@ class Scalars(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Everything is a sum over the images; gradients and metrics are divided by the global batch already."""
+    """Everything is a sum over the images; gradients and metrics are divided by the global batch already.
+
+    A metric that was not computed is NaN.
+    """
 
     gradients: Mapping[str, tf.Tensor]  # By variable; a variable that the loss does not depend on is left out.
     w: tf.Tensor  # [W]
@@ -51,26 +54,33 @@ class Gradients:
         self._resolution = resolution
         self._batch_size = batch_size
 
-    def discriminator(self, images: Images, scalars: Scalars) -> Sums:
-        """Of the discriminator's loss with its penalties. Metrics: d_loss, r1, real_score, fake_score."""
+    def discriminator(self, images: Images, scalars: Scalars, regularized: bool = True) -> Sums:
+        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score and, where R1 is on, r1.
+
+        regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
+        """
         fakes, w = self._generate(images, scalars)
         trained = trainable_variables(self._discriminator)
         options = self._losses
+        r1_gamma, r2_gamma = (
+            gamma * regularized * options.r1_interval for gamma in (options.r1_gamma, options.r2_gamma)
+        )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            real_scores, real_norms = self.scores_and_norms(images.reals, images.labels, scalars, options.r1_gamma)
-            fake_scores, fake_norms = self.scores_and_norms(fakes, images.labels, scalars, options.r2_gamma)
+            real_scores, real_norms = self.scores_and_norms(images.reals, images.labels, scalars, r1_gamma)
+            fake_scores, fake_norms = self.scores_and_norms(fakes, images.labels, scalars, r2_gamma)
             loss = losses.discriminator_loss(options, real_scores, fake_scores)
-            loss += losses.zero_centered_penalty(real_norms, options.r1_gamma)
-            loss += losses.zero_centered_penalty(fake_norms, options.r2_gamma)
+            loss += losses.zero_centered_penalty(real_norms, r1_gamma)
+            loss += losses.zero_centered_penalty(fake_norms, r2_gamma)
             loss += self._interpolation_penalty(images, fakes, scalars)
             total = self._per_image(loss)
         metrics = {
             "d_loss": total,
-            "r1": self._per_image(real_norms),
             "real_score": self._per_image(real_scores),
             "fake_score": self._per_image(fake_scores),
         }
+        if options.r1_gamma:
+            metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
         return Sums(_present(tape.gradient(total, trained)), w, metrics)
 
     def generator(self, images: Images, scalars: Scalars) -> Sums:

@@ -165,7 +165,9 @@ class _Run:
 
     def _tick(self) -> None:
         names = self.tick_metrics[0]
-        means = {name: float(np.mean([metrics[name] for metrics in self.tick_metrics])) for name in names}
+        values = {name: [metrics[name] for metrics in self.tick_metrics] for name in names}
+        # With --r1_interval not every call computes R1; it is NaN there.
+        means = {name: float(np.nanmean(calls)) for name, calls in values.items() if not np.isnan(calls).all()}
         skipped = self.state.generator_adam.skipped + self.state.discriminator_adam.skipped
         if skipped:
             means["skipped_steps"] = skipped
@@ -201,7 +203,7 @@ class _Run:
         return self.run_dir / file_name(self.state.images_seen / 1000)
 
     def _check_finite(self) -> None:
-        metrics = self.tick_metrics[-1]
+        metrics = {name: value for name, value in self.tick_metrics[-1].items() if name != "r1"}  # It is in d_loss.
         if all(math.isfinite(value) for value in metrics.values()):
             return
         last = self.checkpoints.latest

@@ -35,10 +35,10 @@ class RandomInputs:
         """Latents and noise. stream: 0 in the discriminator's step, 1 in the generator's."""
         seeds = self._seeds(images_seen, stream)
         size = [self._batch_size, self._generator.config.latent_size]
-        z = _share(tf.random.stateless_normal(size, seeds[0]))
-        other_z = _share(tf.random.stateless_normal(size, seeds[1])) if self._mixing_prob else None
+        z = self._share(tf.random.stateless_normal(size, seeds[0]))
+        other_z = self._share(tf.random.stateless_normal(size, seeds[1])) if self._mixing_prob else None
         noise = self._generator.synthesis.draw_noise(self._batch_size, self._resolution, seeds[3])
-        return FakeInputs(z, other_z, [_share(sample) for sample in noise])
+        return FakeInputs(z, other_z, [self._share(sample) for sample in noise])
 
     def crossover(self, images_seen: tf.Tensor, stream: int) -> tf.Tensor:
         """First layer of the second latent: uniform in [1, L) with the mixing probability, else L (none)."""
@@ -51,7 +51,7 @@ class RandomInputs:
     def weights_between(self, images_seen: tf.Tensor) -> tf.Tensor:
         """[n, 1, 1, 1] in [0, 1): where between its real and its fake WGAN-GP looks at the gradient."""
         seed = tf.random.experimental.stateless_fold_in(self._stream_seed(images_seen, 0), 3)
-        return _share(tf.random.stateless_uniform([self._batch_size, 1, 1, 1], seed))
+        return self._share(tf.random.stateless_uniform([self._batch_size, 1, 1, 1], seed))
 
     def _seeds(self, images_seen, stream):
         return tf.random.experimental.stateless_split(self._stream_seed(images_seen, stream), 4)
@@ -60,10 +60,12 @@ class RandomInputs:
         seed = tf.stack([tf.constant(self._seed, tf.int64), images_seen])
         return tf.random.experimental.stateless_fold_in(seed, stream)
 
-
-def _share(x: tf.Tensor) -> tf.Tensor:
-    """This replica's part of a tensor of the global batch."""
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
-        return x
-    return x[context.replica_id_in_sync_group :: context.num_replicas_in_sync]
+    def _share(self, x: tf.Tensor) -> tf.Tensor:
+        """This replica's part of a tensor of the global batch."""
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        if replicas == 1:
+            return x
+        return tf.ensure_shape(
+            x[context.replica_id_in_sync_group :: replicas], [self._batch_size // replicas, *x.shape[1:]]
+        )

@@ -5,15 +5,19 @@ the global batch and replica r of R takes images r, r + R, r + 2R, ... The pipel
 So groups of the minibatch standard deviation, and with them all results, do not depend on the number of replicas.
 """
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
+from stylegan_tf.schedule import accumulation_rounds
 from stylegan_tf.training.adam import Adam
+from stylegan_tf.training.compilation import check_jit_compile
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
 from stylegan_tf.training.random_inputs import RandomInputs
+from stylegan_tf.training.rounds import in_rounds
 from stylegan_tf.training.state import TrainState
 
 
@@ -28,26 +32,37 @@ class StepInputs(NamedTuple):
 def build_iterations(config: TrainConfig, state: TrainState, strategy, resolution: int, batch_size: int):
     """A traced function that runs several iterations at one resolution.
 
-    Returns `run(iterator, count, inputs) -> {name: float32 mean over the iterations}`; `inputs.images_seen` is that
-    before the first one. The names: d_loss, g_loss, r1 (squared gradient norm), real_score, fake_score.
+    Returns `run(iterator, count, inputs) -> {name: float32 mean}`; `inputs.images_seen` is that before the first one.
+    The names: d_loss, g_loss, real_score, fake_score and, where R1 is on, r1 (squared gradient norm). A mean is that
+    of the iterations with a finite value: others were skipped, or computed no R1. It is NaN if there are none.
+    Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
     """
-    step = TrainingStep(config, state, resolution, batch_size)
+    share = batch_size // strategy.num_replicas_in_sync
+    group_size = state.discriminator.config.mbstd_group_size
+    rounds = accumulation_rounds(resolution, config.schedule, share, group_size)
+    if config.jit_compile:
+        check_jit_compile(strategy)
+    step = TrainingStep(config, state, resolution, batch_size, rounds)
+    names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
         step.update_average()
         metrics.update(step.train_generator(batch, inputs))
-        return tf.stack([metrics[name] for name in METRICS])  # One tensor: one message between machines.
+        return tf.stack([metrics[name] for name in names])  # One tensor: one message between machines.
 
     @tf.function
     def run(iterator, count, inputs):
-        totals = tf.zeros([len(METRICS)])
+        totals, counts = tf.zeros([len(names)]), tf.zeros([len(names)])
         for index in tf.range(count):
             seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
             current = inputs._replace(images_seen=seen)
             per_replica = strategy.run(iteration, args=(next(iterator), current))
-            totals += strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-        return dict(zip(METRICS, tf.unstack(totals / tf.cast(count, tf.float32))))
+            metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+            finite = tf.math.is_finite(metrics)
+            totals += tf.where(finite, metrics, 0.0)
+            counts += tf.cast(finite, tf.float32)
+        return dict(zip(names, tf.unstack(totals / counts)))
 
     return run
 
@@ -58,12 +73,16 @@ METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score")
 class TrainingStep:
     """The two steps in replica context, for one resolution and batch size."""
 
-    def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):
+    def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int, rounds: int = 1):
         self.config = config
         self.state = state
         self.batch_size = batch_size
         self.random_inputs = RandomInputs(config, state.generator, resolution, batch_size)
-        self.gradients = Gradients(config, state, resolution, batch_size)
+        gradients = Gradients(config, state, resolution, batch_size)
+        unregularized = functools.partial(gradients.discriminator, regularized=False)
+        self._discriminator_sums = in_rounds(gradients.discriminator, rounds, config.jit_compile)
+        self._unregularized_sums = in_rounds(unregularized, rounds, config.jit_compile)
+        self._generator_sums = in_rounds(gradients.generator, rounds, config.jit_compile)
         # beta of the moving average: half of the weights' influence is gone after ema_kimg thousand images.
         self.ema_beta = 0.5 ** (batch_size / (config.ema_kimg * 1000)) if config.ema_kimg else 0.0
 
@@ -74,12 +93,23 @@ class TrainingStep:
             reals=process_reals(batch["images"], inputs.alpha),
             between=self.random_inputs.weights_between(inputs.images_seen) if self.config.losses.gp_lambda else None,
         )
-        sums = self.gradients.discriminator(images, self._scalars(inputs, stream=0))
+        sums = self._lazily_regularized(images, self._scalars(inputs, stream=0), inputs.images_seen)
         return self._apply(self.state.discriminator_adam, sums, inputs)
+
+    def _lazily_regularized(self, images: Images, scalars: Scalars, images_seen: tf.Tensor) -> Sums:
+        """R1 and R2 in every r1_interval-th iteration only, counted by images: a resumed run goes on in step."""
+        interval = self.config.losses.r1_interval
+        if interval == 1:
+            return self._discriminator_sums(images, scalars)
+        return tf.cond(
+            tf.equal(images_seen // self.batch_size % interval, 0),
+            lambda: self._discriminator_sums(images, scalars),
+            lambda: self._unregularized_sums(images, scalars),
+        )
 
     def train_generator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         images = Images(self.random_inputs.fakes(inputs.images_seen, stream=1), self._labels(batch))
-        sums = self.gradients.generator(images, self._scalars(inputs, stream=1))
+        sums = self._generator_sums(images, self._scalars(inputs, stream=1))
         return self._apply(self.state.generator_adam, sums, inputs)
 
     def update_average(self) -> None:

@@ -1,0 +1,71 @@
+"""What the gradients of a step are of."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_run import write_images
+from tiny_step import build, inputs
+
+from stylegan_tf.config import LossConfig
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.errors import UserError
+from stylegan_tf.training.distribution import training_batches
+from stylegan_tf.training.step import TrainingStep, build_iterations
+
+STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
+
+
+@pytest.fixture(scope="module")
+def batches(tmp_path_factory):
+    """(data set, function that starts its batches of 8 at 4x4)."""
+    info = find_dataset(write_images(tmp_path_factory.mktemp("data") / "tiny"))
+    return info, lambda: training_batches(STRATEGY, info, 4, 8, seed=3)
+
+
+def discriminator_step(batches, images_seen, **losses):
+    """(gradients, metrics) of one step on the first batch.
+
+    With beta1 = 0 Adam's first moment is the last gradient; with a rate of 0 the weights stay as they are.
+    """
+    info, start = batches
+    config, state = build(info, losses=losses, adam_beta1=0.0)
+    step = TrainingStep(config, state, resolution=4, batch_size=8)
+    metrics = STRATEGY.run(step.train_discriminator, args=(next(start()), inputs(images_seen, learning_rate=0.0)))
+    adam = state.discriminator_adam.variables
+    return {name: variable.numpy() for name, variable in adam.items() if name.startswith("m/")}, metrics
+
+
+def test_lazy_r1_is_as_many_times_as_strong_in_every_third_iteration(batches):
+    """gamma 2 in every 3rd iteration is gamma 6 there, and 0 at all others; at 8 images each, 0 and 24 are due."""
+    for images_seen, gamma in [(0, 6.0), (8, 0.0), (16, 0.0), (24, 6.0)]:
+        lazy, metrics = discriminator_step(batches, images_seen, r1_gamma=2.0, r2_gamma=1.0, r1_interval=3)
+        plain, expected = discriminator_step(batches, images_seen, r1_gamma=gamma, r2_gamma=gamma / 2)
+        for name, value in plain.items():
+            np.testing.assert_allclose(lazy[name], value, rtol=1e-5, atol=1e-6, err_msg=f"{name}, {images_seen}")
+        assert float(metrics["d_loss"]) == pytest.approx(float(expected["d_loss"]), rel=1e-5)
+        if gamma:
+            assert float(metrics["r1"]) == pytest.approx(float(expected["r1"]), rel=1e-5)
+        else:
+            assert np.isnan(metrics["r1"]) and "r1" not in expected
+
+
+def test_lazy_r1_is_traced_once_and_reported_where_it_was_computed(batches):
+    info, start = batches
+    config, state = build(info, losses={"r1_interval": 3})
+    run = build_iterations(config, state, STRATEGY, 4, 8)
+    reports = [
+        run(start(), tf.constant(count), inputs(seen, learning_rate=0.0)) for count, seen in [(4, 0), (2, 32), (1, 48)]
+    ]
+    assert run.experimental_get_tracing_count() == 1
+    # Every call starts the data anew: its first iteration has the first batch.
+    assert float(reports[2]["r1"]) == pytest.approx(float(discriminator_step(batches, 0)[1]["r1"]), rel=1e-4)
+    assert np.isnan(reports[1]["r1"]), "iterations 4 and 5 compute no R1"
+    assert np.isfinite(reports[0]["r1"]), "iterations 0 and 3 do"
+    assert all(np.isfinite(report["d_loss"]) for report in reports)
+
+
+def test_an_interval_without_anything_to_regularise_is_refused():
+    with pytest.raises(UserError, match="r1_interval 16 needs r1_gamma or r2_gamma"):
+        LossConfig(r1_interval=16, r1_gamma=0.0)
+    with pytest.raises(UserError, match="r1_interval must be at least 1, got 0"):
+        LossConfig(r1_interval=0)
