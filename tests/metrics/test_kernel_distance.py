@@ -38,11 +38,11 @@ def test_the_estimate_is_unbiased():
 def test_the_distance_lies_within_its_error_of_the_true_one():
     random = np.random.RandomState(2)
     # (ab + 1)^3 = 1 + 3 ab + 3 a^2 b^2 + a^3 b^3, so that the squared MMD is the sum over the powers p = 1, 2, 3 of
-    # (E x^p - E y^p)^2 with the weights 3, 3, 1. For N(0, 1) and N(0, 4) only E x^2 = 1 and E y^2 = 4 differ: 3 * 9.
-    x, y = random.randn(5000, 1), 2 * random.randn(5000, 1)
+    # (E x^p - E y^p)^2 with the weights 3, 3, 1. Evenly in [-1, 1] and [-2, 2] only E x^2 = 1/3 and E y^2 = 4/3 differ.
+    x, y = random.uniform(-1, 1, [5000, 1]), random.uniform(-2, 2, [5000, 1])
     mean, error = kernel_distance(x, y, seed=0)
-    assert abs(mean - 27) < 4 * error
-    assert 0.1 < error < 3
+    assert abs(mean - 3) < 4 * error
+    assert 0.01 < error < 0.2
 
 
 def test_the_error_is_that_between_independent_repetitions():
