@@ -1,0 +1,70 @@
+"""Records of results: appended, found again by their protocol, dropped when a run goes back."""
+
+import json
+import math
+
+from stylegan_tf.metrics.results import (
+    MetricResult,
+    append_result,
+    drop_results_beyond,
+    find_result,
+    result_file,
+)
+
+
+def _result(value=1.5, seed=0, kimg=10.0, name="fid5k"):
+    return MetricResult(name, {"fid": value}, {"seed": seed, "count": 5000}, {"kimg": kimg, "network": "n.npz"})
+
+
+def test_a_record_says_what_was_measured_and_how(tmp_path):
+    append_result(tmp_path, _result())
+    (line,) = (tmp_path / "metric-fid5k.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "metric": "fid5k",
+        "results": {"fid": 1.5},
+        "kimg": 10.0,
+        "network": "n.npz",
+        "protocol": {"seed": 0, "count": 5000},
+    }
+
+
+def test_the_newest_record_of_the_same_protocol_is_found(tmp_path):
+    for result in (_result(1.0), _result(2.0, seed=1), _result(3.0)):
+        append_result(tmp_path, result)
+    assert find_result(tmp_path, "fid5k", {"count": 5000, "seed": 0}) == _result(3.0)
+    assert find_result(tmp_path, "fid5k", {"count": 5000, "seed": 2}) is None
+    assert find_result(tmp_path, "kid5k", {"count": 5000, "seed": 0}) is None
+
+
+def test_a_line_that_a_crash_has_cut_is_dropped(tmp_path):
+    append_result(tmp_path, _result(1.0))
+    with open(result_file(tmp_path, "fid5k"), "a") as stream:
+        stream.write('{"metric": "fid5k", "resul')
+    assert find_result(tmp_path, "fid5k", {"seed": 0, "count": 5000}) == _result(1.0)
+    append_result(tmp_path, _result(2.0))
+    lines = result_file(tmp_path, "fid5k").read_text().splitlines()
+    assert [json.loads(line)["results"]["fid"] for line in lines] == [1.0, 2.0]
+
+
+def test_what_is_not_finite_is_null_in_json(tmp_path):
+    append_result(tmp_path, _result(math.nan))
+    assert "NaN" not in result_file(tmp_path, "fid5k").read_text()
+    assert math.isnan(find_result(tmp_path, "fid5k", {"seed": 0, "count": 5000}).values["fid"])
+
+
+def test_a_run_that_goes_back_drops_what_came_later(tmp_path):
+    for kimg in (10.0, 20.0, 30.0):
+        append_result(tmp_path, _result(kimg=kimg))
+        append_result(tmp_path, _result(kimg=kimg, name="kid5k"))
+    drop_results_beyond(tmp_path, 20.0)
+    for name in ("fid5k", "kid5k"):
+        lines = result_file(tmp_path, name).read_text().splitlines()
+        assert [json.loads(line)["kimg"] for line in lines] == [10.0, 20.0]
+
+
+def test_lines_and_scalars_carry_the_names():
+    single, double = _result(), MetricResult("pr5k", {"precision": 0.5, "recall": 0.25}, {})
+    assert single.line() == "fid5k  fid 1.5"
+    assert double.line() == "pr5k  precision 0.5  recall 0.25"
+    assert single.scalars() == {"metrics/fid5k": 1.5}
+    assert double.scalars() == {"metrics/pr5k/precision": 0.5, "metrics/pr5k/recall": 0.25}
