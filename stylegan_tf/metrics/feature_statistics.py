@@ -74,7 +74,8 @@ def generated_statistics(context: MetricContext, count: int, mixed_latents: int,
     """Of the features of `count` generated images. What an interrupted call has done is not done again."""
     kinds = sorted(kinds)
     labels = context.reals.labels() if context.reals and context.generator.config.label_size else None
-    source = GeneratedImages(context.generator, context.seed, labels, context.resolution, context.alpha)
+    options = (labels, context.resolution, context.alpha, mixed_latents)
+    source = GeneratedImages(context.generator, context.seed, *options)
     compute = ReplicatedFunction(
         context.strategy, lambda *inputs: context.extractor(source.images(*inputs)), context.rows
     )

@@ -9,6 +9,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.metrics.mixed_latents import check_mixing, latent_of_layers, mixed_ws
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.ops.resampling import upscale_2d
 
@@ -23,13 +24,15 @@ class GeneratedImages:
         real_labels: Optional[np.ndarray] = None,
         resolution: Optional[int] = None,
         alpha: float = 1.0,
+        mixed_latents: int = 1,
     ):
         """
         Args:
           real_labels: [M, label_size]; image i of a conditional network gets a random one of them.
           resolution, alpha: how far the network has grown; its images are enlarged to full resolution.
+          mixed_latents: latents that style every image, see `mixed_latents`.
         Raises:
-          ValueError for a conditional network without `real_labels`.
+          ValueError for a conditional network without `real_labels`; UserError if latents cannot be mixed.
         """
         label_size = generator.config.label_size
         if label_size and (real_labels is None or real_labels.shape[1:] != (label_size,)):
@@ -39,27 +42,49 @@ class GeneratedImages:
         self._labels = real_labels if label_size else np.zeros([1, 0], np.float32)
         self._resolution = resolution or generator.config.resolution
         self._alpha = alpha
+        self._mixed_latents = mixed_latents
+        check_mixing(generator, mixed_latents, self._resolution)
 
     def inputs(self, first: int, count: int) -> tuple[np.ndarray, ...]:
-        """Of `count` images from `first` on: z [n, latent_size], labels [n, label_size], noise seeds int32 [n, 2]."""
+        """Of `count` images from `first` on: the arguments of `images`, [n, ...] each."""
         numbers = range(first, first + count)
-        z = np.empty([count, self._generator.config.latent_size], np.float32)
+        z = np.empty([count, self._mixed_latents, self._generator.config.latent_size], np.float32)
         chosen = np.empty([count], np.int64)
+        num_layers = self._generator.synthesis.num_layers_at(self._resolution)
+        latent_of_layer = np.empty([count, num_layers], np.int32)
         for row, number in enumerate(numbers):
             random = np.random.default_rng([self._seed, number])
-            z[row] = random.standard_normal(z.shape[1])
+            z[row, 0] = random.standard_normal(z.shape[2])
             chosen[row] = random.integers(len(self._labels))
+            z[row, 1:] = random.standard_normal(z[row, 1:].shape)  # The first latent is the same without mixing.
+            latent_of_layer[row] = latent_of_layers(random, self._mixed_latents, num_layers)
         noise_seeds = np.array([[self._seed, number] for number in numbers], np.int32)
-        return z, self._labels[chosen], noise_seeds
+        return z, self._labels[chosen], noise_seeds, latent_of_layer
 
-    def images(self, z, labels, noise_seeds) -> tf.Tensor:
-        """-> uint8 [n, R, R, 1 or 3] at full resolution R."""
-        noise = self._noise(noise_seeds)
-        options = {"resolution": self._resolution, "alpha": self._alpha, "noise": noise}
-        images = self._generator(z, labels=labels, noise_mode="random", **options)
+    def images(self, z, labels, noise_seeds, latent_of_layer) -> tf.Tensor:
+        """-> uint8 [n, R, R, 1 or 3] at full resolution R.
+
+        Args:
+          z: [n, mixed_latents, latent_size].
+          labels: [n, label_size].
+          noise_seeds: int32 [n, 2].
+          latent_of_layer: int32 [n, number of layers], 0 to mixed_latents - 1.
+        """
+        return to_bytes(self.images_of(self.ws(z, labels, latent_of_layer), noise_seeds))
+
+    def ws(self, z, labels, latent_of_layer) -> tf.Tensor:
+        """w of every layer: [n, L, W]; L = 1 for the traditional generator."""
+        if self._mixed_latents == 1:
+            return self._generator.broadcast(self._generator.mapping_network(z[:, 0], labels=labels), self._resolution)
+        return mixed_ws(self._generator, z, labels, latent_of_layer)
+
+    def images_of(self, ws, noise_seeds) -> tf.Tensor:
+        """ws: [n, L, W]; noise_seeds: int32 [n, 2] -> float32 [n, R, R, 1 or 3], about [-1, 1]."""
+        options = {"resolution": self._resolution, "alpha": self._alpha, "noise": self._noise(noise_seeds)}
+        images = self._generator.synthesis(ws, noise_mode="random", **options)
         for _ in range((self._generator.config.resolution // self._resolution).bit_length() - 1):
             images = upscale_2d(images)
-        return to_bytes(images)
+        return images
 
     def _noise(self, seeds):
         """Every image's noise from its own seed: a list of [n, r, r, 1]; None without noise inputs."""
