@@ -27,6 +27,12 @@ flags.DEFINE_string(
     "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
     "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
 )
+flags.DEFINE_string(
+    "image_distance",
+    None,
+    "For ppl: a file of tools/build_lpips.py (LPIPS, the paper's), or `features`: the squared distance of the features "
+    "of --feature_extractor (its numbers are of their own kind).",
+)
 flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
 )
@@ -45,6 +51,7 @@ def main():
     metrics = parse_metrics(FLAGS.metrics)
     from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.metrics.features import load_extractor
+    from stylegan_tf.metrics.lpips import load_distance
     from stylegan_tf.metrics.measuring import measure_file
     from stylegan_tf.networks.network_file import find_network, find_networks
     from stylegan_tf.training.distribution import create_strategy
@@ -52,13 +59,17 @@ def main():
     paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
     strategy = create_strategy(FLAGS.strategy)
-    extractor = None
-    if any(metric.needs_features for metric in metrics):
-        with strategy.scope():
+    needs_distance = any(metric.kind == "ppl" for metric in metrics)
+    extractor = distance = None
+    with strategy.scope():
+        if any(metric.needs_features for metric in metrics) or (needs_distance and FLAGS.image_distance == "features"):
             extractor = load_extractor(FLAGS.feature_extractor)
+        if needs_distance and FLAGS.image_distance:
+            distance = load_distance(FLAGS.image_distance, extractor)
     options = {name: FLAGS[name].value for name in ("seed", "batch_size", "force", "mirror_augment", "cache_dir")}
     for path in paths:
-        measure_file(path, metrics, strategy, info, extractor, pathlib.Path(FLAGS.out or path.parent), **options)
+        out = pathlib.Path(FLAGS.out or path.parent)
+        measure_file(path, metrics, strategy, info, extractor, out, distance=distance, **options)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Optional
 import tensorflow as tf
 
 from stylegan_tf.metrics.features import FeatureExtractor
+from stylegan_tf.metrics.image_distance import ImageDistance
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.variables import named_variables
@@ -25,6 +26,7 @@ class MetricContext:
     cache_folder: pathlib.Path  # Statistics of real images, and unfinished passes.
     reals: Optional[RealImages] = None  # None: no dataset was given; enough for path length and Inception score.
     extractor: Optional[FeatureExtractor] = None
+    distance: Optional[ImageDistance] = None  # For path length.
     resolution: Optional[int] = None  # That the network has grown to; None: full.
     alpha: float = 1.0  # Weight of that resolution in the cross-fade.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.

@@ -1,14 +1,18 @@
 """From names of metrics to results: the one place that knows all of them."""
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.feature_statistics import PROTOCOL_VERSION, generated_statistics, real_statistics
 from stylegan_tf.metrics.frechet import frechet_distance
 from stylegan_tf.metrics.kernel_distance import kernel_distance, subset_size
+from stylegan_tf.metrics.mixed_latents import check_mixing
 from stylegan_tf.metrics.names import MetricName
+from stylegan_tf.metrics.path_length import PAIRS_PER_NOISE, PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.precision_recall import NEIGHBOURS, precision_and_recall
 from stylegan_tf.metrics.results import MetricResult
 
@@ -41,6 +45,8 @@ def result_name(metric: MetricName, context: MetricContext) -> str:
     name = metric.text
     if metric.needs_features:
         name += context.extractor.suffix
+    if metric.kind == "ppl":
+        name += context.distance.suffix
     if metric.needs_reals and context.reals.count(metric.count) < metric.count:
         name += f"-{context.reals.count(metric.count)}reals"
     return name
@@ -59,6 +65,9 @@ def protocol(metric: MetricName, context: MetricContext) -> dict:
         found["subset_size"] = subset_size(min(metric.count, found["reals"]))
     if metric.kind == "pr":
         found["neighbours"] = NEIGHBOURS
+    if metric.kind == "ppl":
+        found.update(context.distance.protocol(), pairs_per_noise=PAIRS_PER_NOISE)
+        found.update(dataclasses.asdict(_path_length_protocol(metric, context)))
     return found
 
 
@@ -68,8 +77,17 @@ def check(metric: MetricName, context: MetricContext) -> None:
         raise UserError(f"{metric.text} compares with real images: give their folder of TFRecords as --data_dir.")
     if context.generator.config.label_size and context.reals is None:
         raise UserError(f"{metric.text}: the network has labels, which are drawn from those of --data_dir.")
+    if metric.mixed_latents > 1:
+        check_mixing(context.generator, metric.mixed_latents, context.resolution or context.generator.config.resolution)
+    if metric.kind == "ppl" and context.distance is None:
+        raise UserError(f"{metric.text} needs a distance of images: give one as --image_distance.")
     if metric.kind == "is" and context.extractor.num_classes is None:
         raise UserError(f"{metric.text} needs class scores, but {context.extractor.name} has no output 'logits'.")
+
+
+def _path_length_protocol(metric: MetricName, context: MetricContext) -> PathLengthProtocol:
+    options = {"num_pairs": metric.count, "face_crop": metric.face_crop, "seed": context.seed}
+    return PathLengthProtocol(metric.space, metric.sampling, **options)
 
 
 def _images(metric: MetricName) -> tuple:
@@ -99,4 +117,12 @@ def _on_features(metrics: Sequence[MetricName], context: MetricContext) -> Itera
 
 
 def _others(metric: MetricName, context: MetricContext) -> Iterable[dict[str, float]]:
+    if metric.kind == "ppl":
+        unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol(metric, context))
+        found = perceptual_path_length(
+            context.generator, context.distance, _path_length_protocol(metric, context), context.strategy, context.rows,
+            context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
+        )  # fmt: skip
+        yield {"ppl": found.mean}
+        return
     raise UserError(f"{metric.text} is not there yet.")

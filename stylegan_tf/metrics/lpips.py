@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.image_distance import ImageDistance
+from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
 
 FORMAT = "LPIPS-VGG16, version 0.1"
 # Name in our files -> index in torchvision's `features`, and channels.
@@ -124,6 +124,11 @@ def load_lpips(path) -> ImageDistance:
         arrays[name] = _checked(entries, name, shape, str(path))
     digest = hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
     return ImageDistance("lpips_vgg16", digest, Lpips(arrays))
+
+
+def load_distance(handle: str, extractor=None) -> ImageDistance:
+    """The distance for --image_distance: "features" (of `extractor`), or a file for `load_lpips`."""
+    return feature_distance(extractor) if handle == "features" else load_lpips(handle)
 
 
 def _shapes() -> dict[str, tuple]:

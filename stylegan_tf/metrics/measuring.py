@@ -13,6 +13,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.context import MetricContext, default_cache_folder
 from stylegan_tf.metrics.evaluation import check, evaluate, protocol, result_name
 from stylegan_tf.metrics.features import FeatureExtractor
+from stylegan_tf.metrics.image_distance import ImageDistance
 from stylegan_tf.metrics.names import MetricName
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.metrics.results import MetricResult, append_result, find_result
@@ -26,6 +27,7 @@ def measure_file(
     info: Optional[DatasetInfo],
     extractor: Optional[FeatureExtractor],
     out: pathlib.Path,
+    distance: Optional[ImageDistance] = None,
     seed: int = 0,
     batch_size: Optional[int] = None,
     force: bool = False,
@@ -43,7 +45,7 @@ def measure_file(
     context = MetricContext(
         generator, strategy, seed, pathlib.Path(cache_dir) if cache_dir else default_cache_folder(),
         reals=None if info is None else _reals(info, generator.config, bool(mirror)),
-        extractor=extractor, batch_size=batch_size,
+        extractor=extractor, distance=distance, batch_size=batch_size,
         resolution=metadata.get("resolution"), alpha=metadata.get("alpha", 1.0),
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

@@ -11,12 +11,12 @@ _PATH_LENGTH_PAIRS = 100_000
 _SEPARABILITY_SAMPLES = 200_000
 _PATTERN = re.compile(
     r"(?P<kind>fid|kid|pr|is)(?P<count>\d+k?)(?:_mix(?P<mixed>\d+))?"
-    r"|(?P<ppl>ppl)(?P<pairs>\d+k?)?_(?P<space>[zw])(?P<sampling>full|end)"
+    r"|(?P<ppl>ppl)(?P<pairs>\d+k?)?_(?P<space>[zw])(?P<sampling>full|end)(?P<face>_face)?"
     r"|(?P<ls>ls)(?P<samples>\d+k?)?"
 )
 KNOWN = (
     "fidN, kidN, prN, isN (N images, like 50k or 500; _mix2 to _mix4 after it), "
-    "ppl_zfull, ppl_wfull, ppl_zend, ppl_wend, ls"
+    "ppl_zfull, ppl_wfull, ppl_zend, ppl_wend (_face after it: the middle of the image only, for faces), ls"
 )
 
 
@@ -30,6 +30,7 @@ class MetricName:
     mixed_latents: int = 1  # Latents that style every image, at random crossovers (Table 2); fid, kid, pr, is only.
     space: str = ""  # "z" or "w"; ppl only.
     sampling: str = ""  # "full" or "end"; ppl only.
+    face_crop: bool = False  # Compare the middle of the images only; ppl only.
 
     @property
     def needs_features(self) -> bool:
@@ -54,7 +55,8 @@ def _parse(name: str) -> MetricName:
         raise UserError(f"unknown metric {name!r}; there are: {KNOWN}.")
     if match["ppl"]:
         count = _number(match["pairs"], _PATH_LENGTH_PAIRS)
-        parsed = MetricName(name, "ppl", count, space=match["space"], sampling=match["sampling"])
+        options = {"space": match["space"], "sampling": match["sampling"], "face_crop": match["face"] is not None}
+        parsed = MetricName(name, "ppl", count, **options)
     elif match["ls"]:
         parsed = MetricName(name, "ls", _number(match["samples"], _SEPARABILITY_SAMPLES))
     else:

@@ -16,6 +16,7 @@ from stylegan_tf.metrics.names import MetricName, parse_metrics
         ("fid50k_mix3", MetricName("fid50k_mix3", "fid", 50_000, mixed_latents=3)),
         ("ppl_zfull", MetricName("ppl_zfull", "ppl", 100_000, space="z", sampling="full")),
         ("ppl2k_wend", MetricName("ppl2k_wend", "ppl", 2000, space="w", sampling="end")),
+        ("ppl_wend_face", MetricName("ppl_wend_face", "ppl", 100_000, space="w", sampling="end", face_crop=True)),
         ("ls", MetricName("ls", "ls", 200_000)),
         ("ls20k", MetricName("ls20k", "ls", 20_000)),
     ],
