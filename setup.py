@@ -25,7 +25,7 @@ setup(
         f"tensorflow>=2.16; {NEW}",
         f"numpy; {NEW}",
         "absl-py",
-        "pillow",
+        "pillow>=10.1",  # Fonts in any size for captions.
         "scikit-learn",
         "tensorboard",  # tf.summary needs it, and newer TensorFlows no longer install it.
         "tensorflow-hub",

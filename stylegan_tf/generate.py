@@ -1,104 +1,135 @@
-"""Generates images from a network: one PNG per seed, or one picture of all.
+"""Generates images from a network: one file per seed in a folder or a zip file, or one picture of all.
 
     python -m stylegan_tf.generate --network runs/demo --seeds 0-31 --outdir out
     python -m stylegan_tf.generate --network runs/demo --seeds 0-31 --grid out/grid.png
+    python -m stylegan_tf.generate --network runs/demo --seeds 0-49999 --outdir out.zip --truncation_psi 1
 
 The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed is the same image.
+Images that are in --outdir already, made with the same network and flags, are not made again: an interrupted
+command goes on. The file images.jsonl in it says what made each image.
 """
 
+import hashlib
 from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf import command_line
+from stylegan_tf import command_line, sampling_flags
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
+from stylegan_tf.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
-flags.DEFINE_string("seeds", "0-15", "Seeds and ranges of seeds, like 0-7,12.")
-flags.DEFINE_float("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite.")
-flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.")
-flags.DEFINE_enum(
-    "noise_mode", "const", ["const", "random", "none"], "Noise inputs: the network's fixed maps, fresh ones, or none."
-)
-flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
-flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ...; made if it is not there.")
-flags.DEFINE_string("grid", None, "Write one picture of all seeds to this PNG file.")
-flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
-flags.DEFINE_integer("grid_columns", None, "Images per row of the grid; left out: about as many as rows.")
+sampling_flags.define_noise_mode()
+with command_line.flag_group("What to generate"):
+    flags.DEFINE_string("seeds", "0-15", "Seeds and ranges of seeds, like 0-7,12.")
+    flags.DEFINE_string(
+        "dlatents",
+        None,
+        "In place of seeds: a file of styles, an .npz with the entry dlatents or an .npy, [images, layers, width of w] "
+        "or [images, width of w]. They are used as they are: without truncation, without labels.",
+    )
+with command_line.flag_group("Where to"):
+    flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
+    flags.DEFINE_enum("format", "png", ["png", "jpg", "webp"], "Files in --outdir; png keeps every bit.")
+    flags.DEFINE_string("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
+    flags.DEFINE_integer("grid_columns", None, "Images per row of the grid; left out: about as many as rows.")
+    flags.DEFINE_string("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
+_CHUNK = 1024  # Seeds whose styles are in memory at once.
 
 
 def main():
-    if not FLAGS.network:
-        raise UserError("--network is missing: give a network file or a run folder.")
-    if not (FLAGS.outdir or FLAGS.grid):
+    if not (FLAGS.outdir or FLAGS.grid or FLAGS.save_dlatents):
         raise UserError("there is nowhere to write to: give --outdir=FOLDER, or --grid=FILE.png, or both.")
+    if FLAGS.dlatents:
+        for name in ("seeds", "truncation_psi", "truncation_cutoff", "class", "save_dlatents"):
+            if FLAGS[name].present:
+                raise UserError(f"--{name} does not go with --dlatents: those styles are used as they are.")
     seeds = parse_seeds(FLAGS.seeds)
-    from stylegan_tf.networks.network_file import load_networks  # TensorFlow only when there is something to do.
-
-    networks = load_networks(FLAGS.network)
-    generate(networks.best_generator, seeds, networks.metadata.get("content_box") if FLAGS.crop else None)
-
-
-def generate(generator, seeds, content_box=None):
-    """Writes the images of the seeds as the flags say. content_box: what to cut out, see `crop_to_box`."""
-    import numpy as np
-
-    from stylegan_tf.sampling import Sampler, seed_latents
-    from stylegan_tf.visualize import crop_to_box, save_image, save_image_grid
-
-    z = seed_latents(seeds, generator.config.latent_size)
-    labels = class_labels(FLAGS["class"].value, generator.config.label_size, len(seeds))
-    sampler = Sampler(generator, FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS.noise_mode)
-    kept, done = [], 0
+    source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
+    styles = _FileStyles(source) if FLAGS.dlatents else _SeedStyles(source, seeds)
+    if FLAGS.save_dlatents:
+        styles.save(FLAGS.save_dlatents)
     if FLAGS.outdir:
-        Path(FLAGS.outdir).mkdir(parents=True, exist_ok=True)
-    with ProgressBar(len(seeds), "Generating", "images") as bar:
-        for images in sampler.images(z, labels):
-            images = crop_to_box(images, content_box)
-            if FLAGS.outdir:
-                for seed, image in zip(seeds[done:], images):
-                    save_image(image, Path(FLAGS.outdir) / f"seed{seed:04d}.png")
-            if FLAGS.grid:
-                kept.append(images)
-            done += len(images)
-            bar.update(done)
+        _write_files(source, styles)
     if FLAGS.grid:
-        Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
-        save_image_grid(np.concatenate(kept), FLAGS.grid, FLAGS.grid_columns)
+        _write_grid(source, styles)
 
 
-def parse_seeds(text):
-    """ "0-7,12" -> [0, 1, ..., 7, 12]; NumPy takes seeds of 0 to 2^32 - 1."""
-    seeds = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdigit() and (last.isdigit() or "-" not in part)):
-            raise UserError(f"--seeds takes numbers and ranges like 0-7,12; {part.strip()!r} is neither.")
-        low, high = int(first), int(last or first)
-        if low > high or high >= 2**32:
-            raise UserError(f"--seeds: {part.strip()!r} is not a range within 0 to {2**32 - 1}.")
-        seeds.extend(range(low, high + 1))
-    return seeds
+class _SeedStyles:
+    """The styles of seeds; names of their images."""
+
+    def __init__(self, source, seeds):
+        self._source, self._seeds = source, seeds
+        self.names = [f"seed{seed:04d}" for seed in seeds]
+        psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
+        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
+
+    def parts(self, indices):
+        """Yields (indices, w [n, L, W]) in order."""
+        for start in range(0, len(indices), _CHUNK):
+            part = indices[start : start + _CHUNK]
+            yield part, self._source.dlatents(self._source.latents(self._seeds[index] for index in part))
+
+    def save(self, path):
+        from stylegan_tf.dlatent_files import save_dlatents
+
+        shape = (len(self._seeds), *self._source.dlatent_shape)
+        save_dlatents(path, shape, (ws for _, ws in self.parts(range(len(self._seeds)))))
 
 
-def class_labels(text, label_size, count):
-    """The same label for all images: float32 [count, label_size], or None for a network without labels."""
+class _FileStyles:
+    """The styles of --dlatents."""
+
+    def __init__(self, source):
+        from stylegan_tf.dlatent_files import load_dlatents
+
+        self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
+        self.names = [f"image{index:04d}" for index in range(len(self._ws))]
+        self.options = {"dlatents_sha256": _sha256(FLAGS.dlatents)}
+
+    def parts(self, indices):
+        yield indices, self._ws[list(indices)]
+
+
+def _write_files(source, styles):
+    from stylegan_tf.networks.network_file import find_network
+    from stylegan_tf.visualize.image_collections import open_collection
+
+    network = find_network(FLAGS.network)
+    made_with = {"network": network.name, "network_sha256": _sha256(network), **styles.options}
+    made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop)
+    names = [f"{name}.{FLAGS.format}" for name in styles.names]
+    with open_collection(FLAGS.outdir, made_with) as collection, ProgressBar(len(names), "Generating", "images") as bar:
+        missing = [index for index, name in enumerate(names) if not collection.has(name)]
+        done = len(names) - len(missing)
+        bar.start_at(done)
+        for indices, ws in styles.parts(missing):
+            written = 0
+            for images in source.image_batches(ws):
+                batch = indices[written : written + len(images)]
+                collection.add([names[index] for index in batch], images)
+                written, done = written + len(images), done + len(images)
+                bar.update(done)
+
+
+def _write_grid(source, styles):
     import numpy as np
 
-    if not label_size:
-        if text is not None:
-            raise UserError("--class was given, but the network has no labels.")
-        return None
-    if text is None:
-        raise UserError(f"the network has labels: choose with --class=N, N from 0 to {label_size - 1}.")
-    label = np.zeros([label_size], np.float32)
-    for part in text.split(","):
-        if not part.strip().isdigit() or int(part) >= label_size:
-            raise UserError(f"--class takes numbers from 0 to {label_size - 1}, got {part.strip()!r}.")
-        label[int(part)] = 1
-    return np.tile(label, [count, 1])
+    from stylegan_tf.visualize.pictures import save_image_grid
+
+    everything = range(len(styles.names))
+    images = [images for _, ws in styles.parts(everything) for images in source.image_batches(ws)]
+    Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
+    save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
+
+
+def _sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

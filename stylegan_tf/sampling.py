@@ -1,13 +1,15 @@
 """Pictures from a generator, in batches, as NumPy arrays."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.visualize import to_uint8
+from stylegan_tf.visualize.pictures import to_uint8
+
+_MAPPING_BATCH = 4096  # z of one call of the mapping network: vectors are small.
 
 
 def seed_latents(seeds: Iterable[int], latent_size: int) -> np.ndarray:
@@ -22,15 +24,13 @@ class Sampler:
     def __init__(self, generator: Generator, truncation_psi=None, truncation_cutoff=None, noise_mode: str = "const"):
         """The options are those of `Generator.call`."""
         self._generator = generator
-        self._options = {
-            "truncation_psi": truncation_psi,
-            "truncation_cutoff": truncation_cutoff,
-            "noise_mode": noise_mode,
-        }
+        self._truncation = {"psi": truncation_psi, "cutoff": truncation_cutoff}
+        self._noise_mode = noise_mode
         # Any batch size, so that the last and smaller batch needs no trace of its own.
         sizes = (generator.config.latent_size, generator.config.label_size)
         self._signature = [tf.TensorSpec([None, size]) for size in sizes] + [tf.TensorSpec([])]
         self._traced = {}  # By resolution.
+        self._synthesis = {}  # From w, at full resolution; by whether the noise is given.
 
     def images(
         self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None, alpha=1.0
@@ -42,23 +42,94 @@ class Sampler:
         resolution = resolution or self._generator.config.resolution
         if resolution not in self._traced:
             self._traced[resolution] = self._trace(resolution)
-        if labels is None and self._generator.config.label_size:
-            raise ValueError(f"expected labels [N, {self._generator.config.label_size}] for a conditional network.")
-        if labels is None:
-            labels = np.zeros([len(z), self._generator.config.label_size], np.float32)
-        size = _batch_size(resolution)
+        labels = self._checked_labels(z, labels)
+        size = batch_size(resolution)
         for start in range(0, len(z), size):
             batch = slice(start, start + size)
             yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(alpha)).numpy())
 
+    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
+        """w of every layer, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
+        return np.concatenate(list(self.dlatent_batches(z, labels)))
+
+    def dlatent_batches(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> Iterator[np.ndarray]:
+        """Yields what `dlatents` returns in parts [n, L, W], in order."""
+        labels = self._checked_labels(z, labels)
+        for start in range(0, len(z), _MAPPING_BATCH):
+            batch = slice(start, start + _MAPPING_BATCH)
+            yield self.broadcast(self._generator.mapping_network(z[batch], labels=labels[batch]))
+
+    def broadcast(self, w: np.ndarray) -> np.ndarray:
+        """The same w for every layer, truncated: [N, W] -> float32 [N, L, W]."""
+        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32))
+        if self._truncation["psi"] is not None and self._generator.config.use_styles:
+            ws = self._generator.truncation(ws, **self._truncation)
+        return ws.numpy()
+
+    def images_of_dlatents(
+        self,
+        ws: np.ndarray,
+        noise_seeds: Optional[Sequence[int]] = None,
+        noise_layers: Optional[np.ndarray] = None,
+    ) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
+
+        Args:
+          noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
+            batch. None: noise as the sampler's `noise_mode` says.
+          noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
+        """
+        size = batch_size(self._generator.config.resolution)
+        synthesize = self._traced_synthesis(with_noise=noise_seeds is not None)
+        for start in range(0, len(ws), size):
+            batch = slice(start, start + size)
+            noise = []
+            if noise_seeds is not None:
+                noise = self._draw_noise(noise_seeds[batch], None if noise_layers is None else noise_layers[batch])
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), noise).numpy())
+
+    def _checked_labels(self, z, labels):
+        label_size = self._generator.config.label_size
+        if labels is None and label_size:
+            raise ValueError(f"expected labels [N, {label_size}] for a conditional network.")
+        return np.zeros([len(z), label_size], np.float32) if labels is None else labels
+
+    def _draw_noise(self, seeds, layers):
+        """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
+        synthesis, resolution = self._generator.synthesis, self._generator.config.resolution
+        draws = [synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
+        noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
+        if layers is not None:
+            noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
+        return noise
+
     def _trace(self, resolution):
+        options = {f"truncation_{name}": value for name, value in self._truncation.items()}
+        options["noise_mode"] = self._noise_mode
+
         @tf.function(input_signature=self._signature)
         def generate(z, labels, alpha):
-            return self._generator(z, labels=labels, resolution=resolution, alpha=alpha, **self._options)
+            return self._generator(z, labels=labels, resolution=resolution, alpha=alpha, **options)
 
         return generate
 
+    def _traced_synthesis(self, with_noise):
+        if with_noise not in self._synthesis:
+            config = self._generator.config
+            sizes = [r for r in config.resolutions for _ in range(2)] if with_noise and config.use_noise else []
+            signature = [
+                tf.TensorSpec([None, None, config.w_size]),
+                [tf.TensorSpec([None, size, size, 1]) for size in sizes],
+            ]
 
-def _batch_size(resolution: int) -> int:
+            @tf.function(input_signature=signature)
+            def synthesize(ws, noise):
+                return self._generator.synthesis(ws, noise_mode=self._noise_mode, noise=noise or None)
+
+            self._synthesis[with_noise] = synthesize
+        return self._synthesis[with_noise]
+
+
+def batch_size(resolution: int) -> int:
     """Images per call that need about the same memory at every resolution: 64 up to 64x64, 4 from 1024x1024."""
     return max(4, min(64, 4096 // resolution))

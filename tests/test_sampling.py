@@ -5,7 +5,7 @@ import pytest
 import tiny_networks as tiny
 
 from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.sampling import Sampler, _batch_size, seed_latents
+from stylegan_tf.sampling import Sampler, batch_size, seed_latents
 
 
 def _bytes(images):
@@ -103,10 +103,56 @@ def test_conditional_pictures_take_their_labels(channels):
 
 
 def test_batches_shrink_with_resolution():
-    assert [_batch_size(2**k) for k in range(2, 11)] == [64, 64, 64, 64, 64, 32, 16, 8, 4]
+    assert [batch_size(2**k) for k in range(2, 11)] == [64, 64, 64, 64, 64, 32, 16, 8, 4]
 
 
 def test_a_conditional_generator_without_labels_is_refused():
     generator, _ = tiny.generator(label_size=3)
     with pytest.raises(ValueError, match=r"expected labels \[N, 3\]"):
         next(Sampler(generator).images(tiny.normal(2, 5)))
+
+
+def test_dlatents_are_w_of_every_layer_truncated():
+    generator, weights = tiny.generator()
+    z = tiny.normal(3, 5)
+    w, w_avg = tiny.plain.mapping(generator.config, weights, z), weights["truncation/w_avg"]
+    expected = np.repeat(w[:, None], 4, axis=1)
+    expected[:, :3] = w_avg + 0.5 * (expected[:, :3] - w_avg)
+    tiny.assert_close(Sampler(generator, truncation_psi=0.5, truncation_cutoff=3).dlatents(z), expected)
+
+
+def test_images_of_the_dlatents_are_the_images_of_z():
+    generator, _ = tiny.generator(label_size=3)
+    sampler = Sampler(generator, truncation_psi=0.5, truncation_cutoff=3)
+    z, labels = tiny.normal(70, 5), np.eye(3, dtype=np.float32)[np.arange(70) % 3]
+    batches = list(sampler.images_of_dlatents(sampler.dlatents(z, labels)))
+    assert [len(batch) for batch in batches] == [64, 6]
+    np.testing.assert_array_equal(np.concatenate(batches), _sample(sampler, z, labels))
+
+
+def test_the_traditional_generator_has_one_w():
+    generator, _ = tiny.generator(**tiny.ROWS["b"])
+    sampler, z = Sampler(generator, truncation_psi=0.5), tiny.normal(2, 5)
+    assert sampler.dlatents(z).shape == (2, 1, 5)
+    np.testing.assert_array_equal(next(sampler.images_of_dlatents(sampler.dlatents(z))), _sample(sampler, z))
+
+
+def test_equal_noise_seeds_are_equal_noise_anywhere():
+    generator, _ = tiny.generator()
+    sampler = Sampler(generator)
+    ws = np.repeat(sampler.dlatents(tiny.normal(1, 5)), 66, axis=0)
+    pictures = np.concatenate(list(sampler.images_of_dlatents(ws, noise_seeds=[*range(65), 1])))
+    np.testing.assert_array_equal(pictures[1], pictures[65])
+    assert (pictures[0] != pictures[1]).any()
+
+
+def test_noise_is_in_the_named_layers_only():
+    generator, _ = tiny.generator()
+    ws = np.repeat(Sampler(generator).dlatents(tiny.normal(1, 5)), 3, axis=0)
+    layers = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]], bool)
+    off, off_again, one = next(Sampler(generator).images_of_dlatents(ws, [7, 8, 8], layers))
+    np.testing.assert_array_equal(off, off_again)
+    np.testing.assert_array_equal(off, next(Sampler(generator, noise_mode="none").images_of_dlatents(ws))[0])
+    noise = generator.synthesis.draw_noise(1, 8, seed=[8, 0])
+    noise = [draw if index == 1 else np.zeros_like(draw) for index, draw in enumerate(noise)]
+    _assert_pictures(one, generator.synthesis(ws[:1], noise=noise)[0])

@@ -1,11 +1,14 @@
 """Bytes and grids against hand-made arrays and the reference numbers."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize import crop_to_box, image_grid, save_image_grid, to_uint8
+from stylegan_tf.visualize import crop_to_box, image_grid, save_image, save_image_grid, to_uint8
+from stylegan_tf.visualize.pictures import as_rgb, resized
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -70,3 +73,29 @@ def test_letterboxed_images_are_cut_out():
 def test_a_box_outside_of_the_images_is_refused(box):
     with pytest.raises(UserError, match="content box.*--nocrop"):
         crop_to_box(np.zeros([1, 8, 8, 1]), box)
+
+
+@pytest.mark.parametrize("suffix, kind", [(".jpg", "JPEG"), (".JPEG", "JPEG"), (".webp", "WEBP"), (".png", "PNG")])
+def test_the_suffix_says_how_a_picture_is_encoded(tmp_path, suffix, kind):
+    image = np.full([8, 8, 3], (200, 100, 50), np.uint8)
+    save_image(image, tmp_path / f"x{suffix}")
+    with Image.open(tmp_path / f"x{suffix}") as picture:
+        assert picture.format == kind
+        assert np.abs(np.asarray(picture).astype(int) - image).max() <= 4
+
+
+def test_a_suffix_that_is_no_picture_is_refused(tmp_path):
+    with pytest.raises(UserError, match="x.bmp: the name of a picture ends in .png"):
+        save_image(np.zeros([2, 2, 3], np.uint8), tmp_path / "x.bmp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_enlarging_repeats_pixels_and_shrinking_averages_them():
+    image = np.array([[[10], [20]], [[30], [40]]], np.uint8)
+    np.testing.assert_array_equal(resized(image, 2)[..., 0], np.kron([[10, 20], [30, 40]], np.ones([2, 2])))
+    np.testing.assert_array_equal(resized(image, Fraction(1, 2)), [[[25]]])
+    assert resized(np.zeros([6, 5, 3], np.uint8), Fraction(3, 2)).shape == (9, 8, 3)
+
+
+def test_gray_becomes_three_equal_channels():
+    np.testing.assert_array_equal(as_rgb(np.array([[[[7]]]], np.uint8)), [[[[7, 7, 7]]]])

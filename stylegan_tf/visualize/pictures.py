@@ -1,8 +1,10 @@
-"""Pictures of generated images: float images to bytes, grids to PNG files."""
+"""Pictures of generated images: float images to bytes, grids, sizes, files."""
 
 import math
 import os
 from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
 from typing import Optional
 
 import numpy as np
@@ -10,6 +12,14 @@ from PIL import Image
 
 from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
+
+_JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+_ENCODINGS = {
+    ".png": {"format": "PNG"},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": {"format": "WEBP", "quality": 90, "method": 4},
+}
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -51,15 +61,40 @@ def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarra
     return images[:, top:bottom, left:right]
 
 
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """uint8 [..., H, W, 1 or 3] -> [..., H, W, 3]: gray becomes three equal channels."""
+    return images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1)
+
+
+def resized(image: np.ndarray, scale: Fraction) -> np.ndarray:
+    """uint8 [H, W, C] at `scale` times its size: pixels repeated, or box-filtered if that does not work out."""
+    scale = Fraction(scale)
+    if scale.denominator == 1:
+        return image.repeat(scale.numerator, axis=0).repeat(scale.numerator, axis=1)
+    height, width = (max(1, round(size * scale)) for size in image.shape[:2])
+    picture = _as_picture(image).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(picture).reshape(height, width, image.shape[-1])
+
+
 def save_image(image: np.ndarray, path: os.PathLike) -> None:
-    """Writes uint8 [H, W, 1 or 3] as a PNG, under a temporary name first: nobody sees half a picture."""
+    """Writes uint8 [H, W, 1 or 3], under a temporary name first: nobody sees half a picture.
+
+    The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
+    """
+    encoding = _ENCODINGS.get(Path(path).suffix.lower())
+    if encoding is None:
+        raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
+    picture = _as_picture(image)
+    with written_aside(path) as temporary:
+        picture.save(temporary, **encoding)
+
+
+def _as_picture(image: np.ndarray) -> Image.Image:
     if image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise ValueError(f"expected an image [H, W, 1 or 3], got {list(image.shape)}")
-    picture = Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
-    with written_aside(path) as temporary:
-        picture.save(temporary, format="PNG")
+    return Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
 
 
 def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
-    """Writes `image_grid(images, columns)` as a PNG."""
+    """Writes `image_grid(images, columns)` to a file; see `save_image`."""
     save_image(image_grid(images, columns), path)

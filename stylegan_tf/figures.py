@@ -1,0 +1,67 @@
+"""Draws the figures of the paper from a network.
+
+    python -m stylegan_tf.figures --network runs/demo --figure style_mixing --output mixing.png
+
+uncurated         Figure 2: images as they come, at several sizes
+style_mixing      Figure 3: coarse, middle and fine styles of the sources B in images of the sources A
+noise_detail      Figure 4: one image, several realisations of its noise, what varies over 100 of them
+noise_components  Figure 5: noise in all layers, none, fine layers only, coarse layers only
+truncation        Figure 8: psi 1, 0.7, 0.5, 0, -0.5 and -1
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from stylegan_tf import command_line, sampling_flags
+from stylegan_tf.errors import UserError
+from stylegan_tf.seeds_and_labels import parse_seeds
+
+FLAGS = flags.FLAGS
+_FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]
+_DEFAULT_SEEDS = {"style_mixing": "0-5", "noise_detail": "0,1", "noise_components": "0,1", "truncation": "0-2"}
+with command_line.flag_group("Figure"):
+    flags.DEFINE_enum("figure", None, _FIGURES, "What to draw, see above.")
+    flags.DEFINE_string("output", None, "The picture: .png, .jpg or .webp. Left out: the figure's name and .png.")
+    flags.DEFINE_string("seeds", None, "Seeds like 0-7,12: one for a row; for style_mixing these are the sources A.")
+    flags.DEFINE_string("seeds_b", "10-14", "style_mixing: the sources B, one a column.")
+    flags.DEFINE_integer("rows", 3, "uncurated: rows of the largest tiles.", lower_bound=1)
+    flags.DEFINE_integer("realisations", 100, "noise_detail: number of realisations of the noise.", lower_bound=4)
+    flags.DEFINE_integer(
+        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
+    )
+
+
+def main():
+    if not FLAGS.figure:
+        raise UserError(f"--figure is missing: one of {', '.join(_FIGURES)}.")
+    seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
+    seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
+    source = sampling_flags.picture_source(truncated=FLAGS.figure != "truncation")
+    from stylegan_tf.visualize.pictures import save_image
+
+    output = Path(FLAGS.output or f"{FLAGS.figure}.png")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_image(_draw(source, seeds, seeds_b), output)
+    print(output)
+
+
+def _draw(source, seeds, seeds_b):
+    from stylegan_tf.visualize import noise_figures, sample_figures, style_mixing
+
+    if FLAGS.figure == "uncurated":
+        if FLAGS.seeds is None:
+            seeds = range(sample_figures.uncurated_count(FLAGS.rows))
+        return sample_figures.uncurated_figure(source, seeds, FLAGS.rows, FLAGS.scale)
+    if FLAGS.figure == "style_mixing":
+        return style_mixing.style_mixing_figure(source, seeds, seeds_b, FLAGS.scale)
+    if FLAGS.figure == "noise_detail":
+        return noise_figures.noise_detail_figure(source, seeds, FLAGS.realisations, FLAGS.scale)
+    if FLAGS.figure == "noise_components":
+        return noise_figures.noise_components_figure(source, seeds, FLAGS.scale)
+    cutoff = FLAGS.truncation_cutoff if FLAGS["truncation_cutoff"].present else None
+    return sample_figures.truncation_figure(source, seeds, cutoff=cutoff, scale=FLAGS.scale)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,46 @@
+"""Mixes styles: the images of --rows with some of their layers' styles from the images of --cols.
+
+python -m stylegan_tf.mix --network runs/demo --rows 0-3 --cols 10-14 --styles coarse --output mix.png
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from stylegan_tf import command_line, sampling_flags
+from stylegan_tf.seeds_and_labels import parse_seeds
+
+FLAGS = flags.FLAGS
+with command_line.flag_group("Mixing"):
+    flags.DEFINE_string("rows", "0-3", "Seeds of the sources A, one a row.")
+    flags.DEFINE_string("cols", "10-14", "Seeds of the sources B, one a column.")
+    flags.DEFINE_string(
+        "styles",
+        "middle",
+        "Layers whose styles come from B: coarse (4x4 and 8x8), middle (16x16 and 32x32), fine (the rest; fewer of "
+        "them in networks below 64x64), or layers by number like 0-3,6, two for each resolution.",
+    )
+    flags.DEFINE_string("output", "mix.png", "The picture: .png, .jpg or .webp.")
+    flags.DEFINE_integer(
+        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
+    )
+sampling_flags.define_noise_mode()
+
+
+def main():
+    rows, columns = (parse_seeds(FLAGS[name].value, name) for name in ("rows", "cols"))
+    source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode)
+    from stylegan_tf.visualize.layer_groups import parse_layers
+    from stylegan_tf.visualize.pictures import save_image
+    from stylegan_tf.visualize.style_mixing import mixing_picture
+
+    layers = parse_layers(FLAGS.styles, source.config.resolutions)
+    caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
+    picture = mixing_picture(source, rows, columns, layers, caption, FLAGS.scale)
+    Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
+    save_image(picture, FLAGS.output)
+    print(FLAGS.output)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

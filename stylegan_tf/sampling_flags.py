@@ -1,0 +1,50 @@
+"""The flags that all commands share which draw pictures of a network, and what becomes of them."""
+
+from absl import flags
+
+from stylegan_tf.command_line import flag_group
+from stylegan_tf.errors import UserError
+from stylegan_tf.seeds_and_labels import class_label
+
+FLAGS = flags.FLAGS
+
+with flag_group("Network and images"):
+    flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+    flags.DEFINE_float(
+        "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
+    )
+    flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.")
+    flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
+    flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+
+
+def define_noise_mode() -> None:
+    """--noise_mode, for the commands that are not about noise themselves."""
+    with flag_group("Network and images"):
+        text = "Noise inputs: the network's fixed maps, fresh ones, or none."
+        flags.DEFINE_enum("noise_mode", "const", ["const", "random", "none"], text)
+
+
+def load_flagged_networks():
+    """`load_networks` of --network."""
+    if not FLAGS.network:
+        raise UserError("--network is missing: give a network file or a run folder.")
+    from stylegan_tf.networks.network_file import load_networks  # TensorFlow only when there is something to do.
+
+    return load_networks(FLAGS.network)
+
+
+def picture_source(truncated: bool = True, labeled: bool = True, noise_mode: str = "const"):
+    """A `PictureSource` as the flags say; without truncation or label if the command has its own."""
+    networks = load_flagged_networks()
+    from stylegan_tf.visualize.picture_source import PictureSource
+
+    generator = networks.best_generator
+    return PictureSource(
+        generator,
+        label=class_label(FLAGS["class"].value, generator.config.label_size) if labeled else None,
+        content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
+        truncation_psi=FLAGS.truncation_psi if truncated else None,
+        truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
+        noise_mode=noise_mode,
+    )

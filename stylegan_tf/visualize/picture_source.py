@@ -1,0 +1,86 @@
+"""What figures and animations are drawn from: seeds and styles in, pictures out that are ready to be shown."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.sampling import Sampler, seed_latents
+from stylegan_tf.visualize.pictures import as_rgb, crop_to_box
+
+
+class PictureSource:
+    """A generator with its truncation, its label and its content box.
+
+    Args:
+      label: [label_size], the label of all pictures, for a network with labels.
+      content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
+      truncation_psi, truncation_cutoff: see `Generator.call`; they do nothing to a traditional generator.
+      noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        label: Optional[np.ndarray] = None,
+        content_box: Optional[Sequence[float]] = None,
+        truncation_psi: Optional[float] = None,
+        truncation_cutoff: Optional[int] = None,
+        noise_mode: str = "const",
+    ):
+        self.config = generator.config
+        if self.config.num_channels not in (1, 3):
+            raise UserError(
+                f"pictures have 1 channel (gray) or 3 (RGB), but this network makes {self.config.num_channels}."
+            )
+        self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
+        self.truncation = generator.truncation
+        self._label = label
+        self._content_box = content_box
+
+    @property
+    def dlatent_shape(self) -> tuple[int, int]:
+        """(L, W): layers with a w of their own (1 in a traditional generator) and width of w."""
+        return (2 * len(self.config.resolutions) if self.config.use_styles else 1), self.config.w_size
+
+    def latents(self, seeds: Iterable[int]) -> np.ndarray:
+        """z [N, latent_size] of the seeds."""
+        return seed_latents(seeds, self.config.latent_size)
+
+    def dlatents(self, z: np.ndarray) -> np.ndarray:
+        """z [N, latent_size] -> w of every layer [N, L, W], truncated."""
+        return self.sampler.dlatents(z, self.labels(len(z)))
+
+    def labels(self, count: int) -> Optional[np.ndarray]:
+        """The label of all pictures, `count` times; None for a network without labels."""
+        return None if self._label is None else np.tile(self._label, [count, 1])
+
+    def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
+        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers):
+            yield crop_to_box(images, self._content_box)
+
+    def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
+        """`image_batches` in RGB: uint8 [n, h, w, 3]."""
+        for images in self.image_batches(ws, noise_seeds, noise_layers):
+            yield as_rgb(images)
+
+    def pictures(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> np.ndarray:
+        """All pictures of ws [N, L, W]: uint8 [N, h, w, 3]."""
+        return np.concatenate(list(self.picture_batches(ws, noise_seeds, noise_layers)))
+
+    def check_styles(self, what: str) -> None:
+        if not self.config.use_styles:
+            raise UserError(
+                f"{what} needs styles, but this network is a traditional generator (the paper's configurations "
+                "A and B), where w feeds the first layer only: it does not apply."
+            )
+
+    def check_noise(self, what: str) -> None:
+        if not self.config.use_noise:
+            raise UserError(
+                f"{what} needs noise inputs, but this network has none (they came with the paper's configuration E): "
+                "it does not apply."
+            )

@@ -1,0 +1,64 @@
+"""Figures 2 (uncurated images) and 8 (truncation)."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.visualize.canvas import Canvas
+from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.pictures import resized
+from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
+
+_COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones divided by this.
+_LARGEST = 256  # Pixels that the largest tiles should have at least: the smallest then have 32.
+TRUNCATION_PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
+
+
+def uncurated_count(rows: int) -> int:
+    """Images in Fig. 2 with this many rows of the largest tiles."""
+    return rows * sum(_COLUMN_DIVISORS)
+
+
+def uncurated_figure(source: PictureSource, seeds: Sequence[int], rows: int = 3, scale: Optional[int] = None):
+    """Figure 2: columns of ever smaller tiles, filled from the top down, as the images come. uint8 [H, W, 3]."""
+    needed = uncurated_count(rows)
+    if len(seeds) < needed:
+        raise UserError(f"this figure shows {needed} images in {rows} rows, but --seeds names {len(seeds)}.")
+    z = source.latents(seeds[:needed])
+    canvas, places = None, iter(())
+    for start in range(0, needed, 64):  # Few styles at a time: the tiles that are done are small.
+        for pictures in source.picture_batches(source.dlatents(z[start : start + 64])):
+            if canvas is None:
+                canvas, places = _uncurated_canvas(pictures.shape[1:], rows, scale)
+            for picture, (x, y, factor) in zip(pictures, places):
+                canvas.paste(resized(picture, factor), x, y)
+    return canvas.image
+
+
+def _uncurated_canvas(shape, rows, scale):
+    """The empty canvas and an iterator over the places: (x, y, enlargement)."""
+    scale = scale_for(shape, scale, _LARGEST)
+    height, width = shape[0] * scale, shape[1] * scale
+    places, left = [], 0
+    for divisor in _COLUMN_DIVISORS:
+        tops = [height * row // divisor for row in range(rows * divisor)]
+        places += [(left, top, Fraction(scale, divisor)) for top in tops]
+        left += max(1, round(width / divisor))
+    return Canvas(left, height * rows), iter(places)
+
+
+def truncation_figure(source: PictureSource, seeds, psis: Sequence[float] = TRUNCATION_PSIS, cutoff=None, scale=None):
+    """Figure 8: a row of images from psi 1 over the mean image (psi 0) to the opposite for every seed.
+
+    cutoff: number of layers that are truncated; None: all. `source` itself must not truncate.
+    """
+    source.check_styles("the truncation trick")
+    tiles = []
+    for w in source.dlatents(source.latents(seeds)):
+        ws = np.repeat(w[None], len(psis), axis=0)
+        tiles.append(source.pictures(source.truncation(ws, psi=list(psis), cutoff=cutoff).numpy()))
+    above = [Band(f"psi = {psi:g}", column, column) for column, psi in enumerate(psis)]
+    return tile_table(tiles, scale, above)

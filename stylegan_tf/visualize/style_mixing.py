@@ -1,0 +1,77 @@
+"""Style mixing (Sec. 3.1, Fig. 3): some layers take their styles from another image."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.visualize.layer_groups import layer_groups
+from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.tile_table import Band, tile_table
+
+_ROW_SHARES = {"coarse": 3, "middle": 2, "fine": 1}  # Rows of Fig. 3.
+
+
+def mix_layers(ws: np.ndarray, other: np.ndarray, layers: Sequence[int]) -> np.ndarray:
+    """The styles of `other` in `layers`, those of `ws` elsewhere; both [N, L, W]."""
+    mixed = np.array(ws)
+    mixed[:, layers] = other[:, layers]
+    return mixed
+
+
+def mixing_table(
+    source: PictureSource,
+    rows: Sequence[tuple[int, Sequence[int]]],
+    column_seeds: Sequence[int],
+    beside: Sequence[Band] = (),
+    breaks: Sequence[int] = (),
+    scale: Optional[int] = None,
+) -> np.ndarray:
+    """Sources A in the left column, sources B in the top row, their mixtures where they meet.
+
+    Args:
+      rows: for each row the seed of its source A and the layers that are copied from B.
+      beside, breaks: captions of the rows, and rows with a wider gap above them; row 0 is that of the sources B.
+    Returns:
+      uint8 [H, W, 3].
+    """
+    source.check_styles("style mixing")
+    ws_a = source.dlatents(source.latents([seed for seed, _ in rows]))
+    ws_b = source.dlatents(source.latents(column_seeds))
+    tiles = [[None, *source.pictures(ws_b)]]
+    for (_, layers), w_a, picture in zip(rows, ws_a, source.pictures(ws_a)):
+        mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
+        tiles.append([picture, *source.pictures(mixed)])
+    above = [Band("Source B", 1, len(column_seeds))]
+    return tile_table(tiles, scale, above, beside, "Source A", breaks_above={1, *breaks}, breaks_beside={1})
+
+
+def mixing_picture(source: PictureSource, row_seeds, column_seeds, layers, caption: str, scale=None) -> np.ndarray:
+    """`mixing_table` with the same layers copied in every row."""
+    rows = [(seed, layers) for seed in row_seeds]
+    return mixing_table(source, rows, column_seeds, [Band(caption, 1, len(rows))], scale=scale)
+
+
+def style_mixing_figure(source: PictureSource, row_seeds, column_seeds, scale=None) -> np.ndarray:
+    """Figure 3: rows where the coarse styles come from B, then rows with the middle ones, then with the fine ones."""
+    groups = layer_groups(source.config.resolutions)
+    counts = share_rows(len(row_seeds), [_ROW_SHARES[group.name] for group in groups])
+    rows, beside, first = [], [], 1
+    for group, count in zip(groups, counts):
+        rows += [(seed, group.layers) for seed in row_seeds[first - 1 : first - 1 + count]]
+        title = f"{group.name.capitalize()} from B" if count == 1 else f"{group.name.capitalize()} styles from B"
+        beside.append(Band(f"{title}\n{group.span}", first, first + count - 1))
+        first += count
+    return mixing_table(source, rows, column_seeds, beside, [band.first for band in beside], scale)
+
+
+def share_rows(count: int, shares: Sequence[int]) -> list[int]:
+    """Splits `count` rows about as `shares` (6 for 3, 2, 1 as they are), at least one each. UserError if too few."""
+    if count < len(shares):
+        raise UserError(f"style mixing needs at least {len(shares)} sources A (--seeds), one a group; got {count}.")
+    rows = [1] * len(shares)
+    while sum(rows) < count:
+        neediest = min(range(len(rows)), key=lambda index: rows[index] / shares[index])
+        rows[neediest] += 1
+    return rows

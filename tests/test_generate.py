@@ -1,0 +1,92 @@
+"""`generate` as a user runs it: folders, zip files, going on, styles in files."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import tiny_networks as tiny
+from PIL import Image
+
+from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.sampling import Sampler, seed_latents
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    generator, _ = tiny.generator(num_channels=1, label_size=3)
+    path = tmp_path_factory.mktemp("network") / "net.npz"
+    save_networks(path, Networks(None, None, generator, {}))
+    return path, generator
+
+
+def _generate(network, *arguments):
+    command = [sys.executable, "-m", "stylegan_tf.generate", "--network", str(network[0]), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def _expected(generator, seeds, psi, label):
+    sampler = Sampler(generator, psi, 8, "const")
+    z = seed_latents(seeds, 5)
+    return np.concatenate(list(sampler.images(z, np.tile(np.eye(3, dtype=np.float32)[label], [len(z), 1]))))
+
+
+def _picture(path):
+    return np.asarray(Image.open(path))
+
+
+def test_a_folder_of_gray_conditional_images_is_continued(network, tmp_path):
+    out, styles = tmp_path / "out", tmp_path / "w.npz"
+    done = _generate(network, "--class=1", "--seeds=0-2", f"--outdir={out}", f"--save_dlatents={styles}")
+    assert done.returncode == 0, done.stderr
+    images = _expected(network[1], range(5), 0.7, label=1)[..., 0]
+    for seed in range(3):
+        np.testing.assert_array_equal(_picture(out / f"seed{seed:04d}.png"), images[seed])
+    with np.load(styles, allow_pickle=False) as data:
+        assert data["dlatents"].shape == (3, 4, 7)  # Four layers at 8x8, w of 7 numbers.
+
+    # As if interrupted: one image is gone; one is marked, to see that it stays.
+    (out / "seed0001.png").unlink()
+    Image.fromarray(np.full([8, 8], 77, np.uint8)).save(out / "seed0002.png")
+    done = _generate(network, "--class=1", "--seeds=0-4", f"--outdir={out}")
+    assert done.returncode == 0 and "5/5 images" in done.stderr, done.stderr
+    np.testing.assert_array_equal(_picture(out / "seed0001.png"), images[1])
+    np.testing.assert_array_equal(_picture(out / "seed0004.png"), images[4])
+    assert (_picture(out / "seed0002.png") == 77).all()
+    options = [json.loads(line).get("options") for line in (out / "images.jsonl").read_text().splitlines()]
+    assert [entry["truncation_psi"] for entry in options if entry] == [0.7, 0.7]
+
+
+def test_styles_from_a_file_give_the_images_that_they_came_from_in_a_zip(network, tmp_path):
+    ws = network[1].mapping_network(seed_latents([3, 4], 5), labels=np.eye(3, dtype=np.float32)[[2, 2]]).numpy()
+    np.savez(tmp_path / "w.npz", dlatents=ws)  # [N, W]: the same w for every layer.
+    arguments = (f"--dlatents={tmp_path / 'w.npz'}", f"--outdir={tmp_path / 'out.zip'}", "--format=webp")
+    done = _generate(network, *arguments, f"--grid={tmp_path / 'grid.png'}")
+    assert done.returncode == 0, done.stderr
+    grid = np.concatenate(list(_expected(network[1], [3, 4], 1.0, label=2)), axis=1)[..., 0]
+    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), grid)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert sorted(archive.namelist()) == ["image0000.webp", "image0001.webp", "images.jsonl"]
+        with Image.open(archive.open("image0001.webp")) as picture:
+            assert (picture.format, picture.size) == ("WEBP", (8, 8))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grid.png", "out.zip", "w.npz"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "nowhere to write to"),
+        (["--outdir=out"], "choose with --class=N, N from 0 to 2"),
+        (["--outdir=out", "--dlatents=w.npz", "--truncation_psi=1"], "--truncation_psi does not go with --dlatents"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(network, arguments, message):
+    done = _generate(network, *arguments)
+    assert done.returncode == 1 and message in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
