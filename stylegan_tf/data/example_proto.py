@@ -15,8 +15,8 @@ _SKIPPED = {1: 8, 5: 4}  # Wire types of fixed size.
 
 def serialize(features: dict[str, Union[bytes, Sequence[int]]]) -> bytes:
     """The bytes that TensorFlow's own deterministic serialisation gives, sorted by name."""
-    entries = [_field(1, _entry(name, features[name])) for name in sorted(features)]
-    return _field(1, b"".join(entries))
+    entries = [field(1, _entry(name, features[name])) for name in sorted(features)]
+    return field(1, b"".join(entries))
 
 
 def parse(serialized: bytes) -> dict[str, Feature]:
@@ -33,13 +33,14 @@ def parse(serialized: bytes) -> dict[str, Feature]:
 
 def _entry(name: str, value) -> bytes:
     if isinstance(value, bytes):
-        feature = _field(1, _field(1, value))
+        feature = field(1, field(1, value))
     else:
-        feature = _field(3, _field(1, b"".join(_varint(number) for number in value)))
-    return _field(1, name.encode("utf-8")) + _field(2, feature)
+        feature = field(3, field(1, b"".join(_varint(number) for number in value)))
+    return field(1, name.encode("utf-8")) + field(2, feature)
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
+    """One field of a message whose content is a string, bytes or a message; `number` up to 15."""
     return bytes([number << 3 | _BYTES]) + _varint(len(content)) + content
 
 

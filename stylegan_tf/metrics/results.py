@@ -57,6 +57,16 @@ def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[Metr
     return found
 
 
+def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
+    """Metric -> its newest values for the network file of that name in a run folder."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("metric-*.jsonl")):
+        for record in map(json.loads, _lines(path)):
+            if record.get("network") == network:
+                found[record.get("metric")] = record["results"]
+    return found
+
+
 def drop_results_beyond(folder, kimg: float) -> None:
     """Removes what a run reported after the checkpoint from which it goes on: those images are trained on again."""
     for path in pathlib.Path(folder).glob("metric-*.jsonl"):

@@ -75,7 +75,8 @@ class SynthesisNetwork(tf.keras.layers.Layer):
           ws: [N, L, W], one w per layer; L may be less than `num_layers` if `resolution` needs fewer.
             The traditional generator reads ws[:, 0] only.
           resolution: current size of progressive growing (a Python int); None: full.
-          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown.
+          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown: given as a
+            Python number, the level below takes no part.
           noise_mode: "random": fresh N(0, 1) noise per image; "const": the network's fixed maps; "none": no noise.
           noise: one tensor [N or 1, r, r, 1] per layer, in place of what `noise_mode` says.
         Returns:
@@ -95,7 +96,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             layer_noise = noise[index] if noise else None
             x = layer(x, w=w, noise=layer_noise, use_noise=use_noise)
         images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](x), tf.float32)
-        if resolution == 4:
+        if resolution == 4 or (isinstance(alpha, (int, float)) and alpha == 1):
             return images
         half = resolution // 2
         old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](below), tf.float32))

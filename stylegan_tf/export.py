@@ -1,0 +1,58 @@
+"""Exports a generator as a SavedModel for TensorFlow Serving: the next version in a folder of versions.
+
+    python -m stylegan_tf.export --network runs/demo --saved_model_dir saved_models/demo
+    tensorflow_model_server --rest_api_port=8501 --model_name=demo --model_base_path=$PWD/saved_models/demo
+
+saved_models/README.md tells what the model answers to and how to ask it.
+"""
+
+from absl import flags
+
+from stylegan_tf import command_line
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+flags.DEFINE_string("saved_model_dir", None, "Folder of versions, like saved_models/NAME; made if it is not there.")
+flags.DEFINE_enum(
+    "noise_mode",
+    "const",
+    ["const", "random", "none"],
+    "Noise inputs: the network's fixed maps, fresh ones for every image, or none.",
+)
+flags.DEFINE_integer("truncation_cutoff", 8, "truncation_psi applies to the first layers only, up to here.")
+flags.DEFINE_enum(
+    "weights",
+    "float32",
+    ["float32", "bfloat16", "float16"],
+    "How weights are stored; the network computes in float32. The last two need half of the space.",
+)
+flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+
+
+def main():
+    for name, what in (("network", "a network file or a run folder"), ("saved_model_dir", "a folder for the versions")):
+        if not FLAGS[name].value:
+            raise UserError(f"--{name} is missing: give {what}.")
+    from stylegan_tf.metrics.results import results_of_network  # Late: TensorFlow.
+    from stylegan_tf.networks.network_file import find_network, load_networks
+    from stylegan_tf.serving.network_parts import ServingOptions
+    from stylegan_tf.serving.saved_model import export_generator
+
+    path = find_network(FLAGS.network)
+    networks = load_networks(path)
+    options = ServingOptions(
+        noise_mode=FLAGS.noise_mode,
+        truncation_cutoff=FLAGS.truncation_cutoff,
+        weights=FLAGS.weights,
+        content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
+        resolution=networks.metadata.get("resolution"),
+        alpha=networks.metadata.get("alpha", 1.0),
+    )
+    metrics = results_of_network(path.parent, path.name)
+    origin = {"file": path.name, **networks.metadata, "metrics": metrics}
+    print(export_generator(networks.best_generator, FLAGS.saved_model_dir, options, origin))
+
+
+if __name__ == "__main__":
+    command_line.run(main)

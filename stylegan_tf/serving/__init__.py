@@ -1,0 +1,1 @@
+"""Exports: SavedModels that TensorFlow Serving and other readers take without this package."""

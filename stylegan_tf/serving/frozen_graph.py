@@ -1,0 +1,128 @@
+"""A function of a network as a graph and its weights, each weight in the form in which the graph uses it.
+
+Layers store raw weights, and scale, mirror and sum them whenever they run (`layers.equalized`, `ops.resampling`).
+A served network never changes, so all that depends on weights alone is computed once, here.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+# A folded tensor may have that many times the elements of the weights that it is made of. The fused 4x4 kernels have
+# 16/9; a noise map times the strengths of its channels would have as many times more as there are channels.
+_LARGEST_GROWTH = 2
+
+
+class FrozenGraph(NamedTuple):
+    """`call` adds the function to the graph under way."""
+
+    graph_def: tf.compat.v1.GraphDef
+    inputs: tuple[Optional[str], ...]  # Names of the arguments' tensors; None for one that plays no part.
+    output: str
+    weights: dict[str, np.ndarray]  # By the name of the tensor.
+
+    def call(self, arguments: Sequence[tf.Tensor], weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """`weights`: tensors in place of `self.weights`, with the same names, shapes and dtypes."""
+        feeds = {name: tensor for name, tensor in zip(self.inputs, arguments) if name} | dict(weights)
+        return _run(self.graph_def, feeds, [self.output])[0]
+
+
+def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> FrozenGraph:
+    """Traces `function(*tensors)`, which has one output, with arguments of these shapes."""
+    traced = tf.function(function, autograph=False).get_concrete_function(*specs)
+    arguments = traced.inputs[: len(traced.inputs) - len(traced.captured_inputs)]
+    reads = _variable_reads(traced)
+    folded = _Folding(traced, reads).frontier(traced.outputs[0])
+    definition = _cut_out(traced, traced.outputs, folded)
+    kept = {node.name for node in definition.node}
+    return FrozenGraph(
+        definition,
+        tuple(tensor.name if tensor.op.name in kept else None for tensor in arguments),
+        traced.outputs[0].name,
+        _evaluate(traced, reads, folded),
+    )
+
+
+def _variable_reads(traced) -> dict[str, np.ndarray]:
+    """Name of the tensor of every reading of a variable -> the variable's value."""
+    count = len(traced.captured_inputs)
+    handles = dict(zip((tensor.name for tensor in traced.inputs[len(traced.inputs) - count :]), traced.captured_inputs))
+    reads = {}
+    for operation in traced.graph.get_operations():
+        if operation.type == "ReadVariableOp" and operation.inputs[0].name in handles:
+            handle, dtype = handles[operation.inputs[0].name], operation.outputs[0].dtype
+            reads[operation.outputs[0].name] = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype).numpy()
+    return reads
+
+
+class _Folding:
+    """Finds the tensors that depend on weights alone and that something else makes use of."""
+
+    def __init__(self, traced, reads):
+        self._reads = reads
+        self._weights = {}  # Name of a tensor that depends on weights alone -> names of these weights.
+        self._sizes = {name: value.size for name, value in reads.items()}
+        for operation in traced.graph.get_operations():  # In the order of creation: inputs come first.
+            self._visit(operation)
+
+    def frontier(self, output: tf.Tensor) -> list[str]:
+        """Names of what `output` is computed from, besides arguments and plain constants."""
+        found, seen, waiting = [], set(), [output]
+        while waiting:
+            tensor = waiting.pop()
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            if self._weights.get(tensor.name) and self._is_compact(tensor):
+                found.append(tensor.name)
+            elif tensor.op.type != "Const":
+                waiting.extend(tensor.op.inputs)
+        return sorted(found)
+
+    def _visit(self, operation) -> None:
+        if operation.type == "Const":
+            self._weights[operation.outputs[0].name] = frozenset()
+        elif operation.outputs and operation.outputs[0].name in self._reads:
+            self._weights[operation.outputs[0].name] = frozenset([operation.outputs[0].name])
+        elif self._is_foldable(operation):
+            weights = frozenset().union(*(self._weights[tensor.name] for tensor in operation.inputs))
+            self._weights.update(dict.fromkeys((tensor.name for tensor in operation.outputs), weights))
+
+    def _is_compact(self, tensor) -> bool:
+        weights = sum(self._sizes[name] for name in self._weights[tensor.name])
+        return (tensor.shape.num_elements() or np.inf) <= _LARGEST_GROWTH * weights
+
+    def _is_foldable(self, operation) -> bool:
+        stateful = operation.op_def is None or operation.op_def.is_stateful
+        known = all(tensor.name in self._weights for tensor in operation.inputs)
+        return bool(operation.inputs) and known and not stateful
+
+
+def _cut_out(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf.compat.v1.GraphDef:
+    """The operations that `outputs` are computed with when the tensors with the names `given` are there already."""
+    needed, waiting = set(), [tensor.op for tensor in outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in needed:
+            needed.add(operation.name)
+            waiting += [tensor.op for tensor in operation.inputs if tensor.name not in given]
+    whole = traced.graph.as_graph_def()
+    nodes = [node for node in whole.node if node.name in needed]
+    for node in nodes:  # Order that tracing imposed on the readings of variables.
+        node.input[:] = [name for name in node.input if not name.startswith("^")]
+    return tf.compat.v1.GraphDef(node=nodes, versions=whole.versions, library=whole.library)
+
+
+def _evaluate(traced, reads: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    computed = [name for name in names if name not in reads]
+    graph_def = _cut_out(traced, [traced.graph.get_tensor_by_name(name) for name in computed], reads)
+    used = {name for node in graph_def.node for name in node.input}  # "layer/read" stands for its output 0.
+    feeds = {name: tf.constant(value) for name, value in reads.items() if used & {name, name.partition(":")[0]}}
+    values = tf.function(lambda feeds: _run(graph_def, feeds, computed), autograph=False)(feeds)
+    return {name: reads[name] if name in reads else values[computed.index(name)].numpy() for name in names}
+
+
+def _run(graph_def, feeds: Mapping[str, tf.Tensor], names: Sequence[str]) -> list[tf.Tensor]:
+    return tf.graph_util.import_graph_def(graph_def, input_map=dict(feeds), return_elements=list(names), name="")

@@ -1,0 +1,124 @@
+"""A generator in the parts that the signatures are put together from, as graphs that share one set of weights."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Callable, Optional
+
+import tensorflow as tf
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.synthesis import NOISE_MODES
+from stylegan_tf.serving.frozen_graph import freeze
+from stylegan_tf.serving.stored_weights import StoredWeights
+from stylegan_tf.visualize import crop_to_box
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingOptions:
+    """What is decided when a network is exported."""
+
+    noise_mode: str = "const"  # "const": the network's fixed maps; "random": fresh noise per image; "none".
+    truncation_cutoff: Optional[int] = 8  # Truncate the first layers only, up to here; None: all.
+    weights: str = "float32"  # How weights are stored, see `StoredWeights`; they are computed with in float32.
+    as_constants: bool = False  # Weights inside of the graph, or beside it as variables.
+    content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
+    resolution: Optional[int] = None  # What a network that is still growing has reached; None: it is fully grown.
+    alpha: float = 1.0  # Its cross-fade at that resolution.
+
+    def __post_init__(self):
+        if self.noise_mode not in NOISE_MODES:
+            raise UserError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
+        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
+            raise UserError(f"truncation_cutoff must be at least 0, got {self.truncation_cutoff}.")
+
+
+class NetworkParts:
+    """`mapping`, `truncate` and `synthesize`: functions on tensors, to be called while a signature is traced.
+
+    Only one resolution is in them: what progressive growing needed for smaller ones stays behind.
+    """
+
+    def __init__(self, generator: Generator, options: ServingOptions):
+        self.config, self.options = generator.config, options
+        self._resolution = options.resolution or generator.config.resolution
+        self._synthesis_network = generator.synthesis  # For drawing noise: no weights of it take part.
+        config, grown = self.config, {"resolution": self._resolution, "alpha": options.alpha}
+        z, w = tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None, self.num_layers, config.w_size])
+        labels = [tf.TensorSpec([None, config.label_size])] if config.label_size else []
+        noise = [tf.TensorSpec([None, *shape[1:]]) for shape in self._noise_shapes()]
+
+        def mapping(z, labels=None):
+            return generator.broadcast(generator.mapping_network(z, labels=labels), self._resolution)
+
+        def truncate(ws, psi):
+            return generator.truncation(ws, psi=psi, cutoff=options.truncation_cutoff)
+
+        def synthesize(ws, *noise):
+            return generator.synthesis(ws, noise_mode=options.noise_mode, noise=list(noise) or None, **grown)
+
+        arguments = {
+            "mapping": (mapping, [z, *labels]),
+            "truncation": (truncate, [w, tf.TensorSpec([None])]),
+            "synthesis": (synthesize, [w, *noise]),
+        }
+        if not config.use_styles:
+            del arguments["truncation"]
+        frozen = {part: freeze(function, specs) for part, (function, specs) in arguments.items()}
+        arrays = {f"{part}/{name}": a for part, graph in frozen.items() for name, a in graph.weights.items()}
+        self.weights = StoredWeights(arrays, options.weights, options.as_constants)
+        self._functions = {part: self._function(part, frozen[part], arguments[part][1]) for part in frozen}
+
+    @property
+    def num_layers(self) -> int:
+        """L of w [N, L, W]: 1 for the traditional generator, which takes w at its start only."""
+        return self._synthesis_network.num_layers_at(self._resolution) if self.config.use_styles else 1
+
+    @property
+    def image_shape(self) -> list[int]:
+        """[H, W, C] of what is served."""
+        whole = tf.zeros([1, self._resolution, self._resolution, self.config.num_channels])
+        return crop_to_box(whole, self.options.content_box).shape[1:].as_list()
+
+    def mapping(self, latents: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
+        """z [N, Z], labels [N, labels] for a conditional network -> w [N, L, W]."""
+        return self._functions["mapping"](latents, *([] if labels is None else [labels]))
+
+    def truncate(self, ws: tf.Tensor, psi: tf.Tensor) -> tf.Tensor:
+        """w [N, L, W], psi [N] -> w [N, L, W]. The traditional generator has no truncation."""
+        return self._functions["truncation"](ws, psi) if self.config.use_styles else ws
+
+    def synthesize(self, ws: tf.Tensor, seeds: Optional[tf.Tensor] = None) -> tf.Tensor:
+        """w [N, L, W] -> float32 images [N, H, W, C], about [-1, 1], without the bars of letterboxed pictures.
+
+        seeds: int64 [N]; random noise then depends on them alone.
+        """
+        noise = []
+        if self.options.noise_mode == "random":
+            noise = self._drawn(tf.shape(ws)[0]) if seeds is None else self._drawn_from(seeds)
+        return crop_to_box(self._functions["synthesis"](ws, *noise), self.options.content_box)
+
+    def _function(self, part, frozen, specs) -> Callable:
+        """One function in the library of the saved graph, whatever number of signatures call it."""
+
+        def run(*arguments):
+            return frozen.call(arguments, self.weights.tensors(f"{part}/"))
+
+        return tf.function(run, input_signature=specs, autograph=False)
+
+    def _noise_shapes(self):
+        if self.options.noise_mode != "random":
+            return []
+        return [noise.shape for noise in self._drawn(1)]
+
+    def _drawn(self, count):
+        return self._synthesis_network.draw_noise(count, self._resolution)
+
+    def _drawn_from(self, seeds):
+        def draw(seed):
+            low = tf.bitcast(tf.cast(seed, tf.uint32), tf.int32)
+            noise = self._synthesis_network.draw_noise(1, self._resolution, seed=tf.stack([low, 0]))
+            return [tf.squeeze(value, axis=0) for value in noise]
+
+        shapes = [tf.TensorSpec(shape[1:]) for shape in self._noise_shapes()]
+        return tf.map_fn(draw, seeds, fn_output_signature=shapes) if shapes else []

@@ -1,0 +1,61 @@
+"""Writes a generator as a SavedModel that TensorFlow Serving takes as it is."""
+
+import datetime
+import json
+import pathlib
+from typing import Any, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.serving.network_parts import ServingOptions
+from stylegan_tf.serving.signatures import ServedGenerator
+from stylegan_tf.serving.version_folders import publish_version
+from stylegan_tf.serving.warmup import FILE, write_warmup_requests
+
+METADATA_FILE = "metadata.json"
+_WARMED_UP = ("serving_default", "png", "seed_png")
+
+
+def export_generator(
+    generator: Generator,
+    saved_model_dir,
+    options: Optional[ServingOptions] = None,
+    metadata: Optional[dict[str, Any]] = None,
+) -> pathlib.Path:
+    """Writes the next version of `saved_model_dir`; returns its folder.
+
+    Args:
+      options: what is decided at export.
+      metadata: where the network comes from, for assets.extra/metadata.json. Anything that JSON can hold.
+    """
+    options = options or ServingOptions()
+    served = ServedGenerator(generator, options)
+    name = pathlib.Path(saved_model_dir).resolve().name
+
+    def write(path: pathlib.Path) -> None:
+        signatures = served.signatures()
+        tf.saved_model.save(served, str(path), signatures=signatures)
+        extra = path / "assets.extra"
+        extra.mkdir()
+        write_warmup_requests(extra / FILE, name, served.example_requests(_WARMED_UP))
+        description = {**describe(served, generator, options), "network": metadata or {}}
+        (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+    return publish_version(saved_model_dir, write)
+
+
+def describe(served: ServedGenerator, generator: Generator, options: ServingOptions) -> dict[str, Any]:
+    """What is in an export, for people and for programs that ask for images."""
+    return {
+        "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "tensorflow": tf.version.VERSION,
+        "weights_sha256": served.weights_sha256,
+        "options": {**vars(options), "content_box": options.content_box and list(options.content_box)},
+        "architecture": generator.config.to_dict(),
+        "image_shape": served.image_shape,
+        "inputs": served.inputs(),
+        # For callers that truncate w by themselves: w' = w_avg + psi (w - w_avg), then `synthesis`.
+        "w_avg": np.array(generator.truncation.w_avg).tolist(),
+    }

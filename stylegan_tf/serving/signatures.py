@@ -1,0 +1,166 @@
+"""What a served generator answers to: the signatures of an export.
+
+Every input and output has the batch as its first dimension, so that a server may join requests, and so that REST's
+rows work. Any batch size runs the same graph.
+"""
+
+from collections.abc import Sequence
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.networks.generator import Generator, mix_styles
+from stylegan_tf.serving.input_checks import checked, checked_batch
+from stylegan_tf.serving.network_parts import NetworkParts, ServingOptions
+from stylegan_tf.serving.seed_latents import seed_latents
+
+LARGEST_SEED = 2**32 - 1
+
+Tensors = dict[str, tf.Tensor]
+
+
+class _Answer(NamedTuple):
+    """A signature before it is traced."""
+
+    compute: Callable[[Tensors], tf.Tensor]  # From checked inputs.
+    inputs: list[str]
+    output: str
+
+
+class ServedGenerator(tf.Module):
+    """`signatures` to be saved, and `__call__` for TensorFlow Hub. Holds the weights that they use and no others."""
+
+    def __init__(self, generator: Generator, options: Optional[ServingOptions] = None):
+        super().__init__(name="generator")
+        self._parts = NetworkParts(generator, options or ServingOptions())
+        self.weights = self._parts.weights.variables
+        for inputs in self._hub_inputs():
+            self.__call__.get_concrete_function(inputs)
+
+    @property
+    def weights_sha256(self) -> str:
+        return self._parts.weights.sha256()
+
+    @property
+    def image_shape(self) -> list[int]:
+        """[H, W, C]."""
+        return self._parts.image_shape
+
+    def signatures(self) -> dict[str, Callable]:
+        """Name -> function, as `tf.saved_model.save` takes them."""
+        return {name: self._signature(answer) for name, answer in self._answers().items()}
+
+    def inputs(self) -> dict[str, list[str]]:
+        """Name of each signature -> names of its inputs."""
+        return {name: answer.inputs for name, answer in self._answers().items()}
+
+    def example_requests(self, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+        """One row for each of these signatures, as their users may send it."""
+        config = self._parts.config
+        examples = {
+            "latents": np.random.RandomState(0).randn(1, config.latent_size).astype(np.float32),
+            "seeds": np.array([0], np.int64),
+            "truncation_psi": np.array([0.7], np.float32),
+            "labels": np.eye(1, config.label_size, dtype=np.float32),
+        }
+        return {name: {key: examples[key] for key in self._answers()[name].inputs} for name in names}
+
+    @tf.function(autograph=False)
+    def __call__(self, inputs):
+        """For TensorFlow Hub: float32 images [N, H, W, C] in [0, 1].
+
+        inputs: the inputs of `serving_default` as a dictionary; or, for a network without labels, latents [N, Z] alone,
+        which gives the full variety, as truncation_psi 1 does.
+        """
+        if not isinstance(inputs, dict):
+            inputs = {"latents": inputs, "truncation_psi": tf.ones([tf.shape(inputs)[0]])}
+        images = self._from_latents(self._checked(inputs))
+        return tf.clip_by_value(images * 0.5 + 0.5, 0.0, 1.0)
+
+    def _answers(self) -> dict[str, _Answer]:
+        psi, labels, others = ["truncation_psi"], self._labels("labels"), self._labels("other_labels")
+        latents, seeds = ["latents", *psi, *labels], ["seeds", *psi, *labels]
+        answers = {
+            "serving_default": _Answer(self._from_latents, latents, "images"),
+            "png": _Answer(self._from_latents, latents, "png_bytes"),
+            "mapping": _Answer(self._mapping, ["latents", *labels], "dlatents"),
+            "synthesis": _Answer(lambda inputs: self._parts.synthesize(inputs["dlatents"]), ["dlatents"], "images"),
+            "seed": _Answer(self._from_seeds, seeds, "images"),
+            "seed_png": _Answer(self._from_seeds, seeds, "png_bytes"),
+        }
+        if self._parts.config.use_styles:  # The traditional generator has one w for all layers: nothing to mix.
+            two = ["latents", "other_latents", "crossover", *psi, *labels, *others]
+            answers["mix"] = _Answer(self._mix, two, "images")
+        return answers
+
+    def _signature(self, answer: _Answer) -> Callable:
+        specs = self._specs()
+
+        @tf.function(input_signature=[specs[name] for name in answer.inputs], autograph=False)
+        def signature(*tensors):
+            result = answer.compute(self._checked(dict(zip(answer.inputs, tensors))))
+            if answer.output != "dlatents":
+                result = to_uint8(result)
+            return {answer.output: tf.io.encode_png(result) if answer.output == "png_bytes" else result}
+
+        return signature
+
+    def _hub_inputs(self):
+        specs = self._specs()
+        whole = {name: specs[name] for name in self._answers()["serving_default"].inputs}
+        return [whole] if self._parts.config.label_size else [whole, specs["latents"]]
+
+    def _from_latents(self, inputs: Tensors) -> tf.Tensor:
+        ws = self._parts.mapping(inputs["latents"], inputs.get("labels"))
+        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]))
+
+    def _from_seeds(self, inputs: Tensors) -> tf.Tensor:
+        z = seed_latents(inputs["seeds"], self._parts.config.latent_size)
+        ws = self._parts.mapping(z, inputs.get("labels"))
+        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]), inputs["seeds"])
+
+    def _mix(self, inputs: Tensors) -> tf.Tensor:
+        ws = self._parts.mapping(inputs["latents"], inputs.get("labels"))
+        other = self._parts.mapping(inputs["other_latents"], inputs.get("other_labels"))
+        ws = mix_styles(ws, other, inputs["crossover"])
+        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]))
+
+    def _mapping(self, inputs: Tensors) -> tf.Tensor:
+        return self._parts.mapping(inputs["latents"], inputs.get("labels"))
+
+    def _specs(self) -> dict[str, tf.TensorSpec]:
+        """All inputs that a signature may have, by the names that requests call them."""
+        config = self._parts.config
+        shapes = {
+            "latents": [config.latent_size],
+            "other_latents": [config.latent_size],
+            "truncation_psi": [],
+            "labels": [config.label_size],
+            "other_labels": [config.label_size],
+            "dlatents": [self._parts.num_layers, config.w_size],
+            "seeds": [],
+            "crossover": [],
+        }
+        dtypes = {"seeds": tf.int64, "crossover": tf.int32}
+        return {
+            name: tf.TensorSpec([None, *shape], dtypes.get(name, tf.float32), name) for name, shape in shapes.items()
+        }
+
+    def _checked(self, inputs: Tensors) -> Tensors:
+        limits = {"seeds": (0, LARGEST_SEED), "crossover": (0, self._parts.num_layers)}
+        specs = self._specs()
+        rows = {
+            name: checked(name, tensor, specs[name].shape.as_list(), limits.get(name))
+            for name, tensor in inputs.items()
+        }
+        return checked_batch(rows)
+
+    def _labels(self, name: str) -> list[str]:
+        return [name] if self._parts.config.label_size else []
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Float images in [-1, 1] -> uint8: 127.5 x + 127.5, rounded (halves up) and clipped, as `visualize.to_uint8`."""
+    scaled = tf.floor(images * 127.5 + 128.0)
+    return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)

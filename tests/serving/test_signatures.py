@@ -1,0 +1,143 @@
+"""What each signature answers, against the networks in NumPy."""
+
+import io
+
+import numpy as np
+import numpy_networks as plain
+import pytest
+import tensorflow as tf
+import tiny_networks as tiny
+from PIL import Image
+
+from stylegan_tf.serving.network_parts import ServingOptions
+from stylegan_tf.serving.signatures import ServedGenerator
+
+BOX = [0.0, 0.25, 1.0, 0.75]
+NETWORKS = {
+    "unconditional": ({}, ServingOptions(truncation_cutoff=2)),
+    "conditional": ({"label_size": 3}, ServingOptions(truncation_cutoff=None)),
+    "gray": ({"num_channels": 1, "resolution": 16}, ServingOptions(noise_mode="none")),
+    "letterboxed": ({}, ServingOptions(content_box=BOX)),
+    "traditional": (tiny.ROWS["b"], ServingOptions()),
+    "growing": ({"resolution": 16}, ServingOptions(resolution=8, alpha=0.25)),
+}
+PSI = np.array([0.7, -0.5, 1.0], np.float32)
+
+
+class Case:
+    def __init__(self, name):
+        options, self.options = NETWORKS[name]
+        self.generator, self.weights = tiny.generator(**options)
+        self.config = self.generator.config
+        self.served = ServedGenerator(self.generator, self.options)
+        self.signatures = self.served.signatures()
+        self.labels = np.eye(3, dtype=np.float32) if self.config.label_size else None
+
+    def ask(self, signature, **inputs):
+        names = self.served.inputs()[signature]
+        known = {"labels": self.labels, "other_labels": self.labels, "truncation_psi": PSI, **inputs}
+        values = [tf.constant(known[name]) for name in names]
+        return {name: value.numpy() for name, value in self.signatures[signature](*values).items()}
+
+    def w(self, z):
+        """[N, L, W] in float64, without truncation."""
+        w = plain.mapping(self.config, self.weights, z.astype(np.float64), self.labels)
+        resolution = self.options.resolution or self.config.resolution
+        layers = 2 * (int(np.log2(resolution)) - 1) if self.config.use_styles else 1
+        return np.tile(w[:, None], [1, layers, 1])
+
+    def truncated(self, ws):
+        if not self.config.use_styles:
+            return ws
+        average, cutoff = self.weights["truncation/w_avg"], self.options.truncation_cutoff
+        moved = average + PSI[:, None, None] * (ws - average)
+        return np.concatenate([moved[:, :cutoff], ws[:, cutoff:] if cutoff is not None else moved[:, :0]], axis=1)
+
+    def assert_shows(self, images, ws):
+        grown = {"resolution": self.options.resolution or self.config.resolution, "alpha": self.options.alpha}
+        use_noise = self.options.noise_mode == "const"
+        expected = plain.synthesis(self.config, self.weights, ws, use_noise=use_noise, **grown)
+        if self.options.content_box:
+            expected = expected[:, 2:6]
+        expected = np.clip(np.floor(expected * 127.5 + 128), 0, 255)
+        assert images.dtype == np.uint8 and images.shape == expected.shape
+        assert list(images.shape[1:]) == self.served.image_shape
+        assert np.abs(images - expected).max() <= 1
+        assert 0.05 < np.mean((expected > 0) & (expected < 255))  # Not all black and white.
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def case(request):
+    return Case(request.param)
+
+
+@pytest.fixture(scope="module")
+def simple():
+    return Case("unconditional")
+
+
+def test_default_png_and_seed_signatures_show_the_network_of_the_paper(case):
+    z = np.stack([np.random.RandomState(s).randn(5) for s in (7, 8, 2**32 - 1)]).astype(np.float32)
+    images = case.ask("serving_default", latents=z)["images"]
+    case.assert_shows(images, case.truncated(case.w(z)))
+    seeds = np.array([7, 8, 2**32 - 1])
+    np.testing.assert_array_equal(case.ask("seed", seeds=seeds)["images"], images)
+    for signature, inputs in (("png", {"latents": z}), ("seed_png", {"seeds": seeds})):
+        pngs = case.ask(signature, **inputs)["png_bytes"]
+        assert pngs.shape == (3,)
+        pictures = [np.asarray(Image.open(io.BytesIO(png))) for png in pngs]
+        np.testing.assert_array_equal(np.reshape(pictures, images.shape), images)
+
+
+def test_mapping_and_synthesis_are_the_two_halves(case):
+    z = tiny.normal(3, 5)
+    ws = case.ask("mapping", latents=z)["dlatents"]
+    tiny.assert_close(ws, case.w(z))
+    case.assert_shows(case.ask("synthesis", dlatents=ws)["images"], ws.astype(np.float64))
+
+
+def test_mixing_takes_the_first_layers_from_one_and_the_others_from_the_other(case):
+    if not case.config.use_styles:
+        assert "mix" not in case.signatures
+        return
+    z, other = tiny.normal(3, 5), tiny.normal(3, 5, seed=2)
+    crossover = np.array([0, 1, case.w(z).shape[1]], np.int32)
+    images = case.ask("mix", latents=z, other_latents=other, crossover=crossover)["images"]
+    ws, others = case.w(z), case.w(other)
+    mixed = np.stack([np.concatenate([a[:n], b[n:]]) for a, b, n in zip(ws, others, crossover)])
+    case.assert_shows(images, case.truncated(mixed))
+
+
+def test_any_number_of_rows_runs_the_same_graph(simple):
+    signature = simple.signatures["serving_default"]
+    for count in (1, 2, 5, 33):
+        z = tiny.normal(count, 5)
+        images = signature(tf.constant(z), tf.ones([count]))["images"]
+        alone = signature(tf.constant(z[-1:]), tf.ones([1]))["images"]
+        assert np.abs(images[-1].numpy().astype(int) - alone[0].numpy()).max() <= 1
+    assert signature.experimental_get_tracing_count() == 1
+
+
+def test_only_weights_of_the_served_resolution_are_kept(simple):
+    sizes = sorted(np.prod(variable.shape) for variable in simple.served.weights)
+    v = simple.weights
+    unused = {"synthesis/4x4/to_rgb/weight", "synthesis/4x4/to_rgb/bias"}
+    expected = sum(value.size for name, value in v.items() if name not in unused)
+    expected += (16 - 9) * 6 * 6  # The fused upsampling kernel of 8x8 is 4x4.
+    expected -= 6  # The constant and its bias are one.
+    expected += 7  # w_avg is read in two places.
+    assert sum(sizes) == expected
+
+
+def test_random_noise_is_fresh_for_latents_and_belongs_to_the_seed_for_seeds():
+    generator, _ = tiny.generator()
+    signatures = ServedGenerator(generator, ServingOptions(noise_mode="random")).signatures()
+    z, psi = tf.constant(tiny.normal(1, 5)), tf.ones([1])
+    first, second = (signatures["serving_default"](z, psi)["images"].numpy() for _ in range(2))
+    assert (first != second).mean() > 0.1
+    one, again = (signatures["seed"](tf.constant([4, 9], tf.int64), tf.ones([2]))["images"].numpy() for _ in range(2))
+    alone = signatures["seed"](tf.constant([9], tf.int64), psi)["images"].numpy()
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one[1].astype(int) - alone[0]).max() <= 1
+    ws = signatures["mapping"](z)["dlatents"]
+    assert (signatures["synthesis"](ws)["images"].numpy() != first).mean() > 0.1
