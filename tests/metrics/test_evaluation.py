@@ -1,0 +1,266 @@
+"""From a network to results: against NumPy and scipy from the images on; caches, replicas, interruption."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.linalg
+import small_extractor
+import tensorflow as tf
+import tiny_networks as tiny
+from array_source import ArraySource
+
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics import feature_statistics
+from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.evaluation import evaluate
+from stylegan_tf.metrics.features import FeatureExtractor
+from stylegan_tf.metrics.names import parse_metrics
+from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.visualize import to_uint8
+
+WIDTH, CLASSES = small_extractor.WIDTH, small_extractor.CLASSES
+KERNEL, CLASSIFIER = small_extractor.weights()
+
+
+class CountedExtractor:
+    """Features of 4x4 cells of 8x8 images; `images` is how many were looked at (in whole batches)."""
+
+    def __init__(self):
+        self.images = 0
+
+    def compute(self, images):
+        tf.numpy_function(self._count, [tf.shape(images)[0]], [])
+        cells = tf.reshape(tf.nn.avg_pool2d(tf.cast(images, tf.float32), 2, 2, "VALID"), [-1, 48])
+        features = tf.tanh((cells / 127.5 - 1) @ KERNEL)
+        return {"features": features, "logits": features @ CLASSIFIER}
+
+    def _count(self, count):
+        self.images += int(count)
+
+    def extractor(self):
+        return FeatureExtractor("cells", "c0ffee", "none", WIDTH, CLASSES, self.compute)
+
+
+def features_of(images):
+    """The same in NumPy: (features, logits)."""
+    cells = images.reshape(len(images), 4, 2, 4, 2, 3).astype(np.float64).mean(axis=(2, 4)) / 127.5 - 1
+    features = np.tanh(cells.reshape(-1, 48) @ KERNEL)
+    return features, features @ CLASSIFIER
+
+
+def distance_by_scipy(one, two):
+    covariances = np.cov(one.T), np.cov(two.T)
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    return ((one.mean(axis=0) - two.mean(axis=0)) ** 2).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
+
+
+REALS = np.random.RandomState(0).randint(0, 256, [70, 4, 4, 3]).repeat(2, axis=1).repeat(2, axis=2).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return tiny.generator(**tiny.ROWS["d"])[0]  # Without noise: its images are a function of z.
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return write_set(tmp_path_factory.mktemp("data") / "set", REALS)
+
+
+def write_set(folder, images, labels=None):
+    write_tfrecords(ArraySource(images, labels), folder, WriteOptions(2, seed=None))
+    return folder
+
+
+@pytest.fixture()
+def counted():
+    return CountedExtractor()
+
+
+@pytest.fixture()
+def context(generator, data_dir, counted, tmp_path):
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    reals = RealImages(find_dataset(data_dir), 8)
+    return MetricContext(generator, strategy, 7, tmp_path / "cache", reals, counted.extractor(), batch_size=16)
+
+
+def results(names, context):
+    return {result.name: result for result in evaluate(parse_metrics(names), context)}
+
+
+def fakes(generator, count, seed=7):
+    z = [np.random.default_rng([seed, number]).standard_normal(5) for number in range(count)]
+    return to_uint8(generator(np.float32(z)).numpy())
+
+
+def test_every_metric_is_that_of_the_same_images(context, generator, counted):
+    found = results("fid50,is50,kid50,pr50", context)
+    real, fake = features_of(REALS[:50])[0], features_of(fakes(generator, 50))[0]
+    assert found["fid50-cells"].values["fid"] == pytest.approx(distance_by_scipy(real, fake), rel=1e-4)
+    distances = {"precision": (fake, real), "recall": (real, fake)}
+    for name, (queries, rows) in distances.items():
+        within = np.linalg.norm(rows[:, None] - rows[None], axis=-1)
+        radii = np.sort(within, axis=1)[:, 3]
+        share = (np.linalg.norm(queries[:, None] - rows[None], axis=-1) <= radii).any(axis=1).mean()
+        assert found["pr50-cells"].values[name] == pytest.approx(share, abs=0.021), "one image may be on the edge"
+    assert found["kid50-cells"].values["kid_error"] > 0
+    assert found["is50-cells"].values["score"] > 1
+    # 50 images of each kind in batches of 16 and 32: one pass over them serves all four.
+    assert counted.images == 4 * 16 + 2 * 32
+
+
+def test_results_say_what_they_depend_on(context):
+    (result,) = results("fid20", context).values()
+    assert result.protocol.items() >= {
+        "features": "cells",
+        "features_digest": "c0ffee",
+        "resize": "none",
+        "count": 20,
+        "reals": 20,
+        "mirrored_copies": False,
+        "seed": 7,
+        "dataset_digest": context.reals.digest(),
+    }.items()  # fmt: skip
+    assert len(result.protocol["network_digest"]) == 64
+
+
+def test_fewer_reals_than_asked_for_show_in_the_name(context, generator):
+    (result,) = results("fid80", context).values()
+    assert (result.name, result.protocol["reals"]) == ("fid80-cells-70reals", 70)
+    expected = distance_by_scipy(features_of(REALS)[0], features_of(fakes(generator, 80))[0])
+    assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_mirrored_copies_are_added_to_the_reals(context, generator):
+    mirrored = dataclasses.replace(context, reals=dataclasses.replace(context.reals, mirror=True))
+    (result,) = results("fid40", mirrored).values()
+    copies = np.concatenate([REALS[:40], REALS[:40, :, ::-1]])
+    expected = distance_by_scipy(features_of(copies)[0], features_of(fakes(generator, 40))[0])
+    assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
+    assert result.protocol["mirrored_copies"]
+
+
+def test_another_seed_is_another_sample(context):
+    one, other = (results("fid30", dataclasses.replace(context, seed=seed)) for seed in (0, 1))
+    assert one["fid30-cells"].values != other["fid30-cells"].values
+
+
+def test_two_replicas_give_what_one_does(context, generator):
+    cpus = [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
+    noisy, _ = tiny.generator()
+    found = []
+    for strategy in (context.strategy, tf.distribute.MirroredStrategy(cpus)):
+        folder = context.cache_folder / str(len(found))
+        on = dataclasses.replace(context, strategy=strategy, cache_folder=folder, generator=noisy)
+        found.append([result.values for result in results("fid50,kid50,is50", on).values()])
+    assert found[0] == found[1]
+
+
+def test_real_statistics_come_from_the_cache(context, counted):
+    first = results("fid50,kid50", context)
+    counted.images = 0
+    assert [result.values for result in results("fid50,kid50", context).values()] == [
+        result.values for result in first.values()
+    ]
+    assert counted.images == 4 * 16, "only generated images were looked at again"
+
+
+def test_a_changed_dataset_is_not_answered_from_the_cache(context, tmp_path, counted):
+    results("fid50", context)
+    changed = REALS.copy()
+    changed[3, 0, 0, 0] ^= 255
+    other = RealImages(find_dataset(write_set(tmp_path / "set", changed)), 8)
+    counted.images = 0
+    results("fid50", dataclasses.replace(context, reals=other))
+    assert counted.images == 4 * 16 + 2 * 32
+
+
+@pytest.mark.parametrize("change", [{"identity": "decaf"}, {"resize": "bilinear"}, {"name": "others"}])
+def test_other_features_are_not_answered_from_the_cache(context, counted, change):
+    results("fid50", context)
+    counted.images = 0
+    results("fid50", dataclasses.replace(context, extractor=dataclasses.replace(context.extractor, **change)))
+    assert counted.images == 4 * 16 + 2 * 32
+
+
+def test_a_damaged_cache_file_is_made_again(context, counted):
+    first = results("fid50", context)["fid50-cells"].values
+    (path,) = context.cache_folder.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    assert results("fid50", context)["fid50-cells"].values == first
+
+
+class _Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after, left", [(1, 3 * 16 + 32), (3, 2 * 16)])
+def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatch, tmp_path, after, left):
+    untouched = results("fid50,kid50,is50", dataclasses.replace(context, cache_folder=tmp_path / "other"))
+    monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
+    calls = []
+    update = feature_statistics.Statistics.update
+
+    def failing(self, outputs):
+        calls.append(1)
+        if len(calls) > after + 1:
+            raise _Interrupted
+        update(self, outputs)
+
+    monkeypatch.setattr(feature_statistics.Statistics, "update", failing)
+    with pytest.raises(_Interrupted):
+        results("fid50,kid50,is50", context)
+    monkeypatch.setattr(feature_statistics.Statistics, "update", update)
+    counted.images = 0
+    found = results("fid50,kid50,is50", context)
+    assert counted.images < 4 * 16 + 2 * 32, "not all was done again"
+    assert {name: result.values for name, result in found.items()} == {
+        name: result.values for name, result in untouched.items()
+    }
+    names = sorted(path.name.rpartition("-")[0] for path in context.cache_folder.iterdir())
+    assert names == ["reals-moments", "reals-rows"], "unfinished passes leave nothing behind"
+
+
+def test_features_that_are_not_finite_are_told(context):
+    broken = dataclasses.replace(
+        context.extractor, compute=lambda images: {"features": tf.fill([tf.shape(images)[0], WIDTH], np.nan)}
+    )
+    with pytest.raises(UserError, match="not finite: has the network diverged"):
+        results("fid50", dataclasses.replace(context, extractor=broken))
+
+
+@pytest.mark.parametrize(
+    "names, changes, message",
+    [
+        ("fid50", {"reals": None}, "fid50 compares with real images: give .* as --data_dir"),
+        ("is50", {"extractor": "no logits"}, "is50 needs class scores, but cells has no output 'logits'"),
+        ("is50", {"generator": "labels", "reals": None}, "the network has labels"),
+    ],
+)
+def test_what_a_metric_lacks_is_told_first(context, names, changes, message):
+    if "extractor" in changes:
+        changes = {"extractor": dataclasses.replace(context.extractor, num_classes=None)}
+    if "generator" in changes:
+        changes = {**changes, "generator": tiny.generator(label_size=2)[0]}
+    with pytest.raises(UserError, match=message):
+        results(names, dataclasses.replace(context, **changes))
+
+
+def test_a_network_with_labels_is_measured_with_those_of_the_data(context, tmp_path):
+    labels = np.eye(2, dtype=np.float32)[np.arange(70) % 2]
+    reals = RealImages(find_dataset(write_set(tmp_path / "set", REALS, labels)), 8)
+    conditional, _ = tiny.generator(label_size=2, **tiny.ROWS["d"])
+    context = dataclasses.replace(context, generator=conditional, reals=reals)
+    (result,) = results("fid40", context).values()
+    z, drawn = [], []
+    for number in range(40):
+        random = np.random.default_rng([7, number])
+        z.append(random.standard_normal(5))
+        drawn.append(labels[random.integers(70)])
+    images = to_uint8(conditional(np.float32(z), labels=np.float32(drawn)).numpy())
+    expected = distance_by_scipy(features_of(REALS[:40])[0], features_of(images)[0])
+    assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
