@@ -22,7 +22,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def extractor():
-    """Two convolutions with random weights, half of the first blind to flat areas: mean and deviation of 48 channels."""
+    """Two random convolutions, half of the first blind to flat areas: mean and deviation of 48 channels."""
     random = np.random.RandomState(0)
     shapes = ([3, 3, 3, 24], [3, 3, 24, 48])
     kernels = [random.randn(*shape).astype(np.float32) / np.sqrt(np.prod(shape[:3])) for shape in shapes]
