@@ -68,7 +68,7 @@ def load_extractor(handle: str) -> FeatureExtractor:
     name = "inception" if handle == INCEPTION else f"{_slug(handle)}-{identity[:8]}"
     compute = _with_preprocessing(_callable(handle, module), handle)
     try:
-        probe = compute(tf.zeros([2, 32, 32, 3], tf.uint8))
+        probe = _probe(compute)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(
             f"{handle} does not take float32 images [N, {_INCEPTION_SIZE}, {_INCEPTION_SIZE}, 3]: {error}"
@@ -76,6 +76,13 @@ def load_extractor(handle: str) -> FeatureExtractor:
     classes = probe["logits"].shape[1] if "logits" in probe else None
     resize = f"bilinear to {_INCEPTION_SIZE}x{_INCEPTION_SIZE}"
     return FeatureExtractor(name, identity, resize, int(probe["features"].shape[1]), classes, compute)
+
+
+def _probe(compute: Callable) -> dict:
+    """What comes out for two black images. Variables of several replicas can be read within a replica only."""
+    strategy = tf.distribute.get_strategy()
+    outputs = strategy.run(tf.function(lambda: compute(tf.zeros([2, 32, 32, 3], tf.uint8))))
+    return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], outputs)
 
 
 def _efficientnet() -> FeatureExtractor:

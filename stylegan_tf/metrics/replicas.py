@@ -1,4 +1,4 @@
-"""One batch after another through a function, shared out among the replicas of a `tf.distribute` strategy."""
+"""One batch after another through a function, shared out among the replicas of a strategy on one machine."""
 
 from typing import Callable
 
@@ -27,8 +27,11 @@ class ReplicatedFunction:
             raise ValueError(f"expected 1 to {self.total_rows} rows, got {count}.")
         filled = [np.concatenate([array, np.repeat(array[-1:], self.total_rows - count, axis=0)]) for array in arrays]
         outputs = self._run(tuple(self._dealt_out(array) for array in filled))
-        # `gather` puts the replicas, also those of other hosts, one after the other.
-        return tf.nest.map_structure(lambda value: self._strategy.gather(value, axis=0).numpy()[:count], outputs)
+        return tf.nest.map_structure(lambda value: self._in_order(value)[:count], outputs)
+
+    def _in_order(self, value):
+        """One array of what the replicas give: their own is the order in which the rows were dealt out."""
+        return np.concatenate([part.numpy() for part in self._strategy.experimental_local_results(value)])
 
     def _dealt_out(self, array):
         def share(context):

