@@ -33,6 +33,7 @@ flags.DEFINE_string(
     "For ppl: a file of tools/build_lpips.py (LPIPS, the paper's), or `features`: the squared distance of the features "
     "of --feature_extractor (its numbers are of their own kind).",
 )
+flags.DEFINE_string("classifiers", None, "For ls: a folder of stylegan_tf.train_classifier, one file an attribute.")
 flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
 )
@@ -50,6 +51,7 @@ def main():
         raise UserError("--network is missing: give a network file or a run folder.")
     metrics = parse_metrics(FLAGS.metrics)
     from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.metrics.attribute_classifiers import load_classifiers
     from stylegan_tf.metrics.features import load_extractor
     from stylegan_tf.metrics.lpips import load_distance
     from stylegan_tf.metrics.measuring import measure_file
@@ -60,16 +62,19 @@ def main():
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
     strategy = create_strategy(FLAGS.strategy)
     needs_distance = any(metric.kind == "ppl" for metric in metrics)
-    extractor = distance = None
+    extractor = distance = classifiers = None
     with strategy.scope():
         if any(metric.needs_features for metric in metrics) or (needs_distance and FLAGS.image_distance == "features"):
             extractor = load_extractor(FLAGS.feature_extractor)
         if needs_distance and FLAGS.image_distance:
             distance = load_distance(FLAGS.image_distance, extractor)
+        if FLAGS.classifiers and any(metric.kind == "ls" for metric in metrics):
+            classifiers = load_classifiers(FLAGS.classifiers)
+    tools = {"extractor": extractor, "distance": distance, "classifiers": classifiers}
     options = {name: FLAGS[name].value for name in ("seed", "batch_size", "force", "mirror_augment", "cache_dir")}
     for path in paths:
         out = pathlib.Path(FLAGS.out or path.parent)
-        measure_file(path, metrics, strategy, info, extractor, out, distance=distance, **options)
+        measure_file(path, metrics, strategy, info, out=out, **tools, **options)
 
 
 if __name__ == "__main__":

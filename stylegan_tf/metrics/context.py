@@ -9,6 +9,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.features import FeatureExtractor
 from stylegan_tf.metrics.image_distance import ImageDistance
 from stylegan_tf.metrics.real_images import RealImages
@@ -27,6 +28,7 @@ class MetricContext:
     reals: Optional[RealImages] = None  # None: no dataset was given; enough for path length and Inception score.
     extractor: Optional[FeatureExtractor] = None
     distance: Optional[ImageDistance] = None  # For path length.
+    classifiers: Optional[AttributeClassifiers] = None  # For separability.
     resolution: Optional[int] = None  # That the network has grown to; None: full.
     alpha: float = 1.0  # Weight of that resolution in the cross-fade.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.

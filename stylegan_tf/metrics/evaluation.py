@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
@@ -15,6 +15,7 @@ from stylegan_tf.metrics.names import MetricName
 from stylegan_tf.metrics.path_length import PAIRS_PER_NOISE, PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.precision_recall import NEIGHBOURS, precision_and_recall
 from stylegan_tf.metrics.results import MetricResult
+from stylegan_tf.metrics.separability import linear_separability
 
 
 def evaluate(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[MetricResult]:
@@ -34,9 +35,9 @@ def evaluate(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[
             together = [other for other in metrics if other.needs_features and _images(other) == _images(metric)]
         done.update(together)
         start = time.monotonic()
-        results = _on_features(together, context) if metric.needs_features else _others(metric, context)
-        for other, values in zip(together, results):
-            facts = {"seconds": round(time.monotonic() - start, 1)}
+        on_features = ((values, {}) for values in _on_features(together, context)) if metric.needs_features else ()
+        for other, (values, facts) in zip(together, on_features or [_other(metric, context)]):
+            facts = {"seconds": round(time.monotonic() - start, 1), **facts}
             yield MetricResult(result_name(other, context), values, protocol(other, context), facts)
 
 
@@ -47,6 +48,8 @@ def result_name(metric: MetricName, context: MetricContext) -> str:
         name += context.extractor.suffix
     if metric.kind == "ppl":
         name += context.distance.suffix
+    if metric.kind == "ls":
+        name += context.classifiers.suffix
     if metric.needs_reals and context.reals.count(metric.count) < metric.count:
         name += f"-{context.reals.count(metric.count)}reals"
     return name
@@ -68,6 +71,8 @@ def protocol(metric: MetricName, context: MetricContext) -> dict:
     if metric.kind == "ppl":
         found.update(context.distance.protocol(), pairs_per_noise=PAIRS_PER_NOISE)
         found.update(dataclasses.asdict(_path_length_protocol(metric, context)))
+    if metric.kind == "ls":
+        found.update(attributes=list(context.classifiers.names), classifiers_digest=context.classifiers.identity)
     return found
 
 
@@ -81,6 +86,10 @@ def check(metric: MetricName, context: MetricContext) -> None:
         check_mixing(context.generator, metric.mixed_latents, context.resolution or context.generator.config.resolution)
     if metric.kind == "ppl" and context.distance is None:
         raise UserError(f"{metric.text} needs a distance of images: give one as --image_distance.")
+    if metric.kind == "ls":
+        if context.classifiers is None:
+            raise UserError(f"{metric.text} needs classifiers of attributes: give their folder as --classifiers.")
+        context.classifiers.check(context.generator.config.resolution, context.generator.config.num_channels)
     if metric.kind == "is" and context.extractor.num_classes is None:
         raise UserError(f"{metric.text} needs class scores, but {context.extractor.name} has no output 'logits'.")
 
@@ -116,13 +125,25 @@ def _on_features(metrics: Sequence[MetricName], context: MetricContext) -> Itera
             yield {"score": mean, "score_deviation": deviation}
 
 
-def _others(metric: MetricName, context: MetricContext) -> Iterable[dict[str, float]]:
-    if metric.kind == "ppl":
-        unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol(metric, context))
-        found = perceptual_path_length(
-            context.generator, context.distance, _path_length_protocol(metric, context), context.strategy, context.rows,
-            context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
-        )  # fmt: skip
-        yield {"ppl": found.mean}
-        return
-    raise UserError(f"{metric.text} is not there yet.")
+def _path_length(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:
+    unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol(metric, context))
+    found = perceptual_path_length(
+        context.generator, context.distance, _path_length_protocol(metric, context), context.strategy, context.rows,
+        context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
+    )  # fmt: skip
+    return {"ppl": found.mean}, {"pairs_kept": found.kept}
+
+
+def _separability(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:
+    unfinished = CachedArrays(context.cache_folder, "classified", protocol(metric, context))
+    found = linear_separability(
+        context.generator, context.classifiers, metric.count, context.seed, context.strategy, context.rows,
+        context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
+    )  # fmt: skip
+    bits = {name: dict(zip("zw", entropies)) for name, entropies in found.entropies.items()}
+    return {"z": found.z, "w": found.w}, {"entropies": bits}
+
+
+def _other(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:
+    """Values, and facts about them, of a metric that is not on features."""
+    return _path_length(metric, context) if metric.kind == "ppl" else _separability(metric, context)

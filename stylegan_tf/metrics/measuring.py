@@ -10,6 +10,7 @@ import tensorflow as tf
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.context import MetricContext, default_cache_folder
 from stylegan_tf.metrics.evaluation import check, evaluate, protocol, result_name
 from stylegan_tf.metrics.features import FeatureExtractor
@@ -28,6 +29,7 @@ def measure_file(
     extractor: Optional[FeatureExtractor],
     out: pathlib.Path,
     distance: Optional[ImageDistance] = None,
+    classifiers: Optional[AttributeClassifiers] = None,
     seed: int = 0,
     batch_size: Optional[int] = None,
     force: bool = False,
@@ -45,7 +47,7 @@ def measure_file(
     context = MetricContext(
         generator, strategy, seed, pathlib.Path(cache_dir) if cache_dir else default_cache_folder(),
         reals=None if info is None else _reals(info, generator.config, bool(mirror)),
-        extractor=extractor, distance=distance, batch_size=batch_size,
+        extractor=extractor, distance=distance, classifiers=classifiers, batch_size=batch_size,
         resolution=metadata.get("resolution"), alpha=metadata.get("alpha", 1.0),
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

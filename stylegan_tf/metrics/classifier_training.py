@@ -1,0 +1,102 @@
+"""Trains a classifier of one attribute: the discriminator's architecture with binary cross-entropy.
+
+Minibatch statistics are left out: whether a picture has an attribute should not depend on the pictures beside it.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.config import DiscriminatorConfig
+from stylegan_tf.data.dataset_files import data_errors_named
+from stylegan_tf.data.pipeline import process_reals
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.labelled_images import LabelledImages
+from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.progress import ProgressBar
+
+_VALIDATION_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierTraining:
+    """How a classifier is trained: Adam (beta1 0, beta2 0.99, epsilon 1e-8) at a constant learning rate."""
+
+    total_images: int = 150_000
+    batch_size: int = 8
+    learning_rate: float = 0.001
+    fmap_base: int = 8192  # Of the network, see `config.feature_maps`.
+    fmap_max: int = 512
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """On the images for validation, which the classifier has not seen."""
+
+    correct: float  # Share of the images.
+    majority: float  # Share that the more frequent verdict alone would get.
+    count: int
+
+
+def train_classifier(attribute: str, images: LabelledImages, training: ClassifierTraining, path) -> Accuracy:
+    """Trains, measures and writes the network file `path`, which appears when it is complete.
+
+    Raises UserError for damaged records, and if the training diverges.
+    """
+    tf.keras.utils.set_random_seed(training.seed)
+    config = DiscriminatorConfig(
+        resolution=images.resolution, num_channels=images.info.num_channels, mbstd_group_size=0,
+        fmap_base=training.fmap_base, fmap_max=training.fmap_max,
+    )  # fmt: skip
+    network = Discriminator(config)
+    step = _training_step(network, training.learning_rate)
+    batches = images.training_batches(training.batch_size, training.seed)
+    steps = -(-training.total_images // training.batch_size)
+    with data_errors_named(images.info, images.resolution):
+        with ProgressBar(training.total_images, f"Classifier of {attribute}", "images") as bar:
+            for number, (pictures, truth) in enumerate(batches.take(steps), start=1):
+                loss = step(pictures, truth)
+                bar.update(min(number * training.batch_size, training.total_images))
+        if not np.isfinite(loss):
+            raise UserError(f"the classifier of {attribute} diverged: lower the learning rate.")
+        accuracy = validation_accuracy(network, images)
+    metadata = {
+        "attribute": attribute,
+        "dataset": images.info.name,
+        "validation": dataclasses.asdict(accuracy),
+        "training": dataclasses.asdict(training),
+    }
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_networks(path, Networks(None, network, None, metadata))
+    return accuracy
+
+
+def validation_accuracy(network: Discriminator, images: LabelledImages) -> Accuracy:
+    """Of a classifier, whose logits are above 0 for images that have the attribute."""
+    verdicts = tf.function(lambda pictures: network(process_reals(pictures, 1.0)) > 0, reduce_retracing=True)
+    truth = images.has_attribute[images.validation]
+    found = [verdicts(pictures).numpy() for pictures, _ in images.validation_batches(_VALIDATION_BATCH)]
+    share = float(np.mean(truth))
+    return Accuracy(float(np.mean(np.concatenate(found) == truth)), max(share, 1 - share), len(truth))
+
+
+def _training_step(network, learning_rate):
+    optimizer = tf.keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
+    variables = network.trainable_variables
+    optimizer.build(variables)
+
+    @tf.function
+    def step(pictures, truth):
+        """One step on a batch; returns its mean loss."""
+        with tf.GradientTape() as tape:
+            logits = network(process_reals(pictures, 1.0))
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(truth, tf.float32), logits=logits)
+            loss = tf.reduce_mean(losses)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        return loss
+
+    return step

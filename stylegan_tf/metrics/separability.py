@@ -1,0 +1,126 @@
+"""Linear separability (Sec. 4.2): how well a hyperplane in latent space tells whether the image has an attribute.
+
+Many images are generated and classified; of each attribute the half of which its classifier is surest is kept; a linear
+SVM is fitted to the latents with the classifier's verdicts, and H(Y|X) tells what the SVM's side (X) leaves open
+about the verdict (Y). The score is 2^(sum over the attributes of H(Y|X) in bits), 1 at best: the same as the paper's
+exp of the sum in nats.
+
+A sample is an image of `generated_images`; the latents are z as it is drawn, and w before it is copied to the layers
+(no layer is truncated). The SVM's problem is that of scikit-learn's LinearSVC with its default C = 1; it is solved
+in the primal form, which gets to the optimum where the dual, with more samples than dimensions, often does not.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
+
+from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
+from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.generated_images import GeneratedImages
+from stylegan_tf.metrics.numbered_rows import numbered_rows
+from stylegan_tf.metrics.replicas import ReplicatedFunction
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.progress import ProgressBar
+
+_LATENTS_PER_CALL = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Separability:
+    """Scores in both spaces, at least 1; lower is better. `entropies`: bits of (z, w) by attribute."""
+
+    z: float
+    w: float
+    entropies: Mapping[str, tuple[float, float]]
+
+
+def linear_separability(
+    generator: Generator,
+    classifiers: AttributeClassifiers,
+    num_samples: int,
+    seed: int,
+    strategy: tf.distribute.Strategy,
+    rows: int = 32,
+    labels: Optional[np.ndarray] = None,
+    resolution: Optional[int] = None,
+    alpha: float = 1.0,
+    unfinished: Optional[CachedArrays] = None,
+) -> Separability:
+    """Without truncation. The same for any `rows` and any number of replicas, but for verdicts on the brink.
+
+    Args:
+      num_samples: images to classify; the paper's 200,000. Half of them count.
+      rows, labels, resolution, alpha, unfinished: as for `path_length.perceptual_path_length`.
+    """
+    source = GeneratedImages(generator, seed, labels, resolution, alpha)
+    logits = _classified(source, classifiers, num_samples, strategy, rows, unfinished)
+    z, w = latents(source, num_samples)
+    entropies = {}
+    with ProgressBar(len(classifiers.names), "Separability", "attributes") as bar:
+        for index, name in enumerate(classifiers.names):
+            kept = most_confident(logits[:, index])
+            verdicts = logits[kept, index] > 0
+            entropies[name] = separation_entropy(z[kept], verdicts), separation_entropy(w[kept], verdicts)
+            bar.update(index + 1)
+    sums = np.sum(list(entropies.values()), axis=0)
+    return Separability(float(2 ** sums[0]), float(2 ** sums[1]), entropies)
+
+
+def _classified(source, classifiers, num_samples, strategy, rows, unfinished) -> np.ndarray:
+    """Logits of all samples: float32 [num_samples, attributes]."""
+
+    def classify(z, labels, noise_seeds, latent_of_layer):
+        return classifiers(source.images_of(source.ws(z, labels, latent_of_layer), noise_seeds))
+
+    rows = max(rows // classifiers.group_size, 1) * classifiers.group_size
+    compute = ReplicatedFunction(strategy, classify, rows)
+    return numbered_rows(
+        num_samples, compute.total_rows, lambda first, count: compute(*source.inputs(first, count)),
+        "Classified", "images", unfinished,
+    )  # fmt: skip
+
+
+def latents(source: GeneratedImages, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """z [count, latent_size] and w [count, w_size] of the first `count` images."""
+    all_z, all_w = [], []
+    for first in range(0, count, _LATENTS_PER_CALL):
+        z, labels, _, latent_of_layer = source.inputs(first, min(_LATENTS_PER_CALL, count - first))
+        all_z.append(z[:, 0])
+        all_w.append(source.ws(z, labels, latent_of_layer)[:, -1].numpy())
+    return np.concatenate(all_z), np.concatenate(all_w)
+
+
+def most_confident(logits: np.ndarray) -> np.ndarray:
+    """Indices of the half of the samples (rounded down) whose logit is farthest from 0; of equals the first."""
+    order = np.argsort(-np.abs(logits), kind="stable")
+    return order[: max(1, len(logits) // 2)]
+
+
+def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
+    """H(verdict | side of the SVM's plane) in bits, of the points that it is fitted to; 0 if there is one verdict only.
+
+    points: [N, D]; verdicts: bool [N].
+    """
+    if verdicts.all() or not verdicts.any():
+        return 0.0  # Nothing is open about them, and no plane could be fitted.
+    svm = LinearSVC(dual=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.
+        svm.fit(points, verdicts)
+    sides = svm.predict(points)
+    table = [[np.sum((sides == side) & (verdicts == verdict)) for verdict in (False, True)] for side in (False, True)]
+    return conditional_entropy(np.array(table))
+
+
+def conditional_entropy(table: np.ndarray) -> float:
+    """H(Y|X) in bits of a table [X, Y] of counts or probabilities, which need not add up to 1; 0 log 0 is 0."""
+    joint = np.asarray(table, np.float64) / np.sum(table)
+    given = np.broadcast_to(joint.sum(axis=1, keepdims=True), joint.shape)  # p(x)
+    some = joint > 0
+    return float(-np.sum(joint[some] * np.log2(joint[some] / given[some])))

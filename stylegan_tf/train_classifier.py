@@ -1,0 +1,71 @@
+"""Trains classifiers of attributes, which linear separability (`evaluate --metrics ls`) needs.
+
+    python tools/create_tfrecords.py --source demo --dest datasets/demo --labels has_glasses,has_hat,has_beard
+    python -m stylegan_tf.train_classifier --data_dir datasets/demo --all --out classifiers/demo
+    python -m stylegan_tf.evaluate --network runs/demo --classifiers classifiers/demo --metrics ls
+
+One network file for each attribute goes to --out, with its accuracy on every tenth image, which is kept from
+training. An attribute whose file is there already is left out, so that the same command goes on where it stopped.
+"""
+
+import pathlib
+
+from absl import flags
+
+from stylegan_tf import command_line
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Folder of TFRecords with labels of 0 and 1.")
+flags.DEFINE_string("attribute", None, "Names of attributes, separated by commas.")
+flags.DEFINE_bool("all", False, "All attributes of the dataset.")
+flags.DEFINE_string("out", None, "Folder for the classifiers.")
+flags.DEFINE_bool("overwrite", False, "Train again what is there already.")
+flags.DEFINE_integer("resolution", None, "Size of the images; left out: the dataset's, 256 at most.")
+flags.DEFINE_integer("total_images", 150_000, "Images to train each classifier on, with repetition.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 8, "Images per step.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 0.001, "Of Adam.")
+flags.DEFINE_integer("fmap_base", 8192, "Width of the network: 2 * fmap_base / resolution channels, ...", lower_bound=1)
+flags.DEFINE_integer("fmap_max", 512, "... but at most so many.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of the weights and of the order of the images.", lower_bound=0)
+
+_LARGEST = 256
+
+
+def main():
+    for name, what in (("data_dir", "a folder of TFRecords"), ("out", "a folder for the classifiers")):
+        if not FLAGS[name].value:
+            raise UserError(f"--{name} is missing: give {what}.")
+    if bool(FLAGS.attribute) == FLAGS.all:
+        raise UserError("give either --attribute=NAME or --all.")
+    from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.metrics.classifier_training import ClassifierTraining, train_classifier
+    from stylegan_tf.metrics.labelled_images import attribute_columns, labelled_images
+
+    info = find_dataset(FLAGS.data_dir)
+    resolution = FLAGS.resolution or min(info.resolution, _LARGEST)
+    info.shards(resolution)  # UserError if the dataset lacks that level.
+    attributes = list(attribute_columns(info)) if FLAGS.all else [name.strip() for name in FLAGS.attribute.split(",")]
+    sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
+    names = ("total_images", "batch_size", "learning_rate", "fmap_base", "fmap_max", "seed")
+    training = ClassifierTraining(**{name: FLAGS[name].value for name in names})
+    for attribute, images in sets.items():
+        path = pathlib.Path(FLAGS.out) / file_name(attribute)
+        if path.exists() and not FLAGS.overwrite:
+            print(f"{path} is there already", flush=True)
+            continue
+        accuracy = train_classifier(attribute, images, training, path)
+        print(
+            f"{path}: {accuracy.correct:.2%} of {accuracy.count} validation images are right "
+            f"({accuracy.majority:.2%} have the more frequent verdict)",
+            flush=True,
+        )
+
+
+def file_name(attribute: str) -> str:
+    """`Smiling.npz`; what a file's name should not have becomes an underscore."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in attribute) + ".npz"
+
+
+if __name__ == "__main__":
+    command_line.run(main)
