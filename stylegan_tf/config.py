@@ -208,9 +208,10 @@ class TrainConfig:
     seed: int = 1000
     conditional: bool = False  # Train with the labels of the data set.
     mirror_augment: bool = False  # Flip half of the reals from left to right.
-    shuffle_images: int = 4096  # Images in the shuffle buffer.
+    shuffle_images: Optional[int] = None  # Images in the shuffle buffer; None: what fits into half a GiB.
     strategy: str = "auto"
     tpu: Optional[str] = None  # Name or address of the TPU of strategy tpu; None: the environment's TPU_NAME.
+    deterministic: bool = False  # Only operations that give the same bits every time.
     precision: str = "float32"  # What the layers compute in; the weights are always float32.
     jit_compile: bool = False  # Compile the gradients of both networks with XLA.
 
@@ -231,7 +232,8 @@ class TrainConfig:
     image_ticks: int = 1  # Ticks between two grids of generated images.
     network_ticks: int = 10  # Ticks between two network files.
     checkpoint_ticks: int = 1  # Ticks between two checkpoints.
-    keep_checkpoints: int = 2
+    keep_checkpoints: int = 2  # Of the newest.
+    keep_checkpoint_every_kimg: float = 0.0  # And the first of every so many thousand images; 0: none of them.
     grid_columns: int = 8
     grid_rows: int = 4
     truncation_psi: float = 0.7  # Of the grids only; training is never truncated.
@@ -246,14 +248,16 @@ class TrainConfig:
         _check_one_of(self, "strategy", STRATEGIES)
         _check_one_of(self, "precision", PRECISIONS)
         _check_positive(self, "total_kimg", "adam_epsilon")
-        _check_at_least(self, 0, "seed", "ema_kimg", "truncation_cutoff")
+        _check_at_least(self, 0, "seed", "ema_kimg", "truncation_cutoff", "keep_checkpoint_every_kimg")
         for name in ("style_mixing_prob", "w_avg_beta"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must lie within [0, 1], got {getattr(self, name)}.")
         for name in ("adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must lie within [0, 1), got {getattr(self, name)}.")
-        _check_at_least(self, 1, "shuffle_images", "iterations_per_update", "image_ticks", "network_ticks")
+        _check_at_least(self, 1, "iterations_per_update", "image_ticks", "network_ticks")
+        if self.shuffle_images is not None:
+            _check_at_least(self, 1, "shuffle_images")
         _check_at_least(self, 1, "checkpoint_ticks", "keep_checkpoints", "grid_columns", "grid_rows")
 
     def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:

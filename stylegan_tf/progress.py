@@ -1,5 +1,6 @@
 """A progress bar on stderr: done / total, rate, time left."""
 
+import contextlib
 import sys
 import time
 from typing import Optional, TextIO
@@ -41,15 +42,13 @@ class ProgressBar:
         """Draws the last state and ends the line. The bar can be updated again: a new line begins."""
         self._show()
         if self._terminal:
-            self._stream.write("\n")
+            self._write("\n")
             self._width = 0
-        self._stream.flush()
 
     def clear(self) -> None:
         """Wipes the line, so that something else can be printed. The next `update` draws it again."""
         if self._terminal and self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+            self._write("\r" + " " * self._width + "\r")
             self._width = 0
 
     def text(self) -> str:
@@ -66,13 +65,14 @@ class ProgressBar:
 
     def _show(self) -> None:
         line = self.text()
-        if self._terminal:
-            self._stream.write("\r" + line.ljust(self._width))
-        else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+        self._write("\r" + line.ljust(self._width) if self._terminal else line + "\n")
         self._width = len(line)
         self._shown_at = time.monotonic()
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # A terminal that was closed does not end the work.
+            self._stream.write(text)
+            self._stream.flush()
 
 
 def format_duration(seconds: float) -> str:

@@ -54,7 +54,7 @@ with flag_group("Data and run"):
     _flag("resolution", "Train up to this resolution; left out: the full one of the data set.", kind=int)
     _flag("conditional", "Train with the labels of the data set.")
     _flag("mirror_augment", "Flip half of the reals from left to right.")
-    _flag("shuffle_images", "Images in the shuffle buffer.")
+    _flag("shuffle_images", "Images in the shuffle buffer; left out: as many as fit into half a GiB.", kind=int)
     _flag("total_kimg", "Length of the run in thousands of real images.")
     _flag("seed", "Seed of weights, latents and data order.")
     _flag(
@@ -64,6 +64,10 @@ with flag_group("Data and run"):
         choices=config.STRATEGIES,
     )
     _flag("tpu", "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME.")
+    _flag(
+        "deterministic",
+        "Use only operations that give the same bits every time: slower on GPUs; on a CPU runs repeat without it.",
+    )
     _flag("precision", "What the layers compute in; weights stay float32.", choices=config.PRECISIONS)
     _flag(
         "jit_compile",
@@ -125,7 +129,8 @@ with flag_group("Reports"):
     _flag("image_ticks", "Ticks between two grids of generated images.")
     _flag("network_ticks", "Ticks between two network files.")
     _flag("checkpoint_ticks", "Ticks between two checkpoints.")
-    _flag("keep_checkpoints", "How many checkpoints to keep.")
+    _flag("keep_checkpoints", "How many checkpoints to keep, of the newest.")
+    _flag("keep_checkpoint_every_kimg", "Keep the first of every so many thousand images as well; 0: none of them.")
     _flag("grid_columns", "Images per row of a grid.")
     _flag("grid_rows", "Rows of a grid.")
     _flag("truncation_psi", "Truncation of the grids; 1: none.")

@@ -9,15 +9,13 @@ import json
 import os
 import pathlib
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.array_files import read_arrays, write_arrays
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
@@ -63,8 +61,7 @@ def save_networks(path, networks: Networks) -> None:
             continue
         architecture[part] = network.config.to_dict()
         arrays.update({f"{part}/{name}": value.numpy() for name, value in named_variables(network).items()})
-    with written_aside(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **{_ARCHITECTURE: np.array(json.dumps(architecture))}, **arrays)
+    write_arrays(path, _ARCHITECTURE, architecture, arrays)
 
 
 def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> Networks:
@@ -73,7 +70,7 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
     Raises UserError if there is none, or the file is damaged or of an architecture that this version does not know.
     """
     path = find_network(path)
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, "network file")
     architecture = _architecture(path, arrays)
     parts = dict.fromkeys(_CONFIGS)
     for part, config in _configs(path, architecture).items():
@@ -86,7 +83,7 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
 def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
     """Options of a file's networks by part ("generator", ...), without the weights. Errors: as `load_networks`."""
     path = find_network(path)
-    return _configs(path, _architecture(path, _read_arrays(path, only=_ARCHITECTURE)))
+    return _configs(path, _architecture(path, read_arrays(path, "network file", only=_ARCHITECTURE)))
 
 
 def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
@@ -143,15 +140,3 @@ def _configs(path, architecture):
         raise UserError(f"{path}: {error}") from None
     except TypeError as error:  # Text where a number belongs, and the like.
         raise UserError(f"{path}: its architecture entry is damaged ({error}).") from None
-
-
-def _read_arrays(path: pathlib.Path, only: Optional[str] = None) -> dict[str, np.ndarray]:
-    # What zipfile and NumPy raise for damage, found by damaging every byte; RuntimeError: "encrypted", "compressed".
-    damage = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files if only in (None, name)}
-    except damage as error:
-        raise UserError(f"{path} is not a readable network file ({error}): copy it again or take another.") from None
-    except (AttributeError, TypeError):  # An array, from a plain .npy, is no context manager.
-        raise UserError(f"{path} is a single array, not a network file.") from None

@@ -42,6 +42,7 @@ class SampleGrid:
 
 def _first_batch(config: TrainConfig, info: DatasetInfo, resolution: int):
     count = config.grid_columns * config.grid_rows
-    dataset = training_dataset(info, resolution, count, config.seed, shuffle_images=config.shuffle_images)
+    # A small buffer: at full resolution that of training would take gigabytes and as many seconds to fill.
+    dataset = training_dataset(info, resolution, count, config.seed, shuffle_images=2 * count)
     with data_errors_named(info, resolution):
         return tf.nest.map_structure(lambda x: x.numpy(), next(iter(dataset)))

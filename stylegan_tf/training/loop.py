@@ -4,8 +4,7 @@ import contextlib
 import math
 import pathlib
 import signal
-import sys
-from collections.abc import Iterator
+import time
 from typing import Callable
 
 import numpy as np
@@ -14,15 +13,17 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, find_dataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.network_file import file_name, save_networks
 from stylegan_tf.schedule import Phase, optimizer_reset_between, phase_at
+from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.distribution import create_strategy, training_batches
-from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.initial_networks import initialise
+from stylegan_tf.training.outputs import Outputs
 from stylegan_tf.training.processes import Processes, restore_alike
 from stylegan_tf.training.reporting import RunReport, WorkerReport
-from stylegan_tf.training.state import Checkpoints, TrainState
+from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iterations
+from stylegan_tf.training.stop_signal import Stopped, StopSignal
 
 
 def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> None:
@@ -35,31 +36,39 @@ def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> N
     """
     info = find_dataset(config.data_dir)
     config.network_configs(info.resolution, info.num_channels, info.label_size)  # Mistakes are told before any wait.
-    strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
-    processes = Processes(strategy)
-    with processes.errors_named():
-        _train(config, info, strategy, processes, write_flags)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with StopSignal() as stop:
+        strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
+        processes = Processes(strategy)
+        chiefs = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])
+        with processes.errors_named(), chiefs as notes:
+            _train(config, info, strategy, processes, stop, notes, write_flags)
 
 
-def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processes, write_flags) -> None:
+def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processes, stop, notes, write_flags) -> None:
+    began = time.monotonic()
     tf.keras.utils.set_random_seed(config.seed)
     with strategy.scope():
         state = TrainState(config, *config.network_configs(info.resolution, info.num_channels, info.label_size))
+    built = time.monotonic()
     run_dir = pathlib.Path(config.run_dir)
-    checkpoints = Checkpoints(state, run_dir, config.keep_checkpoints)
+    checkpoints = Checkpoints(state, run_dir, config.keep_checkpoints, config.keep_checkpoint_every_kimg)
     resumed = restore_alike(checkpoints, state, processes)
-    notes = [] if resumed or not config.init_from else initialise(state, config.init_from)
+    initial = initialise(state, config.init_from) if config.init_from and not resumed else []
     total_images = round(config.total_kimg * 1000)
     if processes.is_chief:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        write_flags(run_dir / "flags.cfg")
+        with write_errors_named(run_dir / "flags.cfg"):
+            write_flags(run_dir / "flags.cfg")
         report = RunReport(run_dir, total_images, state.images_seen)
     else:
         report = WorkerReport()
-    with report, _stop_signal() as stop:
-        for line in [_greeting(config, info, state, strategy, processes, resumed), *notes]:
+    with report:
+        greeting = _greeting(config, info, state, strategy, processes, resumed)
+        for line in [greeting, *notes, *checkpoints.warnings, *initial]:
             report.say(line)
-        run = _Run(config, info, strategy, processes, state, checkpoints, report)
+        report.say(f"networks built in {built - began:.1f} s, weights set in {time.monotonic() - built:.1f} s")
+        run = _Run(config, info, strategy, processes, state, checkpoints, report, stop)
         run.start(resumed)
         stopped = processes.any(stop)
         while state.images_seen < total_images and not stopped:
@@ -68,13 +77,13 @@ def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processe
         run.finish(stopped)
         processes.wait_for_all()
     if stopped:
-        raise SystemExit(128 + (stop[0] if stop else signal.SIGTERM))
+        raise SystemExit(128 + (stop.number or signal.SIGTERM))
 
 
 class _Run:
     """The parts of one run and what happens to them at an iteration, at a change of level, at a tick."""
 
-    def __init__(self, config, info, strategy, processes, state, checkpoints, report):
+    def __init__(self, config, info, strategy, processes, state, checkpoints, report, stop):
         self.config: TrainConfig = config
         self.info: DatasetInfo = info
         self.strategy = strategy
@@ -82,76 +91,115 @@ class _Run:
         self.state: TrainState = state
         self.checkpoints: Checkpoints = checkpoints
         self.report: RunReport = report
-        self.run_dir = pathlib.Path(config.run_dir)
+        self.stop: StopSignal = stop
         self.resolution = state.generator.config.resolution
-        self.grid = SampleGrid(config, info, state) if processes.is_chief else None
+        self.outputs = Outputs(config, info, state, report) if processes.is_chief else None
         self.level = None  # (resolution, batch size) that `iterations` and `batches` are for.
+        self.prepared_in = None  # Seconds, until the first iteration of the level has told them.
         self.iterations = None
         self.batches = None
-        self.ticks = 0
-        self.tick_start = state.images_seen
+        self.pending: list[dict[str, tf.Tensor]] = []  # Metrics of the iterations since the last look at the schedule.
         self.tick_metrics: list[dict[str, float]] = []
+        self.trained = False  # Whether this process has.
 
     def start(self, resumed: bool) -> None:
         if not resumed and self.processes.is_chief:
-            save_reals(self.config, self.info, self.resolution, self.run_dir / "reals.png")
-            self._save_grid()
+            began = time.monotonic()
+            self.outputs.first_pictures(self._phase())
+            self.report.say(f"first pictures written in {time.monotonic() - began:.1f} s")
 
     def iterate(self) -> None:
-        """A few iterations between two looks at the schedule; then a tick, if it is time."""
+        """One iteration; then, where the schedule is looked at, a tick if it is time.
+
+        The schedule holds for `iterations_per_update` iterations, also if the run was stopped among them.
+        """
         phase = self._phase()
         if self.state.lod is not None and optimizer_reset_between(self.state.lod, phase.lod):
             self.state.reset_optimizers()
         self.state.lod = phase.lod
-        self._set_level(phase)
         inputs = StepInputs(
             images_seen=tf.constant(self.state.images_seen, tf.int64),
             alpha=tf.constant(phase.alpha, tf.float32),
             learning_rate=tf.constant(phase.learning_rate, tf.float32),
         )
-        count = self.config.iterations_per_update
-        with data_errors_named(self.info, phase.resolution):
-            metrics = self.iterations(self.batches, tf.constant(count), inputs)
-        self.tick_metrics.append({name: float(value) for name, value in metrics.items()})
-        self._check_finite()
-        self.state.images_seen += count * phase.batch_size
+        try:
+            self._set_level(phase, inputs)
+        except Stopped:
+            return
+        began = time.monotonic()
+        self.pending.append(self._one_iteration(phase, inputs))
+        if self.prepared_in is not None:  # The first call also optimises the graph and fills the shuffle buffer.
+            first = time.monotonic() - began
+            self.report.say(f"{_name(self.level)}: prepared in {self.prepared_in:.1f} s, first iteration {first:.1f} s")
+            self.prepared_in = None
+        self.trained = True
+        self.state.images_seen += phase.batch_size
         self.report.update(self.state.images_seen)
-        if self.state.images_seen - self.tick_start >= phase.tick_kimg * 1000:
-            self._tick()
-            self._save()
+        update_images = self.config.iterations_per_update * phase.batch_size
+        if self.state.images_seen - self.state.schedule_images >= update_images:
+            self._check_losses(self._collect_metrics())
+            self.state.schedule_images = self.state.images_seen
+            if self.state.images_seen - self.state.tick_images >= phase.tick_kimg * 1000:
+                self._tick()
 
     def finish(self, stopped: bool) -> None:
-        """Saves everything and says how the run ended."""
-        if self.tick_metrics:
-            self._tick()
-        if self.ticks:  # Else there is nothing new: the run was complete before.
-            self._save(everything=True)
+        """Saves everything and says how the run ended. None of it moves a later tick."""
+        self._collect_metrics()
+        if self.trained:  # Else there is nothing new: the run was complete before.
+            self._check_weights()
+            if stopped:  # Who stops a run may not wait for long: what is needed to go on comes first.
+                self._save_checkpoint()
+            if self.tick_metrics:
+                self._report_tick()
+            if self.processes.is_chief:
+                self.outputs.last(self._phase(), grid=not stopped)
+            if not stopped:
+                self._save_checkpoint()
         if stopped:
             self.report.say(f"stopped at {self.state.images_seen / 1000:.1f} kimg; the same command goes on from here")
         else:
-            self.report.say(f"finished: {self._network_path()}")
+            self.report.say(f"finished at {self.state.images_seen / 1000:.1f} kimg, see {self.config.run_dir}")
 
     def _phase(self) -> Phase:
         replicas = self.strategy.num_replicas_in_sync
-        return phase_at(self.state.images_seen, self.config.schedule, self.resolution, replicas)
+        return phase_at(self.state.schedule_images, self.config.schedule, self.resolution, replicas)
 
-    def _set_level(self, phase: Phase) -> None:
+    def _set_level(self, phase: Phase, inputs: StepInputs) -> None:
+        """Traces the step where resolution or batch size change. Raises Stopped if a stop signal breaks it off."""
         level = (phase.resolution, phase.batch_size)
         if level == self.level:
             return
         self._check_groups(phase)
-        self.report.say(f"{phase.resolution}x{phase.resolution}, batch {phase.batch_size}: preparing the step")
+        began = time.monotonic()
+        self.report.say(f"{_name(level)}: preparing the step")
+        self.level = None
+        # Several processes have to take the same path: there, all of them trace to the end.
+        with self.stop.at_once() if self.processes.count == 1 else contextlib.nullcontext():
+            self.iterations = build_iterations(self.config, self.state, self.strategy, *level)
+            self.batches = training_batches(
+                self.strategy,
+                self.info,
+                *level,
+                seed=self.config.seed,
+                shuffle_images=self.config.shuffle_images,
+                mirror=self.config.mirror_augment,
+                first_image=self.state.images_seen,
+            )
+            self.iterations.get_concrete_function(self.batches, tf.constant(1), inputs)
         self.level = level
-        self.iterations = build_iterations(self.config, self.state, self.strategy, *level)
-        self.batches = training_batches(
-            self.strategy,
-            self.info,
-            *level,
-            seed=self.config.seed,
-            shuffle_images=self.config.shuffle_images,
-            mirror=self.config.mirror_augment,
-            first_image=self.state.images_seen,
-        )
+        self.prepared_in = time.monotonic() - began
+
+    def _one_iteration(self, phase: Phase, inputs: StepInputs) -> dict[str, tf.Tensor]:
+        """Metrics of one iteration. What was trained before is saved if the data cannot be read."""
+        try:
+            with data_errors_named(self.info, phase.resolution):
+                return self.iterations(self.batches, tf.constant(1), inputs)
+        except UserError as error:
+            if self.trained and self.processes.is_chief:  # The data come first in an iteration: nothing is half done.
+                self._collect_metrics()
+                self._check_weights()
+                self._save_checkpoint()
+            raise UserError(f"{error} {self._last_checkpoint()}.") from error
 
     def _check_groups(self, phase: Phase) -> None:
         """The minibatch standard deviation needs whole groups in every replica's share of the batch."""
@@ -163,56 +211,70 @@ class _Run:
                 f"{group} for the minibatch standard deviation: use a multiple of it, or change --mbstd_group_size."
             )
 
+    def _collect_metrics(self) -> list[dict[str, float]]:
+        """Waits for the iterations since the last time; returns their metrics and adds them to the tick's."""
+        collected = [{name: float(value) for name, value in metrics.items()} for metrics in self.pending]
+        self.pending = []
+        self.tick_metrics += collected
+        return collected
+
+    def _check_losses(self, iterations: list[dict[str, float]]) -> None:
+        """One step with a loss that is not finite is skipped; if all are, nothing is learnt any more."""
+        for name in iterations[0]:
+            values = [metrics[name] for metrics in iterations]
+            if name != "r1" and not any(map(math.isfinite, values)):  # R1 is in d_loss.
+                raise self._diverged(f"{name} is not finite")
+
+    def _check_weights(self) -> None:
+        """Nothing that holds NaN or infinity is written over what is good."""
+        name = self.state.first_non_finite()
+        if name is not None:
+            raise self._diverged(f"{name} is not finite")
+
+    def _diverged(self, symptom: str) -> UserError:
+        return UserError(
+            f"training diverged after {self.state.images_seen / 1000:.1f} kimg: {symptom}. {self._last_checkpoint()}. "
+            "A lower --learning_rate or a higher --r1_gamma helps."
+        )
+
+    def _last_checkpoint(self) -> str:
+        last = self.checkpoints.latest
+        if last is None:
+            return "There is no checkpoint yet"
+        return f"The last good checkpoint is {last}; the same command goes on from there"
+
     def _tick(self) -> None:
+        """Reports; the chief writes what is due, and the others wait for it at the next step."""
+        self._check_weights()
+        self._report_tick()
+        self.state.ticks += 1
+        self.state.tick_images = self.state.images_seen
+        if self.processes.is_chief:
+            self.outputs.tick(self._phase())
+        if self.state.ticks % self.config.checkpoint_ticks == 0:
+            self._save_checkpoint()  # It comes last: what it stands for is then on disk.
+        self.report.start_tick(self.state.images_seen)
+
+    def _report_tick(self) -> None:
         names = self.tick_metrics[0]
         values = {name: [metrics[name] for metrics in self.tick_metrics] for name in names}
-        # With --r1_interval not every call computes R1; it is NaN there.
+        # With --r1_interval not every iteration computes R1; it is NaN there.
         means = {name: float(np.nanmean(calls)) for name, calls in values.items() if not np.isnan(calls).all()}
         skipped = self.state.generator_adam.skipped + self.state.discriminator_adam.skipped
         if skipped:
             means["skipped_steps"] = skipped
         self.report.tick(self.state.images_seen, self._phase(), means)
-        self.ticks += 1
         self.tick_metrics = []
 
-    def _save(self, everything: bool = False) -> None:
-        """The chief writes what is due at this tick; the others wait for it at the next step."""
+    def _save_checkpoint(self) -> None:
         if self.processes.is_chief:
-            self._write(everything)
-        self.tick_start = self.state.images_seen
-        self.report.start_tick(self.state.images_seen)
+            with write_errors_named(self.checkpoints.folder):
+                self.checkpoints.save()
 
-    def _write(self, everything: bool) -> None:
-        """The checkpoint comes last: what it stands for is then on disk."""
-        config = self.config
-        if everything or self.ticks % config.image_ticks == 0:
-            self._save_grid()
-        if everything or self.ticks % config.network_ticks == 0:
-            metadata = {"kimg": self.state.images_seen / 1000, "dataset": self.info.name}
-            if self.info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
-                metadata["content_box"] = self.info.relative_box
-            save_networks(self._network_path(), self.state.networks(metadata))
-        if everything or self.ticks % config.checkpoint_ticks == 0:
-            self.checkpoints.save()
 
-    def _save_grid(self) -> None:
-        path = self.run_dir / f"fakes{round(self.state.images_seen / 1000):06d}.png"
-        self.report.images("fakes", self.grid.save(path, self._phase())[None], self.state.images_seen)
-
-    def _network_path(self) -> pathlib.Path:
-        return self.run_dir / file_name(self.state.images_seen / 1000)
-
-    def _check_finite(self) -> None:
-        metrics = {name: value for name, value in self.tick_metrics[-1].items() if name != "r1"}  # It is in d_loss.
-        if all(math.isfinite(value) for value in metrics.values()):
-            return
-        last = self.checkpoints.latest
-        raise UserError(
-            f"training diverged after {self.state.images_seen / 1000:.1f} kimg: "
-            + ", ".join(f"{name} {value:g}" for name, value in metrics.items())
-            + f". The last good checkpoint is {last or 'none yet'}; the same command goes on from there. "
-            "A lower --learning_rate or a higher --r1_gamma helps."
-        )
+def _name(level: tuple[int, int]) -> str:
+    resolution, batch_size = level
+    return f"{resolution}x{resolution}, batch {batch_size}"
 
 
 def _greeting(config, info, state, strategy, processes, resumed) -> str:
@@ -224,24 +286,3 @@ def _greeting(config, info, state, strategy, processes, resumed) -> str:
         f"{'device' if devices == 1 else 'devices'}{processes.described} in {config.precision}, {where}, "
         f"run folder {config.run_dir}"
     )
-
-
-@contextlib.contextmanager
-def _stop_signal() -> Iterator[list[int]]:
-    """A list that SIGINT (Ctrl-C) or SIGTERM fills: the loop then ends after its current call.
-
-    A second Ctrl-C is not caught.
-    """
-    received: list[int] = []
-
-    def stop(number, _frame):
-        print("\nstopping: the iterations under way are finished and saved first", file=sys.stderr, flush=True)
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

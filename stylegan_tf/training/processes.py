@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.cluster import cluster_from_environment
-from stylegan_tf.training.state import Checkpoints, TrainState
+from stylegan_tf.training.state import TrainState
 
 
 class Processes:

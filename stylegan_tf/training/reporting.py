@@ -1,14 +1,16 @@
 """What a run tells about itself: log.txt, stats.jsonl, TensorBoard, and a progress bar. Knows nothing of networks."""
 
+import contextlib
+import errno
 import json
 import math
 import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,7 @@ import tensorflow as tf
 from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.progress import ProgressBar, format_duration
 from stylegan_tf.schedule import Phase
+from stylegan_tf.training.run_folder import write_errors_named
 
 
 class RunReport:
@@ -27,12 +30,15 @@ class RunReport:
 
     def __init__(self, run_dir: os.PathLike, total_images: int, images_seen: int = 0):
         run_dir = Path(run_dir)
-        run_dir.mkdir(parents=True, exist_ok=True)
-        last = repair_stats(run_dir / "stats.jsonl", images_seen)
+        with write_errors_named(run_dir):
+            run_dir.mkdir(parents=True, exist_ok=True)
+            last = repair_stats(run_dir / "stats.jsonl", images_seen)
+            self._log = open(run_dir / "log.txt", "a", encoding="utf-8")
+            self._stats = open(run_dir / "stats.jsonl", "a", encoding="utf-8")
         self._earlier_seconds = last.get("total_seconds", 0.0)
-        self._log = open(run_dir / "log.txt", "a", encoding="utf-8")
-        self._stats = open(run_dir / "stats.jsonl", "a", encoding="utf-8")
-        self._writer = tf.summary.create_file_writer(str(run_dir))
+        self._run_dir = run_dir
+        with self._tensorboard():
+            self._writer = tf.summary.create_file_writer(str(run_dir))
         self._total_images = total_images
         self._bar = ProgressBar(total_images, "Training", "images")
         self._bar.start_at(images_seen)
@@ -47,16 +53,15 @@ class RunReport:
 
     def close(self) -> None:
         self._bar.close()
-        self._log.close()
-        self._stats.close()
-        self._writer.close()
+        for file in (self._log, self._stats, self._writer):
+            with contextlib.suppress(OSError, tf.errors.OpError):  # What could not be written has been told.
+                file.close()
 
     def say(self, text: str) -> None:
         """A line for stdout and log.txt."""
         self._bar.clear()
-        print(text, flush=True)
-        self._log.write(text + "\n")
-        self._log.flush()
+        say_on_stdout(text)
+        _append(self._log, text)
 
     def update(self, images_seen: int) -> None:
         """Moves the progress bar; the last iterations may go a little beyond the total."""
@@ -88,24 +93,34 @@ class RunReport:
             **{name: float(value) for name, value in values.items()},
         }
         self.say(tick_line(record, values))
-        self._stats.write(json.dumps({name: _finite(value) for name, value in record.items()}) + "\n")
-        self._stats.flush()
+        _append(self._stats, json.dumps({name: _finite(value) for name, value in record.items()}))
         self._write_scalars(record)
         self.start_tick(images_seen)
         return record
 
     def images(self, name: str, images: np.ndarray, images_seen: int) -> None:
         """Shows uint8 images [N, H, W, C] in TensorBoard, e.g. one grid."""
-        with self._writer.as_default():
+        with self._tensorboard(), self._writer.as_default():
             tf.summary.image(name, images, step=images_seen, max_outputs=len(images))
-        self._writer.flush()
+            self._writer.flush()
 
     def _write_scalars(self, record: Mapping[str, Any]) -> None:
-        with self._writer.as_default():
+        with self._tensorboard(), self._writer.as_default():
             for name, value in record.items():
                 if name != "images_seen":
                     tf.summary.scalar(name if "/" in name else f"progress/{name}", value, step=record["images_seen"])
-        self._writer.flush()
+            self._writer.flush()
+
+    @contextlib.contextmanager
+    def _tensorboard(self) -> Iterator[None]:
+        """Around what writes events: TensorFlow's errors become what a full disk is elsewhere."""
+        with write_errors_named(self._run_dir / "events.out.tfevents..."):
+            try:
+                yield
+            except tf.errors.OpError as error:
+                full = isinstance(error, tf.errors.ResourceExhaustedError)
+                number = errno.ENOSPC if full else errno.EIO
+                raise OSError(number, os.strerror(number) if full else error.message.splitlines()[0]) from error
 
 
 class WorkerReport:
@@ -118,7 +133,7 @@ class WorkerReport:
         pass
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        say_on_stdout(text)
 
     def update(self, images_seen: int) -> None:
         pass
@@ -128,6 +143,20 @@ class WorkerReport:
 
     def tick(self, images_seen: int, phase: Phase, values: Mapping[str, float]) -> None:
         pass
+
+
+def say_on_stdout(text: str) -> None:
+    """Prints a line. When stdout is gone (its reader ended, the disk of its file is full) the run goes on without."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _append(file: TextIO, line: str) -> None:
+    with write_errors_named(file.name):
+        file.write(line + "\n")
+        file.flush()
 
 
 def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:

@@ -55,9 +55,13 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
     def run(iterator, count, inputs):
         totals, counts = tf.zeros([len(names)]), tf.zeros([len(names)])
         for index in tf.range(count):
-            seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
+            batch = next(iterator)
+            # Every change to the state follows from random inputs, and these from `seen`: none happens before the data
+            # are there, so that data that cannot be read leave the state as it was between two iterations.
+            with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+                seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
             current = inputs._replace(images_seen=seen)
-            per_replica = strategy.run(iteration, args=(next(iterator), current))
+            per_replica = strategy.run(iteration, args=(batch, current))
             metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
             finite = tf.math.is_finite(metrics)
             totals += tf.where(finite, metrics, 0.0)

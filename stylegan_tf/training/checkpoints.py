@@ -1,0 +1,123 @@
+"""The `checkpoints/` of a run folder: each one is a file that is verified as a whole before anything of it is used."""
+
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.array_files import DamagedFile, read_arrays, write_arrays
+from stylegan_tf.errors import UserError
+from stylegan_tf.training.state import TrainState
+
+_ENTRY = "checkpoint"
+_FORMAT_VERSION = 1
+_FILE_NAME = re.compile(r"images-(\d+)\.npz")
+
+
+class Checkpoints:
+    """Saves the state, restores the newest good checkpoint, and removes those that are no longer wanted.
+
+    A file holds every variable of `TrainState.variables` under "part/name", with a checksum each. It gets its name,
+    `images-N.npz` for N images seen, when it is complete; a run that is killed while it saves leaves the older ones.
+    """
+
+    def __init__(self, state: TrainState, run_dir, keep: int, keep_every_kimg: float = 0.0):
+        """keep: how many of the newest stay; keep_every_kimg: and the first of every so many thousand images."""
+        self._state = state
+        self.folder = pathlib.Path(run_dir) / "checkpoints"
+        self._keep, self._keep_every = keep, round(keep_every_kimg * 1000)
+        self.warnings: list[str] = []  # About files that `restore` passed over.
+
+    def save(self) -> str:
+        """Writes a checkpoint, then removes older ones; returns its path."""
+        arrays = {name: variable.numpy() for name, variable in self._variables().items()}
+        seen = self._state.images_seen
+        path = self._path(seen)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION}, arrays)
+        numbers = self._numbers()
+        # What is numbered higher was damaged, or `restore` would have taken it.
+        wanted = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
+        for number in set(numbers) - wanted:
+            self._path(number).unlink(missing_ok=True)
+        return str(path)
+
+    @property
+    def latest(self) -> Optional[str]:
+        """The newest file, None if there is none."""
+        numbers = self._numbers()
+        return str(self._path(numbers[-1])) if numbers else None
+
+    def restore(self) -> bool:
+        """Restores the newest good checkpoint into the state. False if there is none at all.
+
+        Damaged ones are passed over with a line in `warnings`. The state changes only when all of a file has been
+        read and fits. Raises UserError if a checkpoint does not fit the networks that the flags describe, or if all are
+        damaged.
+        """
+        damaged = []
+        for number in reversed(self._numbers()):
+            path = self._path(number)
+            try:
+                arrays = read_arrays(path, "checkpoint")
+                if arrays.pop(_ENTRY, None) is None:
+                    raise DamagedFile(f"{path} has no entry {_ENTRY}.")
+            except DamagedFile as error:
+                damaged.append(f"{os.path.relpath(path)} is damaged ({str(error)[:200]})")
+                continue
+            self._check_fits(path, arrays)
+            for name, variable in self._variables().items():
+                variable.assign(arrays[name])
+            how = f"going on from {os.path.relpath(path)}, {number} images"
+            self.warnings = [f"warning: checkpoint {text}: {how}" for text in damaged]
+            return True
+        if damaged:
+            raise UserError(
+                f"no checkpoint of this run can be read: {'; '.join(damaged)}. Put a good copy there, or start anew in "
+                "another --run_dir (--init_from takes the newest network file)."
+            )
+        return False
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        return {f"{part}/{name}": v for part, named in self._state.variables.items() for name, v in named.items()}
+
+    def _check_fits(self, path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+        expected = {name: (tuple(v.shape), v.dtype.as_numpy_dtype) for name, v in self._variables().items()}
+        found = {name: (array.shape, array.dtype.type) for name, array in arrays.items()}
+        for name in sorted(set(expected) | set(found)):
+            if expected.get(name) != found.get(name):
+                there, here = _described(found.get(name)), _described(expected.get(name))
+                raise UserError(
+                    f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "
+                    f"found). Start with the flags of {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
+                    "another --run_dir."
+                )
+
+    def _path(self, number: int) -> pathlib.Path:
+        return self.folder / f"images-{number}.npz"
+
+    def _numbers(self) -> list[int]:
+        """Images seen of all that are there, ascending."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        return sorted(int(match[1]) for match in map(_FILE_NAME.fullmatch, names) if match)
+
+
+def kept_numbers(numbers: Iterable[int], keep: int, keep_every: int) -> set[int]:
+    """Which of the checkpoints at these numbers of images stay: the `keep` newest, and the first of every `keep_every`.
+
+    These are the first at or after keep_every, 2 * keep_every, ...; they stay the first as newer ones come.
+    """
+    numbers = sorted(numbers)
+    kept = set(numbers[-keep:])
+    periods: dict[int, int] = {}
+    for number in numbers if keep_every else []:
+        periods.setdefault(number // keep_every, number)
+    return kept | {number for period, number in periods.items() if period}
+
+
+def _described(shape_and_kind) -> str:
+    return "missing" if shape_and_kind is None else f"{np.dtype(shape_and_kind[1]).name} {list(shape_and_kind[0])}"
