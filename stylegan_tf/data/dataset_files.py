@@ -13,6 +13,7 @@ import numpy as np
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.pictures import Box
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -95,13 +96,25 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
 
 
 def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
-    """Reads one level to the end -> where its first damaged record is and what to do, or None if all are sound."""
-    for path in info.shards(resolution):
+    """Looks at one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
+    advice = "put it back (tools/create_tfrecords.py writes the same files again)"
+    paths = info.shards(resolution)
+    for path, expected in zip(paths, info.shard_counts):  # What is quickly found comes first.
         try:
+            count = _count_records(path)
+        except FileNotFoundError:
+            return f"{path} is gone, it was there when the run started: {advice}."
+        except OSError as error:
+            return f"{path} cannot be read any more ({error.strerror}): {advice}."
+        except UserError as error:
+            return str(error)
+        if count != expected:
+            return f"{path} holds {count} records now, it held {expected} when the run started: {advice}."
+    with ProgressBar(len(paths), "Checking the data", "files") as bar:
+        for done, path in enumerate(paths):
+            bar.update(done)
             for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
                 return f"record {index} of {path} is damaged ({reason}): write the dataset again, or copy it again."
-        except FileNotFoundError:
-            return f"{path} is gone: it was there when the run started."
     return None
 
 
@@ -127,9 +140,12 @@ def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
     """Put it around code that reads batches: a damaged record becomes a UserError that names file and record."""
     import tensorflow as tf
 
+    # Damaged, of another shape or too short; gone; no longer readable; a failing disk.
+    errors = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+    errors += (tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError, tf.errors.UnknownError)
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+    except errors as error:
         damage = find_damage(info, resolution)
         if damage is None:
             raise  # Not about the data.

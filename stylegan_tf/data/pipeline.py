@@ -117,7 +117,7 @@ def _epoch(info: DatasetInfo, resolution: int, epoch, seed: int, shuffle_images:
     seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
     paths = info.shards(resolution)
     first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
-    shards = tf.data.Dataset.from_tensor_slices((list(paths), first_records))
+    shards = tf.data.Dataset.from_tensor_slices((list(paths), first_records, np.int64(info.shard_counts)))
     parallel = 1  # The order of the files, one after the other.
     if shuffle_images > 1:
         parallel = min(_PARALLEL_SHARDS, len(paths))
@@ -138,9 +138,17 @@ def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.
     return dataset.map(lambda _, element: element)
 
 
-def _numbered_records(path, first_record) -> tf.data.Dataset:
-    numbers = tf.data.Dataset.range(first_record, np.iinfo(np.int64).max)
-    return tf.data.Dataset.zip((tf.data.TFRecordDataset(path), numbers))
+def _numbered_records(path, first_record, count) -> tf.data.Dataset:
+    """The `count` records of a file and their numbers; an error if it has become shorter since it was looked at."""
+    # Without it an epoch would be shorter than its number of images says, and every later position wrong.
+    too_short = tf.data.Dataset.from_tensors(path).map(_fail_as_too_short)
+    found = tf.data.TFRecordDataset(path).concatenate(too_short).take(count)
+    return tf.data.Dataset.zip((found, tf.data.Dataset.range(first_record, first_record + count)))
+
+
+def _fail_as_too_short(path) -> tf.Tensor:
+    with tf.control_dependencies([tf.debugging.Assert(False, [path, "has lost records"])]):
+        return tf.identity(path)
 
 
 def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int, mirror: bool, num_replicas: int):

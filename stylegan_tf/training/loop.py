@@ -103,7 +103,7 @@ class _Run:
         self.trained = False  # Whether this process has.
 
     def start(self, resumed: bool) -> None:
-        if not resumed and self.processes.is_chief:
+        if not resumed and self.processes.is_chief and not self.stop:
             began = time.monotonic()
             self.outputs.first_pictures(self._phase())
             self.report.say(f"first pictures written in {time.monotonic() - began:.1f} s")

@@ -161,7 +161,7 @@ def test_a_damaged_record_is_found_while_reading(folder):
 def test_a_record_of_the_wrong_shape_is_found_while_reading(folder):
     info = find_dataset(folder)
     with tf.io.TFRecordWriter(str(folder / "set-r02-00000-of-00002.tfrecords")) as writer:
-        for shape in ([4, 4, 3], [4, 4, 3], [4, 4, 1]):
+        for shape in ([4, 4, 3], [4, 4, 3], [4, 4, 1], [4, 4, 3], [4, 4, 3]):
             writer.write(records.encode_example(np.zeros(shape, np.uint8)))
     with pytest.raises(UserError, match=r"record 2 of .*its shape is \[4, 4, 1\], expected \[4, 4, 3\]"):
         with data_errors_named(info, 4):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import resource
 import shutil
 
 import numpy as np
@@ -12,6 +13,7 @@ from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.loop import train
+from stylegan_tf.training.reporting import RunReport
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +102,28 @@ def test_a_damaged_record_is_named(data_dir, tmp_path):
     shard.write_bytes(content)
     with pytest.raises(UserError, match=r"record 15 of .*tiny-r02-00001-of-00002.tfrecords is damaged"):
         run(tiny_config(broken, tmp_path / "run", resolution=4, total_kimg=0.064))
+
+
+def test_a_write_that_fails_ends_the_run_and_keeps_what_was_saved(data_dir, tmp_path, monkeypatch):
+    """A limit on the size of files stands for a full disk: the logs still fit, networks and checkpoints do not."""
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.064, schedule={"tick_kimg": {4: 0.016}})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    update = RunReport.update
+
+    def update_and_limit(self, images_seen):
+        if images_seen == 24:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+        update(self, images_seen)
+
+    monkeypatch.setattr(RunReport, "update", update_and_limit)
+    try:
+        with pytest.raises(UserError, match="cannot write .*checkpoints: File too large.*goes on from the last"):
+            run(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["images-16.npz"]
+    assert not [path.name for path in (tmp_path / "run").iterdir() if path.name.endswith(".tmp")]
+    monkeypatch.setattr(RunReport, "update", update)
+    run(config)
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32, 48, 64]
+    assert "resuming at" in (tmp_path / "run" / "log.txt").read_text()
