@@ -8,16 +8,16 @@ import math
 
 import tensorflow as tf
 
+from stylegan_tf.layers.precise import PreciseLayer
 from stylegan_tf.ops import resampling
 
 SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 
 
-class _Equalized(tf.keras.layers.Layer):
+class _Equalized(PreciseLayer):
     """What both layers share: the scaled weight and the bias, float32 in storage, in the compute dtype when used."""
 
     def __init__(self, gain=SQRT_2, lrmul=1.0, use_bias=True, **kwargs):
-        kwargs.setdefault("autocast", False)  # Scaled in float32, cast once here.
         super().__init__(**kwargs)
         self.gain = gain
         self.lrmul = lrmul
@@ -38,7 +38,11 @@ class _Equalized(tf.keras.layers.Layer):
         return self.weight * self._scale
 
     def scaled_bias(self) -> tf.Tensor:
-        return tf.cast(self.bias * self.lrmul, self.compute_dtype)
+        """Float32."""
+        return self.bias * self.lrmul
+
+    def with_bias(self, y: tf.Tensor) -> tf.Tensor:
+        return y + tf.cast(self.scaled_bias(), y.dtype) if self.use_bias else y
 
     def get_config(self):
         return {**super().get_config(), "gain": self.gain, "lrmul": self.lrmul, "use_bias": self.use_bias}
@@ -56,8 +60,12 @@ class EqualizedDense(_Equalized):
         super().build(input_shape)
 
     def call(self, x):
-        y = tf.matmul(tf.cast(x, self.compute_dtype), tf.cast(self.scaled_weight(), self.compute_dtype))
-        return y + self.scaled_bias() if self.use_bias else y
+        return self.with_bias(self.product(x))
+
+    def product(self, x):
+        """Without the bias. The scale goes to x, which is smaller than the weight."""
+        x = tf.cast(tf.cast(x, tf.float32) * self._scale, self.compute_dtype)
+        return tf.matmul(x, tf.cast(self.weight, self.compute_dtype))
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
@@ -86,6 +94,10 @@ class EqualizedConv2D(_Equalized):
         super().build(input_shape)
 
     def call(self, x):
+        return self.with_bias(self.convolve(x))
+
+    def convolve(self, x):
+        """Without the bias."""
         x = tf.cast(x, self.compute_dtype)
         weight = self.scaled_weight()
         if self.resample == "up":
@@ -96,7 +108,7 @@ class EqualizedConv2D(_Equalized):
             x = resampling.conv_downscale_2d(x, weight)
         else:
             x = tf.nn.conv2d(x, tf.cast(weight, x.dtype), strides=1, padding="SAME")
-        return x + self.scaled_bias() if self.use_bias else x
+        return x
 
     def get_config(self):
         return {

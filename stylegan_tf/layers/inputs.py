@@ -3,16 +3,16 @@
 import tensorflow as tf
 
 from stylegan_tf.layers.equalized import SQRT_2, EqualizedDense
+from stylegan_tf.layers.precise import PreciseLayer
 
 
-class LearnedConstant(tf.keras.layers.Layer):
+class LearnedConstant(PreciseLayer):
     """The constant 4x4 input, initialised with ones (Sec. 2, config D), plus a bias: w [N, W] -> [N, 4, 4, filters].
 
     Only the batch size of w is used.
     """
 
     def __init__(self, filters, **kwargs):
-        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self.filters = filters
 
@@ -45,9 +45,8 @@ class DenseInput(EqualizedDense):
         return self.filters
 
     def call(self, w):
-        x = tf.matmul(tf.cast(w, self.compute_dtype), tf.cast(self.scaled_weight(), self.compute_dtype))
-        x = tf.reshape(x, [-1, self.filters, 4, 4])  # [N, C, H, W]
-        return tf.transpose(x, [0, 2, 3, 1]) + self.scaled_bias()
+        x = tf.reshape(self.product(w), [-1, self.filters, 4, 4])  # [N, C, H, W]
+        return self.with_bias(tf.transpose(x, [0, 2, 3, 1]))
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

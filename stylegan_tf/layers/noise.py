@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from stylegan_tf.layers.precise import PreciseLayer
 
-class NoiseInput(tf.keras.layers.Layer):
+
+class NoiseInput(PreciseLayer):
     """x + strength * noise, one learned strength per channel, one noise value per pixel shared by all channels.
 
     Variables: `strength` [C], initialised with zeros; `map` [1, H, W, 1], a fixed N(0, 1) sample that is used
@@ -11,7 +13,6 @@ class NoiseInput(tf.keras.layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
     def build(self, input_shape):

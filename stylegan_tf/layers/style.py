@@ -23,5 +23,10 @@ class StyleModulation(EqualizedDense):
         style = tf.reshape(style, [-1, 2, 1, 1, self.channels])
         return x * (style[:, 0] + 1) + style[:, 1]
 
+    def scale_and_offset(self, w):
+        """(y_s + 1, y_b), each float32 [N, C]."""
+        style = tf.cast(super().call(w), tf.float32)
+        return style[:, : self.channels] + 1, style[:, self.channels :]
+
     def get_config(self):
         return {**super().get_config(), "channels": self.channels}

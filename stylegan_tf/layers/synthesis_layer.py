@@ -7,6 +7,8 @@ from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.layers.style import StyleModulation
 from stylegan_tf.ops.activation import leaky_relu
+from stylegan_tf.ops.adain import noise_activation_adain
+from stylegan_tf.ops.compiling import pays
 from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
 
 
@@ -51,7 +53,13 @@ class SynthesisLayer(tf.keras.layers.Layer):
 
     def call(self, x, w=None, noise=None, use_noise=True):
         """x: [N, H, W, C] (or w [N, W] at the start); w: [N, W]; noise: see `NoiseInput` -> [N, H', W', filters]."""
-        x = self.source(x)
+        if self._is_fusible:
+            features = self.source.convolve(x)
+            if pays(features):
+                return self._fused(features, w, noise, use_noise)
+            x = self.source.with_bias(features)
+        else:
+            x = self.source(x)
         if self.noise is not None and use_noise:
             x = self.noise(x, noise=noise)
         x = leaky_relu(x)
@@ -62,6 +70,22 @@ class SynthesisLayer(tf.keras.layers.Layer):
         if self.style is not None:
             x = self.style(w, x=x)
         return x
+
+    @property
+    def _is_fusible(self):
+        """Whether what follows the convolution is the paper's, for which there is one operation."""
+        convolves = isinstance(self.source, EqualizedConv2D) and self.compute_dtype != "float16"
+        return convolves and self.instance_norm is not None and self.style is not None and not self.use_pixel_norm
+
+    def _fused(self, features, w, noise, use_noise):
+        """The same as the rest of `call`, compiled."""
+        if self.noise is not None and use_noise:
+            noise = tf.convert_to_tensor(self.noise.map) if noise is None else noise
+            strength = tf.convert_to_tensor(self.noise.strength)
+        else:
+            noise, strength = tf.zeros([1, 1, 1, 1]), tf.zeros([features.shape[-1]])
+        bias = self.source.scaled_bias()
+        return noise_activation_adain(features, noise, strength, bias, *self.style.scale_and_offset(w))
 
     def get_config(self):
         return {

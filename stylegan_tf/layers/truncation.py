@@ -2,15 +2,16 @@
 
 import tensorflow as tf
 
+from stylegan_tf.layers.precise import PreciseLayer
 
-class Truncation(tf.keras.layers.Layer):
+
+class Truncation(PreciseLayer):
     """w' = w_avg + psi * (w - w_avg) for the first `cutoff` layers.
 
     Variable: `w_avg` [W], the running average of w, moved by training (not trainable itself).
     """
 
     def __init__(self, **kwargs):
-        kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
 
     def build(self, input_shape):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from stylegan_tf.ops.compiling import compiled_for_cpu
 from stylegan_tf.ops.plain_form import is_plain
 
 LEAKY_SLOPE = 0.2
@@ -36,5 +37,13 @@ def _scaled_where_negative(dy, y):
 
 def _kernel(dy, y):
     if dy.dtype == tf.bfloat16:  # TensorFlow's kernel takes three times as long as that of float32 with both casts.
-        return tf.cast(_kernel(tf.cast(dy, tf.float32), tf.cast(y, tf.float32)), tf.bfloat16)
+        return _through_float32(dy, y)
     return tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=LEAKY_SLOPE)
+
+
+@compiled_for_cpu
+def _through_float32(dy, y):
+    result = tf.raw_ops.LeakyReluGrad(
+        gradients=tf.cast(dy, tf.float32), features=tf.cast(y, tf.float32), alpha=LEAKY_SLOPE
+    )
+    return tf.cast(result, dy.dtype)

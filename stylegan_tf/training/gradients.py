@@ -121,13 +121,20 @@ class Gradients:
     def _generate(self, images: Images, scalars: Scalars) -> tuple[tf.Tensor, tf.Tensor]:
         """(fakes, sum of the first latents' w [W])."""
         generator, inputs = self._generator, images.fakes
-        w = generator.mapping_network(inputs.z, labels=images.labels)
+        w, other = self._mapped(images)
         ws = generator.broadcast(w, self._resolution)
-        if inputs.other_z is not None:
-            other = generator.mapping_network(inputs.other_z, labels=images.labels)
+        if other is not None:
             ws = mix_styles(ws, generator.broadcast(other, self._resolution), scalars.crossover)
         fakes = generator.synthesis(ws, resolution=self._resolution, alpha=scalars.alpha, noise=inputs.noise)
         return fakes, tf.reduce_sum(tf.stop_gradient(w), axis=0)
+
+    def _mapped(self, images: Images):
+        """w of the first latents and of the second ones, if there are any: in one pass over the weights."""
+        inputs, mapping = images.fakes, self._generator.mapping_network
+        if inputs.other_z is None:
+            return mapping(inputs.z, labels=images.labels), None
+        labels = None if images.labels is None else tf.tile(images.labels, [2, 1])
+        return tf.split(mapping(tf.concat([inputs.z, inputs.other_z], axis=0), labels=labels), 2)
 
     def _per_image(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(values) / self._batch_size
