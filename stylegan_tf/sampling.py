@@ -9,8 +9,6 @@ import tensorflow as tf
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.visualize.pictures import to_uint8
 
-_MAPPING_BATCH = 4096  # z of one call of the mapping network: vectors are small.
-
 
 def seed_latents(seeds: Iterable[int], latent_size: int) -> np.ndarray:
     """z of the given seeds: float32 [N, latent_size]. Seed s has `RandomState(s).randn(1, latent_size)`."""
@@ -30,7 +28,7 @@ class Sampler:
         sizes = (generator.config.latent_size, generator.config.label_size)
         self._signature = [tf.TensorSpec([None, size]) for size in sizes] + [tf.TensorSpec([])]
         self._traced = {}  # By resolution.
-        self._synthesis = {}  # From w, at full resolution; by whether the noise is given.
+        self._synthesis = {}  # From w; by resolution and whether the noise is given.
 
     def images(
         self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None, alpha=1.0
@@ -48,20 +46,19 @@ class Sampler:
             batch = slice(start, start + size)
             yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(alpha)).numpy())
 
-    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
-        """w of every layer, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
-        return np.concatenate(list(self.dlatent_batches(z, labels)))
+    def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
+        """w of the mapping network, not truncated: float32 [N, W]."""
+        return self._generator.mapping_network(z, labels=self._checked_labels(z, labels)).numpy()
 
-    def dlatent_batches(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> Iterator[np.ndarray]:
-        """Yields what `dlatents` returns in parts [n, L, W], in order."""
-        labels = self._checked_labels(z, labels)
-        for start in range(0, len(z), _MAPPING_BATCH):
-            batch = slice(start, start + _MAPPING_BATCH)
-            yield self.broadcast(self._generator.mapping_network(z[batch], labels=labels[batch]))
+    def dlatents(
+        self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None
+    ) -> np.ndarray:
+        """w of every layer up to `resolution`, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
+        return self.broadcast(self.map(z, labels), resolution)
 
-    def broadcast(self, w: np.ndarray) -> np.ndarray:
-        """The same w for every layer, truncated: [N, W] -> float32 [N, L, W]."""
-        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32))
+    def broadcast(self, w: np.ndarray, resolution: Optional[int] = None) -> np.ndarray:
+        """The same w for every layer up to `resolution`, truncated: [N, W] -> float32 [N, L, W]."""
+        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution)
         if self._truncation["psi"] is not None and self._generator.config.use_styles:
             ws = self._generator.truncation(ws, **self._truncation)
         return ws.numpy()
@@ -71,6 +68,8 @@ class Sampler:
         ws: np.ndarray,
         noise_seeds: Optional[Sequence[int]] = None,
         noise_layers: Optional[np.ndarray] = None,
+        resolution: Optional[int] = None,
+        alpha: float = 1.0,
     ) -> Iterator[np.ndarray]:
         """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
 
@@ -78,15 +77,18 @@ class Sampler:
           noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
             batch. None: noise as the sampler's `noise_mode` says.
           noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
+          resolution, alpha: of a network that still grows, see `SynthesisNetwork.call`.
         """
-        size = batch_size(self._generator.config.resolution)
-        synthesize = self._traced_synthesis(with_noise=noise_seeds is not None)
+        resolution = resolution or self._generator.config.resolution
+        size = batch_size(resolution)
+        synthesize = self._traced_synthesis(resolution, with_noise=noise_seeds is not None)
         for start in range(0, len(ws), size):
             batch = slice(start, start + size)
             noise = []
             if noise_seeds is not None:
-                noise = self._draw_noise(noise_seeds[batch], None if noise_layers is None else noise_layers[batch])
-            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), noise).numpy())
+                layers = None if noise_layers is None else noise_layers[batch]
+                noise = self._draw_noise(noise_seeds[batch], layers, resolution)
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), noise, np.float32(alpha)).numpy())
 
     def _checked_labels(self, z, labels):
         label_size = self._generator.config.label_size
@@ -94,10 +96,9 @@ class Sampler:
             raise ValueError(f"expected labels [N, {label_size}] for a conditional network.")
         return np.zeros([len(z), label_size], np.float32) if labels is None else labels
 
-    def _draw_noise(self, seeds, layers):
+    def _draw_noise(self, seeds, layers, resolution):
         """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
-        synthesis, resolution = self._generator.synthesis, self._generator.config.resolution
-        draws = [synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
+        draws = [self._generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
         noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
         if layers is not None:
             noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
@@ -113,21 +114,23 @@ class Sampler:
 
         return generate
 
-    def _traced_synthesis(self, with_noise):
-        if with_noise not in self._synthesis:
+    def _traced_synthesis(self, resolution, with_noise):
+        if (resolution, with_noise) not in self._synthesis:
             config = self._generator.config
-            sizes = [r for r in config.resolutions for _ in range(2)] if with_noise and config.use_noise else []
+            sizes = [r for r in config.resolutions if r <= resolution for _ in range(2)]
             signature = [
                 tf.TensorSpec([None, None, config.w_size]),
-                [tf.TensorSpec([None, size, size, 1]) for size in sizes],
+                [tf.TensorSpec([None, r, r, 1]) for r in sizes] if with_noise and config.use_noise else [],
+                tf.TensorSpec([]),
             ]
 
             @tf.function(input_signature=signature)
-            def synthesize(ws, noise):
-                return self._generator.synthesis(ws, noise_mode=self._noise_mode, noise=noise or None)
+            def synthesize(ws, noise, alpha):
+                options = {"noise_mode": self._noise_mode, "noise": noise or None}
+                return self._generator.synthesis(ws, resolution=resolution, alpha=alpha, **options)
 
-            self._synthesis[with_noise] = synthesize
-        return self._synthesis[with_noise]
+            self._synthesis[resolution, with_noise] = synthesize
+        return self._synthesis[resolution, with_noise]
 
 
 def batch_size(resolution: int) -> int:

@@ -1,5 +1,7 @@
 """The flags that all commands share which draw pictures of a network, and what becomes of them."""
 
+from collections.abc import Sequence
+
 from absl import flags
 
 from stylegan_tf.command_line import flag_group
@@ -18,11 +20,12 @@ with flag_group("Network and images"):
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 
 
-def define_noise_mode() -> None:
+def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> None:
     """--noise_mode, for the commands that are not about noise themselves."""
+    meanings = {"const": "the network's fixed maps", "random": "fresh maps", "none": "no noise"}
+    text = "; ".join(f"{mode}: {meanings[mode]}" for mode in modes)
     with flag_group("Network and images"):
-        text = "Noise inputs: the network's fixed maps, fresh ones, or none."
-        flags.DEFINE_enum("noise_mode", "const", ["const", "random", "none"], text)
+        flags.DEFINE_enum("noise_mode", "const", list(modes), f"Noise inputs. {text}.")
 
 
 def load_flagged_networks():
@@ -47,4 +50,6 @@ def picture_source(truncated: bool = True, labeled: bool = True, noise_mode: str
         truncation_psi=FLAGS.truncation_psi if truncated else None,
         truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
         noise_mode=noise_mode,
+        resolution=networks.metadata.get("resolution"),  # Of a network that was saved while it grew.
+        alpha=networks.metadata.get("alpha", 1.0),
     )

@@ -97,7 +97,7 @@ def noise_components_figure(source: PictureSource, seeds: Sequence[int], scale: 
     Fine are the fine layers of `layer_groups` (64x64 and up in large networks), coarse all others.
     """
     source.check_noise("this figure")
-    masks, captions = noise_masks(source.config.resolutions)
+    masks, captions = noise_masks(source.resolutions)
     tiles = []
     for seed, w in enumerate(source.dlatents(source.latents(seeds))):
         ws = np.broadcast_to(w, [len(masks), *w.shape])

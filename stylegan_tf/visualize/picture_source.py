@@ -19,6 +19,7 @@ class PictureSource:
       content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
       truncation_psi, truncation_cutoff: see `Generator.call`; they do nothing to a traditional generator.
       noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
+      resolution, alpha: how far a network had grown when it was saved; None: fully. Pictures have this resolution.
     """
 
     def __init__(
@@ -29,6 +30,8 @@ class PictureSource:
         truncation_psi: Optional[float] = None,
         truncation_cutoff: Optional[int] = None,
         noise_mode: str = "const",
+        resolution: Optional[int] = None,
+        alpha: float = 1.0,
     ):
         self.config = generator.config
         if self.config.num_channels not in (1, 3):
@@ -37,13 +40,15 @@ class PictureSource:
             )
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation = generator.truncation
+        self.resolutions = tuple(r for r in self.config.resolutions if r <= (resolution or self.config.resolution))
+        self._growth = {"resolution": self.resolutions[-1], "alpha": alpha}
         self._label = label
         self._content_box = content_box
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:
         """(L, W): layers with a w of their own (1 in a traditional generator) and width of w."""
-        return (2 * len(self.config.resolutions) if self.config.use_styles else 1), self.config.w_size
+        return (2 * len(self.resolutions) if self.config.use_styles else 1), self.config.w_size
 
     def latents(self, seeds: Iterable[int]) -> np.ndarray:
         """z [N, latent_size] of the seeds."""
@@ -51,15 +56,19 @@ class PictureSource:
 
     def dlatents(self, z: np.ndarray) -> np.ndarray:
         """z [N, latent_size] -> w of every layer [N, L, W], truncated."""
-        return self.sampler.dlatents(z, self.labels(len(z)))
+        return self.broadcast(self.map(z))
 
-    def labels(self, count: int) -> Optional[np.ndarray]:
-        """The label of all pictures, `count` times; None for a network without labels."""
-        return None if self._label is None else np.tile(self._label, [count, 1])
+    def map(self, z: np.ndarray) -> np.ndarray:
+        """z [N, latent_size] -> w [N, W], not truncated."""
+        return self.sampler.map(z, None if self._label is None else np.tile(self._label, [len(z), 1]))
+
+    def broadcast(self, w: np.ndarray) -> np.ndarray:
+        """w [N, W] -> w of every layer [N, L, W], truncated."""
+        return self.sampler.broadcast(w, self._growth["resolution"])
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
-        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers):
+        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, **self._growth):
             yield crop_to_box(images, self._content_box)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:

@@ -55,7 +55,7 @@ def mixing_picture(source: PictureSource, row_seeds, column_seeds, layers, capti
 
 def style_mixing_figure(source: PictureSource, row_seeds, column_seeds, scale=None) -> np.ndarray:
     """Figure 3: rows where the coarse styles come from B, then rows with the middle ones, then with the fine ones."""
-    groups = layer_groups(source.config.resolutions)
+    groups = layer_groups(source.resolutions)
     counts = share_rows(len(row_seeds), [_ROW_SHARES[group.name] for group in groups])
     rows, beside, first = [], [], 1
     for group, count in zip(groups, counts):

@@ -1,0 +1,31 @@
+"""Draws the curves of a training run: losses, scores, speed, and every metric that was measured.
+
+    python -m stylegan_tf.training_curves --run_dir runs/demo --output curves.png
+
+Reads stats.jsonl and metric-NAME.jsonl of the run folder, also while the run is going on. Needs matplotlib.
+"""
+
+from absl import flags
+
+from stylegan_tf import command_line
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run_dir", None, "The folder of the run.")
+flags.DEFINE_string("output", None, "The picture, a .png. Left out: curves.png in the folder of the run.")
+
+
+def main():
+    if not FLAGS.run_dir:
+        raise UserError("--run_dir is missing: give the folder of a training run.")
+    output = FLAGS.output or f"{FLAGS.run_dir}/curves.png"
+    if not output.lower().endswith(".png"):
+        raise UserError(f"--output: the name of the picture ends in .png, got {output}.")
+    from stylegan_tf.visualize.training_plots import save_training_plots
+
+    save_training_plots(FLAGS.run_dir, output)
+    print(output)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,116 @@
+"""Frames to animated WebP, GIF and MP4 files, one frame in memory at a time."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import GifImagePlugin, Image
+
+from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.errors import UserError
+
+
+def check_animation_path(path: os.PathLike) -> None:
+    """UserError if `write_animation` could not write a file of this name, before anything is computed for it."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _WRITERS:
+        raise UserError(f"{path}: the name of an animation ends in {', '.join(_WRITERS)}.")
+    if suffix == ".mp4":
+        _ffmpeg()
+
+
+def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike, fps: float) -> None:
+    """Writes `count` frames, uint8 [H, W, 3], that repeat for ever (players of .mp4 decide that themselves).
+
+    Raises UserError for other names than .webp, .gif and .mp4, and for .mp4 without the package imageio-ffmpeg.
+    """
+    check_animation_path(path)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as temporary:
+        _WRITERS[path.suffix.lower()](frames, count, temporary, fps)
+
+
+def frame_durations(count: int, fps: float, unit: int) -> list[int]:
+    """Milliseconds of every frame in multiples of `unit`, without drift: frame k starts at about k / fps seconds."""
+    starts = [round(1000 * frame / (fps * unit)) * unit for frame in range(count + 1)]
+    return [end - start for start, end in zip(starts, starts[1:])]
+
+
+class _StreamedImage(Image.Image):
+    """A picture of many frames that are made as Pillow seeks them, in order; only the current one is in memory."""
+
+    def __init__(self, frames: Iterator[np.ndarray], count: int):
+        super().__init__()
+        self.n_frames, self.is_animated = count, count > 1
+        self._frames, self._position = frames, -1
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        if frame <= self._position:  # Pillow goes back to where it began when it is done.
+            return
+        picture = Image.fromarray(next(self._frames))
+        self.im, self._mode, self._size, self._position = picture.im, picture.mode, picture.size, frame
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _write_webp(frames, count, path, fps):
+    # Pillow turns the list append_images over twice, but a picture of many frames frame by frame.
+    durations = frame_durations(count, fps, unit=1)
+    images = _StreamedImage(frames, count)
+    images.save(path, format="WEBP", save_all=True, duration=durations, loop=0, quality=90, method=4)
+
+
+def _write_gif(frames, count, path, fps):
+    # Pillow's save keeps all frames until the end; its functions for single ones do not. Times are whole 1/100 s.
+    with open(path, "wb") as stream:
+        for index, (frame, duration) in enumerate(zip(frames, frame_durations(count, fps, unit=10))):
+            picture = Image.fromarray(frame).quantize(256)
+            if index == 0:
+                header, _ = GifImagePlugin.getheader(picture.copy(), info={"loop": 0})
+                stream.write(b"".join(header))
+            data = GifImagePlugin.getdata(picture, (0, 0), duration=duration, include_color_table=True)
+            stream.write(b"".join(data))
+        stream.write(b";")
+
+
+def _write_mp4(frames, count, path, fps):
+    frames = (_even(frame) for frame in itertools.islice(frames, count))
+    first = next(frames)
+    writer = _ffmpeg().write_frames(
+        str(path),
+        (first.shape[1], first.shape[0]),
+        fps=fps,
+        codec="libx264",
+        quality=None,
+        macro_block_size=1,
+        output_params=["-crf", "16", "-preset", "slow", "-movflags", "+faststart", "-f", "mp4"],
+        ffmpeg_log_level="error",
+    )
+    writer.send(None)
+    try:
+        for frame in itertools.chain([first], frames):
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()
+
+
+def _even(frame):
+    """Players want even sizes: an odd last row or column is doubled."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+
+
+def _ffmpeg():
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise UserError('.mp4 needs the package imageio-ffmpeg: pip install -e ".[video]", or write .webp.') from None
+    return imageio_ffmpeg
+
+
+_WRITERS = {".webp": _write_webp, ".gif": _write_gif, ".mp4": _write_mp4}

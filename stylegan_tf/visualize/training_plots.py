@@ -1,0 +1,130 @@
+"""Curves of a training run as a picture: losses, scores, penalties, speed, metrics. Needs matplotlib."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.errors import UserError
+
+# Title of a panel -> entries of stats.jsonl and their names in the legend.
+_PANELS = {
+    "Loss": {"d_loss": "discriminator", "g_loss": "generator"},
+    "Mean score of the discriminator": {"real_score": "real images", "fake_score": "generated images"},
+    "Squared gradient norm (R1)": {"r1": ""},
+    "Seconds per thousand images": {"sec_per_kimg": ""},
+}
+_NOT_PLOTTED = {
+    "images_seen", "kimg", "resolution", "lod", "alpha", "batch_size", "learning_rate",
+    "total_seconds", "memory_gib", "gpu_memory_gib",
+}  # fmt: skip
+
+
+class Panel(NamedTuple):
+    """One plot over thousands of images."""
+
+    title: str
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]  # Name in the legend -> (kimg, values).
+
+
+def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]]:
+    """The panels of a run folder, and the records of its stats.jsonl. UserError if there are none."""
+    run_dir = Path(run_dir)
+    stats = [record for record in _records(run_dir / "stats.jsonl") if isinstance(record.get("kimg"), (int, float))]
+    if not stats:
+        raise UserError(f"{run_dir} holds no stats.jsonl with records: give the folder of a training run.")
+    titles = dict(_PANELS)
+    known = {name for names in _PANELS.values() for name in names} | _NOT_PLOTTED
+    others = dict.fromkeys(name for record in stats for name in record if name not in known)
+    titles.update({name.replace("_", " ").capitalize(): {name: ""} for name in others})
+    panels = []
+    for title, names in titles.items():
+        curves = {label: _curve(stats, name) for name, label in names.items()}
+        panels.append(Panel(title, {label: curve for label, curve in curves.items() if curve[0]}))
+    for path in sorted(run_dir.glob("metric-*.jsonl")):
+        results = list(_records(path))
+        names = dict.fromkeys(name for record in results for name in record.get("results", {}))
+        flat = [{**record.get("results", {}), "kimg": record.get("kimg")} for record in results]
+        flat.sort(key=lambda record: record["kimg"] if isinstance(record["kimg"], (int, float)) else math.inf)
+        curves = {name if len(names) > 1 else "": _curve(flat, name) for name in names}
+        panels.append(Panel(path.stem[len("metric-") :], {name: curve for name, curve in curves.items() if curve[0]}))
+    return [panel for panel in panels if panel.curves], stats
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    """The readable lines of a .jsonl; a run that is going on may just be writing its last."""
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+
+def _curve(records, name):
+    """(kimg, values) of the records that have a number there."""
+    points = [
+        (record["kimg"], record[name])
+        for record in records
+        if isinstance(record.get("kimg"), (int, float)) and isinstance(record.get(name), (int, float))
+    ]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def resolution_spans(stats: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, str]]:
+    """(first kimg, last kimg, "8x8") of every resolution, one after the other without gaps."""
+    spans, start = [], 0.0
+    for record, following in zip(stats, [*stats[1:], {}]):
+        if record.get("resolution") != following.get("resolution"):
+            size = record.get("resolution")
+            spans.append((start, record["kimg"], f"{size}x{size}"))
+            start = record["kimg"]
+    return spans
+
+
+def save_training_plots(run_dir: os.PathLike, path: os.PathLike) -> None:
+    """Draws all curves of a run folder into a PNG, two panels in a row."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError('curves need the package matplotlib: pip install -e ".[plots]".') from None
+    panels, stats = read_panels(run_dir)
+    spans = resolution_spans(stats)
+    rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(10, 2.6 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for panel, axis in zip(panels, axes):
+        _draw(axis, panel, spans)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)
+
+
+def _draw(axis, panel, spans):
+    for name, (kimg, values) in panel.curves.items():
+        axis.plot(kimg, values, label=name, linewidth=1.2, marker="." if len(kimg) < 30 else "")
+    for index, (start, end, name) in enumerate(spans):
+        if (len(spans) - index) % 2 == 0:  # The last, usually the longest, stays white.
+            axis.axvspan(start, end, color="0.94", zorder=0)
+        if end - start > 0.05 * spans[-1][1]:  # Where there is room for the name.
+            place = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top"}
+            axis.text((start + end) / 2, 0.98, name, fontsize=7, color="0.45", **place)
+    axis.set_title(panel.title, fontsize=10, loc="left")
+    axis.set_xlabel("thousands of images", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.set_xlim(0, spans[-1][1])
+    axis.margins(y=0.15)
+    axis.grid(axis="y", color="0.88", linewidth=0.6)
+    axis.spines[["top", "right"]].set_visible(False)
+    if len(panel.curves) > 1:
+        axis.legend(fontsize=8, frameon=False)

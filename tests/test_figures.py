@@ -1,0 +1,93 @@
+"""`figures`, `mix` and `interpolate` as a user runs them, on networks of every kind."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_networks as tiny
+from PIL import Image
+
+from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.visualize.interpolation import Interpolation
+from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
+
+pytestmark = pytest.mark.end_to_end
+BOX = [0.0, 0.25, 1.0, 0.75]
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory):
+    """(file, generator) of a gray, conditional network, trained on letterboxed pictures, saved while it grew."""
+    generator, _ = tiny.generator(num_channels=1, label_size=3, resolution=32)
+    path = tmp_path_factory.mktemp("network") / "net.npz"
+    save_networks(path, Networks(None, None, generator, {"content_box": BOX, "resolution": 16, "alpha": 0.25}))
+    return path, generator
+
+
+def _run(main, network, *arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", f"stylegan_tf.{main}", "--network", str(network), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def _source(generator, **options):
+    label = np.array([0, 0, 1], np.float32)
+    return PictureSource(generator, label, BOX, 0.5, 8, resolution=16, alpha=0.25, **options)
+
+
+def _picture(path):
+    return np.asarray(Image.open(path))
+
+
+def test_a_figure_of_a_gray_conditional_letterboxed_growing_network(gray, tmp_path):
+    output = tmp_path / "new" / "figure.png"
+    arguments = ["--figure=style_mixing", "--class=2", "--truncation_psi=0.5", "--seeds=0-2", "--seeds_b=5,6"]
+    done = _run("figures", gray[0], *arguments, f"--output={output}")
+    assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
+    np.testing.assert_array_equal(_picture(output), style_mixing_figure(_source(gray[1]), [0, 1, 2], [5, 6]))
+
+
+def test_mixing_with_layers_by_number(gray, tmp_path):
+    output = tmp_path / "mix.png"
+    arguments = ["--class=2", "--truncation_psi=0.5", "--rows=0,1", "--cols=5", "--styles=0-1,4", "--scale=2"]
+    done = _run("mix", gray[0], *arguments, "--noise_mode=none", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    source = _source(gray[1], noise_mode="none")
+    expected = mixing_picture(source, [0, 1], [5], [0, 1, 4], "Styles from B: 0-1, 4", scale=2)
+    np.testing.assert_array_equal(_picture(output), expected)
+
+
+def test_interpolating_a_traditional_network(tmp_path):
+    generator, _ = tiny.generator(3, **tiny.ROWS["a"])
+    save_networks(tmp_path / "net.npz", Networks(None, None, generator, {}))
+    output = tmp_path / "walk.webp"
+    arguments = ["--seeds=0-3", "--grid=2x1", "--space=z", "--seconds=1", "--fps=6", "--scale=8"]
+    done = _run("interpolate", tmp_path / "net.npz", *arguments, f"--output={output}")
+    assert done.returncode == 0 and "6/6 frames  100%" in done.stderr, done.stderr
+    walk = Interpolation(PictureSource(generator), [0, 1, 2, 3], 6, "z", columns=2, scale=8)
+    with Image.open(output) as picture:
+        assert (picture.n_frames, picture.size) == (6, (128, 64))
+        for index, frame in enumerate(walk.frames()):
+            picture.seek(index)
+            assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - frame).mean() < 12  # Lossy.
+
+
+@pytest.mark.parametrize(
+    "main, arguments, message",
+    [
+        ("figures", [], "--figure is missing: one of uncurated, style_mixing"),
+        ("mix", ["--cols=x"], "--cols takes numbers and ranges"),
+        ("interpolate", ["--output=x.avi"], "x.avi: the name of an animation ends in .webp, .gif, .mp4"),
+        ("interpolate", ["--grid=0x2"], "--grid takes columns x rows like 3x2, got '0x2'"),
+        ("interpolate", ["--fps=0"], "--fps must be above 0"),
+        ("figures", ["--figure=truncation"], "nowhere.npz does not exist"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(main, arguments, message):
+    done = _run(main, "nowhere.npz", *arguments)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("error: ") and message in last
+    assert "Traceback" not in done.stderr

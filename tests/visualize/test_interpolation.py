@@ -1,0 +1,69 @@
+"""Frames of loops: where they begin and end, what is beside what."""
+
+import numpy as np
+import picture_sources
+import pytest
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.visualize.interpolation import Interpolation, frame_count
+
+
+@pytest.fixture(scope="module")
+def source():
+    return picture_sources.source(psi=0.7, cutoff=2)[0]
+
+
+def _frames(*args, **options):
+    return np.stack(list(Interpolation(*args, **options).frames()))
+
+
+def _pictures(source, seeds):
+    return source.pictures(source.dlatents(source.latents(seeds)))
+
+
+@pytest.mark.parametrize("space", ["z", "w"])
+def test_the_loop_passes_its_seeds_and_its_last_frame_precedes_its_first(source, space):
+    frames = _frames(source, [3, 4, 5], frames=240, space=space)
+    assert frames.shape == (240, 16, 16, 3)
+    differences = np.abs(frames[[0, 80, 160]].astype(int) - _pictures(source, [3, 4, 5]))
+    assert np.mean(differences) < 0.05  # A rounding here and there.
+    steps = np.abs(frames.astype(float) - np.roll(frames, 1, axis=0)).mean(axis=(1, 2, 3))
+    assert (
+        0 < steps[0] < 2 * np.median(steps) + steps.max() / 2
+    )  # From the last frame to the first: a step like others.
+    assert (frames[0] != frames[-1]).any()  # The first is not shown twice.
+
+
+def test_halfway_in_w_is_the_image_of_the_mean_w_truncated(source):
+    frames = _frames(source, [3, 4], frames=4, space="w", smooth=False)
+    w = source.map(source.latents([3, 4]))
+    halfway = source.pictures(source.broadcast(w.mean(axis=0, keepdims=True)))[0]
+    assert np.abs(frames[1].astype(int) - halfway).mean() < 0.05
+    np.testing.assert_array_equal(frames[1], frames[3])
+
+
+def test_halfway_in_z_is_the_image_of_the_middle_of_the_arc(source):
+    frames = _frames(source, [3, 4], frames=4, space="z", smooth=False)
+    directions = [z / np.linalg.norm(z) for z in source.latents([3, 4])]
+    z = sum(directions)[None] / np.linalg.norm(sum(directions)) * np.sqrt(5)  # The mapping normalises it anyway.
+    assert np.abs(frames[1].astype(int) - source.pictures(source.dlatents(z))[0]).mean() < 0.05
+
+
+def test_loops_side_by_side_get_their_seeds_in_order(source):
+    frames = _frames(source, [0, 1, 2, 3, 4, 5, 6, 7], frames=2, columns=2, rows=2, scale=3)
+    assert frames.shape == (2, 96, 96, 3)
+    expected = _pictures(source, [0, 2, 4, 6]).repeat(3, axis=1).repeat(3, axis=2)
+    expected = np.concatenate([np.concatenate(expected[:2], axis=1), np.concatenate(expected[2:], axis=1)])
+    assert np.abs(frames[0].astype(int) - expected).mean() < 0.05
+
+
+@pytest.mark.parametrize("seeds, grid", [([0], (1, 1)), ([0, 1, 2], (2, 1)), ([0, 1], (2, 1))])
+def test_seeds_that_do_not_fit_the_grid_are_refused(source, seeds, grid):
+    with pytest.raises(UserError, match=f"{len(seeds)} seeds cannot be shared out"):
+        Interpolation(source, seeds, 4, columns=grid[0], rows=grid[1])
+
+
+def test_frames_are_counted():
+    assert frame_count(3, 25) == 75 and frame_count(1.02, 25) == 26
+    with pytest.raises(UserError, match="no animation"):
+        frame_count(0.01, 25)
