@@ -15,7 +15,7 @@ from stylegan_tf.metrics.names import MetricName
 from stylegan_tf.metrics.path_length import PAIRS_PER_NOISE, PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.precision_recall import NEIGHBOURS, precision_and_recall
 from stylegan_tf.metrics.results import MetricResult
-from stylegan_tf.metrics.separability import linear_separability
+from stylegan_tf.metrics.separability import check_samples, linear_separability
 
 
 def evaluate(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[MetricResult]:
@@ -89,6 +89,7 @@ def check(metric: MetricName, context: MetricContext) -> None:
     if metric.kind == "ls":
         if context.classifiers is None:
             raise UserError(f"{metric.text} needs classifiers of attributes: give their folder as --classifiers.")
+        check_samples(context.generator, metric.count)
         context.classifiers.check(context.generator.config.resolution, context.generator.config.num_channels)
     if metric.kind == "is" and context.extractor.num_classes is None:
         raise UserError(f"{metric.text} needs class scores, but {context.extractor.name} has no output 'logits'.")
@@ -140,8 +141,8 @@ def _separability(metric: MetricName, context: MetricContext) -> tuple[dict, dic
         context.generator, context.classifiers, metric.count, context.seed, context.strategy, context.rows,
         context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
     )  # fmt: skip
-    bits = {name: dict(zip("zw", entropies)) for name, entropies in found.entropies.items()}
-    return {"z": found.z, "w": found.w}, {"entropies": bits}
+    attributes = {name: dataclasses.asdict(each) for name, each in found.attributes.items()}
+    return {"z": found.z, "w": found.w}, {"attributes": attributes}
 
 
 def _other(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:

@@ -20,6 +20,7 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.generated_images import GeneratedImages
@@ -29,15 +30,25 @@ from stylegan_tf.networks.generator import Generator
 from stylegan_tf.progress import ProgressBar
 
 _LATENTS_PER_CALL = 4096
+_SAMPLES_PER_DIMENSION = 8  # Half of them count.
+
+
+@dataclasses.dataclass(frozen=True)
+class AttributeSeparation:
+    """H(Y|X) of one attribute in bits, and how many of the samples that count have it by its classifier."""
+
+    z: float
+    w: float
+    share: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Separability:
-    """Scores in both spaces, at least 1; lower is better. `entropies`: bits of (z, w) by attribute."""
+    """Scores in both spaces, at least 1; lower is better."""
 
     z: float
     w: float
-    entropies: Mapping[str, tuple[float, float]]
+    attributes: Mapping[str, AttributeSeparation]
 
 
 def linear_separability(
@@ -55,21 +66,36 @@ def linear_separability(
     """Without truncation. The same for any `rows` and any number of replicas, but for verdicts on the brink.
 
     Args:
-      num_samples: images to classify; the paper's 200,000. Half of them count.
+      num_samples: images to classify; the paper's 200,000. Half of them count, see `check_samples`.
       rows, labels, resolution, alpha, unfinished: as for `path_length.perceptual_path_length`.
     """
+    check_samples(generator, num_samples)
     source = GeneratedImages(generator, seed, labels, resolution, alpha)
     logits = _classified(source, classifiers, num_samples, strategy, rows, unfinished)
     z, w = latents(source, num_samples)
-    entropies = {}
+    attributes = {}
     with ProgressBar(len(classifiers.names), "Separability", "attributes") as bar:
         for index, name in enumerate(classifiers.names):
             kept = most_confident(logits[:, index])
             verdicts = logits[kept, index] > 0
-            entropies[name] = separation_entropy(z[kept], verdicts), separation_entropy(w[kept], verdicts)
+            bits = [separation_entropy(points[kept], verdicts) for points in (z, w)]
+            attributes[name] = AttributeSeparation(*bits, share=float(verdicts.mean()))
             bar.update(index + 1)
-    sums = np.sum(list(entropies.values()), axis=0)
-    return Separability(float(2 ** sums[0]), float(2 ** sums[1]), entropies)
+    found = attributes.values()
+    return Separability(2.0 ** sum(each.z for each in found), 2.0 ** sum(each.w for each in found), attributes)
+
+
+def check_samples(generator: Generator, num_samples: int) -> None:
+    """Raises UserError for so few samples that a plane could divide them whatever the verdicts.
+
+    Planes through N points in D dimensions divide them in any way if N <= D + 1, and most ways up to N = 2 D.
+    """
+    needed = _SAMPLES_PER_DIMENSION * max(generator.config.latent_size, generator.config.w_size)
+    if num_samples < needed:
+        raise UserError(
+            f"separability on {num_samples} samples says nothing in this network's latent spaces, where a plane "
+            f"divides so few points in nearly any way: take at least {needed}."
+        )
 
 
 def _classified(source, classifiers, num_samples, strategy, rows, unfinished) -> np.ndarray:
@@ -123,4 +149,4 @@ def conditional_entropy(table: np.ndarray) -> float:
     joint = np.asarray(table, np.float64) / np.sum(table)
     given = np.broadcast_to(joint.sum(axis=1, keepdims=True), joint.shape)  # p(x)
     some = joint > 0
-    return float(-np.sum(joint[some] * np.log2(joint[some] / given[some])))
+    return float(np.sum(joint[some] * np.log2(given[some] / joint[some])))

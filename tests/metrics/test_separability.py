@@ -107,15 +107,21 @@ def test_the_score_is_two_to_the_sum_of_the_entropies(network, classifiers):
     images = tf.function(source.images_of)(ws, inputs[2]).numpy()
     halved = images.reshape(120, 4, 2, 4, 2, 3).mean(axis=(2, 4))
     bits = {"z": 0.0, "w": 0.0}
-    for (name, entropies), network_, shown in zip(found.entropies.items(), classifiers._networks, (images, halved)):
+    for (name, separation), network_, shown in zip(found.attributes.items(), classifiers._networks, (images, halved)):
         logits = network_(shown).numpy()
         kept = np.argsort(-np.abs(logits))[:60]
         expected = [separation_entropy(points[kept], logits[kept] > 0) for points in (z, ws[:, 0].numpy())]
-        assert entropies == pytest.approx(expected, abs=0.02), name
+        assert (separation.z, separation.w) == pytest.approx(expected, abs=0.02), name
+        assert separation.share == pytest.approx(np.mean(logits[kept] > 0), abs=0.02)
         bits["z"] += expected[0]
         bits["w"] += expected[1]
     assert (found.z, found.w) == pytest.approx((2 ** bits["z"], 2 ** bits["w"]), rel=0.02)
     assert bits["z"] > 0.1
+
+
+def test_so_few_samples_that_any_verdicts_could_be_divided_are_refused(network, classifiers):
+    with pytest.raises(UserError, match="separability on 55 samples says nothing .* take at least 56"):
+        linear_separability(network, classifiers, 55, 0, one_device())
 
 
 def test_replicas_do_not_change_the_score(network, classifiers):
