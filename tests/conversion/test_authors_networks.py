@@ -10,6 +10,7 @@ from authors_pickles import pickled
 
 from stylegan_tf.conversion.authors_networks import convert_networks, export_networks, import_pickle
 from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.networks.network_file import load_networks
 
 FILES = {
@@ -221,3 +222,17 @@ def test_reference_pickles_make_the_authors_images_and_come_back_as_they_were(re
 def levels(images):
     """[-1, 1] -> 0..255, rounded; independent of `visualize`."""
     return np.clip(np.floor(images * 127.5 + 128), 0, 255)
+
+
+@pytest.mark.parametrize("options", [{}, {"label_size": 1}, {"function": "D_paper"}, {"mbstd_group_size": 1}])
+def test_a_pickle_of_one_classifier_becomes_a_classifier(tmp_path, options):
+    network = authors.discriminator(name="classifier", seed=3, **options)
+    (tmp_path / "smiling.pkl").write_bytes(pickled(network))
+    (tmp_path / "classifiers").mkdir()
+    import_pickle(tmp_path / "smiling.pkl", tmp_path / "classifiers" / "smiling.npz")
+    classifiers = load_classifiers(tmp_path / "classifiers")
+    assert classifiers.names == ("smiling",)
+    images = np.random.RandomState(0).uniform(-1, 1, [4, 16, 16, 3]).astype(np.float32)
+    discriminator = load_networks(tmp_path / "classifiers" / "smiling.npz").discriminator
+    expected = discriminator(images, labels=np.ones([4, 1], np.float32))
+    np.testing.assert_allclose(classifiers(images)[:, 0], expected, rtol=1e-5)
