@@ -127,7 +127,7 @@ class DiscriminatorConfig(_NetworkConfig):
 
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
 
@@ -213,6 +213,7 @@ class TrainConfig:
     tpu: Optional[str] = None  # Name or address of the TPU of strategy tpu; None: the environment's TPU_NAME.
     deterministic: bool = False  # Only operations that give the same bits every time.
     precision: str = "float32"  # What the layers compute in; the weights are always float32.
+    half_precision_levels: Optional[int] = None  # The highest so many resolutions; None: bfloat16 all, float16 4.
     jit_compile: bool = False  # Compile the gradients of both networks with XLA.
 
     # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
@@ -247,6 +248,7 @@ class TrainConfig:
             _check_resolution(self, "resolution")
         _check_one_of(self, "strategy", STRATEGIES)
         _check_one_of(self, "precision", PRECISIONS)
+        self._check_half_precision()
         _check_positive(self, "total_kimg", "adam_epsilon")
         _check_at_least(self, 0, "seed", "ema_kimg", "truncation_cutoff", "keep_checkpoint_every_kimg")
         for name in ("style_mixing_prob", "w_avg_beta"):
@@ -259,6 +261,14 @@ class TrainConfig:
         if self.shuffle_images is not None:
             _check_at_least(self, 1, "shuffle_images")
         _check_at_least(self, 1, "checkpoint_ticks", "keep_checkpoints", "grid_columns", "grid_rows")
+
+    def _check_half_precision(self) -> None:
+        if self.half_precision_levels is not None:
+            _check_at_least(self, 0, "half_precision_levels")
+            if self.precision == "float32":
+                raise UserError("half_precision_levels needs precision bfloat16 or float16, got float32.")
+        if self.strategy == "tpu" and self.precision == "float16":
+            raise UserError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 
     def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:
         """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.

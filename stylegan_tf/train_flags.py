@@ -68,7 +68,18 @@ with flag_group("Data and run"):
         "deterministic",
         "Use only operations that give the same bits every time: slower on GPUs; on a CPU runs repeat without it.",
     )
-    _flag("precision", "What the layers compute in; weights stay float32.", choices=config.PRECISIONS)
+    _flag(
+        "precision",
+        "What the layers compute in; weights, w, statistics, images and losses stay float32. bfloat16 is for CPUs, "
+        "TPUs and new GPUs; float16, with dynamic loss scaling, for GPUs: on CPUs it is slow.",
+        choices=config.PRECISIONS,
+    )
+    _flag(
+        "half_precision_levels",
+        "How many of the highest resolutions compute in bfloat16 or float16, counted from the full one; left out: all "
+        "in bfloat16, 4 in float16, whose range is narrow.",
+        kind=int,
+    )
     _flag(
         "jit_compile",
         "Compile the gradients of both networks with XLA: for GPUs. It takes longer to start at every resolution, and "

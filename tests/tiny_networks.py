@@ -22,15 +22,15 @@ ROWS = {
 }
 
 
-def generator(seed=0, precision="float32", **options):
+def generator(seed=0, precision="float32", half_levels=None, **options):
     """(generator, its weights)."""
-    network = Generator(GeneratorConfig(**{**GENERATOR, **options}), precision)
+    network = Generator(GeneratorConfig(**{**GENERATOR, **options}), precision, half_levels)
     return network, plain.randomize(network, seed)
 
 
-def discriminator(seed=0, precision="float32", **options):
+def discriminator(seed=0, precision="float32", half_levels=None, **options):
     """(discriminator, its weights)."""
-    network = Discriminator(DiscriminatorConfig(**{**COMMON, **options}), precision)
+    network = Discriminator(DiscriminatorConfig(**{**COMMON, **options}), precision, half_levels)
     return network, plain.randomize(network, seed)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from stylegan_tf.layers.precise import PreciseLayer
 from stylegan_tf.ops import resampling
+from stylegan_tf.ops.broadcasting import add_broadcast
 
 SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 
@@ -42,7 +43,7 @@ class _Equalized(PreciseLayer):
         return self.bias * self.lrmul
 
     def with_bias(self, y: tf.Tensor) -> tf.Tensor:
-        return y + tf.cast(self.scaled_bias(), y.dtype) if self.use_bias else y
+        return add_broadcast(y, self.scaled_bias()) if self.use_bias else y
 
     def get_config(self):
         return {**super().get_config(), "gain": self.gain, "lrmul": self.lrmul, "use_bias": self.use_bias}
@@ -74,11 +75,11 @@ class EqualizedDense(_Equalized):
 class EqualizedConv2D(_Equalized):
     """Convolution with stride 1 and zero padding, optionally with resampling by two and the blur of config B.
 
-    resample=None: conv. "up": upscale, conv, blur. "down": blur, conv, downscale. Then the bias.
-    [N, H, W, I] -> [N, H', W', filters].
+    resample=None: conv. "up": upscale, conv, blur. "down": blur, conv, downscale. Then the bias, and with `clamp` the
+    limits -clamp and clamp, for float16. [N, H, W, I] -> [N, H', W', filters].
     """
 
-    def __init__(self, filters, kernel_size=3, resample=None, blur=True, **kwargs):
+    def __init__(self, filters, kernel_size=3, resample=None, blur=True, clamp=None, **kwargs):
         super().__init__(**kwargs)
         if resample not in (None, "up", "down"):
             raise ValueError(f'resample must be None, "up" or "down", got {resample!r}.')
@@ -88,6 +89,7 @@ class EqualizedConv2D(_Equalized):
         self.kernel_size = kernel_size
         self.resample = resample
         self.blur = blur
+        self.clamp = clamp
 
     def build(self, input_shape):
         self._add_weights((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
@@ -110,6 +112,10 @@ class EqualizedConv2D(_Equalized):
             x = tf.nn.conv2d(x, tf.cast(weight, x.dtype), strides=1, padding="SAME")
         return x
 
+    def with_bias(self, y):
+        y = super().with_bias(y)
+        return y if self.clamp is None else tf.clip_by_value(y, -self.clamp, self.clamp)
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -117,4 +123,5 @@ class EqualizedConv2D(_Equalized):
             "kernel_size": self.kernel_size,
             "resample": self.resample,
             "blur": self.blur,
+            "clamp": self.clamp,
         }

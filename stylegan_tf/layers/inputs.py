@@ -22,8 +22,8 @@ class LearnedConstant(PreciseLayer):
         super().build(input_shape)
 
     def call(self, w):
-        x = tf.cast(self.const + self.bias, self.compute_dtype)
-        return tf.tile(x, [tf.shape(w)[0], 1, 1, 1])
+        x = tf.tile(self.const + self.bias, [tf.shape(w)[0], 1, 1, 1])
+        return tf.cast(x, self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from stylegan_tf.layers.precise import PreciseLayer
+from stylegan_tf.ops.broadcasting import multiply_broadcast
 
 
 class NoiseInput(PreciseLayer):
@@ -25,4 +26,4 @@ class NoiseInput(PreciseLayer):
     def call(self, x, noise=None):
         """x: [N, H, W, C]; noise: [N or 1, H, W, 1] of N(0, 1) samples, or None for the fixed map."""
         noise = tf.cast(self.map if noise is None else noise, self.compute_dtype)
-        return x + noise * tf.cast(self.strength, self.compute_dtype)
+        return x + multiply_broadcast(noise, tf.convert_to_tensor(self.strength))

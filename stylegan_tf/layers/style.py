@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from stylegan_tf.layers.equalized import EqualizedDense
+from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
 
 
 class StyleModulation(EqualizedDense):
@@ -21,7 +22,7 @@ class StyleModulation(EqualizedDense):
     def call(self, w, x=None):
         style = super().call(w)  # [N, 2C]
         style = tf.reshape(style, [-1, 2, 1, 1, self.channels])
-        return x * (style[:, 0] + 1) + style[:, 1]
+        return add_broadcast(multiply_broadcast(x, style[:, 0] + 1), style[:, 1])
 
     def scale_and_offset(self, w):
         """(y_s + 1, y_b), each float32 [N, C]."""

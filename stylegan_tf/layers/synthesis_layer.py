@@ -32,7 +32,9 @@ class SynthesisLayer(tf.keras.layers.Layer):
         channels = source.filters
         self.noise = NoiseInput(dtype=source.dtype_policy, name="noise") if use_noise else None
         self.instance_norm = instance_norm_layer() if use_instance_norm else None
-        self.style = StyleModulation(channels, dtype=source.dtype_policy, name="style") if use_style else None
+        # Beside float16 features the affine map, which is tiny, stays in float32: so do the sums of its gradients.
+        style_dtype = "float32" if source.compute_dtype == "float16" else source.dtype_policy
+        self.style = StyleModulation(channels, dtype=style_dtype, name="style") if use_style else None
 
     @property
     def parts(self):

@@ -1,11 +1,13 @@
 """The discriminator: ProGAN's, with the blurred resampling of config B and later."""
 
+from typing import Optional
+
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
-from stylegan_tf.networks.precision import policy
+from stylegan_tf.networks.precision import convolution_clamp, level_policies
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
@@ -13,34 +15,37 @@ from stylegan_tf.ops.resampling import downscale_2d
 class Discriminator(tf.keras.Model):
     """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4."""
 
-    def __init__(self, config: DiscriminatorConfig, precision: str = "float32"):
-        """precision: dtype of the activations down to the minibatch statistics; weights and scores are float32."""
+    def __init__(self, config: DiscriminatorConfig, precision: str = "float32", half_levels: Optional[int] = None):
+        """precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`.
+
+        Weights and scores are always float32.
+        """
         super().__init__(name="discriminator")
         self.config = config
-        dtype = policy(precision)
+        policies = level_policies(precision, config.resolutions, half_levels)
+        options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
         self.from_rgb = {
-            f"{r}x{r}": EqualizedConv2D(config.feature_maps(r), kernel_size=1, name="from_rgb", dtype=dtype)
+            f"{r}x{r}": EqualizedConv2D(config.feature_maps(r), kernel_size=1, name="from_rgb", **options[r])
             for r in config.resolutions
         }
-        self.blocks = {
-            f"{r}x{r}": [
-                EqualizedConv2D(config.feature_maps(r), name="conv0", dtype=dtype),
-                EqualizedConv2D(
-                    config.feature_maps(r // 2), resample="down", blur=config.blur, name="conv1_down", dtype=dtype
-                ),
-            ]
-            for r in config.resolutions[1:]
-        }
+        self.blocks = {f"{r}x{r}": self._block_layers(r, **options[r]) for r in config.resolutions[1:]}
         group = config.mbstd_group_size
-        self.minibatch_stddev = MinibatchStddev(group, dtype=dtype) if group else None
+        self.minibatch_stddev = MinibatchStddev(group, dtype=policies[4]) if group else None
+        self.conv = EqualizedConv2D(config.feature_maps(4), name="conv", **options[4])
         # The dense head is tiny: float32.
-        self.conv = EqualizedConv2D(config.feature_maps(4), name="conv", dtype=dtype)
         self.dense0 = EqualizedDense(config.feature_maps(2), name="dense0", dtype="float32")
         self._is_conditional = bool(config.label_size and config.use_labels)
         outputs = config.label_size if self._is_conditional else 1
         self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
         self._build_layers()
         self.built = True
+
+    def _block_layers(self, resolution, **options) -> list[EqualizedConv2D]:
+        same, half = (self.config.feature_maps(r) for r in (resolution, resolution // 2))
+        return [
+            EqualizedConv2D(same, name="conv0", **options),
+            EqualizedConv2D(half, resample="down", blur=self.config.blur, name="conv1_down", **options),
+        ]
 
     def _build_layers(self):
         config = self.config
@@ -84,7 +89,7 @@ class Discriminator(tf.keras.Model):
         if resolution > 4:
             x = self._block(x, resolution)
             old = self._features(downscale_2d(images), resolution // 2)
-            x = old + (x - old) * tf.cast(alpha, x.dtype)
+            x = old + (tf.cast(x, old.dtype) - old) * tf.cast(alpha, old.dtype)
         for r in reversed([r for r in self.config.resolutions[1:] if r < resolution]):
             x = self._block(x, r)
         return self._scores(x, labels)

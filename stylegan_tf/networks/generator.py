@@ -1,25 +1,30 @@
 """The whole generator: mapping, truncation, synthesis."""
 
+from typing import Optional
+
 import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.truncation import Truncation
 from stylegan_tf.networks.mapping import MappingNetwork
-from stylegan_tf.networks.precision import policy
+from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.networks.synthesis import SynthesisNetwork
 
 
 class Generator(tf.keras.Model):
     """z -> image. Parts: `mapping_network`, `truncation`, `synthesis`."""
 
-    def __init__(self, config: GeneratorConfig, precision: str = "float32"):
-        """precision: dtype of the synthesis network's activations; weights, w and images are always float32."""
+    def __init__(self, config: GeneratorConfig, precision: str = "float32", half_levels: Optional[int] = None):
+        """precision, half_levels: dtype of the synthesis network's activations, see `level_policies`.
+
+        Weights, w and images are always float32.
+        """
         super().__init__(name="generator")
         self.config = config
         self.mapping_network = MappingNetwork(config)
         self.truncation = Truncation(name="truncation")
         self.truncation.build((None, config.w_size))
-        self.synthesis = SynthesisNetwork(config, dtype=policy(precision))
+        self.synthesis = SynthesisNetwork(config, level_policies(precision, config.resolutions, half_levels))
         self.built = True
 
     @property

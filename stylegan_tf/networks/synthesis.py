@@ -1,6 +1,6 @@
 """The synthesis network g: W -> images (Sec. 2, Fig. 1b), with the cross-fade of progressive growing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import tensorflow as tf
@@ -9,6 +9,7 @@ from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
+from stylegan_tf.networks.precision import convolution_clamp, level_policies
 from stylegan_tf.ops.resampling import upscale_2d
 
 NOISE_MODES = ("random", "const", "none")
@@ -17,30 +18,30 @@ NOISE_MODES = ("random", "const", "none")
 class SynthesisNetwork(tf.keras.layers.Layer):
     """Two synthesis layers per level, and at each level a 1x1 convolution to RGB."""
 
-    def __init__(self, config: GeneratorConfig, dtype="float32", **kwargs):
+    def __init__(self, config: GeneratorConfig, policies: Optional[Mapping[int, str]] = None, **kwargs):
+        """policies: the dtype policy of every level, see `level_policies`; None: float32."""
         kwargs.setdefault("name", "synthesis")
-        super().__init__(dtype=dtype, autocast=False, **kwargs)
+        super().__init__(dtype="float32", autocast=False, **kwargs)
         self.config = config
-        self.blocks = {f"{r}x{r}": self._block(r, dtype) for r in config.resolutions}
-        self.to_rgb = {
-            f"{r}x{r}": EqualizedConv2D(config.num_channels, kernel_size=1, gain=1.0, name="to_rgb", dtype=dtype)
-            for r in config.resolutions
-        }
+        policies = policies or level_policies("float32", config.resolutions)
+        self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
+        self.to_rgb = {f"{r}x{r}": self._to_rgb(policies[r]) for r in config.resolutions}
         self.build((None, None, config.w_size))
 
     def _block(self, resolution, dtype) -> list[SynthesisLayer]:
         config = self.config
         filters = config.feature_maps(resolution)
+        convolution = {"dtype": dtype, "clamp": convolution_clamp(dtype)}
         if resolution == 4:
             start = LearnedConstant if config.const_input else DenseInput
             sources = {
                 "const" if config.const_input else "dense": start(filters, dtype=dtype),
-                "conv": EqualizedConv2D(filters, dtype=dtype),
+                "conv": EqualizedConv2D(filters, **convolution),
             }
         else:
             sources = {
-                "conv0_up": EqualizedConv2D(filters, resample="up", blur=config.blur, dtype=dtype),
-                "conv1": EqualizedConv2D(filters, dtype=dtype),
+                "conv0_up": EqualizedConv2D(filters, resample="up", blur=config.blur, **convolution),
+                "conv1": EqualizedConv2D(filters, **convolution),
             }
         options = {
             "use_noise": config.use_noise,
@@ -49,6 +50,10 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             "use_style": config.use_styles,
         }
         return [SynthesisLayer(source, name=name, dtype=dtype, **options) for name, source in sources.items()]
+
+    def _to_rgb(self, dtype) -> EqualizedConv2D:
+        options = {"dtype": dtype, "clamp": convolution_clamp(dtype)}
+        return EqualizedConv2D(self.config.num_channels, kernel_size=1, gain=1.0, name="to_rgb", **options)
 
     @property
     def parts(self):

@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba) on named variables, with the two habits of progressive growing.
+"""Adam (Kingma and Ba) on named variables, with the two habits of progressive growing, and a loss scale for float16.
 
 A step with a non-finite gradient is skipped whole, and the state is forgotten when the set of trained layers changes.
 Keras' optimisers have neither; the update itself is TensorFlow's fused kernel.
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from stylegan_tf.training.loss_scale import LossScale
+
 
 class Adam:
-    """One optimiser: first and second moments per variable and the number of steps taken.
+    """One optimiser: first and second moments per variable, the number of steps taken, and `loss_scale`.
 
     All its variables are in `variables`, by name, for the checkpoint. Create it in the strategy's scope.
     """
@@ -22,39 +24,48 @@ class Adam:
         self._v = {name: _zeros_like(variable) for name, variable in trained.items()}
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # Since the start of the run.
+        self.loss_scale = LossScale()
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
         moments = {f"m/{name}": variable for name, variable in self._m.items()}
         moments.update({f"v/{name}": variable for name, variable in self._v.items()})
-        return {**moments, "steps": self._steps, "skipped": self._skipped}
+        scale = {f"loss_scale/{name}": variable for name, variable in self.loss_scale.variables.items()}
+        return {**moments, "steps": self._steps, "skipped": self._skipped, **scale}
 
     @property
     def skipped(self) -> int:
-        """Number of steps that were skipped for a non-finite gradient."""
+        """Number of steps that were skipped for a non-finite gradient, but for those that only lowered the scale."""
         return int(self._skipped.numpy())
 
     def reset(self) -> None:
-        """Forgets moments and step count; the count of skipped steps stays."""
-        for name, variable in self.variables.items():
-            if name != "skipped":
-                variable.assign(tf.zeros_like(variable))
+        """Forgets moments and step count; the count of skipped steps and the loss scale stay."""
+        for variable in (*self._m.values(), *self._v.values(), self._steps):
+            variable.assign(tf.zeros_like(variable))
 
-    def apply(self, gradients: Mapping[str, tf.Tensor], learning_rate: tf.Tensor) -> None:
+    def apply(self, gradients: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, scaled: bool = False) -> None:
         """One step. Called in replica context, with gradients that are already summed over the replicas.
 
-        Variables without a gradient (layers beyond the current resolution) stay as they are.
+        Variables without a gradient (layers beyond the current resolution) stay as they are. scaled: these are the
+        gradients of a loss times `loss_scale`, which follows from them.
         """
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients.values()])
-        tf.distribute.get_replica_context().merge_call(self._apply, args=(dict(gradients), learning_rate, finite))
+        skipped = tf.logical_not(finite)
+        if scaled:
+            gradients = {name: gradient / self.loss_scale.value for name, gradient in gradients.items()}
+            skipped = tf.logical_and(skipped, tf.logical_not(self.loss_scale.can_fall()))
+        args = (dict(gradients), learning_rate, finite, skipped, scaled)
+        tf.distribute.get_replica_context().merge_call(self._apply, args=args)
 
-    def _apply(self, strategy, gradients, learning_rate, finite):
+    def _apply(self, strategy, gradients, learning_rate, finite, skipped, scaled):
         step = tf.cast(self._steps + 1, tf.float32)
         for name, gradient in gradients.items():
             args = (self._m[name], self._v[name], step, gradient, learning_rate, finite)
             strategy.extended.update(self._trained[name], self._update, args=args, group=False)
-        for counter, counted in ((self._steps, True), (self._skipped, False)):
-            strategy.extended.update(counter, _count, args=(finite, counted), group=False)
+        for counter, event in ((self._steps, finite), (self._skipped, skipped)):
+            strategy.extended.update(counter, _count, args=(event,), group=False)
+        if scaled:
+            self.loss_scale.update(strategy, finite)
 
     def _update(self, variable, m, v, step, gradient, learning_rate, finite):
         # With decays of 1, a rate of 0 and a gradient of 0 the kernel leaves everything as it is: no branch needed.
@@ -72,8 +83,8 @@ class Adam:
         )
 
 
-def _count(counter, finite, counted):
-    counter.assign_add(tf.cast(tf.equal(finite, counted), counter.dtype))
+def _count(counter, event):
+    counter.assign_add(tf.cast(event, counter.dtype))
 
 
 def _zeros_like(variable):

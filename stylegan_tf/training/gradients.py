@@ -31,12 +31,13 @@ class Scalars(NamedTuple):
 
     alpha: tf.Tensor  # Weight of the current level.
     crossover: tf.Tensor  # Of style mixing.
+    loss_scale: Optional[tf.Tensor] = None  # float32, for float16; None: the loss as it is.
 
 
 class Sums(NamedTuple):
     """Everything is a sum over the images; gradients and metrics are divided by the global batch already.
 
-    A metric that was not computed is NaN.
+    Gradients are those of the loss times the loss scale. A metric that was not computed is NaN.
     """
 
     gradients: Mapping[str, tf.Tensor]  # By variable; a variable that the loss does not depend on is left out.
@@ -69,19 +70,25 @@ class Gradients:
             tape.watch(list(trained.values()))
             real_scores, real_norms = self.scores_and_norms(images.reals, images.labels, scalars, r1_gamma)
             fake_scores, fake_norms = self.scores_and_norms(fakes, images.labels, scalars, r2_gamma)
-            loss = losses.discriminator_loss(options, real_scores, fake_scores)
+            loss = adversarial = losses.discriminator_loss(options, real_scores, fake_scores)
             loss += losses.zero_centered_penalty(real_norms, r1_gamma)
             loss += losses.zero_centered_penalty(fake_norms, r2_gamma)
             loss += self._interpolation_penalty(images, fakes, scalars)
-            total = self._per_image(loss)
+            total = _scaled(self._per_image(loss), scalars)
         metrics = {
-            "d_loss": total,
+            "d_loss": self._reported_loss(loss, adversarial, scalars),
             "real_score": self._per_image(real_scores),
             "fake_score": self._per_image(fake_scores),
         }
         if options.r1_gamma:
             metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
         return Sums(_present(tape.gradient(total, trained)), w, metrics)
+
+    def _reported_loss(self, loss, adversarial, scalars):
+        """With a loss scale that is too high for the penalties the loss without them: the scores can be trusted."""
+        if scalars.loss_scale is None:
+            return self._per_image(loss)
+        return self._per_image(tf.where(tf.math.is_finite(loss), loss, adversarial))
 
     def generator(self, images: Images, scalars: Scalars) -> Sums:
         """Of the generator's loss. Metrics: g_loss."""
@@ -90,14 +97,16 @@ class Gradients:
             tape.watch(list(trained.values()))
             fakes, w = self._generate(images, scalars)
             scores = self._discriminator(fakes, labels=images.labels, alpha=scalars.alpha)
-            total = self._per_image(losses.generator_loss(self._losses, scores))
-        return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": total})
+            loss = self._per_image(losses.generator_loss(self._losses, scores))
+            total = _scaled(loss, scalars)
+        return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": loss})
 
     def scores_and_norms(self, images, labels, scalars: Scalars, gamma: float) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [n] and, where gamma is not 0, squared norms of their gradient with respect to the image [n].
 
         The norm is that for images upscaled to full resolution, as the paper's schedule has it: every one of the 4^lod
-        copies of a pixel carries 1 / 4^lod of its gradient.
+        copies of a pixel carries 1 / 4^lod of its gradient. In float16 the gradient is small, and so is what the
+        penalty's own gradient starts from, which is proportional to it. Both get the square root of the loss scale.
         """
         discriminator = self._discriminator
         if not gamma:
@@ -106,8 +115,10 @@ class Gradients:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             scores = discriminator(images, labels=labels, alpha=scalars.alpha)
-            total = tf.reduce_sum(scores)
+            total = _scaled(tf.reduce_sum(scores), scalars, power=0.5)
         norms = tf.reduce_sum(tf.square(tape.gradient(total, images)), axis=[1, 2, 3])
+        if scalars.loss_scale is not None:
+            norms /= scalars.loss_scale
         return scores, norms * (self._resolution / discriminator.config.resolution) ** 2
 
     def _interpolation_penalty(self, images: Images, fakes, scalars):
@@ -138,6 +149,10 @@ class Gradients:
 
     def _per_image(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(values) / self._batch_size
+
+
+def _scaled(total, scalars, power=1.0):
+    return total if scalars.loss_scale is None else total * scalars.loss_scale**power
 
 
 def _present(gradients):

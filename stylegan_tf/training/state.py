@@ -39,8 +39,8 @@ class TrainState:
     ticks = _Counter()  # Ticks so far, without those of a stop.
 
     def __init__(self, config: TrainConfig, generator: GeneratorConfig, discriminator: DiscriminatorConfig):
-        self.generator = Generator(generator, config.precision)
-        self.discriminator = Discriminator(discriminator, config.precision)
+        self.generator = Generator(generator, config.precision, config.half_precision_levels)
+        self.discriminator = Discriminator(discriminator, config.precision, config.half_precision_levels)
         self.generator_ema = Generator(generator)
         self.generator_variables = named_variables(self.generator)
         self.ema_variables = named_variables(self.generator_ema)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
+from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.schedule import accumulation_rounds
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.compilation import check_jit_compile
@@ -81,6 +82,8 @@ class TrainingStep:
         self.config = config
         self.state = state
         self.batch_size = batch_size
+        policies = level_policies(config.precision, state.generator.config.resolutions, config.half_precision_levels)
+        self.scales_loss = policies[resolution] == "mixed_float16"  # Else no layer that runs computes in float16.
         self.random_inputs = RandomInputs(config, state.generator, resolution, batch_size)
         gradients = Gradients(config, state, resolution, batch_size)
         unregularized = functools.partial(gradients.discriminator, regularized=False)
@@ -97,8 +100,9 @@ class TrainingStep:
             reals=process_reals(batch["images"], inputs.alpha),
             between=self.random_inputs.weights_between(inputs.images_seen) if self.config.losses.gp_lambda else None,
         )
-        sums = self._lazily_regularized(images, self._scalars(inputs, stream=0), inputs.images_seen)
-        return self._apply(self.state.discriminator_adam, sums, inputs)
+        adam = self.state.discriminator_adam
+        sums = self._lazily_regularized(images, self._scalars(inputs, adam, stream=0), inputs.images_seen)
+        return self._apply(adam, sums, inputs)
 
     def _lazily_regularized(self, images: Images, scalars: Scalars, images_seen: tf.Tensor) -> Sums:
         """R1 and R2 in every r1_interval-th iteration only, counted by images: a resumed run goes on in step."""
@@ -113,8 +117,8 @@ class TrainingStep:
 
     def train_generator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         images = Images(self.random_inputs.fakes(inputs.images_seen, stream=1), self._labels(batch))
-        sums = self._generator_sums(images, self._scalars(inputs, stream=1))
-        return self._apply(self.state.generator_adam, sums, inputs)
+        adam = self.state.generator_adam
+        return self._apply(adam, self._generator_sums(images, self._scalars(inputs, adam, stream=1)), inputs)
 
     def update_average(self) -> None:
         """generator_ema <- lerp(generator, generator_ema, beta); w_avg and the noise maps are copied."""
@@ -130,8 +134,9 @@ class TrainingStep:
         """Fakes get the labels of the reals beside them: drawn from the data set as well."""
         return batch["labels"] if self.state.generator.config.label_size else None
 
-    def _scalars(self, inputs: StepInputs, stream: int) -> Scalars:
-        return Scalars(inputs.alpha, self.random_inputs.crossover(inputs.images_seen, stream))
+    def _scalars(self, inputs: StepInputs, adam: Adam, stream: int) -> Scalars:
+        crossover = self.random_inputs.crossover(inputs.images_seen, stream)
+        return Scalars(inputs.alpha, crossover, adam.loss_scale.value if self.scales_loss else None)
 
     def _apply(self, adam: Adam, sums: Sums, inputs: StepInputs) -> dict[str, tf.Tensor]:
         """The replicas' sums together: one step of the optimiser, one of w_avg. Returns this replica's metrics."""
@@ -140,7 +145,7 @@ class TrainingStep:
         tensors = [sums.gradients[name] for name in names] + [sums.w]
         *gradients, w = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
         context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
-        adam.apply(dict(zip(names, gradients)), inputs.learning_rate)
+        adam.apply(dict(zip(names, gradients)), inputs.learning_rate, scaled=self.scales_loss)
         return dict(sums.metrics)
 
     def _move_w_avg(self, strategy, mean):

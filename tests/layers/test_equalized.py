@@ -114,3 +114,17 @@ def test_a_wrong_resampling_is_refused():
         EqualizedConv2D(4, resample="sideways")
     with pytest.raises(ValueError, match="3x3.*kernel_size=1"):
         EqualizedConv2D(4, kernel_size=1, resample="up")
+
+
+def test_outputs_beyond_the_clamp_are_cut_off_and_pass_no_gradient():
+    """In float16, where 300 * 300 is beyond the largest number, too."""
+    layer = EqualizedConv2D(1, kernel_size=1, gain=1.0, clamp=256.0, dtype="mixed_float16")
+    layer.build((None, 1, 4, 1))
+    layer.set_weights([np.full([1, 1, 1, 1], 300.0, np.float32), np.array([0.5], np.float32)])
+    x = tf.reshape(tf.constant([0.5, 2.0, -300.0, 300.0]), [1, 1, 4, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    np.testing.assert_array_equal(tf.reshape(y, [-1]), [150.5, 256, -256, 256])
+    np.testing.assert_array_equal(tf.reshape(tape.gradient(y, x), [-1]), [300, 0, 0, 0])
+    check_layer(layer, x)
