@@ -9,7 +9,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.cluster import Cluster, cluster_from_environment
-from stylegan_tf.training.processes import lost_processes_named
+from stylegan_tf.training.processes import ended_by_ctrl_c, lost_processes_named
 
 
 def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strategy:
@@ -43,9 +43,14 @@ def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy
     if cluster is None:
         raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
     mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
-    print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
-    with lost_processes_named():
-        return tf.distribute.MultiWorkerMirroredStrategy()
+    if count > 1:
+        print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
+    try:
+        with lost_processes_named(), ended_by_ctrl_c():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}).") from None
 
 
 def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:

@@ -147,6 +147,7 @@ class _Run:
         self._collect_metrics()
         if self.trained:  # Else there is nothing new: the run was complete before.
             self._check_weights()
+            self._compare_processes()
             if stopped:  # Who stops a run may not wait for long: what is needed to go on comes first.
                 self._save_checkpoint()
             if self.tick_metrics:
@@ -158,7 +159,8 @@ class _Run:
         if stopped:
             self.report.say(f"stopped at {self.state.images_seen / 1000:.1f} kimg; the same command goes on from here")
         else:
-            self.report.say(f"finished at {self.state.images_seen / 1000:.1f} kimg, see {self.config.run_dir}")
+            seen, fingerprint = self.state.images_seen / 1000, self.state.fingerprint
+            self.report.say(f"finished at {seen:.1f} kimg, see {self.config.run_dir}; weights {fingerprint:08x}")
 
     def _phase(self) -> Phase:
         replicas = self.strategy.num_replicas_in_sync
@@ -231,6 +233,11 @@ class _Run:
         if name is not None:
             raise self._diverged(f"{name} is not finite")
 
+    def _compare_processes(self) -> None:
+        """For all processes to call."""
+        if not self.processes.agree_on(self.state.fingerprint):
+            self.report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
+
     def _diverged(self, symptom: str) -> UserError:
         return UserError(
             f"training diverged after {self.state.images_seen / 1000:.1f} kimg: {symptom}. {self._last_checkpoint()}. "
@@ -246,6 +253,7 @@ class _Run:
     def _tick(self) -> None:
         """Reports; the chief writes what is due, and the others wait for it at the next step."""
         self._check_weights()
+        self._compare_processes()
         self._report_tick()
         self.state.ticks += 1
         self.state.tick_images = self.state.images_seen

@@ -1,6 +1,8 @@
 """The processes of one run, on one machine or on several: who they are, and what they have to agree on."""
 
 import contextlib
+import re
+import signal
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -55,6 +57,10 @@ class Processes:
         """The chief's value. For all to call."""
         return self.sum(value if self.is_chief else 0)
 
+    def agree_on(self, value: int) -> bool:
+        """Whether all have the same value. For all to call."""
+        return self.sum(int(value == self.of_chief(value))) == self.count
+
     def wait_for_all(self) -> None:
         """Returns when all of them have come here."""
         self.sum(0)
@@ -72,11 +78,22 @@ def lost_processes_named() -> Iterator[None]:
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
-        reason = " ".join(str(error).split())[:200]
+        # The message begins with a trace of the graph; the address of the lost one, if it is known, comes late.
+        lost = re.search(r"remote target /job:(\w+)/replica:0/task:(\d+)", str(error))
         raise UserError(
-            f"another process of this run ended or cannot be reached ({reason}). Its own output says why. Start all of "
-            "them again: the run goes on from its last checkpoint."
+            f"{f'{lost[1]} {lost[2]}' if lost else 'another process'} of this run ended or cannot be reached: its own "
+            "output says why. Start all processes again: the run goes on from its last checkpoint."
         ) from error
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Put it around a long wait inside of TensorFlow, where Python's own handling of Ctrl-C does not get its turn."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
