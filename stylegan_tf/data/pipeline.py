@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
+from stylegan_tf.data.record_access import records_by_number
 from stylegan_tf.errors import UserError
 
 SHUFFLE_BYTES = 2**29  # Bound of the default shuffle buffer: all of FFHQ up to 32x32, 170 images at 1024x1024.
 _PARALLEL_SHARDS = 4
+_READ_BY_ALL_BYTES = 2**29  # A level up to this size is read as a whole by each of several hosts.
 
 
 def default_shuffle_images(info: DatasetInfo, resolution: int) -> int:
@@ -36,7 +38,8 @@ def training_dataset(
     Every epoch shows each image once, in an order that depends on `seed` and on the epoch alone: the same arguments
     give the same batches. B = `batch_size` is what this input pipeline (host) hands out per step to its
     `num_replicas`; see `replica_order` for the order within a batch. Batches run across the end of an epoch.
-    Several hosts divide the batches of one among themselves (`host_share`): all together see what one would see.
+    Several hosts divide the batches of one among themselves (`host_share`): all together see what one would see, and
+    of a large set each reads its own records only.
 
     Args:
       info: from `find_dataset`.
@@ -54,10 +57,16 @@ def training_dataset(
     shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
     epochs_done, images_done = divmod(first_image, info.count)
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
-    dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, epoch, seed, shuffle_images)).skip(images_done)
+    # Far from small pictures every host finds out the order alone and then reads its own records only.
+    by_number = num_input_pipelines > 1 and info.count * resolution**2 * info.num_channels > _READ_BY_ALL_BYTES
+    elements = _record_numbers if by_number else _numbered_records
+    dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images))
+    dataset = dataset.skip(images_done)
     share = host_share(batch_size * num_input_pipelines, num_replicas, input_pipeline_index, num_input_pipelines)
     if num_input_pipelines > 1:
         dataset = _only(dataset, share, batch_size * num_input_pipelines)
+    if by_number:
+        dataset = records_by_number(info, resolution, dataset)
     dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
     # Position of a batch in the sequence: what the mirroring is drawn from, so that it survives a restart.
     positions = tf.data.Dataset.range(first_image, 2**62, batch_size * num_input_pipelines)
@@ -112,8 +121,8 @@ def _options() -> tf.data.Options:
     return options
 
 
-def _epoch(info: DatasetInfo, resolution: int, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
-    """Each record once -> (serialised Example, its number in the whole set)."""
+def _epoch(info: DatasetInfo, resolution: int, elements, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
+    """Each record once, as what `elements(path, number of its first record, count)` gives for its shard."""
     seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
     paths = info.shards(resolution)
     first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
@@ -123,7 +132,7 @@ def _epoch(info: DatasetInfo, resolution: int, epoch, seed: int, shuffle_images:
         parallel = min(_PARALLEL_SHARDS, len(paths))
         shards = shards.shuffle(len(paths), seed=seeds[0], reshuffle_each_iteration=False)
     dataset = shards.interleave(
-        _numbered_records, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
+        elements, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
     )
     if shuffle_images > 1:
         dataset = dataset.shuffle(shuffle_images, seed=seeds[1], reshuffle_each_iteration=False)
@@ -135,7 +144,7 @@ def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.
     mine = np.zeros([global_batch], bool)
     mine[share] = True
     dataset = dataset.enumerate().filter(lambda place, _: tf.constant(mine)[place % global_batch])
-    return dataset.map(lambda _, element: element)
+    return dataset.map(lambda _place, element: element)
 
 
 def _numbered_records(path, first_record, count) -> tf.data.Dataset:
@@ -149,6 +158,10 @@ def _numbered_records(path, first_record, count) -> tf.data.Dataset:
 def _fail_as_too_short(path) -> tf.Tensor:
     with tf.control_dependencies([tf.debugging.Assert(False, [path, "has lost records"])]):
         return tf.identity(path)
+
+
+def _record_numbers(_path, first_record, count) -> tf.data.Dataset:
+    return tf.data.Dataset.range(first_record, first_record + count)
 
 
 def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int, mirror: bool, num_replicas: int):

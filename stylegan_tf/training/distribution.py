@@ -9,7 +9,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.cluster import Cluster, cluster_from_environment
-from stylegan_tf.training.processes import ended_by_ctrl_c, lost_processes_named
+from stylegan_tf.training.processes import ended_by_signals, lost_processes_named
 
 
 def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strategy:
@@ -46,7 +46,7 @@ def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy
     if count > 1:
         print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
     try:
-        with lost_processes_named(), ended_by_ctrl_c():
+        with lost_processes_named(), ended_by_signals():
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]

@@ -87,13 +87,18 @@ def lost_processes_named() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """Put it around a long wait inside of TensorFlow, where Python's own handling of Ctrl-C does not get its turn."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_DFL)
+def ended_by_signals() -> Iterator[None]:
+    """Put it around a long wait inside of TensorFlow, where Python's own handling of signals does not get its turn."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.getsignal(number) for number in numbers}
     try:
+        for number in numbers:
+            if previous[number] != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number in numbers:
+            signal.signal(number, previous[number])
 
 
 def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:

@@ -66,6 +66,6 @@ class RandomInputs:
         replicas = context.num_replicas_in_sync
         if replicas == 1:
             return x
-        return tf.ensure_shape(
-            x[context.replica_id_in_sync_group :: replicas], [self._batch_size // replicas, *x.shape[1:]]
-        )
+        # x[replica :: replicas] with a static shape: XLA cannot slice from a place that it does not know yet.
+        dealt = tf.reshape(x, [self._batch_size // replicas, replicas, *x.shape[1:]])
+        return tf.gather(dealt, context.replica_id_in_sync_group, axis=1)

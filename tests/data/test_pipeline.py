@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from array_source import write_numbered
 
+from stylegan_tf.data import pipeline
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.pipeline import default_shuffle_images, process_reals, replica_order, training_dataset
 from stylegan_tf.errors import UserError
@@ -15,6 +16,13 @@ COUNT = 24
 @pytest.fixture(scope="module")
 def info(tmp_path_factory):
     return find_dataset(write_numbered(tmp_path_factory.mktemp("data") / "set", COUNT, num_shards=4))
+
+
+@pytest.fixture(scope="module")
+def pngs(tmp_path_factory):
+    """Records of many lengths."""
+    folder = tmp_path_factory.mktemp("data") / "pngs"
+    return find_dataset(write_numbered(folder, COUNT, num_shards=5, encoding="png"))
 
 
 def batches(info, count, resolution=8, batch_size=6, **options):
@@ -114,10 +122,13 @@ def test_batches_for_replicas_are_those_of_one_device_reordered(info):
 
 
 @pytest.mark.parametrize("replicas, hosts", [(1, 2), (2, 2), (1, 3), (2, 3), (1, 6)])
-@pytest.mark.parametrize("first_image", [0, 36])
-def test_hosts_divide_the_batches_of_one_host_by_replicas(info, replicas, hosts, first_image):
+@pytest.mark.parametrize("large", [False, True])
+def test_hosts_divide_the_batches_of_one_host_by_replicas(info, pngs, monkeypatch, replicas, hosts, large):
     """Replica r of R gets images r, r + R, ... of the batch of 12 that a single device would have seen."""
-    options = {"seed": 3, "mirror": True, "shuffle_images": 7, "first_image": first_image}
+    options = {"seed": 3, "mirror": True, "shuffle_images": 7, "first_image": 36}
+    if large:  # Then a host reads its own records only, wherever they are.
+        monkeypatch.setattr(pipeline, "_READ_BY_ALL_BYTES", 0)
+    info = pngs if hosts == 3 else info
     whole = batches(info, 4, batch_size=12, **options)  # Two epochs.
     for host in range(hosts):
         options.update(num_replicas=replicas, input_pipeline_index=host, num_input_pipelines=hosts)
