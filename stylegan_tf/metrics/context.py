@@ -1,6 +1,7 @@
 """What a metric gets to work with."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -38,10 +39,15 @@ class MetricContext:
         """Images per replica and call: 32 up to 128x128, 4 from 1024x1024."""
         return self.batch_size or max(4, min(32, 4096 // self.generator.config.resolution))
 
+    @functools.cached_property
+    def network_digest(self) -> str:
+        """Of the network as it is when it is first asked for: training makes a new context every time."""
+        return network_digest(self.generator)
+
     def protocol(self) -> dict:
         """What results of this network depend on, whatever the metric: part of every record."""
         return {
-            "network_digest": network_digest(self.generator),
+            "network_digest": self.network_digest,
             "resolution": self.resolution or self.generator.config.resolution,
             "alpha": float(self.alpha),
             "seed": self.seed,

@@ -35,8 +35,8 @@ def evaluate(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[
             together = [other for other in metrics if other.needs_features and _images(other) == _images(metric)]
         done.update(together)
         start = time.monotonic()
-        on_features = ((values, {}) for values in _on_features(together, context)) if metric.needs_features else ()
-        for other, (values, facts) in zip(together, on_features or [_other(metric, context)]):
+        found = _on_features(together, context) if metric.needs_features else _other(metric, context)
+        for other, (values, facts) in zip(together, found):
             facts = {"seconds": round(time.monotonic() - start, 1), **facts}
             yield MetricResult(result_name(other, context), values, protocol(other, context), facts)
 
@@ -61,7 +61,7 @@ def protocol(metric: MetricName, context: MetricContext) -> dict:
     if metric.needs_features:
         found.update(context.extractor.protocol(), mixed_latents=metric.mixed_latents)
     if context.reals is not None and (metric.needs_reals or context.generator.config.label_size):
-        found["dataset_digest"] = context.reals.digest()
+        found["dataset_digest"] = context.reals.digest
     if metric.needs_reals:
         found.update(reals=context.reals.count(metric.count), mirrored_copies=context.reals.mirror)
     if metric.kind == "kid":
@@ -104,8 +104,8 @@ def _images(metric: MetricName) -> tuple:
     return metric.count, metric.mixed_latents
 
 
-def _on_features(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[dict[str, float]]:
-    """Values of metrics on the same generated images."""
+def _on_features(metrics: Sequence[MetricName], context: MetricContext) -> Iterator[tuple[dict, dict]]:
+    """Values, and facts about them, of metrics on the same generated images."""
     count, mixed_latents = _images(metrics[0])
     kinds = {"fid": "moments", "kid": "rows", "pr": "rows", "is": "scores"}
     real_kinds = {kinds[metric.kind] for metric in metrics if metric.needs_reals}
@@ -114,16 +114,16 @@ def _on_features(metrics: Sequence[MetricName], context: MetricContext) -> Itera
     for metric in metrics:
         if metric.kind == "fid":
             moments = [parts["moments"].mean_and_covariance() for parts in (reals, fakes)]
-            yield {"fid": frechet_distance(*moments[0], *moments[1])}
+            yield {"fid": frechet_distance(*moments[0], *moments[1])}, {}
         elif metric.kind == "kid":
             mean, error = kernel_distance(reals["rows"].rows(), fakes["rows"].rows(), context.seed)
-            yield {"kid": mean, "kid_error": error}
+            yield {"kid": mean, "kid_error": error}, {}
         elif metric.kind == "pr":
             precision, recall = precision_and_recall(reals["rows"].rows(), fakes["rows"].rows())
-            yield {"precision": precision, "recall": recall}
+            yield {"precision": precision, "recall": recall}, {}
         else:
             mean, deviation = fakes["scores"].score()
-            yield {"score": mean, "score_deviation": deviation}
+            yield {"score": mean, "score_deviation": deviation}, {}
 
 
 def _path_length(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:
@@ -145,6 +145,6 @@ def _separability(metric: MetricName, context: MetricContext) -> tuple[dict, dic
     return {"z": found.z, "w": found.w}, {"attributes": attributes}
 
 
-def _other(metric: MetricName, context: MetricContext) -> tuple[dict, dict]:
-    """Values, and facts about them, of a metric that is not on features."""
-    return _path_length(metric, context) if metric.kind == "ppl" else _separability(metric, context)
+def _other(metric: MetricName, context: MetricContext) -> Iterator[tuple[dict, dict]]:
+    """The same of a metric that is not on features."""
+    yield _path_length(metric, context) if metric.kind == "ppl" else _separability(metric, context)

@@ -80,7 +80,7 @@ def generated_statistics(context: MetricContext, count: int, mixed_latents: int,
         context.strategy, lambda *inputs: context.extractor(source.images(*inputs)), context.rows
     )
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
-    labels_of = context.reals.digest() if labels is not None else None
+    labels_of = context.reals.digest if labels is not None else None
     key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION})
     unfinished = CachedArrays(context.cache_folder, "generated", key)
     statistics = Statistics(kinds, count, context.extractor)
@@ -104,7 +104,7 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
     reals, extractor = context.reals, context.extractor
     count = reals.count(wanted)
     total = count * (2 if reals.mirror else 1)
-    key = {**extractor.protocol(), "reals": reals.digest(), "count": count, "mirror": reals.mirror}
+    key = {**extractor.protocol(), "reals": reals.digest, "count": count, "mirror": reals.mirror}
     key["version"] = PROTOCOL_VERSION
     statistics = Statistics(sorted(kinds), total, extractor)
     missing = []

@@ -1,6 +1,5 @@
 """Measures a network file and writes down what comes out."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Optional
@@ -46,7 +45,7 @@ def measure_file(
     mirror = metadata.get("mirror_augment", False) if mirror_augment is None else mirror_augment
     context = MetricContext(
         generator, strategy, seed, pathlib.Path(cache_dir) if cache_dir else default_cache_folder(),
-        reals=None if info is None else _reals(info, generator.config, bool(mirror)),
+        reals=None if info is None else real_images_for(info, generator.config, bool(mirror)),
         extractor=extractor, distance=distance, classifiers=classifiers, batch_size=batch_size,
         resolution=metadata.get("resolution"), alpha=metadata.get("alpha", 1.0),
     )  # fmt: skip
@@ -61,14 +60,14 @@ def measure_file(
         else:
             print(f"{path.name}  {found.line()}  (already there)", flush=True)
     for result in evaluate(missing, context):
-        result = dataclasses.replace(result, facts={**facts, **result.facts})
+        result = result.with_facts(facts)
         append_result(out, result)
         _write_scalars(out, result, round((metadata.get("kimg") or 0) * 1000))
         print(f"{path.name}  {result.line()}", flush=True)
 
 
-def _reals(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
-    """Real images of the network's size and colours, with its labels."""
+def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
+    """Real images of the network's size and colours, with its labels. UserError if the dataset has no such images."""
     if info.num_channels != config.num_channels:
         raise UserError(f"{info.folder} has {info.num_channels} channel(s), the network makes {config.num_channels}.")
     if config.label_size and info.label_size != config.label_size:

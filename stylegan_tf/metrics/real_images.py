@@ -1,6 +1,7 @@
 """The real images that metrics look at: the first records of a dataset, in the order of its files."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator
 
@@ -40,8 +41,9 @@ class RealImages:
         """float32 [records, label_size]."""
         return load_labels(self.info)
 
+    @functools.cached_property
     def digest(self) -> str:
-        """Depends on every byte of the records and on their order, and not on times and places of files.
+        """SHA-256. Depends on every byte of the records and on their order, and not on times and places of files.
 
         The checksums that lie beside the records stand for their bytes, so that not all of them need to be read.
         """

@@ -23,6 +23,9 @@ class MetricResult:
     protocol: Mapping[str, Any]  # Everything that the values depend on: digests, seeds, counts, filters.
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Kilo-images, names, seconds: for the reader.
 
+    def with_facts(self, facts: Mapping[str, Any]) -> "MetricResult":
+        return dataclasses.replace(self, facts={**facts, **self.facts})
+
     def line(self) -> str:
         """`fid50k-efficientnet_lite0  fid 12.34`."""
         return "  ".join([self.name] + [f"{name} {value:.5g}" for name, value in self.values.items()])

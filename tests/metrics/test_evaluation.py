@@ -123,7 +123,7 @@ def test_results_say_what_they_depend_on(context):
         "reals": 20,
         "mirrored_copies": False,
         "seed": 7,
-        "dataset_digest": context.reals.digest(),
+        "dataset_digest": context.reals.digest,
     }.items()  # fmt: skip
     assert len(result.protocol["network_digest"]) == 64
 

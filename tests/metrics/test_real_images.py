@@ -48,10 +48,10 @@ def test_a_damaged_record_is_named(tmp_path):
 
 def test_the_digest_follows_the_content_and_not_the_place(tmp_path):
     write_numbered(tmp_path / "a")
-    digest = _reals(tmp_path / "a").digest()
+    digest = _reals(tmp_path / "a").digest
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert _reals(tmp_path / "b").digest() == digest
-    assert _reals(tmp_path / "a", 4).digest() != digest
+    assert _reals(tmp_path / "b").digest == digest
+    assert _reals(tmp_path / "a", 4).digest != digest
 
 
 def test_one_changed_pixel_changes_the_digest_though_names_sizes_and_times_stay(tmp_path):
@@ -59,7 +59,7 @@ def test_one_changed_pixel_changes_the_digest_though_names_sizes_and_times_stay(
     write_tfrecords(ArraySource(images), tmp_path / "a", WriteOptions(1))
     images[17, 3, 2, 1] += 1
     write_tfrecords(ArraySource(images), tmp_path / "b", WriteOptions(1))
-    before = _reals(tmp_path / "a").digest()
+    before = _reals(tmp_path / "a").digest
     for path in (tmp_path / "a").iterdir():
         new = tmp_path / "b" / path.name.replace("a-", "b-")
         if new.suffix == ".tfrecords":
@@ -67,7 +67,7 @@ def test_one_changed_pixel_changes_the_digest_though_names_sizes_and_times_stay(
             assert new.stat().st_size == stat.st_size
             path.write_bytes(new.read_bytes())
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert _reals(tmp_path / "a").digest() != before
+    assert _reals(tmp_path / "a").digest != before
 
 
 def test_other_labels_and_another_order_change_the_digest(tmp_path):
@@ -76,5 +76,5 @@ def test_other_labels_and_another_order_change_the_digest(tmp_path):
     for index, (order, label) in enumerate([(1, None), (-1, None), (1, 0.0), (1, 1.0)]):
         labels = None if label is None else np.full([6, 2], label, np.float32)
         write_tfrecords(ArraySource(images[::order], labels), tmp_path / str(index), WriteOptions(1))
-        digests.add(_reals(tmp_path / str(index)).digest())
+        digests.add(_reals(tmp_path / str(index)).digest)
     assert len(digests) == 4
