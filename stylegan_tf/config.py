@@ -237,6 +237,10 @@ class TrainConfig:
     keep_checkpoint_every_kimg: float = 0.0  # And the first of every so many thousand images; 0: none of them.
     grid_columns: int = 8
     grid_rows: int = 4
+    metrics: str = ""  # Names, separated by commas, e.g. "fid5k,pr5k".
+    metric_ticks: int = 10  # Ticks between two times that they are computed.
+    feature_extractor: str = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
+    image_distance: Optional[str] = None  # For path length.
     truncation_psi: float = 0.7  # Of the grids only; training is never truncated.
     truncation_cutoff: int = 8  # Truncate the first layers only, up to here.
 
@@ -260,7 +264,7 @@ class TrainConfig:
         _check_at_least(self, 1, "iterations_per_update", "image_ticks", "network_ticks")
         if self.shuffle_images is not None:
             _check_at_least(self, 1, "shuffle_images")
-        _check_at_least(self, 1, "checkpoint_ticks", "keep_checkpoints", "grid_columns", "grid_rows")
+        _check_at_least(self, 1, "checkpoint_ticks", "keep_checkpoints", "metric_ticks", "grid_columns", "grid_rows")
 
     def _check_half_precision(self) -> None:
         if self.half_precision_levels is not None:

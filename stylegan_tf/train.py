@@ -13,7 +13,12 @@ def main():
     config = train_flags.train_config_from_flags()
     from stylegan_tf.training.loop import train  # TensorFlow is loaded only when there is something to train.
 
-    train(config, train_flags.write_flag_file)
+    prepare_metrics = None
+    if config.metrics:
+        from stylegan_tf.metrics.during_training import TrainingMetrics
+
+        prepare_metrics = TrainingMetrics(config)
+    train(config, train_flags.write_flag_file, prepare_metrics)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,17 @@ with flag_group("Reports"):
     _flag("truncation_cutoff", "Layers that it truncates, from the first.")
 
 
+with flag_group("Metrics (docs/metrics.md)"):
+    _flag("metrics", "Metrics of the averaged generator to follow during training, like fid5k,pr5k; empty: none.")
+    _flag("metric_ticks", "Ticks between two times that they are computed.")
+    _flag(
+        "feature_extractor",
+        "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
+        "efficientnet_lite0.",
+    )
+    _flag("image_distance", "For ppl: a file of tools/build_lpips.py, or `features`.")
+
+
 def train_config_from_flags() -> config.TrainConfig:
     """The validated options. Raises UserError, naming the flag, for a value that makes no sense."""
     if FLAGS.init_from:

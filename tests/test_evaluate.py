@@ -4,18 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import small_extractor
 import tiny_networks as tiny
 from array_source import ArraySource
 
-sys.path.insert(0, str(Path(__file__).parent / "metrics"))
-import small_extractor  # noqa: E402
-
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords  # noqa: E402
-from stylegan_tf.networks.network_file import Networks, file_name, save_networks  # noqa: E402
+from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.networks.network_file import Networks, file_name, save_networks
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ class TrainingMetrics:
         """Loads what the metrics need, so that mistakes are told before training begins.
 
         Returns `measure(resolution, alpha, images_seen)`, which yields (line, scalars by name in TensorBoard) for each
-        result of `generator` and adds it to metric-NAME.jsonl in the run folder. Records beyond `images_seen`, where
-        the run goes on, are dropped.
+        result of `generator` and adds it to metric-NAME.jsonl in the run folder. What goes wrong with a metric then is
+        a line, too, and no reason for a run to end. Records beyond `images_seen`, where the run goes on, are dropped.
         """
         drop_results_beyond(self._config.run_dir, images_seen / 1000)
         extractor = distance = None
@@ -65,9 +65,12 @@ class TrainingMetrics:
 
         def measure(resolution: int, alpha: float, images_seen: int) -> Iterator[tuple[str, dict[str, float]]]:
             facts = {"network": None, "kimg": images_seen / 1000, "dataset": info.name}
-            for result in evaluate(self._metrics, context(resolution, alpha)):
-                result = result.with_facts(facts)
-                append_result(pathlib.Path(self._config.run_dir), result)
-                yield result.line(), result.scalars()
+            try:
+                for result in evaluate(self._metrics, context(resolution, alpha)):
+                    result = result.with_facts(facts)
+                    append_result(pathlib.Path(self._config.run_dir), result)
+                    yield result.line(), result.scalars()
+            except (UserError, OSError) as error:  # E.g. no layers for so many latents yet; or the cache is full.
+                yield f"metrics left out: {error}", {}
 
         return measure

@@ -5,7 +5,7 @@ import math
 import pathlib
 import signal
 import time
-from typing import Callable
+from typing import Callable, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ from stylegan_tf.schedule import Phase, optimizer_reset_between, phase_at
 from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.distribution import create_strategy, training_batches
 from stylegan_tf.training.initial_networks import initialise
-from stylegan_tf.training.outputs import Outputs
+from stylegan_tf.training.outputs import Measure, Outputs
 from stylegan_tf.training.processes import Processes, restore_alike
 from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
@@ -26,11 +26,17 @@ from stylegan_tf.training.step import StepInputs, build_iterations
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
 
 
-def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> None:
+def train(
+    config: TrainConfig,
+    write_flags: Callable[[pathlib.Path], None],
+    prepare_metrics: Optional[Callable[..., Measure]] = None,
+) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
       write_flags: writes the run's flags to the path that it is given.
+      prepare_metrics: called once with the data, a strategy, the averaged generator and the images seen; what it
+        returns is called every `config.metric_ticks`.
     Raises:
       UserError for data, checkpoints or flags that do not fit, and when the losses are no longer finite.
     """
@@ -43,10 +49,10 @@ def train(config: TrainConfig, write_flags: Callable[[pathlib.Path], None]) -> N
         processes = Processes(strategy)
         chiefs = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])
         with processes.errors_named(), chiefs as notes:
-            _train(config, info, strategy, processes, stop, notes, write_flags)
+            _train(config, info, strategy, processes, stop, notes, write_flags, prepare_metrics)
 
 
-def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processes, stop, notes, write_flags) -> None:
+def _train(config: TrainConfig, info, strategy, processes, stop, notes, write_flags, prepare_metrics) -> None:
     began = time.monotonic()
     tf.keras.utils.set_random_seed(config.seed)
     with strategy.scope():
@@ -57,7 +63,11 @@ def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processe
     resumed = restore_alike(checkpoints, state, processes)
     initial = initialise(state, config.init_from) if config.init_from and not resumed else []
     total_images = round(config.total_kimg * 1000)
+    measure = None
     if processes.is_chief:
+        if prepare_metrics:  # The chief measures alone, and the other processes wait: on its own devices then.
+            own = strategy if processes.count == 1 else tf.distribute.get_strategy()
+            measure = prepare_metrics(info, own, state.generator_ema, state.images_seen)
         with write_errors_named(run_dir / "flags.cfg"):
             write_flags(run_dir / "flags.cfg")
         report = RunReport(run_dir, total_images, state.images_seen)
@@ -68,7 +78,7 @@ def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processe
         for line in [greeting, *notes, *checkpoints.warnings, *initial]:
             report.say(line)
         report.say(f"networks built in {built - began:.1f} s, weights set in {time.monotonic() - built:.1f} s")
-        run = _Run(config, info, strategy, processes, state, checkpoints, report, stop)
+        run = _Run(config, info, strategy, processes, state, checkpoints, report, stop, measure)
         run.start(resumed)
         stopped = processes.any(stop)
         while state.images_seen < total_images and not stopped:
@@ -83,7 +93,7 @@ def _train(config: TrainConfig, info: DatasetInfo, strategy, processes: Processe
 class _Run:
     """The parts of one run and what happens to them at an iteration, at a change of level, at a tick."""
 
-    def __init__(self, config, info, strategy, processes, state, checkpoints, report, stop):
+    def __init__(self, config, info, strategy, processes, state, checkpoints, report, stop, measure):
         self.config: TrainConfig = config
         self.info: DatasetInfo = info
         self.strategy = strategy
@@ -93,7 +103,7 @@ class _Run:
         self.report: RunReport = report
         self.stop: StopSignal = stop
         self.resolution = state.generator.config.resolution
-        self.outputs = Outputs(config, info, state, report) if processes.is_chief else None
+        self.outputs = Outputs(config, info, state, report, measure) if processes.is_chief else None
         self.level = None  # (resolution, batch size) that `iterations` and `batches` are for.
         self.prepared_in = None  # Seconds, until the first iteration of the level has told them.
         self.iterations = None
@@ -156,6 +166,8 @@ class _Run:
                 self.outputs.last(self._phase(), grid=not stopped)
             if not stopped:
                 self._save_checkpoint()
+                if self.processes.is_chief:
+                    self.outputs.metrics(self._phase(), self.stop)
         if stopped:
             self.report.say(f"stopped at {self.state.images_seen / 1000:.1f} kimg; the same command goes on from here")
         else:
@@ -260,7 +272,9 @@ class _Run:
         if self.processes.is_chief:
             self.outputs.tick(self._phase())
         if self.state.ticks % self.config.checkpoint_ticks == 0:
-            self._save_checkpoint()  # It comes last: what it stands for is then on disk.
+            self._save_checkpoint()  # After all that it stands for is on disk.
+        if self.processes.is_chief and self.state.ticks % self.config.metric_ticks == 0:
+            self.outputs.metrics(self._phase(), self.stop)
         self.report.start_tick(self.state.images_seen)
 
     def _report_tick(self) -> None:

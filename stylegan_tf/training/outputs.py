@@ -1,6 +1,8 @@
-"""What a run leaves in its folder for people, beside logs and checkpoints: pictures and network files."""
+"""What a run leaves in its folder for people, beside logs and checkpoints: pictures, network files, metrics."""
 
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Callable, Optional
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
@@ -10,13 +12,29 @@ from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.reporting import RunReport
 from stylegan_tf.training.run_folder import write_errors_named
 from stylegan_tf.training.state import TrainState
+from stylegan_tf.training.stop_signal import Stopped, StopSignal
+
+# (resolution, alpha, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
+Measure = Callable[[int, float, int], Iterable[tuple[str, Mapping[str, float]]]]
 
 
 class Outputs:
-    """Writes grids and network files when they are due. Raises UserError, naming the file, where that fails."""
+    """Writes grids and network files when they are due, and has metrics computed.
 
-    def __init__(self, config: TrainConfig, info: DatasetInfo, state: TrainState, report: RunReport):
+    Raises UserError, naming the file, where writing fails.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        info: DatasetInfo,
+        state: TrainState,
+        report: RunReport,
+        measure: Optional[Measure] = None,
+    ):
         self._config, self._info, self._state, self._report = config, info, state, report
+        self._measure = measure
+        self._measured = None  # Images seen by the network that was measured last.
         self._run_dir = pathlib.Path(config.run_dir)
         self._grid = SampleGrid(config, info, state)
 
@@ -32,22 +50,42 @@ class Outputs:
         if self._state.ticks % self._config.image_ticks == 0:
             self._save_grid(phase)
         if self._state.ticks % self._config.network_ticks == 0:
-            self._save_networks()
+            self._save_networks(phase)
 
     def last(self, phase: Phase, grid: bool) -> None:
         """The networks as they are at the end of the run, and a grid unless there is no time for it."""
-        self._save_networks()
+        self._save_networks(phase)
         if grid:
             self._save_grid(phase)
+
+    def metrics(self, phase: Phase, stop: StopSignal) -> None:
+        """Reports what `measure` finds. A stop signal breaks it off: training does not depend on it."""
+        images_seen = self._state.images_seen
+        if self._measure is None or self._measured == images_seen:
+            return
+        self._measured = images_seen
+        try:
+            with stop.at_once():
+                for line, scalars in self._measure(phase.resolution, phase.alpha, images_seen):
+                    self._report.say(line)
+                    self._report.scalars(scalars, images_seen)
+        except Stopped:
+            pass
 
     def _save_grid(self, phase: Phase) -> None:
         path = self._run_dir / f"fakes{round(self._state.images_seen / 1000):06d}.png"
         with write_errors_named(path):
             self._report.images("fakes", self._grid.save(path, phase)[None], self._state.images_seen)
 
-    def _save_networks(self) -> None:
+    def _save_networks(self, phase: Phase) -> None:
         path = self._run_dir / file_name(self._state.images_seen / 1000)
-        metadata = {"kimg": self._state.images_seen / 1000, "dataset": self._info.name}
+        metadata = {
+            "kimg": self._state.images_seen / 1000,
+            "dataset": self._info.name,
+            "mirror_augment": self._config.mirror_augment,
+            "resolution": phase.resolution,  # That the networks have grown to, and the weight of that level.
+            "alpha": phase.alpha,
+        }
         if self._info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
             metadata["content_box"] = self._info.relative_box
         with write_errors_named(path):

@@ -104,6 +104,13 @@ class RunReport:
             tf.summary.image(name, images, step=images_seen, max_outputs=len(images))
             self._writer.flush()
 
+    def scalars(self, values: Mapping[str, float], images_seen: int) -> None:
+        """Shows values by name in TensorBoard."""
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step=images_seen)
+        self._writer.flush()
+
     def _write_scalars(self, record: Mapping[str, Any]) -> None:
         with self._tensorboard(), self._writer.as_default():
             for name, value in record.items():
