@@ -1,0 +1,72 @@
+"""The benchmark's output: a table per run, and ratios over all runs."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Optional
+
+from stylegan_tf.benchmark.cases import PARTS, images_per_call
+from stylegan_tf.benchmark.rounds import Measured, Run
+
+_TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
+_TITLES.update({"generation": "generation", "input": "input"})
+
+
+def table_lines(run: Run) -> list[str]:
+    """Images per second of each part (medians), share of the ceiling of whole iterations, memory, start."""
+    parts = [part for part in PARTS if part in run.cases[0].seconds]
+    width = max(len(measured.case.name) for measured in run.cases)
+    head = "".join(f"{_TITLES[part]:>12}" for part in parts)
+    lines = [f"{'images/s':{width}}{head}   GFLOP/s   share   memory   first step"]
+    for measured in run.cases:
+        rates = "".join(f"{_rate(measured, part):12,.1f}" for part in parts)
+        lines.append(f"{measured.case.name:{width}}{rates}{_work(run, measured)}{_start(measured)}")
+    for precision, ceiling in run.ceilings.items():
+        best = ", ".join(f"{operation} {value:,.0f}" for operation, value in ceiling.items())
+        lines.append(f"ceiling in {precision}: {best} GFLOP/s")
+    return lines
+
+
+def _rate(measured: Measured, part: str) -> float:
+    return images_per_call(measured.case, part) / statistics.median(measured.seconds[part])
+
+
+def _work(run: Run, measured: Measured) -> str:
+    if "iteration" not in measured.seconds:
+        return f"{'':18}"
+    gflops = _rate(measured, "iteration") * measured.flops("iteration") / 1e9
+    ceiling = run.ceiling(measured.case.precision)
+    return f"{gflops:10,.0f}" + (f"{gflops / ceiling:8.0%}" if ceiling else f"{'':8}")
+
+
+def _start(measured: Measured) -> str:
+    return f"{measured.peak_memory / 2**30:6.2f} GB{measured.start['to_first_step']:11.1f} s"
+
+
+def ratio_lines(runs: Sequence[Run]) -> list[str]:
+    """How much faster than its reference each case is: medians of the rounds' ratios, run by run, and their median."""
+    lines = []
+    for index, measured in enumerate(runs[0].cases):
+        reference = _reference(runs[0].cases, index)
+        if reference is None:
+            continue
+        lines += [f"{measured.case.name} / {runs[0].cases[reference].case.name}:"]
+        for part in (part for part in PARTS if part in measured.seconds and part != "input"):
+            ratios = [_ratio(run.cases[reference], run.cases[index], part) for run in runs]
+            listed = "" if len(ratios) == 1 else f"   (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+            lines.append(f"    {_TITLES[part]:14}{statistics.median(ratios):6.2f}x{listed}")
+    return lines
+
+
+def _reference(cases: Sequence[Measured], index: int) -> Optional[int]:
+    """The case that this one is compared with: replicas with one replica, all others with plain float32."""
+    case = cases[index].case
+    if case.replicas > 1:
+        wanted = {**case.to_dict(), "replicas": 1}
+    else:
+        wanted = {**case.to_dict(), "precision": "float32", "form": "plain", "jit_compile": False}
+    found = [other for other, measured in enumerate(cases) if measured.case.to_dict() == wanted]
+    return found[0] if found and found[0] != index else None
+
+
+def _ratio(reference: Measured, measured: Measured, part: str) -> float:
+    return statistics.median(slow / fast for slow, fast in zip(reference.seconds[part], measured.seconds[part]))

@@ -1,0 +1,98 @@
+"""Counted work: against numbers worked out by hand, and against the convolutions and products of the traced graph."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stylegan_tf.benchmark.flops import discriminator_work, generator_work, training_flops
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.training.gradients import Gradients, Images, Scalars
+from stylegan_tf.training.random_inputs import FakeInputs
+from stylegan_tf.training.state import TrainState
+
+BATCH = 4
+WIDTHS = {"resolution": 8, "fmap_base": 32, "fmap_max": 6}  # 6 channels at 4x4 and 8x8.
+
+
+def test_the_smallest_networks_by_hand():
+    generator = GeneratorConfig(resolution=4, fmap_max=2, latent_size=3, dlatent_size=5, mapping_layers=1)
+    # Mapping 3 x 5; two styles of 5 -> 2 x 2; one 3x3 convolution of 2 -> 2 and RGB of 2 -> 3 at 16 pixels.
+    assert generator_work(generator, 4, mixing=False).forward == 15 + 2 * 20 + 16 * (9 * 4 + 6)
+    assert generator_work(generator, 4).forward == 2 * 15 + 2 * 20 + 16 * (9 * 4 + 6)
+    discriminator = DiscriminatorConfig(resolution=4, fmap_max=2)
+    # RGB of 3 -> 2; 3x3 of 2 + 1 -> 2; dense 32 -> 2 -> 1.
+    work = discriminator_work(discriminator, 4)
+    assert (work.first, work.forward) == (16 * 6, 16 * 6 + 16 * 9 * 6 + 64 + 2)
+
+
+def test_the_fused_form_does_four_ninths_of_a_resampling_convolution():
+    wide = {"resolution": 8, "fmap_max": 100, "num_channels": 1}
+    plain, fused = (generator_work(GeneratorConfig(**wide), 8, form).forward for form in (False, True))
+    assert plain - fused == 5 * 64 * 100 * 100
+    plain, fused = (discriminator_work(DiscriminatorConfig(**wide), 8, form).forward for form in (False, True))
+    assert plain - fused == 5 * 64 * 100 * 100
+
+
+def _needed(outputs):
+    """The operations that the outputs depend on."""
+    found, waiting = {}, [tensor.op for tensor in outputs]
+    while waiting:
+        op = waiting.pop()
+        if op.name not in found:
+            found[op.name] = op
+            waiting += [tensor.op for tensor in op.inputs]
+    return found.values()
+
+
+def _multiply_adds(op):
+    """Of a convolution, one of its gradients, or a matrix product, by their static shapes."""
+    if op.type in ("MatMul", "BatchMatMulV2"):
+        left = op.inputs[0].shape
+        inner = left[0] if op.type == "MatMul" and op.get_attr("transpose_a") else left[-1]
+        return math.prod(op.outputs[0].shape) * inner
+    if op.type == "Conv2D":
+        return math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[:3])
+    if op.type in ("Conv2DBackpropInput", "Conv2DBackpropFilter"):
+        kernel = op.inputs[1].shape if op.type == "Conv2DBackpropInput" else op.outputs[0].shape
+        return math.prod(op.inputs[2].shape) * math.prod(kernel[:3])
+    return 0
+
+
+def _traced(form, part):
+    """(multiply-adds per image of the gradients' graph, both configurations).
+
+    Those of preparing the fused kernels are left out: they depend on no image.
+    """
+    vectors = {"latent_size": 16, "dlatent_size": 12, "mapping_fmaps": 10, "mapping_layers": 2}
+    generator, discriminator = GeneratorConfig(**WIDTHS, **vectors), DiscriminatorConfig(**WIDTHS)
+    config = TrainConfig(data_dir="none", run_dir="none")
+    state = TrainState(config, generator, discriminator)
+    gradients = Gradients(config, state, 8, BATCH)
+    noise = [tf.zeros([BATCH, size, size, 1]) for size in (4, 4, 8, 8)]
+
+    @tf.function
+    def compute():
+        z = tf.ones([BATCH, generator.latent_size])
+        images = Images(FakeInputs(z, 2 * z, noise), reals=tf.ones([BATCH, 8, 8, 3]))
+        return getattr(gradients, part)(images, Scalars(tf.constant(0.5), tf.constant(1))).gradients
+
+    if form == "plain":
+        with plain_form():
+            graph = compute.get_concrete_function()
+    else:
+        graph = compute.get_concrete_function()
+    kernels = (16, 9)  # The matrix that spreads a 3x3 kernel to 4x4, or its transpose.
+    ops = [op for op in _needed(graph.outputs) if not any(tuple(x.shape) == kernels for x in op.inputs)]
+    counted = sum(_multiply_adds(op) for op in ops)
+    return counted / BATCH, generator, discriminator
+
+
+@pytest.mark.parametrize("form", ["fused", "plain"])
+@pytest.mark.parametrize("part", ["discriminator", "generator"])
+def test_the_count_is_that_of_the_traced_graph(form, part):
+    traced, generator, discriminator = _traced(form, part)
+    counted = training_flops(generator, discriminator, 8, fused=form == "fused")[part] / 2
+    np.testing.assert_allclose(counted, traced, rtol=0.02)
