@@ -32,6 +32,7 @@ with command_line.flag_group("What to generate"):
 with command_line.flag_group("Where to"):
     flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
     flags.DEFINE_enum("format", "png", ["png", "jpg", "webp"], "Files in --outdir; png keeps every bit.")
+    flags.DEFINE_integer("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1)
     flags.DEFINE_string("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
     flags.DEFINE_integer("grid_columns", None, "Images per row of the grid; left out: about as many as rows.")
     flags.DEFINE_string("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
@@ -46,12 +47,13 @@ def main():
             if FLAGS[name].present:
                 raise UserError(f"--{name} does not go with --dlatents: those styles are used as they are.")
     seeds = parse_seeds(FLAGS.seeds)
-    source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
+    network = sampling_flags.network_path()
+    source = sampling_flags.picture_source(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
     styles = _FileStyles(source) if FLAGS.dlatents else _SeedStyles(source, seeds)
     if FLAGS.save_dlatents:
         styles.save(FLAGS.save_dlatents)
     if FLAGS.outdir:
-        _write_files(source, styles)
+        _write_files(network, source, styles)
     if FLAGS.grid:
         _write_grid(source, styles)
 
@@ -92,21 +94,23 @@ class _FileStyles:
         yield indices, self._ws[list(indices)]
 
 
-def _write_files(source, styles):
-    from stylegan_tf.networks.network_file import find_network
+def _write_files(network, source, styles):
     from stylegan_tf.visualize.image_collections import open_collection
 
-    network = find_network(FLAGS.network)
     made_with = {"network": network.name, "network_sha256": _sha256(network), **styles.options}
-    made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop)
+    made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
     names = [f"{name}.{FLAGS.format}" for name in styles.names]
-    with open_collection(FLAGS.outdir, made_with) as collection, ProgressBar(len(names), "Generating", "images") as bar:
-        missing = [index for index, name in enumerate(names) if not collection.has(name)]
-        done = len(names) - len(missing)
+    wanted = {name: index for index, name in enumerate(names)}  # A seed that is named twice is one file.
+    with (
+        open_collection(FLAGS.outdir, made_with) as collection,
+        ProgressBar(len(wanted), "Generating", "images") as bar,
+    ):
+        missing = [index for name, index in wanted.items() if not collection.has(name)]
+        done = len(wanted) - len(missing)
         bar.start_at(done)
         for indices, ws in styles.parts(missing):
             written = 0
-            for images in source.image_batches(ws):
+            for images in _enlarged(source.image_batches(ws)):
                 batch = indices[written : written + len(images)]
                 collection.add([names[index] for index in batch], images)
                 written, done = written + len(images), done + len(images)
@@ -119,9 +123,14 @@ def _write_grid(source, styles):
     from stylegan_tf.visualize.pictures import save_image_grid
 
     everything = range(len(styles.names))
-    images = [images for _, ws in styles.parts(everything) for images in source.image_batches(ws)]
+    images = [images for _, ws in styles.parts(everything) for images in _enlarged(source.image_batches(ws))]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
+
+
+def _enlarged(batches):
+    for images in batches:
+        yield images.repeat(FLAGS.scale, axis=1).repeat(FLAGS.scale, axis=2)
 
 
 def _sha256(path):

@@ -1,6 +1,8 @@
 """The flags that all commands share which draw pictures of a network, and what becomes of them."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
 
 from absl import flags
 
@@ -28,20 +30,27 @@ def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> Non
         flags.DEFINE_enum("noise_mode", "const", list(modes), f"Noise inputs. {text}.")
 
 
-def load_flagged_networks():
-    """`load_networks` of --network."""
+def network_path() -> Path:
+    """The network file that --network means."""
     if not FLAGS.network:
         raise UserError("--network is missing: give a network file or a run folder.")
-    from stylegan_tf.networks.network_file import load_networks  # TensorFlow only when there is something to do.
+    from stylegan_tf.networks.network_file import find_network  # TensorFlow only when there is something to do.
 
-    return load_networks(FLAGS.network)
+    return find_network(FLAGS.network)
 
 
-def picture_source(truncated: bool = True, labeled: bool = True, noise_mode: str = "const"):
-    """A `PictureSource` as the flags say; without truncation or label if the command has its own."""
-    networks = load_flagged_networks()
+def picture_source(
+    path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"
+):
+    """A `PictureSource` of the network file (None: that of --network) as the flags say.
+
+    truncated, labeled: False if the command has truncation or labels of its own.
+    """
+    path = path or network_path()
+    from stylegan_tf.networks.network_file import load_networks
     from stylegan_tf.visualize.picture_source import PictureSource
 
+    networks = load_networks(path)
     generator = networks.best_generator
     return PictureSource(
         generator,

@@ -66,15 +66,15 @@ def test_a_folder_of_gray_conditional_images_is_continued(network, tmp_path):
 def test_styles_from_a_file_give_the_images_that_they_came_from_in_a_zip(network, tmp_path):
     ws = network[1].mapping_network(seed_latents([3, 4], 5), labels=np.eye(3, dtype=np.float32)[[2, 2]]).numpy()
     np.savez(tmp_path / "w.npz", dlatents=ws)  # [N, W]: the same w for every layer.
-    arguments = (f"--dlatents={tmp_path / 'w.npz'}", f"--outdir={tmp_path / 'out.zip'}", "--format=webp")
+    arguments = (f"--dlatents={tmp_path / 'w.npz'}", f"--outdir={tmp_path / 'out.zip'}", "--format=webp", "--scale=2")
     done = _generate(network, *arguments, f"--grid={tmp_path / 'grid.png'}")
     assert done.returncode == 0, done.stderr
     grid = np.concatenate(list(_expected(network[1], [3, 4], 1.0, label=2)), axis=1)[..., 0]
-    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), grid)
+    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), grid.repeat(2, axis=0).repeat(2, axis=1))
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
         assert sorted(archive.namelist()) == ["image0000.webp", "image0001.webp", "images.jsonl"]
         with Image.open(archive.open("image0001.webp")) as picture:
-            assert (picture.format, picture.size) == ("WEBP", (8, 8))
+            assert (picture.format, picture.size) == ("WEBP", (16, 16))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grid.png", "out.zip", "w.npz"]
 
 

@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.canvas import Canvas
 from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.pictures import resized
@@ -28,13 +29,15 @@ def uncurated_figure(source: PictureSource, seeds: Sequence[int], rows: int = 3,
     if len(seeds) < needed:
         raise UserError(f"this figure shows {needed} images in {rows} rows, but --seeds names {len(seeds)}.")
     z = source.latents(seeds[:needed])
-    canvas, places = None, iter(())
-    for start in range(0, needed, 64):  # Few styles at a time: the tiles that are done are small.
-        for pictures in source.picture_batches(source.dlatents(z[start : start + 64])):
+    canvas, places, done = None, iter(()), 0
+    with ProgressBar(needed, "Generating", "images") as bar:
+        for pictures in source.picture_batches(source.dlatents(z)):
             if canvas is None:
                 canvas, places = _uncurated_canvas(pictures.shape[1:], rows, scale)
             for picture, (x, y, factor) in zip(pictures, places):
                 canvas.paste(resized(picture, factor), x, y)
+            done += len(pictures)
+            bar.update(done)
     return canvas.image
 
 

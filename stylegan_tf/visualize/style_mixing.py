@@ -6,6 +6,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.layer_groups import layer_groups
 from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.tile_table import Band, tile_table
@@ -40,9 +41,11 @@ def mixing_table(
     ws_a = source.dlatents(source.latents([seed for seed, _ in rows]))
     ws_b = source.dlatents(source.latents(column_seeds))
     tiles = [[None, *source.pictures(ws_b)]]
-    for (_, layers), w_a, picture in zip(rows, ws_a, source.pictures(ws_a)):
-        mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
-        tiles.append([picture, *source.pictures(mixed)])
+    with ProgressBar(len(rows), "Mixing", "rows") as bar:
+        for (_, layers), w_a, picture in zip(rows, ws_a, source.pictures(ws_a)):
+            mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
+            tiles.append([picture, *source.pictures(mixed)])
+            bar.update(len(tiles) - 1)
     above = [Band("Source B", 1, len(column_seeds))]
     return tile_table(tiles, scale, above, beside, "Source A", breaks_above={1, *breaks}, breaks_beside={1})
 
