@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_run import tiny_config
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.distribution import create_strategy
+from stylegan_tf.training.state import TrainState
+from stylegan_tf.training.step import StepInputs, TrainingStep
 
 TWO = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
 ALONE = {"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}
@@ -50,3 +54,26 @@ def test_processes_that_would_not_know_of_each_other_are_refused(monkeypatch, na
 def test_a_tpu_needs_a_name():
     with pytest.raises(UserError, match="--tpu=NAME"):
         create_strategy("tpu")
+
+
+def test_a_whole_iteration_compiles_with_xla():
+    """As TPUs demand: no shape depends on data, and XLA knows every operation."""
+    config = tiny_config("unused", "unused")
+    state = TrainState(config, *config.network_configs(4, 3))
+    step = TrainingStep(config, state, resolution=4, batch_size=4)
+    images = tf.constant(np.random.RandomState(0).randint(0, 256, [4, 4, 4, 3]), tf.uint8)
+    reals = tf.cast(images, tf.float32) / 127.5 - 1.0
+    expected = np.mean(state.discriminator(reals))
+    before = state.generator_variables["mapping/dense0/weight"].numpy()
+
+    @tf.function(jit_compile=True)
+    def iteration(images, inputs):
+        metrics = step.train_discriminator({"images": images, "labels": tf.zeros([4, 0])}, inputs)
+        step.update_average()
+        return {**metrics, **step.train_generator({"images": images, "labels": tf.zeros([4, 0])}, inputs)}
+
+    metrics = iteration(images, StepInputs(tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.001)))
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert float(metrics["real_score"]) == pytest.approx(expected, abs=1e-5)
+    assert int(state.generator_adam.variables["steps"]) == int(state.discriminator_adam.variables["steps"]) == 1
+    assert np.any(state.generator_variables["mapping/dense0/weight"] != before)
