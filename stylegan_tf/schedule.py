@@ -82,6 +82,24 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
     return num_replicas * (share - share % 4 if share >= 4 else share)
 
 
+def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int = 1, group_size: int = 0) -> None:
+    """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided up.
+
+    Every replica's share needs whole groups of the minibatch standard deviation, `group_size` images each (0: none),
+    and a division into the rounds that `max_replica_batch` asks for.
+    """
+    fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
+    for level in (resolution >> fade for fade in range(fades, -1, -1)):
+        share = batch_size_at(level, schedule, num_replicas) // num_replicas
+        whole = min(group_size, share)
+        if whole and share % whole:
+            raise UserError(
+                f"batch_sizes: {share} images a replica at {level}x{level} make no groups of {whole} for the minibatch "
+                "standard deviation: use a multiple of it, or change --mbstd_group_size."
+            )
+        accumulation_rounds(level, schedule, share, group_size)
+
+
 def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> int:
     """Into how many equal rounds a replica's `share` of a batch is divided: the fewest with `max_replica_batch` images.
 

@@ -8,7 +8,7 @@ import pytest
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.schedule import batch_size_at, optimizer_reset_between, phase_at
+from stylegan_tf.schedule import batch_size_at, check_batches, optimizer_reset_between, phase_at
 
 PAPER = ScheduleConfig()
 # 4 -> 8 -> 16 with 6 images per level and 4 per fade: levels end at 6 and 16, fades at 10 and 20.
@@ -107,6 +107,20 @@ def test_a_users_table_holds_from_each_entry_up():
     phases = [phase_at(0, dataclasses.replace(schedule, start_resolution=r), r) for r in (16, 32, 64)]
     assert [phase.learning_rate for phase in phases] == [0.01, 0.02, 0.02]
     assert [phase.tick_kimg for phase in phases] == [1, 1, 1]
+
+
+def test_every_level_of_a_run_is_checked_before_it_starts():
+    """Groups of 4 in 12 and in 6 images; rounds of at most 4 in 12; the levels from 8x8 up."""
+    batches = {4: 6, 8: 12, 32: 6}
+    check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 4}), 16, group_size=4)
+    with pytest.raises(UserError, match="6 images a replica at 32x32 make no groups of 4"):
+        check_batches(ScheduleConfig(batch_sizes=batches), 64, group_size=4)
+    with pytest.raises(UserError, match="max_replica_batch: 12 images a replica at 16x16.*most 2"):
+        check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={16: 2}), 16, group_size=4)
+    with pytest.raises(UserError, match="6 at 32x32 does not divide evenly by 4"):
+        check_batches(ScheduleConfig(batch_sizes=batches), 32, num_replicas=4, group_size=0)
+    nothing_grows = ScheduleConfig(batch_sizes=batches, training_kimg=0, transition_kimg=0, start_resolution=4)
+    check_batches(nothing_grows, 16, group_size=4)
 
 
 def test_a_users_batch_that_does_not_divide_is_refused():

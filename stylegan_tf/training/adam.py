@@ -24,6 +24,7 @@ class Adam:
         self._v = {name: _zeros_like(variable) for name, variable in trained.items()}
         self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # Since the start of the run.
+        self._skipped_in_a_row = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_scale = LossScale()
 
     @property
@@ -31,12 +32,18 @@ class Adam:
         moments = {f"m/{name}": variable for name, variable in self._m.items()}
         moments.update({f"v/{name}": variable for name, variable in self._v.items()})
         scale = {f"loss_scale/{name}": variable for name, variable in self.loss_scale.variables.items()}
-        return {**moments, "steps": self._steps, "skipped": self._skipped, **scale}
+        counts = {"steps": self._steps, "skipped": self._skipped, "skipped_in_a_row": self._skipped_in_a_row}
+        return {**moments, **counts, **scale}
 
     @property
     def skipped(self) -> int:
         """Number of steps that were skipped for a non-finite gradient, but for those that only lowered the scale."""
         return int(self._skipped.numpy())
+
+    @property
+    def skipped_in_a_row(self) -> int:
+        """How many of them were the last ones."""
+        return int(self._skipped_in_a_row.numpy())
 
     def reset(self) -> None:
         """Forgets moments and step count; the count of skipped steps and the loss scale stay."""
@@ -62,8 +69,9 @@ class Adam:
         for name, gradient in gradients.items():
             args = (self._m[name], self._v[name], step, gradient, learning_rate, finite)
             strategy.extended.update(self._trained[name], self._update, args=args, group=False)
-        for counter, event in ((self._steps, finite), (self._skipped, skipped)):
+        for counter, event in ((self._steps, finite), (self._skipped, skipped), (self._skipped_in_a_row, skipped)):
             strategy.extended.update(counter, _count, args=(event,), group=False)
+        strategy.extended.update(self._skipped_in_a_row, _restart, args=(finite,), group=False)
         if scaled:
             self.loss_scale.update(strategy, finite)
 
@@ -85,6 +93,10 @@ class Adam:
 
 def _count(counter, event):
     counter.assign_add(tf.cast(event, counter.dtype))
+
+
+def _restart(counter, event):
+    counter.assign(tf.where(event, tf.zeros_like(counter), counter))
 
 
 def _zeros_like(variable):

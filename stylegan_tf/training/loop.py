@@ -13,7 +13,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, find_dataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.schedule import Phase, optimizer_reset_between, phase_at
+from stylegan_tf.schedule import Phase, check_batches, optimizer_reset_between, phase_at
 from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.distribution import create_strategy, training_batches
 from stylegan_tf.training.initial_networks import initialise
@@ -24,6 +24,8 @@ from stylegan_tf.training.run_folder import locked_run_folder, write_errors_name
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iterations
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
+
+_MOST_SKIPPED = 100  # Steps in a row. A rare one is an accident; so many are a network that no longer learns.
 
 
 def train(
@@ -41,11 +43,13 @@ def train(
       UserError for data, checkpoints or flags that do not fit, and when the losses are no longer finite.
     """
     info = find_dataset(config.data_dir)
-    config.network_configs(info.resolution, info.num_channels, info.label_size)  # Mistakes are told before any wait.
+    # Mistakes are told before any wait.
+    _, network = config.network_configs(info.resolution, info.num_channels, info.label_size)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with StopSignal() as stop:
         strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
+        check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
         processes = Processes(strategy)
         chiefs = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])
         with processes.errors_named(), chiefs as notes:
@@ -183,7 +187,6 @@ class _Run:
         level = (phase.resolution, phase.batch_size)
         if level == self.level:
             return
-        self._check_groups(phase)
         began = time.monotonic()
         self.report.say(f"{_name(level)}: preparing the step")
         self.level = None
@@ -215,16 +218,6 @@ class _Run:
                 self._save_checkpoint()
             raise UserError(f"{error} {self._last_checkpoint()}.") from error
 
-    def _check_groups(self, phase: Phase) -> None:
-        """The minibatch standard deviation needs whole groups in every replica's share of the batch."""
-        share = phase.batch_size // self.strategy.num_replicas_in_sync
-        group = min(self.config.discriminator.mbstd_group_size, share)
-        if group and share % group:
-            raise UserError(
-                f"batch_sizes: {share} images a replica at {phase.resolution}x{phase.resolution} make no groups of "
-                f"{group} for the minibatch standard deviation: use a multiple of it, or change --mbstd_group_size."
-            )
-
     def _collect_metrics(self) -> list[dict[str, float]]:
         """Waits for the iterations since the last time; returns their metrics and adds them to the tick's."""
         collected = [{name: float(value) for name, value in metrics.items()} for metrics in self.pending]
@@ -238,6 +231,9 @@ class _Run:
             values = [metrics[name] for metrics in iterations]
             if name != "r1" and not any(map(math.isfinite, values)):  # R1 is in d_loss.
                 raise self._diverged(f"{name} is not finite")
+        for name, adam in self.state.optimizers.items():
+            if adam.skipped_in_a_row >= _MOST_SKIPPED:
+                raise self._diverged(f"the last {adam.skipped_in_a_row} gradients of the {name} are not finite")
 
     def _check_weights(self) -> None:
         """Nothing that holds NaN or infinity is written over what is good."""
@@ -282,9 +278,7 @@ class _Run:
         values = {name: [metrics[name] for metrics in self.tick_metrics] for name in names}
         # With --r1_interval not every iteration computes R1; it is NaN there.
         means = {name: float(np.nanmean(calls)) for name, calls in values.items() if not np.isnan(calls).all()}
-        skipped = self.state.generator_adam.skipped + self.state.discriminator_adam.skipped
-        if skipped:
-            means["skipped_steps"] = skipped
+        means.update(self.state.step_counts())
         self.report.tick(self.state.images_seen, self._phase(), means)
         self.tick_metrics = []
 

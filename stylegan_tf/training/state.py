@@ -43,6 +43,7 @@ class TrainState:
         self.generator = Generator(generator, config.precision, config.half_precision_levels)
         self.discriminator = Discriminator(discriminator, config.precision, config.half_precision_levels)
         self.generator_ema = Generator(generator)
+        self._precision = config.precision
         self.generator_variables = named_variables(self.generator)
         self.ema_variables = named_variables(self.generator_ema)
         for name, variable in self.ema_variables.items():
@@ -64,9 +65,25 @@ class TrainState:
     def lod(self, value: float) -> None:
         self.clock["lod"].assign(value)
 
+    @property
+    def optimizers(self) -> dict[str, Adam]:
+        return {"generator": self.generator_adam, "discriminator": self.discriminator_adam}
+
     def reset_optimizers(self) -> None:
-        self.generator_adam.reset()
-        self.discriminator_adam.reset()
+        for adam in self.optimizers.values():
+            adam.reset()
+
+    def step_counts(self) -> dict[str, float]:
+        """What a tick reports of the optimisers: skipped steps, if there are any; in float16 the loss scales.
+
+        `skipped_steps` counts both networks' since the start; steps that only lowered a loss scale are `overflows`.
+        """
+        skipped = sum(adam.skipped for adam in self.optimizers.values())
+        counts: dict[str, float] = {"skipped_steps": skipped} if skipped else {}
+        if self._precision == "float16":
+            counts.update({f"{name[0]}_loss_scale": float(a.loss_scale.value) for name, a in self.optimizers.items()})
+            counts["overflows"] = sum(adam.loss_scale.overflows for adam in self.optimizers.values())
+        return counts
 
     @property
     def variables(self) -> dict[str, dict[str, tf.Variable]]:

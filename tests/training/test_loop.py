@@ -12,6 +12,8 @@ from tiny_run import tiny_config, write_images
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.training import loop
+from stylegan_tf.training.gradients import Gradients
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
 
@@ -77,6 +79,21 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == kept
     for name, value in arrays_of(tmp_path / "run").items():
         assert np.isfinite(value).all(), name
+
+
+def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
+    """Its steps are skipped while all losses stay finite: nothing else would tell."""
+    monkeypatch.setattr(loop, "_MOST_SKIPPED", 3)
+    computed = Gradients.generator
+
+    def overflowing(self, images, scalars):
+        sums = computed(self, images, scalars)
+        return sums._replace(gradients={name: value * np.inf for name, value in sums.gradients.items()})
+
+    monkeypatch.setattr(Gradients, "generator", overflowing)
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, iterations_per_update=1)
+    with pytest.raises(UserError, match=r"diverged after 0.0 kimg: the last 3 gradients of the generator are not fini"):
+        run(config)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_path):
