@@ -14,8 +14,9 @@ def in_rounds(compute: Callable[..., Any], rounds: int, jit_compile: bool = Fals
     `rounds` and known when this is traced. jit_compile: each round is compiled with XLA.
     """
     if rounds == 1:
-        return tf.function(compute, jit_compile=True) if jit_compile else compute
-    traced = tf.function(compute, jit_compile=jit_compile or None)  # Once, for the shapes and for the loop.
+        return tf.function(compute, jit_compile=True, autograph=False) if jit_compile else compute
+    # Traced once, for the shapes and for the loop.
+    traced = tf.function(compute, jit_compile=jit_compile or None, autograph=False)
 
     def summed(images, *others):
         parts = _map(lambda x: tf.reshape(x, [x.shape[0] // rounds, rounds, *x.shape[1:]]), images)

@@ -46,6 +46,7 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
     step = TrainingStep(config, state, resolution, batch_size, rounds)
     names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
+    @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
         step.update_average()
