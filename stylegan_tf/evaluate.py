@@ -2,7 +2,7 @@
 
     python -m stylegan_tf.evaluate --network runs/ffhq --data_dir datasets/ffhq --metrics fid50k,ppl_wend
     python -m stylegan_tf.evaluate --network runs/demo --data_dir datasets/demo --all \\
-        --metrics fid4k,pr4k --feature_extractor efficientnet_lite0
+        --metrics fid4096,pr4096 --feature_extractor efficientnet_lite0
 
 Results go to metric-NAME.jsonl beside the network, and to TensorBoard. What is there already is not computed again.
 """
@@ -12,7 +12,6 @@ import pathlib
 from absl import flags
 
 from stylegan_tf import command_line
-from stylegan_tf.config import STRATEGIES
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.names import KNOWN, parse_metrics
 
@@ -41,7 +40,9 @@ flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upp
 flags.DEFINE_string("out", None, "Folder for the results; left out: that of the network.")
 flags.DEFINE_bool("force", False, "Compute also what is there already.")
 flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
-flags.DEFINE_enum("strategy", "auto", STRATEGIES, "Devices; auto: all GPUs of this machine, else the CPU.")
+flags.DEFINE_enum(
+    "strategy", "auto", ["auto", "one", "mirrored"], "Devices of this machine; auto: all GPUs, else the CPU."
+)
 flags.DEFINE_string("cache_dir", None, "Folder for statistics of real images and for unfinished computations; left "
                     "out: ~/.cache/stylegan_tf.")  # fmt: skip
 
@@ -50,6 +51,8 @@ def main():
     if not FLAGS.network:
         raise UserError("--network is missing: give a network file or a run folder.")
     metrics = parse_metrics(FLAGS.metrics)
+    import tensorflow as tf
+
     from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
     from stylegan_tf.metrics.features import load_extractor
@@ -60,7 +63,8 @@ def main():
 
     paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
-    strategy = create_strategy(FLAGS.strategy)
+    several = len(tf.config.list_logical_devices("GPU")) > 1
+    strategy = create_strategy(("mirrored" if several else "one") if FLAGS.strategy == "auto" else FLAGS.strategy)
     needs_distance = any(metric.kind == "ppl" for metric in metrics)
     extractor = distance = classifiers = None
     with strategy.scope():

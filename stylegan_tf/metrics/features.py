@@ -7,6 +7,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+import warnings
 from typing import Callable, Optional
 
 import tensorflow as tf
@@ -109,10 +110,8 @@ def _resolve(handle: str, scratch: pathlib.Path) -> pathlib.Path:
         return scratch
     if "://" not in handle:
         raise UserError(f"--feature_extractor: {handle} does not exist; give a handle, a SavedModel folder or .tar.gz.")
-    import tensorflow_hub as hub
-
     try:
-        return pathlib.Path(hub.resolve(handle))
+        return pathlib.Path(_tensorflow_hub().resolve(handle))
     except (OSError, ValueError, RuntimeError, EOFError, tarfile.TarError, tf.errors.OpError) as error:
         raise UserError(f"cannot load the feature extractor {handle} ({error}): {_OFFLINE}") from None
 
@@ -134,14 +133,19 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _load(handle: str, folder: pathlib.Path):
-    import tensorflow_hub as hub
-
     if not any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise UserError(f"--feature_extractor: {handle} holds no saved_model.pb: it is not a SavedModel.")
     try:
-        return hub.load(str(folder))
+        return _tensorflow_hub().load(str(folder))
     except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
         raise UserError(f"cannot load the SavedModel of {handle} ({error}).") from None
+
+
+def _tensorflow_hub():
+    with warnings.catch_warnings():  # Its import warns that it imports pkg_resources.
+        warnings.simplefilter("ignore")
+        import tensorflow_hub
+    return tensorflow_hub
 
 
 def _callable(handle: str, module) -> Callable:
