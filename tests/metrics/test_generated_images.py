@@ -20,10 +20,10 @@ def _images(source, first, count):
 
 
 def test_latents_of_an_image_come_from_seed_and_number(generator):
-    z, labels, noise_seeds = GeneratedImages(generator, seed=3).inputs(10, 2)
+    z, labels, noise_seeds, _ = GeneratedImages(generator, seed=3).inputs(10, 2)
     for row, number in enumerate((10, 11)):
         expected = np.random.default_rng([3, number]).standard_normal(5)
-        np.testing.assert_array_equal(z[row], expected.astype(np.float32))
+        np.testing.assert_array_equal(z[row], expected.astype(np.float32)[None])
     assert z.dtype == np.float32 and labels.shape == (2, 0)
     np.testing.assert_array_equal(noise_seeds, [[3, 10], [3, 11]])
 
@@ -56,9 +56,9 @@ def test_noise_is_drawn_for_every_image_and_layer(generator):
 
 def test_images_are_the_generators_without_truncation(generator):
     source = GeneratedImages(generator, seed=0)
-    z, labels, noise_seeds = source.inputs(0, 3)
+    z, _, noise_seeds, _ = source.inputs(0, 3)
     noise = source._noise(tf.constant(noise_seeds))
-    expected = to_uint8(generator(z, noise=noise).numpy())
+    expected = to_uint8(generator(z[:, 0], noise=noise).numpy())
     np.testing.assert_array_equal(_images(source, 0, 3), expected)
 
 
@@ -69,8 +69,8 @@ def test_bytes_are_those_of_pictures():
 
 def test_a_growing_networks_images_are_enlarged(generator):
     source = GeneratedImages(generator, seed=0, resolution=4)
-    z, _, noise_seeds = source.inputs(0, 2)
-    small = generator(z, resolution=4, noise=source._noise(tf.constant(noise_seeds)))
+    z, _, noise_seeds, _ = source.inputs(0, 2)
+    small = generator(z[:, 0], resolution=4, noise=source._noise(tf.constant(noise_seeds)))
     expected = to_uint8(small.numpy()).repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_array_equal(_images(source, 0, 2), expected)
 
@@ -83,7 +83,7 @@ def test_the_fade_is_that_of_the_network(generator):
 def test_a_network_without_noise_inputs_works():
     generator, _ = tiny.generator(**tiny.ROWS["d"])
     z = GeneratedImages(generator, seed=0).inputs(0, 2)[0]
-    expected = to_uint8(generator(z).numpy())
+    expected = to_uint8(generator(z[:, 0]).numpy())
     np.testing.assert_array_equal(_images(GeneratedImages(generator, seed=0), 0, 2), expected)
 
 
