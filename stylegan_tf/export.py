@@ -27,6 +27,12 @@ flags.DEFINE_enum(
     ["float32", "bfloat16", "float16"],
     "How weights are stored; the network computes in float32. The last two need half of the space.",
 )
+flags.DEFINE_bool(
+    "constants",
+    False,
+    "Write the weights into the graph, once for each signature: answers come somewhat sooner, the first one of each "
+    "signature later, and the export is several times as large.",
+)
 flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 
 
@@ -45,6 +51,7 @@ def main():
         noise_mode=FLAGS.noise_mode,
         truncation_cutoff=FLAGS.truncation_cutoff,
         weights=FLAGS.weights,
+        as_constants=FLAGS.constants,
         content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
         resolution=networks.metadata.get("resolution"),
         alpha=networks.metadata.get("alpha", 1.0),

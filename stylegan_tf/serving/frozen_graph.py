@@ -110,8 +110,9 @@ def _cut_out(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf
             waiting += [tensor.op for tensor in operation.inputs if tensor.name not in given]
     whole = traced.graph.as_graph_def()
     nodes = [node for node in whole.node if node.name in needed]
-    for node in nodes:  # Order that tracing imposed on the readings of variables.
-        node.input[:] = [name for name in node.input if not name.startswith("^")]
+    for node in nodes:
+        node.input[:] = [name for name in node.input if not name.startswith("^")]  # The order of reading variables.
+        node.attr.pop("_gradient_op_type", None)  # In Python, for training; TensorFlow's own gradients do.
     return tf.compat.v1.GraphDef(node=nodes, versions=whole.versions, library=whole.library)
 
 
@@ -120,7 +121,8 @@ def _evaluate(traced, reads: Mapping[str, np.ndarray], names: Sequence[str]) -> 
     graph_def = _cut_out(traced, [traced.graph.get_tensor_by_name(name) for name in computed], reads)
     used = {name for node in graph_def.node for name in node.input}  # "layer/read" stands for its output 0.
     feeds = {name: tf.constant(value) for name, value in reads.items() if used & {name, name.partition(":")[0]}}
-    values = tf.function(lambda feeds: _run(graph_def, feeds, computed), autograph=False)(feeds)
+    run = tf.function(lambda feeds: _run(graph_def, feeds, computed), autograph=False)
+    values = run.get_concrete_function(feeds)(feeds)  # Called directly, TensorFlow would warn of many traces.
     return {name: reads[name] if name in reads else values[computed.index(name)].numpy() for name in names}
 
 

@@ -9,6 +9,7 @@ from stylegan_tf.metrics.results import (
     drop_results_beyond,
     find_result,
     result_file,
+    results_of_network,
 )
 
 
@@ -68,3 +69,13 @@ def test_lines_and_scalars_carry_the_names():
     assert double.line() == "pr5k  precision 0.5  recall 0.25"
     assert single.scalars() == {"metrics/fid5k": 1.5}
     assert double.scalars() == {"metrics/pr5k/precision": 0.5, "metrics/pr5k/recall": 0.25}
+
+
+def test_the_newest_values_of_one_network_are_collected(tmp_path):
+    for result in (_result(1.0), _result(2.0, kimg=20.0), _result(3.0, seed=1), _result(4.0, name="kid5k")):
+        append_result(tmp_path, result)
+    other = MetricResult("fid5k", {"fid": 9.0}, {}, {"network": "other.npz"})
+    append_result(tmp_path, other)
+    assert results_of_network(tmp_path, "n.npz") == {"fid5k": {"fid": 3.0}, "kid5k": {"fid": 4.0}}
+    assert results_of_network(tmp_path, "nothing.npz") == {}
+    assert results_of_network(tmp_path / "nowhere", "n.npz") == {}
