@@ -50,7 +50,9 @@ def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}).") from None
+        raise UserError(
+            f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}): is that port free?"
+        ) from None
 
 
 def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
