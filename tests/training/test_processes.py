@@ -148,7 +148,8 @@ def test_a_killed_worker_ends_the_run_and_all_of_them_started_again_go_on(data_d
         worker.kill()
         _, err = ended(chief, code=1)
         (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
-        assert line.startswith("error: worker 0 of this run ended or cannot be reached"), line
+        # Which of its calls fails first, and whether TensorFlow says there with whom, is a matter of chance.
+        assert re.match("error: (worker 0|another process) of this run ended or cannot be reached", line), line
     kept = max(int(path.stem.split("-")[1]) for path in run_dir.glob("checkpoints/images-*.npz"))
     log.unlink()
     with running(*((flags, environment) for environment in cluster_of_two())) as (chief, worker):
