@@ -24,9 +24,17 @@ class DamagedFile(UserError):
 
 
 def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]):
-    """Writes `description` as JSON under the name `entry`, and the arrays. The file appears when it is complete."""
+    """Writes `description` as JSON under the name `entry`, and the arrays. The file appears when it is complete.
+
+    It is what `np.savez` writes; that leaves an open archive behind, which complains later, when the disk is full.
+    """
     with written_aside(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **{entry: np.array(json.dumps(description))}, **arrays)
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, array in {entry: np.array(json.dumps(description)), **arrays}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())  # Or a power failure leaves a file with its name and without its data.
 
 
 def read_arrays(path: pathlib.Path, kind: str, only: Optional[str] = None) -> dict[str, np.ndarray]:
