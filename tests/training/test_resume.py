@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from tiny_run import tiny_config, write_images
 
+from stylegan_tf.training import loop
+from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
 
@@ -28,6 +30,13 @@ def checkpoint(run_dir, images):
 
 def stats_of(run_dir):
     return [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+
+
+def assert_equal(resumed, expected):
+    """Bit for bit."""
+    assert expected.keys() == resumed.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +82,33 @@ def test_a_run_that_was_stopped_equals_an_uninterrupted_one(whole, tmp_path, sto
     assert checkpoint(tmp_path / "run", images)["clock/images_seen"] == images
     stop_at(None)
     run(config)
-    expected, resumed = checkpoint(uninterrupted, 80), checkpoint(tmp_path / "run", 80)
-    assert expected.keys() == resumed.keys()
-    for name, value in expected.items():
-        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    assert_equal(checkpoint(tmp_path / "run", 80), checkpoint(uninterrupted, 80))
     assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == ticks
     assert [tick["images_seen"] for tick in stats_of(uninterrupted)] == [32, 64, 80]
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "stopped at 0." in log and "resuming at 0." in log
 
 
-def test_a_finished_run_that_is_made_longer_equals_one_of_that_length(whole, tmp_path):
-    """From a checkpoint at a tick; the end of the shorter run moves no later tick."""
+def test_a_signal_while_a_level_is_prepared_stops_at_once_and_loses_nothing(whole, tmp_path, monkeypatch):
     config, uninterrupted = whole
     config = dataclasses.replace(config, run_dir=str(tmp_path / "run"))
-    run(dataclasses.replace(config, total_kimg=0.04))
+    reached = []
+
+    def batches(strategy, info, resolution, *args, **options):
+        if resolution == 8:
+            signal.raise_signal(signal.SIGTERM)
+            reached.append("what comes after the signal")
+        return training_batches(strategy, info, resolution, *args, **options)
+
+    monkeypatch.setattr(loop, "training_batches", batches)
+    with pytest.raises(SystemExit):
+        run(config)
+    assert not reached
+    assert checkpoint(tmp_path / "run", 32)["clock/images_seen"] == 32
+    monkeypatch.undo()
     run(config)
-    expected, resumed = checkpoint(uninterrupted, 80), checkpoint(tmp_path / "run", 80)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
-    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [32, 40, 64, 80]
+    assert_equal(checkpoint(tmp_path / "run", 80), checkpoint(uninterrupted, 80))
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [32, 64, 80]
 
 
 def test_a_finished_run_that_is_started_again_changes_nothing(whole):
