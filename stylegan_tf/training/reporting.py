@@ -14,11 +14,14 @@ from typing import Any, TextIO
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.progress import ProgressBar, format_duration
 from stylegan_tf.schedule import Phase
 from stylegan_tf.training.run_folder import write_errors_named
+
+_TENSORBOARD_SIDE = 2048  # A full grid at 1024x1024 would add 60 MB to the events at every tick.
 
 
 class RunReport:
@@ -99,14 +102,15 @@ class RunReport:
         return record
 
     def images(self, name: str, images: np.ndarray, images_seen: int) -> None:
-        """Shows uint8 images [N, H, W, C] in TensorBoard, e.g. one grid."""
+        """Shows uint8 images [N, H, W, C] in TensorBoard, e.g. one grid; shrunk to at most 2048 pixels a side."""
+        images = np.stack([shrunk(image, _TENSORBOARD_SIDE) for image in images])
         with self._tensorboard(), self._writer.as_default():
             tf.summary.image(name, images, step=images_seen, max_outputs=len(images))
             self._writer.flush()
 
     def scalars(self, values: Mapping[str, float], images_seen: int) -> None:
         """Shows values by name in TensorBoard."""
-        with self._writer.as_default():
+        with self._tensorboard(), self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=images_seen)
         self._writer.flush()
@@ -150,6 +154,16 @@ class WorkerReport:
 
     def tick(self, images_seen: int, phase: Phase, values: Mapping[str, float]) -> None:
         pass
+
+
+def shrunk(image: np.ndarray, side: int) -> np.ndarray:
+    """uint8 [H, W, C] by the smallest whole factor that makes it at most `side` high and wide: means of squares."""
+    factor = -(-max(image.shape[:2]) // side)
+    if factor == 1:
+        return image
+    height, width, channels = image.shape
+    picture = Image.fromarray(image[:, :, 0] if channels == 1 else image).reduce(factor)
+    return np.asarray(picture).reshape(-(-height // factor), -(-width // factor), channels)
 
 
 def say_on_stdout(text: str) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from stylegan_tf.schedule import Phase
 from stylegan_tf.training import reporting
-from stylegan_tf.training.reporting import RunReport, repair_stats, tick_line
+from stylegan_tf.training.reporting import RunReport, repair_stats, shrunk, tick_line
 
 PHASE = Phase(lod=1.25, resolution=16, alpha=0.75, batch_size=32, learning_rate=0.001, tick_kimg=1)
 
@@ -92,6 +92,18 @@ def test_images_go_to_tensorboard(tmp_path):
     with RunReport(tmp_path, 9000) as report:
         report.images("fakes", np.zeros([1, 8, 8, 3], np.uint8), 1000)
     assert _events(tmp_path) == [(1000, "fakes")]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_images_are_shrunk_to_means_of_squares(channels):
+    image = np.zeros([6, 10, channels], np.uint8)
+    image[:2, :2], image[0, 9] = [[[80], [120]], [[200], [0]]], 240
+    assert shrunk(image, side=10) is image
+    small = shrunk(image, side=5)
+    assert small.shape == (3, 5, channels) and small.dtype == np.uint8
+    np.testing.assert_array_equal(small[0, 0], 100)
+    np.testing.assert_array_equal(small[0, 4], 60)
+    assert small.sum() == 160 * channels
 
 
 def test_the_line_shows_gpu_memory_only_where_there_is_a_gpu():
