@@ -49,7 +49,8 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
     @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
-        step.update_average()
+        with tf.control_dependencies([inputs.images_seen]):  # Nothing else in it waits for the data.
+            step.update_average()
         metrics.update(step.train_generator(batch, inputs))
         return tf.stack([metrics[name] for name in names])  # One tensor: one message between machines.
 
@@ -58,8 +59,8 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
         totals, counts = tf.zeros([len(names)]), tf.zeros([len(names)])
         for index in tf.range(count):
             batch = next(iterator)
-            # Every change to the state follows from random inputs, and these from `seen`: none happens before the data
-            # are there, so that data that cannot be read leave the state as it was between two iterations.
+            # Every change to the state waits for random inputs, and these for `seen`: none happens before the data are
+            # there, so that data that cannot be read leave the state as it was between two iterations.
             with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
                 seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
             current = inputs._replace(images_seen=seen)
