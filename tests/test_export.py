@@ -1,4 +1,4 @@
-"""The export command; `serving/test_served_elsewhere` exports and serves with it."""
+"""The export command; `serving/test_served` exports and serves with it."""
 
 import os
 

@@ -1,10 +1,13 @@
 """Exports of small networks of every kind: trained by us, and converted from pickles in the authors' format."""
 
 import dataclasses
+import io
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 # Helpers of two other folders of tests; pytest knows a folder only once it has collected a test in it.
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("conversion", "training")]
@@ -21,6 +24,12 @@ from stylegan_tf.networks.network_file import load_networks  # noqa: E402
 from stylegan_tf.sampling import seed_latents  # noqa: E402
 from stylegan_tf.training.loop import train  # noqa: E402
 from stylegan_tf.visualize import crop_to_box, to_uint8  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["unconditional", "conditional", "gray", "letterboxed"]
+# Of processes without the checkout on the path, and without TensorFlow's chatter.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+ENVIRONMENT.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1")
 
 SEEDS = [0, 5, 2**32 - 1]
 PSI = np.array([0.7, 0.7, -0.5], np.float32)
@@ -84,3 +93,18 @@ def trained_on_letterboxed_pictures(folder):
     config = tiny_config(folder / "data", folder / "run", schedule, **options)
     train(config, lambda path: path.write_text("--seed=1\n"))
     return folder / "run"
+
+
+def inputs_of(model, count=3, **inputs):
+    labels = {} if model.labels is None else {"labels": model.labels[:count]}
+    return {"latents": model.latents[:count], "truncation_psi": PSI[:count], **labels, **inputs}
+
+
+def assert_same(images, expected):
+    assert images.dtype == np.uint8 and images.shape == expected.shape
+    assert np.abs(images.astype(int) - expected).max() <= 1
+    assert expected.std() > 5
+
+
+def pictures(pngs, like):
+    return np.reshape([np.asarray(Image.open(io.BytesIO(png))) for png in pngs], like.shape)

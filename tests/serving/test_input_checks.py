@@ -1,4 +1,4 @@
-"""Checks of requests: `test_served_elsewhere` sends such requests to a server."""
+"""Checks of requests: `test_served` sends such requests to a server."""
 
 import numpy as np
 import pytest
