@@ -50,8 +50,14 @@ class MetricContext:
             "network_digest": self.network_digest,
             "resolution": self.resolution or self.generator.config.resolution,
             "alpha": float(self.alpha),
+            "precision": _precision(self.generator),
             "seed": self.seed,
         }
+
+
+def _precision(generator: Generator) -> str:
+    """What the layers compute in: float32 for every network file, perhaps less for a network in training."""
+    return "+".join(sorted({layer.compute_dtype for layer in generator.synthesis.to_rgb.values()}))
 
 
 def default_cache_folder() -> pathlib.Path:

@@ -128,6 +128,13 @@ def test_results_say_what_they_depend_on(context):
     assert len(result.protocol["network_digest"]) == 64
 
 
+@pytest.mark.parametrize("precision, name", [("float32", "float32"), ("bfloat16", "bfloat16")])
+def test_a_network_in_half_precision_is_another_measurement(context, precision, name):
+    generator, _ = tiny.generator(precision=precision)
+    (result,) = results("is20", dataclasses.replace(context, generator=generator)).values()
+    assert result.protocol["precision"] == name
+
+
 def test_fewer_reals_than_asked_for_show_in_the_name(context, generator):
     (result,) = results("fid80", context).values()
     assert (result.name, result.protocol["reals"]) == ("fid80-cells-70reals", 70)
