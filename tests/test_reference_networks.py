@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import reference_networks
+import tensorflow as tf
+
+from stylegan_tf.ops import compiling
 
 # In config_a.npz, what was recorded for gradients at a level of detail above 0 does not belong to the recorded
 # scores: the file contradicts itself there (the last test), so these rows tell nothing about us.
@@ -20,6 +23,17 @@ def test_a_network_computes_what_the_authors_one_does(reference, name):
         rows = [row for row in rows if row[0] not in CONTRADICTORY]
     outside = [f"{what}: {difference:.1e} > {limit:.0e}" for what, difference, limit in rows if not difference <= limit]
     assert not outside
+
+
+def test_the_compiled_form_computes_what_the_authors_network_does(reference, monkeypatch):
+    monkeypatch.setattr(compiling, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
+    data, generator, _ = reference_networks.load(reference, "config_f")
+    generate = tf.function(lambda z: generator(z, noise_mode="const"))
+    z = tf.constant(data["latents"])
+    library = generate.get_concrete_function(z).graph.as_graph_def().library
+    assert any(function.attr["_XlaMustCompile"].b for function in library.function)
+    expected = data["images_lod0"].transpose(0, 2, 3, 1)
+    assert reference_networks.relative(generate(z), expected) <= reference_networks.bound("config_f", "images_lod0")
 
 
 def _bias_gradient_differs(data, lod):
