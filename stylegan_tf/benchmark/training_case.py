@@ -36,7 +36,7 @@ class TrainingCase:
         self.calls = {
             "discriminator": self._called(strategy, self._step.train_discriminator),
             "generator": self._called(strategy, self._step.train_generator),
-            "iteration": self._iterate,
+            "iteration": lambda: self.iterate(case.iterations),
             "generation": self._generation(),
             "input": self._read,
         }
@@ -57,8 +57,9 @@ class TrainingCase:
 
         return lambda: [value.numpy() for value in run(self._batch, self._inputs()).values()]
 
-    def _iterate(self):
-        metrics = self._iterations(self._batches, tf.constant(self.case.iterations), self._inputs())
+    def iterate(self, count: int):
+        """Some iterations in one call."""
+        metrics = self._iterations(self._batches, tf.constant(count), self._inputs())
         return [value.numpy() for value in metrics.values()]
 
     def _generation(self):
