@@ -26,7 +26,7 @@ def signature_of(folder, signature="serving_default"):
     """{name: (operation, index)} as `saved_model_cli show` tells it."""
     cli = Path(sys.executable).with_name("saved_model_cli")
     command = [str(cli), "show", "--dir", str(folder), "--tag_set=serve", "--signature_def", signature]
-    text = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=True, timeout=120).stdout
+    text = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=True, timeout=300).stdout
     assert "Method name is: tensorflow/serving/predict" in text and "shape: (-1)" in text
     found = re.findall(r"(?:inputs|outputs)\['(\w+)'\].*?name: (\S+):(\d+)", text, re.DOTALL)
     return {name: (operation, index) for name, operation, index in found}
@@ -47,7 +47,7 @@ def test_saved_model_cli_shows_and_runs_it(exports, models, tmp_path):
     command = [str(cli), "run", "--dir", str(folder), "--tag_set=serve", "--signature_def=serving_default"]
     files = "latents=inputs.npz[z];truncation_psi=inputs.npz[psi]"
     command += ["--inputs", files, "--outdir", str(tmp_path)]
-    subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=True, timeout=120, cwd=tmp_path)
+    subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=True, timeout=300, cwd=tmp_path)
     assert_same(np.load(tmp_path / "images.npy"), model.images())
 
 
@@ -76,7 +76,7 @@ def test_a_c_program_gets_the_same_bytes(c_program, exports, models, name):
     command = [str(c_program), str(folder), *arguments_of(folder)]
     rows, width = model.latents.shape
     done = subprocess.run(
-        [*command, str(rows), str(width)], input=model.latents.tobytes(), capture_output=True, timeout=120
+        [*command, str(rows), str(width)], input=model.latents.tobytes(), capture_output=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.uint8).reshape(expected.shape), expected)
@@ -93,7 +93,7 @@ def test_the_c_program_is_told_of_wrong_latents(c_program, exports, latents, mes
     """The runtime's optimiser, which knows the shape that the signature declares, leaves the check in place."""
     folder = exports / "unconditional" / "1"
     command = [str(c_program), str(folder), *arguments_of(folder), *map(str, latents.shape)]
-    done = subprocess.run(command, input=latents.tobytes(), capture_output=True, timeout=120)
+    done = subprocess.run(command, input=latents.tobytes(), capture_output=True, timeout=300)
     assert (done.returncode, done.stdout) == (3, b"")  # INVALID_ARGUMENT
     assert message in done.stderr
 
@@ -115,7 +115,7 @@ def test_openvino_reads_and_runs_it_without_tensorflow(exports, models, tmp_path
     (folder,) = (exports / name).iterdir()
     np.savez(tmp_path / "inputs.npz", **inputs_of(models[name]))
     command = [sys.executable, "-c", OPENVINO, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert_same(np.load(tmp_path / "images.npy"), models[name].images())
 
@@ -146,7 +146,7 @@ def test_tensorflow_hub_loads_it(exports, models, tmp_path, name):
     (folder,) = (exports / name).iterdir()
     np.savez(tmp_path / "inputs.npz", **inputs_of(models[name]))
     command = [sys.executable, "-c", HUB, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     images, floats = np.load(tmp_path / "images.npy"), np.load(tmp_path / "floats.npy")
     assert_same(images, models[name].images())

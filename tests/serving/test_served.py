@@ -176,7 +176,7 @@ def test_rest_tells_wrong_requests_with_status_400(server):
 def run_client(tmp_path, *arguments):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "tools" / "serving_client.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
 
 
 @pytest.mark.parametrize("way", ["rest", "grpc"])
