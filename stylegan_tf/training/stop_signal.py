@@ -16,7 +16,7 @@ class Stopped(BaseException):
 class StopSignal:
     """`with StopSignal() as stop:`; true once SIGINT (Ctrl-C), SIGTERM or SIGHUP has come. The loop looks at it.
 
-    A second Ctrl-C is not caught. Signals that were ignored (nohup) stay so.
+    A second Ctrl-C is not caught. SIGHUP stays ignored where it was (nohup).
     """
 
     def __init__(self):
@@ -29,7 +29,7 @@ class StopSignal:
 
     def __enter__(self) -> "StopSignal":
         for number in _SIGNALS:
-            if signal.getsignal(number) != signal.SIG_IGN:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._receive)
         return self
 
