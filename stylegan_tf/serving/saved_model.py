@@ -5,7 +5,6 @@ import json
 import pathlib
 from typing import Any, Optional
 
-import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator
@@ -57,5 +56,5 @@ def describe(served: ServedGenerator, generator: Generator, options: ServingOpti
         "image_shape": served.image_shape,
         "inputs": served.inputs(),
         # For callers that truncate w by themselves: w' = w_avg + psi (w - w_avg), then `synthesis`.
-        "w_avg": np.array(generator.truncation.w_avg).tolist(),
+        "w_avg": tf.convert_to_tensor(generator.truncation.w_avg).numpy().tolist(),
     }
