@@ -6,7 +6,8 @@ from typing import Optional
 from stylegan_tf.errors import UserError
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-# float16 has a narrow range: the few highest resolutions, where nearly all time goes, take it.
+# float16 has a narrow range: the few highest resolutions, where nearly all time goes, take it. 4x4 does only if asked
+# for: its first layer normalises what is nearly a constant map, which multiplies gradients by up to 1e4.
 _FLOAT16_LEVELS = 4
 # Far above the activations of a healthy network, and far enough below float16's largest value of 65504 for the sums
 # of the next convolution.
@@ -19,12 +20,13 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
     Args:
       precision: float32, bfloat16 or float16, as --precision has it.
       resolutions: all levels, e.g. (4, 8, 16), at any stage of progressive growing.
-      half_levels: how many of the highest compute in half precision; None: all in bfloat16, 4 in float16.
+      half_levels: how many of the highest compute in half precision; None: all in bfloat16, 4 (above
+        4x4) in float16.
     """
     if precision not in _POLICIES:
         raise UserError(f"precision must be one of {', '.join(_POLICIES)}, got {precision!r}.")
     if half_levels is None:
-        half_levels = _FLOAT16_LEVELS if precision == "float16" else len(resolutions)
+        half_levels = min(_FLOAT16_LEVELS, len(resolutions) - 1) if precision == "float16" else len(resolutions)
     lowest = sorted(resolutions, reverse=True)[:half_levels]
     return {r: _POLICIES[precision] if r in lowest else "float32" for r in resolutions}
 

@@ -92,6 +92,7 @@ def test_only_the_highest_levels_take_half_precision():
     assert level_policies("bfloat16", levels) == dict.fromkeys(levels, "mixed_bfloat16")
     half = "mixed_float16"
     assert level_policies("float16", levels) == {4: "float32", 8: half, 16: half, 32: half, 64: half}
+    assert level_policies("float16", levels[:3]) == {4: "float32", 8: half, 16: half}, "4x4 only if asked for"
     assert level_policies("float16", levels, 1) == {**dict.fromkeys(levels, "float32"), 64: half}
     assert set(level_policies("bfloat16", levels, 0).values()) == {"float32"}
     config = tiny.generator()[0].config
