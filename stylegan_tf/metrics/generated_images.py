@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stylegan_tf.metrics.mixed_latents import check_mixing, latent_of_layers, mixed_ws
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.ops.resampling import upscale_2d
 
 
@@ -70,7 +71,7 @@ class GeneratedImages:
           noise_seeds: int32 [n, 2].
           latent_of_layer: int32 [n, number of layers], 0 to mixed_latents - 1.
         """
-        return to_bytes(self.images_of(self.ws(z, labels, latent_of_layer), noise_seeds))
+        return to_uint8(self.images_of(self.ws(z, labels, latent_of_layer), noise_seeds))
 
     def ws(self, z, labels, latent_of_layer) -> tf.Tensor:
         """w of every layer: [n, L, W]; L = 1 for the traditional generator."""
@@ -97,8 +98,3 @@ class GeneratedImages:
             seeds,
             fn_output_signature=[tf.TensorSpec(shape) for shape in shapes],
         )
-
-
-def to_bytes(images: tf.Tensor) -> tf.Tensor:
-    """Float images in [-1, 1] -> uint8: 127.5 x + 127.5, rounded (halves up), clipped: `visualize.to_uint8`."""
-    return tf.cast(tf.clip_by_value(tf.floor(images * 127.5 + 128.0), 0.0, 255.0), tf.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator, mix_styles
+from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.serving.input_checks import checked, checked_batch
 from stylegan_tf.serving.network_parts import NetworkParts, ServingOptions
 from stylegan_tf.serving.seed_latents import seed_latents
@@ -158,9 +159,3 @@ class ServedGenerator(tf.Module):
 
     def _labels(self, name: str) -> list[str]:
         return [name] if self._parts.config.label_size else []
-
-
-def to_uint8(images: tf.Tensor) -> tf.Tensor:
-    """Float images in [-1, 1] -> uint8: 127.5 x + 127.5, rounded (halves up) and clipped, as `visualize.to_uint8`."""
-    scaled = tf.floor(images * 127.5 + 128.0)
-    return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tiny_networks as tiny
 
-from stylegan_tf.metrics.generated_images import GeneratedImages, to_bytes
+from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.visualize import to_uint8
 
@@ -60,11 +60,6 @@ def test_images_are_the_generators_without_truncation(generator):
     noise = source._noise(tf.constant(noise_seeds))
     expected = to_uint8(generator(z[:, 0], noise=noise).numpy())
     np.testing.assert_array_equal(_images(source, 0, 3), expected)
-
-
-def test_bytes_are_those_of_pictures():
-    values = np.concatenate([np.linspace(-1.2, 1.2, 1001), np.arange(-0.5, 256, 0.5) / 127.5 - 1]).astype(np.float32)
-    np.testing.assert_array_equal(to_bytes(tf.constant(values)), to_uint8(values))
 
 
 def test_a_growing_networks_images_are_enlarged(generator):
