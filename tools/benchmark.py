@@ -38,7 +38,7 @@ PART = flags.DEFINE_list("parts", ",".join(PARTS), f"of {', '.join(PARTS)}")
 REPLICAS = flags.DEFINE_integer(
     "replicas", 1, "also train on so many mirrored replicas, on a CPU with its share of the cores each"
 )
-ITERATIONS = flags.DEFINE_integer("iterations_per_call", 4, "iterations in one call, so that the pauses between turns weigh little")
+ITERATIONS = flags.DEFINE_integer("iterations_per_call", 4, "iterations in a call: pauses between turns weigh less")
 ROUNDS = flags.DEFINE_integer("rounds", 7, "how often every case is measured in a run")
 RUNS = flags.DEFINE_integer("runs", 1, "how often everything starts again, with new processes")
 CEILING = flags.DEFINE_boolean("ceiling", True, "measure the fastest matrix product and 3x3 convolution, too")
