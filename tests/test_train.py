@@ -52,7 +52,7 @@ def test_demo_data_to_pictures_in_three_commands(tmp_path):
     generated = call("-m", "stylegan_tf.generate", *flags, cwd=tmp_path)
     assert generated.returncode == 0, generated.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["grid.png", "seed0000.png", "seed0001.png", "seed0002.png", "seed0007.png"]
+    assert names == ["grid.png", "images.jsonl", "seed0000.png", "seed0001.png", "seed0002.png", "seed0007.png"]
     first = np.asarray(Image.open(tmp_path / "out" / "seed0000.png"))
     grid = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
     assert first.shape == (8, 8, 3) and grid.shape == (16, 16, 3)

@@ -9,6 +9,7 @@ import small_extractor
 import tensorflow as tf
 import tiny_networks as tiny
 from array_source import ArraySource
+from two_replicas import two_replicas
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.writer import WriteOptions, write_tfrecords
@@ -157,10 +158,9 @@ def test_another_seed_is_another_sample(context):
 
 
 def test_two_replicas_give_what_one_does(context, generator):
-    cpus = [cpu.name for cpu in tf.config.list_logical_devices("CPU")]
     noisy, _ = tiny.generator()
     found = []
-    for strategy in (context.strategy, tf.distribute.MirroredStrategy(cpus)):
+    for strategy in (context.strategy, two_replicas()):
         folder = context.cache_folder / str(len(found))
         on = dataclasses.replace(context, strategy=strategy, cache_folder=folder, generator=noisy)
         found.append([result.values for result in results("fid50,kid50,is50", on).values()])

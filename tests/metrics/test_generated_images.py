@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_networks as tiny
+from two_replicas import two_replicas
 
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.replicas import ReplicatedFunction
@@ -99,8 +100,7 @@ def test_a_conditional_network_needs_labels():
 
 
 def _strategies():
-    cpus = tf.config.list_logical_devices("CPU")
-    return tf.distribute.OneDeviceStrategy("CPU:0"), tf.distribute.MirroredStrategy([cpu.name for cpu in cpus])
+    return tf.distribute.OneDeviceStrategy("CPU:0"), two_replicas()
 
 
 def test_rows_keep_their_order_on_any_number_of_replicas():

@@ -5,6 +5,7 @@ import numpy_networks as plain
 import pytest
 import tensorflow as tf
 import tiny_networks as tiny
+from two_replicas import two_replicas
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.path_length import (
@@ -92,7 +93,7 @@ def test_batches_and_replicas_do_not_change_the_value(network):
     for rows in (3, 64, 1000):
         other = perceptual_path_length(network[0], distance, protocol, one_device(), rows=rows)
         assert other.mean == pytest.approx(one.mean, rel=1e-4)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    mirrored = two_replicas()
     with mirrored.scope():
         generator, _ = tiny.generator()
     two = perceptual_path_length(generator, distance, protocol, mirrored, rows=8)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_networks as tiny
+from two_replicas import two_replicas
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
@@ -126,7 +127,7 @@ def test_so_few_samples_that_any_verdicts_could_be_divided_are_refused(network, 
 
 def test_replicas_do_not_change_the_score(network, classifiers):
     one = linear_separability(network, classifiers, 70, 0, one_device(), rows=8)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    mirrored = two_replicas()
     with mirrored.scope():
         generator, _ = tiny.generator()
         networks = [tiny.discriminator(seed=1, mbstd_group_size=0)[0]]

@@ -111,11 +111,11 @@ def test_a_save_that_fails_leaves_what_was_there(networks, tmp_path, monkeypatch
     if before:
         path.write_bytes(before)
 
-    def full_disk(stream, **entries):
+    def full_disk(stream, array, **options):
         stream.write(b"half a file")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez", full_disk)
+    monkeypatch.setattr(np.lib.format, "write_array", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_networks(path, networks)
     assert [file.name for file in tmp_path.iterdir()] == (["network.npz"] if before else [])

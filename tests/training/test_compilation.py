@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_run import write_images
 from tiny_step import run
+from two_replicas import two_replicas
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
@@ -21,7 +22,7 @@ def test_compiled_steps_compute_what_plain_ones_compute(info):
     # A large epsilon keeps Adam's steps proportional to the gradients; see test_step.py.
     options = {"iterations": 3, "adam_epsilon": 0.1, "resolution": 4, "generator": {"mapping_layers": 1}}
     metrics, plain = run(info, **options)
-    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    two = two_replicas()
     metrics_of_compiled, compiled = run(info, strategy=two, jit_compile=True, **options)
     assert metrics_of_compiled == pytest.approx(metrics, rel=1e-4)
     for name, value in plain.items():

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_run import write_images
 from tiny_step import run
+from two_replicas import two_replicas
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.data.dataset_files import find_dataset
@@ -31,7 +32,7 @@ OPTIONS = {"iterations": 2, "adam_epsilon": 0.1, "batch_size": 16, "resolution":
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_rounds_add_up_to_the_undivided_batch(info, whole, replicas):
     """Both losses, R1 and R2, minibatch statistics, w_avg: 4 rounds of 4 images, or 2 of 4 on each of two replicas."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]) if replicas == 2 else None
+    strategy = two_replicas() if replicas == 2 else None
     metrics, arrays = run(info, strategy=strategy, schedule={"max_replica_batch": {4: 4}}, **OPTIONS)
     assert metrics == pytest.approx(whole[0], rel=1e-4)
     for name, value in whole[1].items():

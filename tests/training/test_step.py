@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_run import write_images
 from tiny_step import arrays_of, build, inputs, run
+from two_replicas import two_replicas
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.variables import named_variables
@@ -24,7 +25,7 @@ def test_two_replicas_compute_what_one_device_computes(info):
     # a large epsilon keeps steps proportional to gradients, so that the comparison is one of what replicas compute.
     options = {"iterations": 10, "adam_epsilon": 0.1, "batch_size": 8}
     metrics, one = run(info, **options)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    mirrored = two_replicas()
     assert mirrored.num_replicas_in_sync == 2
     metrics_of_two, two = run(info, strategy=mirrored, **options)
     assert metrics_of_two == pytest.approx(metrics, rel=1e-4)

@@ -9,13 +9,16 @@ from stylegan_tf.training.stop_signal import Stopped, StopSignal
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_noted_and_the_handlers_come_back(number, capsys):
-    before = signal.getsignal(number)
-    with StopSignal() as stop:
-        assert not stop
-        signal.raise_signal(number)
-        assert stop and stop.number == number
-    assert signal.getsignal(number) == before
-    assert "stopping" in capsys.readouterr().err
+    before = signal.signal(number, signal.SIG_DFL)  # Under nohup the tests begin with an ignored SIGHUP.
+    try:
+        with StopSignal() as stop:
+            assert not stop
+            signal.raise_signal(number)
+            assert stop and stop.number == number
+        assert signal.getsignal(number) == signal.SIG_DFL
+        assert "stopping" in capsys.readouterr().err
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_second_ctrl_c_is_not_caught():
