@@ -116,11 +116,10 @@ class Sampler:
 
     def _traced_synthesis(self, resolution, with_noise):
         if (resolution, with_noise) not in self._synthesis:
-            config = self._generator.config
-            sizes = [r for r in config.resolutions if r <= resolution for _ in range(2)]
+            shapes = self._generator.synthesis.noise_shapes(resolution) if with_noise else []
             signature = [
-                tf.TensorSpec([None, None, config.w_size]),
-                [tf.TensorSpec([None, r, r, 1]) for r in sizes] if with_noise and config.use_noise else [],
+                tf.TensorSpec([None, None, self._generator.config.w_size]),
+                [tf.TensorSpec([None, *shape]) for shape in shapes],
                 tf.TensorSpec([]),
             ]
 

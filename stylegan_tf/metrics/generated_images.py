@@ -12,7 +12,7 @@ import tensorflow as tf
 from stylegan_tf.metrics.mixed_latents import check_mixing, latent_of_layers, mixed_ws
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.ops.resampling import upscale_2d
+from stylegan_tf.ops.resampling import enlarge_2d
 
 
 class GeneratedImages:
@@ -81,20 +81,6 @@ class GeneratedImages:
 
     def images_of(self, ws, noise_seeds) -> tf.Tensor:
         """ws: [n, L, W]; noise_seeds: int32 [n, 2] -> float32 [n, R, R, 1 or 3], about [-1, 1]."""
-        options = {"resolution": self._resolution, "alpha": self._alpha, "noise": self._noise(noise_seeds)}
-        images = self._generator.synthesis(ws, noise_mode="random", **options)
-        for _ in range((self._generator.config.resolution // self._resolution).bit_length() - 1):
-            images = upscale_2d(images)
-        return images
-
-    def _noise(self, seeds):
-        """Every image's noise from its own seed: a list of [n, r, r, 1]; None without noise inputs."""
-        synthesis = self._generator.synthesis
-        if not self._generator.config.use_noise:
-            return None
-        shapes = [layer.shape[1:] for layer in synthesis.draw_noise(1, self._resolution, tf.constant([0, 0]))]
-        return tf.map_fn(
-            lambda seed: [layer[0] for layer in synthesis.draw_noise(1, self._resolution, seed)],
-            seeds,
-            fn_output_signature=[tf.TensorSpec(shape) for shape in shapes],
-        )
+        noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, self._resolution)
+        images = self._generator.synthesis(ws, resolution=self._resolution, alpha=self._alpha, noise=noise)
+        return enlarge_2d(images, self._generator.config.resolution)

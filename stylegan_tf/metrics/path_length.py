@@ -18,7 +18,7 @@ from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.numbered_rows import numbered_rows
 from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.ops.resampling import upscale_2d
+from stylegan_tf.ops.resampling import enlarge_2d
 
 PAIRS_PER_NOISE = 64  # Pairs that share their noise inputs: a minibatch of the paper's, with any batch size of ours.
 MAX_IMAGE_SIZE = 256  # Larger images are shrunk to it before they are compared.
@@ -164,13 +164,11 @@ class _Pairs:
         return tf.concat([lerp(*w, end) for end in ends], axis=0)
 
     def _images(self, w, noise_seed):
-        synthesis, config = self._generator.synthesis, self._generator.config
-        noise = synthesis.draw_noise(1, self._resolution, noise_seed) if config.use_noise else None
+        synthesis = self._generator.synthesis
+        noise = synthesis.draw_noise(1, self._resolution, noise_seed)
         ws = self._generator.broadcast(w, self._resolution)
         images = synthesis(ws, resolution=self._resolution, alpha=self._alpha, noise_mode="none", noise=noise)
-        for _ in range((config.resolution // self._resolution).bit_length() - 1):
-            images = upscale_2d(images)
-        return images
+        return enlarge_2d(images, self._generator.config.resolution)
 
 
 def _divisor(rows: int) -> int:

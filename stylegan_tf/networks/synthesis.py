@@ -118,17 +118,28 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """Number of layers that run at a resolution: 2 at 4x4, two more per doubling."""
         return 2 * (resolution.bit_length() - 2)
 
+    def noise_shapes(self, resolution: int) -> list[tuple[int, int, int]]:
+        """(r, r, 1) of one image's noise in every layer up to `resolution`; empty without noise inputs."""
+        sizes = [r for r in self.config.resolutions if r <= resolution for _ in range(2)]
+        return [(r, r, 1) for r in sizes] if self.config.use_noise else []
+
     def draw_noise(self, batch_size, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
         """Fresh noise for every layer up to `resolution`: a list of [batch_size, r, r, 1] float32 of N(0, 1).
 
         seed: int32 [2], the same noise for the same seed; None draws from TensorFlow's global generator.
         Empty if the network has no noise inputs.
         """
-        if not self.config.use_noise:
-            return []
-        sizes = [r for r in self.config.resolutions if r <= resolution for _ in range(2)]
-        shapes = [[batch_size, r, r, 1] for r in sizes]
-        if seed is None:
+        shapes = [[batch_size, *shape] for shape in self.noise_shapes(resolution)]
+        if seed is None or not shapes:
             return [tf.random.normal(shape) for shape in shapes]
         seeds = tf.random.experimental.stateless_split(seed, len(shapes))
         return [tf.random.stateless_normal(shape, seeds[index]) for index, shape in enumerate(shapes)]
+
+    def draw_noise_of_images(self, seeds: tf.Tensor, resolution: int) -> Sequence[tf.Tensor]:
+        """`draw_noise` of one image for each of `seeds`, int32 [N, 2], whatever the others are: [N, r, r, 1] each."""
+        specs = [tf.TensorSpec(shape) for shape in self.noise_shapes(resolution)]
+
+        def draw(seed):
+            return [noise[0] for noise in self.draw_noise(1, resolution, seed)]
+
+        return tf.map_fn(draw, seeds, fn_output_signature=specs) if specs else []

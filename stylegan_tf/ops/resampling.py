@@ -18,6 +18,13 @@ def upscale_2d(x: tf.Tensor) -> tf.Tensor:
     return tf.repeat(x, 2, axis=2)
 
 
+def enlarge_2d(x: tf.Tensor, resolution: int) -> tf.Tensor:
+    """`upscale_2d` until the square images [N, r, r, C] have this resolution, r times a power of two."""
+    while x.shape[1] < resolution:
+        x = upscale_2d(x)
+    return x
+
+
 def downscale_2d(x: tf.Tensor) -> tf.Tensor:
     """Mean of each 2x2 box: [N, H, W, C] -> [N, H/2, W/2, C]."""
     return tf.nn.avg_pool2d(x, ksize=2, strides=2, padding="VALID")

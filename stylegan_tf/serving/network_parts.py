@@ -49,7 +49,8 @@ class NetworkParts:
         config, grown = self.config, {"resolution": self._resolution, "alpha": options.alpha}
         z, w = tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None, self.num_layers, config.w_size])
         labels = [tf.TensorSpec([None, config.label_size])] if config.label_size else []
-        noise = [tf.TensorSpec([None, *shape[1:]]) for shape in self._noise_shapes()]
+        shapes = self._synthesis_network.noise_shapes(self._resolution) if options.noise_mode == "random" else []
+        noise = [tf.TensorSpec([None, *shape]) for shape in shapes]
 
         def mapping(z, labels=None):
             return generator.broadcast(generator.mapping_network(z, labels=labels), self._resolution)
@@ -98,25 +99,15 @@ class NetworkParts:
         """
         noise = []
         if self.options.noise_mode == "random":
-            noise = self._drawn(tf.shape(ws)[0]) if seeds is None else self._drawn_from(seeds)
+            noise = self._drawn(tf.shape(ws)[0], seeds)
         return crop_to_box(self._run("synthesis", ws, *noise), self.options.content_box)
 
     def _run(self, part, *arguments):
         return self._frozen[part].call(arguments, self.weights.tensors(f"{part}/"))
 
-    def _noise_shapes(self):
-        if self.options.noise_mode != "random":
-            return []
-        return [noise.shape for noise in self._drawn(1)]
-
-    def _drawn(self, count):
-        return self._synthesis_network.draw_noise(count, self._resolution)
-
-    def _drawn_from(self, seeds):
-        def draw(seed):
-            low = tf.bitcast(tf.cast(seed, tf.uint32), tf.int32)
-            noise = self._synthesis_network.draw_noise(1, self._resolution, seed=tf.stack([low, 0]))
-            return [tf.squeeze(value, axis=0) for value in noise]
-
-        shapes = [tf.TensorSpec(shape[1:]) for shape in self._noise_shapes()]
-        return tf.map_fn(draw, seeds, fn_output_signature=shapes) if shapes else []
+    def _drawn(self, count, seeds):
+        if seeds is None:
+            return self._synthesis_network.draw_noise(count, self._resolution)
+        low = tf.bitcast(tf.cast(seeds, tf.uint32), tf.int32)
+        pairs = tf.stack([low, tf.zeros_like(low)], axis=1)
+        return self._synthesis_network.draw_noise_of_images(pairs, self._resolution)

@@ -42,23 +42,10 @@ def test_another_seed_gives_other_latents_and_noise(generator):
     assert (one[2] != other[2]).any(axis=1).all()
 
 
-def test_noise_is_drawn_for_every_image_and_layer(generator):
-    source = GeneratedImages(generator, seed=0)
-    noise = source._noise(tf.constant([[0, 1], [0, 2], [0, 1]]))
-    assert [tuple(layer.shape) for layer in noise] == [(3, 4, 4, 1), (3, 4, 4, 1), (3, 8, 8, 1), (3, 8, 8, 1)]
-    for layer in noise:
-        assert np.abs(layer[0] - layer[1]).min() > 0
-        np.testing.assert_array_equal(layer[0], layer[2])
-    assert np.abs(noise[0] - noise[1]).min() > 0
-    many = tf.function(source._noise)(tf.constant([[5, number] for number in range(200)]))
-    values = np.concatenate([np.ravel(layer) for layer in many])
-    assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02
-
-
 def test_images_are_the_generators_without_truncation(generator):
     source = GeneratedImages(generator, seed=0)
     z, _, noise_seeds, _ = source.inputs(0, 3)
-    noise = source._noise(tf.constant(noise_seeds))
+    noise = generator.synthesis.draw_noise_of_images(tf.constant(noise_seeds), 8)
     expected = to_uint8(generator(z[:, 0], noise=noise).numpy())
     np.testing.assert_array_equal(_images(source, 0, 3), expected)
 
@@ -66,7 +53,8 @@ def test_images_are_the_generators_without_truncation(generator):
 def test_a_growing_networks_images_are_enlarged(generator):
     source = GeneratedImages(generator, seed=0, resolution=4)
     z, _, noise_seeds, _ = source.inputs(0, 2)
-    small = generator(z[:, 0], resolution=4, noise=source._noise(tf.constant(noise_seeds)))
+    noise = generator.synthesis.draw_noise_of_images(tf.constant(noise_seeds), 4)
+    small = generator(z[:, 0], resolution=4, noise=noise)
     expected = to_uint8(small.numpy()).repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_array_equal(_images(source, 0, 2), expected)
 

@@ -72,9 +72,24 @@ def test_noise_has_one_normal_map_per_layer_and_image_and_follows_its_seed():
     np.testing.assert_array_equal(synthesis.draw_noise(200, 16, tf.constant([1, 2]))[5], noise[5])
 
 
+def test_noise_is_drawn_for_every_image_and_layer():
+    synthesis, _ = _synthesis()
+    noise = synthesis.draw_noise_of_images(tf.constant([[0, 1], [0, 2], [0, 1]]), 8)
+    assert [tuple(layer.shape) for layer in noise] == [(3, 4, 4, 1), (3, 4, 4, 1), (3, 8, 8, 1), (3, 8, 8, 1)]
+    for layer, alone in zip(noise, synthesis.draw_noise(1, 8, tf.constant([0, 2]))):
+        assert np.abs(layer[0] - layer[1]).min() > 0
+        np.testing.assert_array_equal(layer[0], layer[2])
+        np.testing.assert_array_equal(layer[1], alone[0])
+    assert np.abs(noise[0] - noise[1]).min() > 0
+    many = tf.function(synthesis.draw_noise_of_images)(tf.constant([[5, number] for number in range(200)]), 8)
+    values = np.concatenate([np.ravel(layer) for layer in many])
+    assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02
+
+
 def test_a_network_without_noise_inputs_draws_none():
     synthesis, _ = _synthesis(use_noise=False)
-    assert synthesis.draw_noise(2, 8) == []
+    assert synthesis.noise_shapes(8) == synthesis.draw_noise(2, 8) == synthesis.draw_noise(2, 8, [0, 1]) == []
+    assert synthesis.draw_noise_of_images(tf.constant([[0, 1]]), 8) == []
     ws = tiny.normal(2, 4, 7)
     np.testing.assert_array_equal(synthesis(ws), synthesis(ws, noise_mode="none"))
 

@@ -41,6 +41,13 @@ def test_upscaling_repeats_every_pixel_twice_in_both_directions():
     np.testing.assert_array_equal(resampling.upscale_2d(x)[0, :, :, 0], expected)
 
 
+def test_enlarging_repeats_pixels_up_to_the_resolution_and_leaves_what_has_it():
+    x = _values(2, 4, 4, 3)
+    for resolution in (4, 8, 32):
+        expected = x.numpy().repeat(resolution // 4, axis=1).repeat(resolution // 4, axis=2)
+        np.testing.assert_array_equal(resampling.enlarge_2d(x, resolution), expected)
+
+
 def test_downscaling_takes_the_mean_of_each_box():
     x = tf.reshape(tf.constant([1.0, 3.0, 10.0, 10.0, 5.0, 7.0, 10.0, 14.0]), [1, 2, 4, 1])
     np.testing.assert_array_equal(resampling.downscale_2d(x)[0, :, :, 0], [[4, 11]])
