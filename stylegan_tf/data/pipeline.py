@@ -76,6 +76,17 @@ def training_dataset(
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
 
+def decoded_batches(
+    dataset: tf.data.Dataset, info: DatasetInfo, resolution: int, batch_size: int, drop_remainder: bool = False
+) -> tf.data.Dataset:
+    """Batches (uint8 [n, r, r, C], ...) of elements (record, ...), in order; what is beside a record stays there."""
+    size = (resolution, info.num_channels)
+    dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=drop_remainder)
+    if info.encoding == "raw":
+        dataset = dataset.map(lambda batch, *rest: (records.parse_examples(batch, *size), *rest))
+    return dataset.prefetch(2)
+
+
 def replica_order(batch_size: int, num_replicas: int) -> np.ndarray:
     """Where the images of a batch come from: int64 [B]; chunk r of B / R is r, r + R, r + 2R, ...
 
@@ -192,8 +203,8 @@ def _pngs_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) 
     if info.encoding == "raw":
         return dataset
 
-    def decode(serialized, number):
-        return records.parse_png_example(serialized, resolution, info.num_channels), number
+    def decode(serialized, *rest):
+        return records.parse_png_example(serialized, resolution, info.num_channels), *rest
 
     return dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

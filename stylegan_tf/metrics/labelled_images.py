@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
-from stylegan_tf.data.pipeline import default_shuffle_images
+from stylegan_tf.data.pipeline import decoded_batches, default_shuffle_images
 from stylegan_tf.errors import UserError
 
 
@@ -50,11 +49,11 @@ class LabelledImages:
         """Endless and shuffled: uint8 [batch_size, R, R, C], bool [batch_size]."""
         shuffle = default_shuffle_images(self.info, self.resolution)
         dataset = self._records(validation=False).shuffle(shuffle, seed=seed, reshuffle_each_iteration=True).repeat()
-        return self._parsed(dataset, batch_size, drop_remainder=True)
+        return decoded_batches(dataset, self.info, self.resolution, batch_size, drop_remainder=True)
 
     def validation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Each image once, in order; the last batch may be smaller."""
-        return self._parsed(self._records(validation=True), batch_size, drop_remainder=False)
+        return decoded_batches(self._records(validation=True), self.info, self.resolution, batch_size)
 
     def _records(self, validation: bool) -> tf.data.Dataset:
         """(serialised Example, whether it has the attribute)."""
@@ -63,14 +62,6 @@ class LabelledImages:
         numbered = tf.data.Dataset.zip((tf.data.TFRecordDataset(paths), truth))
         chosen = numbered.filter(lambda _, truth: truth[1] == validation)
         return chosen.map(lambda record, truth: (record, truth[0]))
-
-    def _parsed(self, dataset, batch_size, drop_remainder):
-        size, channels = self.resolution, self.info.num_channels
-        if self.info.encoding == "png":
-            dataset = dataset.map(lambda record, truth: (records.parse_png_example(record, size, channels), truth))
-            return dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(2)
-        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-        return dataset.map(lambda batch, truth: (records.parse_examples(batch, size, channels), truth)).prefetch(2)
 
 
 def labelled_images(info: DatasetInfo, resolution: int, attribute: str) -> LabelledImages:

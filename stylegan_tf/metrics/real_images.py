@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data import tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+from stylegan_tf.data.pipeline import decoded_batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +29,9 @@ class RealImages:
         """uint8 [n, R, R, C] of records first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
         paths = list(self.info.shards(self.resolution))
         dataset = tf.data.TFRecordDataset(paths).skip(first).take(end - first)
-        size, channels = self.resolution, self.info.num_channels
-        if self.info.encoding == "png":
-            decode = lambda record: records.parse_png_example(record, size, channels)  # noqa: E731
-            dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
-        else:
-            dataset = dataset.batch(batch_size).map(lambda batch: records.parse_examples(batch, size, channels))
         with data_errors_named(self.info, self.resolution):
-            yield from dataset.prefetch(2).as_numpy_iterator()
+            for (images,) in decoded_batches(dataset, self.info, self.resolution, batch_size).as_numpy_iterator():
+                yield images
 
     def labels(self) -> np.ndarray:
         """float32 [records, label_size]."""

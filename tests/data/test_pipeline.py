@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from array_source import write_numbered
 
-from stylegan_tf.data import pipeline
+from stylegan_tf.data import pipeline, records
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.pipeline import default_shuffle_images, process_reals, replica_order, training_dataset
 from stylegan_tf.errors import UserError
@@ -47,6 +47,21 @@ def test_batches_are_uint8_nhwc_at_the_level_asked_for(info):
         assert batch["images"].shape == (5, resolution, resolution, 3)
     spec = training_dataset(info, 8, 5).element_spec
     assert spec["images"].shape == (5, 8, 8, 3) and spec["labels"].shape == (5, 1)
+
+
+def test_records_become_batches_of_images_with_what_is_beside_them(info, pngs):
+    for dataset in (info, pngs):
+        files = tf.data.TFRecordDataset(list(dataset.shards(8)))
+        expected = np.stack([records.decode_example(record) for record in files.as_numpy_iterator()])
+        (first, numbers), *_ = pipeline.decoded_batches(
+            tf.data.Dataset.zip((files, tf.data.Dataset.range(COUNT))), dataset, 8, batch_size=7
+        ).as_numpy_iterator()
+        np.testing.assert_array_equal(first, expected[:7])
+        assert numbers.tolist() == list(range(7))
+        alone = [images for (images,) in pipeline.decoded_batches(files, dataset, 8, 7).as_numpy_iterator()]
+        assert [len(images) for images in alone] == [7, 7, 7, 3]
+        np.testing.assert_array_equal(np.concatenate(alone), expected)
+        assert len(list(pipeline.decoded_batches(files, dataset, 8, 7, drop_remainder=True))) == 3
 
 
 @pytest.mark.parametrize("shuffle_images", [None, 5])
