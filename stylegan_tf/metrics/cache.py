@@ -4,15 +4,15 @@ import hashlib
 import json
 import pathlib
 import time
-import zipfile
 from collections.abc import Mapping
 from typing import Any, Optional
 
 import numpy as np
 
-from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.array_files import read_arrays, write_arrays
+from stylegan_tf.errors import UserError
 
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+_KEY = "key"  # An entry for people: what the file's name was made of.
 
 
 class CachedArrays:
@@ -20,6 +20,7 @@ class CachedArrays:
 
     def __init__(self, folder: pathlib.Path, kind: str, key: Mapping[str, Any]):
         """kind: start of the file's name, for people. key: JSON values."""
+        self._key = key
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         self.path = pathlib.Path(folder) / f"{kind}-{digest[:32]}.npz"
         self._saved_at = time.monotonic()
@@ -28,15 +29,15 @@ class CachedArrays:
     def load(self) -> Optional[dict[str, np.ndarray]]:
         """None if the file is not there, or damaged: then it is made again."""
         try:
-            with np.load(self.path, allow_pickle=False) as data:
-                return {name: data[name] for name in data.files}
-        except _DAMAGE:
+            arrays = read_arrays(self.path, "cache file")
+        except UserError:
             return None
+        arrays.pop(_KEY, None)
+        return arrays
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(self.path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, **arrays)
+        write_arrays(self.path, _KEY, self._key, arrays)
 
     def is_due(self) -> bool:
         """Whether a minute has passed since the last `save_now_and_then`, or twenty times as long as that took."""

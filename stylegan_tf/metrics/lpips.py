@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.array_files import write_arrays
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
 
@@ -98,8 +98,7 @@ def convert_weights(vgg16: Mapping[str, np.ndarray], heads: Mapping[str, np.ndar
 
 def save_lpips(path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a file for `load_lpips`."""
-    with written_aside(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, format=np.array(json.dumps({"format": FORMAT})), **arrays)
+    write_arrays(path, "format", {"format": FORMAT}, arrays)
 
 
 def load_lpips(path) -> ImageDistance:
