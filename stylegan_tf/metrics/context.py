@@ -8,6 +8,7 @@ import os
 import pathlib
 from typing import Optional
 
+import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
@@ -43,6 +44,11 @@ class MetricContext:
     def network_digest(self) -> str:
         """Of the network as it is when it is first asked for: training makes a new context every time."""
         return network_digest(self.generator)
+
+    @property
+    def labels(self) -> Optional[np.ndarray]:
+        """Those of the dataset, for a network with labels to draw from: float32 [records, label_size]; else None."""
+        return self.reals.labels() if self.reals and self.generator.config.label_size else None
 
     def protocol(self) -> dict:
         """What results of this network depend on, whatever the metric: part of every record."""

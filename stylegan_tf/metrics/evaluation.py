@@ -130,7 +130,7 @@ def _path_length(metric: MetricName, context: MetricContext) -> tuple[dict, dict
     unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol(metric, context))
     found = perceptual_path_length(
         context.generator, context.distance, _path_length_protocol(metric, context), context.strategy, context.rows,
-        context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
+        context.labels, context.resolution, context.alpha, unfinished,
     )  # fmt: skip
     return {"ppl": found.mean}, {"pairs_kept": found.kept}
 
@@ -139,7 +139,7 @@ def _separability(metric: MetricName, context: MetricContext) -> tuple[dict, dic
     unfinished = CachedArrays(context.cache_folder, "classified", protocol(metric, context))
     found = linear_separability(
         context.generator, context.classifiers, metric.count, context.seed, context.strategy, context.rows,
-        context.reals.labels() if context.reals else None, context.resolution, context.alpha, unfinished,
+        context.labels, context.resolution, context.alpha, unfinished,
     )  # fmt: skip
     attributes = {name: dataclasses.asdict(each) for name, each in found.attributes.items()}
     return {"z": found.z, "w": found.w}, {"attributes": attributes}

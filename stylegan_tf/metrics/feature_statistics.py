@@ -73,7 +73,7 @@ class Statistics:
 def generated_statistics(context: MetricContext, count: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
     """Of the features of `count` generated images. What an interrupted call has done is not done again."""
     kinds = sorted(kinds)
-    labels = context.reals.labels() if context.reals and context.generator.config.label_size else None
+    labels = context.labels
     options = (labels, context.resolution, context.alpha, mixed_latents)
     source = GeneratedImages(context.generator, context.seed, *options)
     compute = ReplicatedFunction(
@@ -82,21 +82,13 @@ def generated_statistics(context: MetricContext, count: int, mixed_latents: int,
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
     labels_of = context.reals.digest if labels is not None else None
     key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION})
+
+    def outputs_from(done):
+        for first in range(done, count, compute.total_rows):
+            yield [compute(*source.inputs(first, min(compute.total_rows, count - first)))]
+
     unfinished = CachedArrays(context.cache_folder, "generated", key)
-    statistics = Statistics(kinds, count, context.extractor)
-    earlier = unfinished.load()
-    done = statistics.restore(earlier) if earlier else 0
-    with ProgressBar(count, "Generated", "images") as bar:
-        bar.start_at(done)
-        while done < count:
-            rows = min(compute.total_rows, count - done)
-            statistics.update(compute(*source.inputs(done, rows)))
-            done += rows
-            bar.update(done)
-            if unfinished.is_due() and done < count:
-                unfinished.save_now_and_then(statistics.arrays(done))
-    unfinished.remove()
-    return statistics
+    return _collected(Statistics(kinds, count, context.extractor), outputs_from, count, "Generated", unfinished)
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
@@ -123,18 +115,30 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
 
 
 def _real_pass(context, count, total, kinds, key) -> Statistics:
+    compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
+
+    def outputs_from(done):
+        for images in context.reals.batches(done, count, compute.total_rows):
+            views = [images, np.ascontiguousarray(images[:, :, ::-1])] if context.reals.mirror else [images]
+            yield [compute(view) for view in views]
+
     unfinished = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
-    statistics = Statistics(kinds, total, context.extractor)
+    return _collected(Statistics(kinds, total, context.extractor), outputs_from, count, "Real", unfinished)
+
+
+def _collected(statistics: Statistics, outputs_from, count, label, unfinished: CachedArrays) -> Statistics:
+    """`statistics` of `count` images. What `unfinished` holds of an interrupted call is not done again.
+
+    outputs_from: images done -> batch after batch from there on: the extractor's outputs for one or two views of it.
+    """
     earlier = unfinished.load()
     done = statistics.restore(earlier) if earlier else 0
-    compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
-    with ProgressBar(count, "Real", "images") as bar:
+    with ProgressBar(count, label, "images") as bar:
         bar.start_at(done)
-        for images in context.reals.batches(done, count, compute.total_rows):
-            statistics.update(compute(images))
-            if context.reals.mirror:
-                statistics.update(compute(np.ascontiguousarray(images[:, :, ::-1])))
-            done += len(images)
+        for views in outputs_from(done):
+            for outputs in views:
+                statistics.update(outputs)
+            done += len(views[0]["features"])
             bar.update(done)
             if unfinished.is_due() and done < count:
                 unfinished.save_now_and_then(statistics.arrays(done))
