@@ -194,14 +194,9 @@ class _Run:
         with self.stop.at_once() if self.processes.count == 1 else contextlib.nullcontext():
             self.iterations = build_iterations(self.config, self.state, self.strategy, *level)
             self.batches = training_batches(
-                self.strategy,
-                self.info,
-                *level,
-                seed=self.config.seed,
-                shuffle_images=self.config.shuffle_images,
-                mirror=self.config.mirror_augment,
-                first_image=self.state.images_seen,
-            )
+                self.strategy, self.info, *level, self.config.seed, shuffle_images=self.config.shuffle_images,
+                mirror=self.config.mirror_augment, first_image=self.state.images_seen,
+            )  # fmt: skip
             self.iterations.get_concrete_function(self.batches, tf.constant(1), inputs)
         self.level = level
         self.prepared_in = time.monotonic() - began
@@ -243,7 +238,7 @@ class _Run:
 
     def _compare_processes(self) -> None:
         """For all processes to call."""
-        if not self.processes.agree_on(self.state.fingerprint):
+        if self.processes.count > 1 and not self.processes.agree_on(self.state.fingerprint):
             self.report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
 
     def _diverged(self, symptom: str) -> UserError:
