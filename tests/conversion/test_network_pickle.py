@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from authors_pickles import Calls, EasyDict, Global, Network, ProganNetwork, array, generator, network, pickled
+from refused_bytes import reading
 
 from stylegan_tf import pickle_machine, pickle_names
 from stylegan_tf.conversion import network_pickle, torch_weights
@@ -26,21 +27,7 @@ from stylegan_tf.errors import UserError
 
 PROTOCOLS = [2, 3, 4, 5]
 CORES = ["numpy.core", "numpy._core"]
-
-
-def read(tmp_path, data):
-    path = tmp_path / "network.pkl"
-    path.write_bytes(data)
-    return read_network_pickle(path)
-
-
-def refusal(tmp_path, data):
-    """The message of the UserError for a file of these bytes: one line that names the file."""
-    with pytest.raises(UserError) as caught:
-        read(tmp_path, data)
-    message = str(caught.value)
-    assert message.startswith(str(tmp_path / "network.pkl")) and "\n" not in message and len(message) < 600
-    return message
+read, refusal = reading(read_network_pickle, "network.pkl")
 
 
 # ---- What is read

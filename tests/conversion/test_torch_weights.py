@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from authors_pickles import Calls, Global
+from refused_bytes import reading
 from torch_files import DICTIONARY, Kept, Storage, legacy_file, tensor, zip_file
 
 from stylegan_tf.conversion.torch_weights import read_torch_weights
@@ -19,20 +20,7 @@ from stylegan_tf.errors import UserError
 DATA = Path(__file__).parent / "data"
 SIX = Storage("0", np.arange(6, dtype="<f4"))
 TABLE = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-
-def read(tmp_path, data):
-    path = tmp_path / "weights.pth"
-    path.write_bytes(data)
-    return read_torch_weights(path)
-
-
-def refusal(tmp_path, data):
-    with pytest.raises(UserError) as caught:
-        read(tmp_path, data)
-    message = str(caught.value)
-    assert message.startswith(str(tmp_path / "weights.pth")) and "\n" not in message and len(message) < 600
-    return message
+read, refusal = reading(read_torch_weights, "weights.pth")
 
 
 def both(value, storages):
