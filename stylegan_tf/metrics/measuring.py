@@ -51,19 +51,24 @@ def measure_file(
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     facts = {"network": path.name, "kimg": metadata.get("kimg"), "dataset": info.name if info else None}
-    missing = []
-    for metric in metrics:
-        check(metric, context)
-        found = None if force else find_result(out, result_name(metric, context), protocol(metric, context))
-        if found is None:
-            missing.append(metric)
-        else:
-            print(f"{path.name}  {found.line()}  (already there)", flush=True)
-    for result in evaluate(missing, context):
+    for result in evaluate(metrics if force else _missing(metrics, context, out, path.name), context):
         result = result.with_facts(facts)
         append_result(out, result)
         _write_scalars(out, result, round((metadata.get("kimg") or 0) * 1000))
         print(f"{path.name}  {result.line()}", flush=True)
+
+
+def _missing(metrics: Sequence[MetricName], context: MetricContext, out: pathlib.Path, network: str) -> list:
+    """Those metrics that have no result in `out`; prints the lines of the others. Errors: as `evaluation.check`."""
+    missing = []
+    for metric in metrics:
+        check(metric, context)
+        found = find_result(out, result_name(metric, context), protocol(metric, context))
+        if found is None:
+            missing.append(metric)
+        else:
+            print(f"{network}  {found.line()}  (already there)", flush=True)
+    return missing
 
 
 def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
