@@ -72,7 +72,7 @@ def keras_caller(generator):
     """The network as one function, traced once, uint8 images: what a server written around Keras would call."""
     import tensorflow as tf
 
-    from stylegan_tf.serving.signatures import to_uint8
+    from stylegan_tf.ops.pixels import to_uint8
 
     config = generator.config
     specs = [tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None])]
