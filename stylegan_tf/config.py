@@ -130,6 +130,7 @@ STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
+INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +240,7 @@ class TrainConfig:
     grid_rows: int = 4
     metrics: str = ""  # Names, separated by commas, e.g. "fid5k,pr5k".
     metric_ticks: int = 10  # Ticks between two times that they are computed.
-    feature_extractor: str = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
+    feature_extractor: str = INCEPTION
     image_distance: Optional[str] = None  # For path length.
     truncation_psi: float = 0.7  # Of the grids only; training is never truncated.
     truncation_cutoff: int = 8  # Truncate the first layers only, up to here.

@@ -12,6 +12,7 @@ import pathlib
 from absl import flags
 
 from stylegan_tf import command_line
+from stylegan_tf.config import INCEPTION
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.names import KNOWN, parse_metrics
 
@@ -22,7 +23,7 @@ flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images;
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
 flags.DEFINE_string(
     "feature_extractor",
-    "https://tfhub.dev/tensorflow/tfgan/eval/inception/1",
+    INCEPTION,
     "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
     "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
 )

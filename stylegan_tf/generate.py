@@ -9,13 +9,13 @@ Images that are in --outdir already, made with the same network and flags, are n
 command goes on. The file images.jsonl in it says what made each image.
 """
 
-import hashlib
 from pathlib import Path
 
 from absl import flags
 
 from stylegan_tf import command_line, sampling_flags
 from stylegan_tf.errors import UserError
+from stylegan_tf.file_digest import file_sha256
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.seeds_and_labels import parse_seeds
 
@@ -88,7 +88,7 @@ class _FileStyles:
 
         self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
         self.names = [f"image{index:04d}" for index in range(len(self._ws))]
-        self.options = {"dlatents_sha256": _sha256(FLAGS.dlatents)}
+        self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}
 
     def parts(self, indices):
         yield indices, self._ws[list(indices)]
@@ -97,7 +97,7 @@ class _FileStyles:
 def _write_files(network, source, styles):
     from stylegan_tf.visualize.image_collections import open_collection
 
-    made_with = {"network": network.name, "network_sha256": _sha256(network), **styles.options}
+    made_with = {"network": network.name, "network_sha256": file_sha256(network), **styles.options}
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
     names = [f"{name}.{FLAGS.format}" for name in styles.names]
     wanted = {name: index for index, name in enumerate(names)}  # A seed that is named twice is one file.
@@ -131,14 +131,6 @@ def _write_grid(source, styles):
 def _enlarged(batches):
     for images in batches:
         yield images.repeat(FLAGS.scale, axis=1).repeat(FLAGS.scale, axis=2)
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

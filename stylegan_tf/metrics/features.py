@@ -12,10 +12,11 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
+from stylegan_tf.config import INCEPTION
 from stylegan_tf.errors import UserError
+from stylegan_tf.file_digest import file_sha256
 from stylegan_tf.metrics import efficientnet
 
-INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 EFFICIENTNET = "efficientnet_lite0"
 _INCEPTION_SIZE = 299
 _FEATURES, _LOGITS = "pool_3", "logits"  # Names in the output of TF-GAN's module.
@@ -97,7 +98,7 @@ def _efficientnet() -> FeatureExtractor:
 
     resize = f"bilinear with antialiasing to {efficientnet.SIZE}x{efficientnet.SIZE}"
     widths = efficientnet.FEATURES, efficientnet.CLASSES
-    return FeatureExtractor(EFFICIENTNET, efficientnet.digest(path), resize, *widths, compute)
+    return FeatureExtractor(EFFICIENTNET, file_sha256(path), resize, *widths, compute)
 
 
 def _resolve(handle: str, scratch: pathlib.Path) -> pathlib.Path:
@@ -194,11 +195,8 @@ def _digest(folder: pathlib.Path) -> str:
     """SHA-256 of all files below a folder, with their names."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256()
-        with open(path, "rb") as stream:
-            for piece in iter(lambda: stream.read(2**20), b""):
-                content.update(piece)
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + content.digest())
+        content = bytes.fromhex(file_sha256(path))
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + content)
     return digest.hexdigest()
 
 
