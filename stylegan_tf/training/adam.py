@@ -66,29 +66,34 @@ class Adam:
 
     def _apply(self, strategy, gradients, learning_rate, finite, skipped, scaled):
         step = tf.cast(self._steps + 1, tf.float32)
-        for name, gradient in gradients.items():
-            args = (self._m[name], self._v[name], step, gradient, learning_rate, finite)
-            strategy.extended.update(self._trained[name], self._update, args=args, group=False)
+        updated = [(self._trained[name], self._m[name], self._v[name], gradients[name]) for name in gradients]
+        args = (updated, step, learning_rate, finite)
+        strategy.extended.update(self._steps, self._update, args=args, group=False)
         for counter, event in ((self._steps, finite), (self._skipped, skipped), (self._skipped_in_a_row, skipped)):
             strategy.extended.update(counter, _count, args=(event,), group=False)
         strategy.extended.update(self._skipped_in_a_row, _restart, args=(finite,), group=False)
         if scaled:
             self.loss_scale.update(strategy, finite)
 
-    def _update(self, variable, m, v, step, gradient, learning_rate, finite):
-        # With decays of 1, a rate of 0 and a gradient of 0 the kernel leaves everything as it is: no branch needed.
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=m.handle,
-            v=v.handle,
-            beta1_power=tf.pow(self._beta1, step),
-            beta2_power=tf.pow(self._beta2, step),
-            lr=tf.where(finite, learning_rate, 0.0),
-            beta1=tf.where(finite, self._beta1, 1.0),
-            beta2=tf.where(finite, self._beta2, 1.0),
-            epsilon=self._epsilon,
-            grad=tf.where(finite, gradient, tf.zeros_like(gradient)),
-        )
+    def _update(self, _, updated, step, learning_rate, finite):
+        """All variables of one replica at once: a single branch over all of them."""
+
+        def apply():
+            for variable, m, v, gradient in updated:
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=m.handle,
+                    v=v.handle,
+                    beta1_power=tf.pow(self._beta1, step),
+                    beta2_power=tf.pow(self._beta2, step),
+                    lr=learning_rate,
+                    beta1=self._beta1,
+                    beta2=self._beta2,
+                    epsilon=self._epsilon,
+                    grad=gradient,
+                )
+
+        tf.cond(finite, apply, lambda: None)
 
 
 def _count(counter, event):
