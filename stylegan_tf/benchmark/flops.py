@@ -10,8 +10,8 @@ that of its weight:
                            input (that gradient), forward (its derivative runs forward again), weight
 
 The first layer's gradient by its input is left out where nothing asks for it. Upscaling and downscaling 3x3
-convolutions do 9 multiply-adds per pixel of the large image, channel in and channel out in the plain form, and 4
-in the fused one (16 per pixel of the small image): the count is that of the form that runs.
+convolutions do 9 multiply-adds per pixel of the large image, channel in and channel out in the plain form, and 9
+per pixel of the small one in the fused form: the count is that of the form that runs.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def generator_work(config: GeneratorConfig, resolution: int, fused: bool = True,
             total += 9 * pixels * channels * channels
             total += 0 if config.const_input else config.w_size * 16 * channels
         else:
-            total += (4 if fused else 9) * pixels * below * channels + 9 * pixels * channels * channels
+            total += 9 * (pixels // 4 if fused else pixels) * below * channels + 9 * pixels * channels * channels
         if config.use_styles:
             total += 2 * config.w_size * 2 * channels
         if r >= resolution // 2:  # Two levels are turned to RGB and cross-faded.
@@ -61,7 +61,8 @@ def discriminator_work(config: DiscriminatorConfig, resolution: int, fused: bool
     total = first
     for r in (r for r in config.resolutions[1:] if r <= resolution):
         channels, below = config.feature_maps(r), config.feature_maps(r // 2)
-        total += 9 * r * r * channels * channels + (4 if fused else 9) * r * r * channels * below
+        pixels = r * r
+        total += 9 * pixels * channels * channels + 9 * (pixels // 4 if fused else pixels) * channels * below
     channels, dense = config.feature_maps(4), config.feature_maps(2)
     total += 9 * 16 * (channels + (1 if config.mbstd_group_size else 0)) * channels
     total += 16 * channels * dense + dense * (config.label_size if config.label_size and config.use_labels else 1)

@@ -1,6 +1,6 @@
 """A function of a network as a graph and its weights, each weight in the form in which the graph uses it.
 
-Layers store raw weights, and scale, mirror and sum them whenever they run (`layers.equalized`, `ops.resampling`).
+Layers store raw weights, and scale and mirror them whenever they run (`layers.equalized`, `ops.resampling`).
 A served network never changes, so all that depends on weights alone is computed once, here.
 """
 
@@ -9,10 +9,6 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
-
-# A folded tensor may have that many times the elements of the weights that it is made of. The fused 4x4 kernels have
-# 16/9; a noise map times the strengths of its channels would have as many times more as there are channels.
-_LARGEST_GROWTH = 2
 
 
 class FrozenGraph(NamedTuple):
@@ -91,8 +87,9 @@ class _Folding:
             self._weights.update(dict.fromkeys((tensor.name for tensor in operation.outputs), weights))
 
     def _is_compact(self, tensor) -> bool:
+        """Whether it is no larger than the weights it is made of, unlike a noise map times strengths of channels."""
         weights = sum(self._sizes[name] for name in self._weights[tensor.name])
-        return (tensor.shape.num_elements() or np.inf) <= _LARGEST_GROWTH * weights
+        return (tensor.shape.num_elements() or np.inf) <= weights
 
     def _is_foldable(self, operation) -> bool:
         stateful = operation.op_def is None or operation.op_def.is_stateful
