@@ -194,9 +194,14 @@ class _Run:
         with self.stop.at_once() if self.processes.count == 1 else contextlib.nullcontext():
             self.iterations = build_iterations(self.config, self.state, self.strategy, *level)
             self.batches = training_batches(
-                self.strategy, self.info, *level, self.config.seed, shuffle_images=self.config.shuffle_images,
-                mirror=self.config.mirror_augment, first_image=self.state.images_seen,
-            )  # fmt: skip
+                self.strategy,
+                self.info,
+                *level,
+                seed=self.config.seed,
+                shuffle_images=self.config.shuffle_images,
+                mirror=self.config.mirror_augment,
+                first_image=self.state.images_seen,
+            )
             self.iterations.get_concrete_function(self.batches, tf.constant(1), inputs)
         self.level = level
         self.prepared_in = time.monotonic() - began
