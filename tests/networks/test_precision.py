@@ -60,17 +60,17 @@ def test_weights_and_their_gradients_are_float32_in_half_precision(precision):
     assert {gradient.dtype for gradient in gradients} == {tf.float32}
 
 
-def _gradients(precision):
+def _gradients(precision, seed):
     """Of sums of scores, of squared gradient norms and of weighted images, by every weight that takes part."""
     generator, _ = tiny.generator(precision=precision)
     discriminator, _ = tiny.discriminator(precision=precision)
-    images = tf.constant(tiny.images(8, 8))
+    images = tf.constant(tiny.images(8, 8, seed=seed))
     with tf.GradientTape(persistent=True) as outer:
         with tf.GradientTape() as tape:
             tape.watch(images)
             scores = discriminator(images)
         norms = tf.square(tape.gradient(scores, images))
-        fakes = generator(tiny.normal(8, 5), noise_mode="const") * images
+        fakes = generator(tiny.normal(8, 5, seed=seed), noise_mode="const") * images
     d, g = named_variables(discriminator), named_variables(generator)
     gradients = [outer.gradient(scores, d), outer.gradient(norms, d), outer.gradient(fakes, g)]
     return [{name: value for name, value in part.items() if value is not None} for part in gradients]
@@ -78,13 +78,18 @@ def _gradients(precision):
 
 @pytest.mark.parametrize("precision, bounds", [("bfloat16", (0.02, 0.05, 0.15)), ("float16", (0.005, 0.02, 0.06))])
 def test_first_and_second_gradients_in_half_precision_are_close_to_float32(precision, bounds):
-    """The median over the weights: where rounding moves a feature across 0, leaky ReLU's gradient jumps."""
-    for ours, exact, bound in zip(_gradients(precision), _gradients("float32"), bounds):
-        assert ours.keys() == exact.keys()
-        deviations = [_deviation(ours[name], exact[name]) for name in exact if np.any(exact[name])]
-        assert len(deviations) >= 9
-        assert np.median(deviations) < bound, deviations
-        assert max(deviations) < 0.5
+    """Medians over inputs and weights: where rounding moves a feature across 0, leaky ReLU's gradient jumps."""
+    deviations = [{}, {}, {}]
+    for seed in range(9):
+        for part, ours, exact in zip(deviations, _gradients(precision, seed), _gradients("float32", seed)):
+            assert ours.keys() == exact.keys()
+            for name in (name for name in exact if np.any(exact[name])):
+                part.setdefault(name, []).append(_deviation(ours[name], exact[name]))
+    for part, bound in zip(deviations, bounds):
+        typical = {name: np.median(values) for name, values in part.items()}
+        assert len(typical) >= 9
+        assert np.median(list(typical.values())) < bound, typical
+        assert max(typical.values()) < 0.35, typical
 
 
 def test_only_the_highest_levels_take_half_precision():
