@@ -83,7 +83,7 @@ with flag_group("Data and run"):
     _flag(
         "jit_compile",
         "Compile the gradients of both networks with XLA: for GPUs. It takes longer to start at every resolution, and "
-        "on CPUs it is about 4 times slower than without. TPUs always compile.",
+        "on CPUs it is several times slower than without. TPUs always compile.",
     )
 
 with flag_group("Schedule (a table is written 8:128,16:64; one number holds for all resolutions)"):

@@ -46,7 +46,7 @@ def generator_work(config: GeneratorConfig, resolution: int, fused: bool = True,
             total += 9 * pixels * channels * channels
             total += 0 if config.const_input else config.w_size * 16 * channels
         else:
-            total += 9 * (pixels // 4 if fused else pixels) * below * channels + 9 * pixels * channels * channels
+            total += 9 * _resampling_pixels(r, fused) * below * channels + 9 * pixels * channels * channels
         if config.use_styles:
             total += 2 * config.w_size * 2 * channels
         if r >= resolution // 2:  # Two levels are turned to RGB and cross-faded.
@@ -61,12 +61,16 @@ def discriminator_work(config: DiscriminatorConfig, resolution: int, fused: bool
     total = first
     for r in (r for r in config.resolutions[1:] if r <= resolution):
         channels, below = config.feature_maps(r), config.feature_maps(r // 2)
-        pixels = r * r
-        total += 9 * pixels * channels * channels + 9 * (pixels // 4 if fused else pixels) * channels * below
+        total += 9 * r * r * channels * channels + 9 * _resampling_pixels(r, fused) * channels * below
     channels, dense = config.feature_maps(4), config.feature_maps(2)
     total += 9 * 16 * (channels + (1 if config.mbstd_group_size else 0)) * channels
     total += 16 * channels * dense + dense * (config.label_size if config.label_size and config.use_labels else 1)
     return Work(total, first)
+
+
+def _resampling_pixels(r: int, fused: bool) -> int:
+    """Where a resampling convolution multiplies: at the pixels of the large image, r x r, or of the small one."""
+    return (r // 2) ** 2 if fused else r * r
 
 
 def training_flops(

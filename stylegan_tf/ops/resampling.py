@@ -76,26 +76,18 @@ def conv_downscale_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(_box_means_beyond(x), tf.cast(weight, x.dtype), strides=2, padding="VALID")
 
 
+@tf.custom_gradient
 def _box_means(x):
     """Means of all 2x2 boxes inside the image: [N, H, W, C] -> [N, H - 1, W - 1, C].
 
     Transposed, this is `_box_means_beyond`, and the other way round: each is the other's gradient, of any order.
     """
-
-    @tf.custom_gradient
-    def means(x):
-        return tf.nn.avg_pool2d(x, ksize=2, strides=1, padding="VALID"), _box_means_beyond
-
-    return means(x)
+    return tf.nn.avg_pool2d(x, ksize=2, strides=1, padding="VALID"), _box_means_beyond
 
 
+@tf.custom_gradient
 def _box_means_beyond(x):
     """Means of all 2x2 boxes that touch the image, which has zeros around it: [N, H, W, C] -> [N, H + 1, W + 1, C]."""
-
-    @tf.custom_gradient
-    def means(x):
-        kernel = tf.fill([2, 2, x.shape[-1], 1], tf.constant(0.25, x.dtype))
-        padding = [[0, 0], [1, 1], [1, 1], [0, 0]]
-        return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], padding), _box_means
-
-    return means(x)
+    kernel = tf.fill([2, 2, x.shape[-1], 1], tf.constant(0.25, x.dtype))
+    padding = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], padding), _box_means

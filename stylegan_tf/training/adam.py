@@ -77,6 +77,7 @@ class Adam:
 
     def _update(self, _, updated, step, learning_rate, finite):
         """All variables of one replica at once: a single branch over all of them."""
+        powers = {"beta1_power": tf.pow(self._beta1, step), "beta2_power": tf.pow(self._beta2, step)}
 
         def apply():
             for variable, m, v, gradient in updated:
@@ -84,8 +85,7 @@ class Adam:
                     var=variable.handle,
                     m=m.handle,
                     v=v.handle,
-                    beta1_power=tf.pow(self._beta1, step),
-                    beta2_power=tf.pow(self._beta2, step),
+                    **powers,
                     lr=learning_rate,
                     beta1=self._beta1,
                     beta2=self._beta2,
