@@ -23,7 +23,7 @@ class Images(NamedTuple):
     fakes: FakeInputs
     labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and for the fakes beside them.
     reals: Optional[tf.Tensor] = None  # [n, r, r, C] in [-1, 1].
-    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs.weights_between`.
+    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs`.
 
 
 class Scalars(NamedTuple):

@@ -1,71 +1,86 @@
 """The random inputs of an iteration: drawn for the global batch, then dealt out to the replicas.
 
-All of them follow from the run's seed and the images seen, so that no other random state exists, and replica r of R
-takes images r, r + R, r + 2R, ... as it does of the reals: the number of replicas changes nothing.
+Where they come from is for the caller of a step to say, with a function like `SeededDraw`: the source of a run, in
+which all of them follow from the run's seed and the images seen. So no other random state exists, and, as replica r of
+R takes images r, r + R, r + 2R, ... as it does of the reals, the number of replicas changes nothing.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import Generator
 
+# Values of `stream`: the passes of an iteration draw independently of each other.
+DISCRIMINATOR_PASS, GENERATOR_PASS = 0, 1
+
 
 class FakeInputs(NamedTuple):
-    """What one replica makes its fakes of."""
+    """What fakes are made of: tensors with one entry an image."""
 
     z: tf.Tensor  # [n, latent_size]
-    other_z: Optional[tf.Tensor]  # The second latents of style mixing; None: it is off.
-    noise: Sequence[tf.Tensor]  # One [n, r, r, 1] per layer; empty: the network has no noise inputs.
+    other_z: Optional[tf.Tensor] = None  # The second latents of style mixing; None: it is off.
+    noise: Sequence[tf.Tensor] = ()  # One [n, r, r, 1] per layer; empty: the network's own maps, if it has any.
 
 
-class RandomInputs:
-    """The draws of one resolution and batch size, in replica context."""
+class RandomInputs(NamedTuple):
+    """All that is random in one pass, for the n = N images of the global batch."""
+
+    fakes: FakeInputs
+    crossover: tf.Tensor  # int32 scalar, the first layer of the second latents; the number of layers: none.
+    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1] in [0, 1]: where between its real and its fake WGAN-GP looks.
+
+
+# draw(images_seen, stream): called while a step is traced, in replica context. It has to return the same on every
+# replica; `images_seen` is the int64 scalar tensor of the images before the iteration. A function of the user's may
+# look tensors up by it, or read variables that are assigned before every iteration.
+Draw = Callable[[tf.Tensor, int], RandomInputs]
+
+
+class SeededDraw:
+    """The draws of a run at one resolution and batch size."""
 
     def __init__(self, config: TrainConfig, generator: Generator, resolution: int, batch_size: int):
         self._seed = config.seed
         self._mixing_prob = config.style_mixing_prob if generator.config.use_styles else 0.0
+        self._interpolates = bool(config.losses.gp_lambda)
         self._generator = generator
         self._resolution = resolution
         self._batch_size = batch_size
 
-    def fakes(self, images_seen: tf.Tensor, stream: int) -> FakeInputs:
-        """Latents and noise. stream: 0 in the discriminator's step, 1 in the generator's."""
-        seeds = self._seeds(images_seen, stream)
+    def __call__(self, images_seen: tf.Tensor, stream: int) -> RandomInputs:
+        seed = tf.stack([tf.constant(self._seed, tf.int64), images_seen])
+        seed = tf.random.experimental.stateless_fold_in(seed, stream)
+        z, other_z, crossover, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
         size = [self._batch_size, self._generator.config.latent_size]
-        z = self._share(tf.random.stateless_normal(size, seeds[0]))
-        other_z = self._share(tf.random.stateless_normal(size, seeds[1])) if self._mixing_prob else None
-        noise = self._generator.synthesis.draw_noise(self._batch_size, self._resolution, seeds[3])
-        return FakeInputs(z, other_z, [self._share(sample) for sample in noise])
+        fakes = FakeInputs(
+            z=tf.random.stateless_normal(size, z),
+            other_z=tf.random.stateless_normal(size, other_z) if self._mixing_prob else None,
+            noise=self._generator.synthesis.draw_noise(self._batch_size, self._resolution, noise),
+        )
+        between = None
+        if self._interpolates and stream == DISCRIMINATOR_PASS:
+            between_seed = tf.random.experimental.stateless_fold_in(seed, 3)
+            between = tf.random.stateless_uniform([self._batch_size, 1, 1, 1], between_seed)
+        return RandomInputs(fakes, self._crossover(crossover), between)
 
-    def crossover(self, images_seen: tf.Tensor, stream: int) -> tf.Tensor:
-        """First layer of the second latent: uniform in [1, L) with the mixing probability, else L (none)."""
+    def _crossover(self, seed) -> tf.Tensor:
+        """Uniform in [1, L) with the mixing probability, else L (none)."""
         layers = self._generator.synthesis.num_layers_at(self._resolution)
-        seeds = tf.random.experimental.stateless_split(self._seeds(images_seen, stream)[2], 2)
+        seeds = tf.random.experimental.stateless_split(seed, 2)
         crossover = tf.random.stateless_uniform([], seeds[0], 1, layers, tf.int32)
         mixes = tf.random.stateless_uniform([], seeds[1]) < self._mixing_prob
         return tf.where(mixes, crossover, layers)
 
-    def weights_between(self, images_seen: tf.Tensor) -> tf.Tensor:
-        """[n, 1, 1, 1] in [0, 1): where between its real and its fake WGAN-GP looks at the gradient."""
-        seed = tf.random.experimental.stateless_fold_in(self._stream_seed(images_seen, 0), 3)
-        return self._share(tf.random.stateless_uniform([self._batch_size, 1, 1, 1], seed))
 
-    def _seeds(self, images_seen, stream):
-        return tf.random.experimental.stateless_split(self._stream_seed(images_seen, stream), 4)
-
-    def _stream_seed(self, images_seen, stream):
-        seed = tf.stack([tf.constant(self._seed, tf.int64), images_seen])
-        return tf.random.experimental.stateless_fold_in(seed, stream)
-
-    def _share(self, x: tf.Tensor) -> tf.Tensor:
-        """This replica's part of a tensor of the global batch."""
-        context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
-        if replicas == 1:
-            return x
-        # x[replica :: replicas] with a static shape: XLA cannot slice from a place that it does not know yet.
-        dealt = tf.reshape(x, [self._batch_size // replicas, replicas, *x.shape[1:]])
-        return tf.gather(dealt, context.replica_id_in_sync_group, axis=1)
+def dealt_out(images: tf.Tensor) -> tf.Tensor:
+    """This replica's entries of a tensor [N, ...] of the global batch. In replica context."""
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+        return images
+    # images[replica :: replicas] with a static shape: XLA cannot slice from a place that it does not know yet.
+    dealt = tf.reshape(images, [images.shape[0] // replicas, replicas, *images.shape[1:]])
+    return tf.gather(dealt, context.replica_id_in_sync_group, axis=1)

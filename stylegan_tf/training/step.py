@@ -6,7 +6,7 @@ So groups of the minibatch standard deviation, and with them all results, do not
 """
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import tensorflow as tf
 
@@ -17,7 +17,15 @@ from stylegan_tf.schedule import accumulation_rounds
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.compilation import check_jit_compile
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
-from stylegan_tf.training.random_inputs import RandomInputs
+from stylegan_tf.training.random_inputs import (
+    DISCRIMINATOR_PASS,
+    GENERATOR_PASS,
+    Draw,
+    FakeInputs,
+    RandomInputs,
+    SeededDraw,
+    dealt_out,
+)
 from stylegan_tf.training.rounds import in_rounds
 from stylegan_tf.training.state import TrainState
 
@@ -25,13 +33,17 @@ from stylegan_tf.training.state import TrainState
 class StepInputs(NamedTuple):
     """What changes from iteration to iteration without a new trace: scalar tensors."""
 
-    images_seen: tf.Tensor  # int64, before the iteration: the source of all randomness.
+    images_seen: tf.Tensor  # int64, before the iteration: what random inputs and lazy R1 go by.
     alpha: tf.Tensor  # float32, weight of the current level.
     learning_rate: tf.Tensor  # float32.
 
 
-def build_iterations(config: TrainConfig, state: TrainState, strategy, resolution: int, batch_size: int):
+def build_iterations(
+    config: TrainConfig, state: TrainState, strategy, resolution: int, batch_size: int, draw: Optional[Draw] = None
+):
     """A traced function that runs several iterations at one resolution.
+
+    draw: where the random inputs come from, see `random_inputs.Draw`; None: from the run's seed.
 
     Returns `run(iterator, count, inputs) -> {name: float32 mean}`; `inputs.images_seen` is that before the first one.
     The names: d_loss, g_loss, real_score, fake_score and, where R1 is on, r1 (squared gradient norm). A mean is that
@@ -43,7 +55,7 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
     rounds = accumulation_rounds(resolution, config.schedule, share, group_size)
     if config.jit_compile:
         check_jit_compile(strategy)
-    step = TrainingStep(config, state, resolution, batch_size, rounds)
+    step = TrainingStep(config, state, resolution, batch_size, rounds, draw)
     names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
     @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
@@ -59,7 +71,7 @@ def build_iterations(config: TrainConfig, state: TrainState, strategy, resolutio
         totals, counts = tf.zeros([len(names)]), tf.zeros([len(names)])
         for index in tf.range(count):
             batch = next(iterator)
-            # Every change to the state waits for random inputs, and these for `seen`: none happens before the data are
+            # Every change to the state waits for `seen`, or for gradients by the data: none happens before these are
             # there, so that data that cannot be read leave the state as it was between two iterations.
             with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
                 seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
@@ -80,13 +92,21 @@ METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score")
 class TrainingStep:
     """The two steps in replica context, for one resolution and batch size."""
 
-    def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int, rounds: int = 1):
+    def __init__(
+        self,
+        config: TrainConfig,
+        state: TrainState,
+        resolution: int,
+        batch_size: int,
+        rounds: int = 1,
+        draw: Optional[Draw] = None,
+    ):
         self.config = config
         self.state = state
         self.batch_size = batch_size
         policies = level_policies(config.precision, state.generator.config.resolutions, config.half_precision_levels)
         self.scales_loss = policies[resolution] == "mixed_float16"  # Else no layer that runs computes in float16.
-        self.random_inputs = RandomInputs(config, state.generator, resolution, batch_size)
+        self.draw = draw or SeededDraw(config, state.generator, resolution, batch_size)
         gradients = Gradients(config, state, resolution, batch_size)
         unregularized = functools.partial(gradients.discriminator, regularized=False)
         self._discriminator_sums = in_rounds(gradients.discriminator, rounds, config.jit_compile)
@@ -96,14 +116,12 @@ class TrainingStep:
         self.ema_beta = 0.5 ** (batch_size / (config.ema_kimg * 1000)) if config.ema_kimg else 0.0
 
     def train_discriminator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
-        images = Images(
-            fakes=self.random_inputs.fakes(inputs.images_seen, stream=0),
-            labels=self._labels(batch),
-            reals=process_reals(batch["images"], inputs.alpha),
-            between=self.random_inputs.weights_between(inputs.images_seen) if self.config.losses.gp_lambda else None,
-        )
+        random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
+        reals = process_reals(batch["images"], inputs.alpha)
+        between = None if random.between is None else dealt_out(random.between)
+        images = Images(_fakes(random), self._labels(batch), reals, between)
         adam = self.state.discriminator_adam
-        sums = self._lazily_regularized(images, self._scalars(inputs, adam, stream=0), inputs.images_seen)
+        sums = self._lazily_regularized(images, self._scalars(inputs, random, adam), inputs.images_seen)
         return self._apply(adam, sums, inputs)
 
     def _lazily_regularized(self, images: Images, scalars: Scalars, images_seen: tf.Tensor) -> Sums:
@@ -118,9 +136,10 @@ class TrainingStep:
         )
 
     def train_generator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
-        images = Images(self.random_inputs.fakes(inputs.images_seen, stream=1), self._labels(batch))
+        random = self.draw(inputs.images_seen, GENERATOR_PASS)
+        images = Images(_fakes(random), self._labels(batch))
         adam = self.state.generator_adam
-        return self._apply(adam, self._generator_sums(images, self._scalars(inputs, adam, stream=1)), inputs)
+        return self._apply(adam, self._generator_sums(images, self._scalars(inputs, random, adam)), inputs)
 
     def update_average(self) -> None:
         """generator_ema <- lerp(generator, generator_ema, beta); w_avg and the noise maps are copied."""
@@ -136,9 +155,8 @@ class TrainingStep:
         """Fakes get the labels of the reals beside them: drawn from the data set as well."""
         return batch["labels"] if self.state.generator.config.label_size else None
 
-    def _scalars(self, inputs: StepInputs, adam: Adam, stream: int) -> Scalars:
-        crossover = self.random_inputs.crossover(inputs.images_seen, stream)
-        return Scalars(inputs.alpha, crossover, adam.loss_scale.value if self.scales_loss else None)
+    def _scalars(self, inputs: StepInputs, random: RandomInputs, adam: Adam) -> Scalars:
+        return Scalars(inputs.alpha, random.crossover, adam.loss_scale.value if self.scales_loss else None)
 
     def _apply(self, adam: Adam, sums: Sums, inputs: StepInputs) -> dict[str, tf.Tensor]:
         """The replicas' sums together: one step of the optimiser, one of w_avg. Returns this replica's metrics."""
@@ -146,7 +164,8 @@ class TrainingStep:
         names = list(sums.gradients)
         tensors = [sums.gradients[name] for name in names] + [sums.w]
         *gradients, w = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
-        context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
+        with tf.control_dependencies([inputs.images_seen]):  # Latents that were given from outside do not wait for it.
+            context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
         adam.apply(dict(zip(names, gradients)), inputs.learning_rate, scaled=self.scales_loss)
         return dict(sums.metrics)
 
@@ -154,6 +173,12 @@ class TrainingStep:
         """w_avg <- lerp(mean of w over the global batch, w_avg, w_avg_beta), at every generator pass (App. B)."""
         w_avg = self.state.generator_variables["truncation/w_avg"]
         strategy.extended.update(w_avg, _move_towards, args=(mean, self.config.w_avg_beta), group=False)
+
+
+def _fakes(random: RandomInputs) -> FakeInputs:
+    """This replica's part."""
+    z, other_z, noise = random.fakes
+    return FakeInputs(dealt_out(z), None if other_z is None else dealt_out(other_z), [dealt_out(map) for map in noise])
 
 
 def _move_towards(average, value, beta):

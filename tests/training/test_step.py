@@ -11,7 +11,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.gradients import Gradients, Scalars
-from stylegan_tf.training.random_inputs import RandomInputs
+from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs, SeededDraw
 from stylegan_tf.training.step import TrainingStep, build_iterations
 
 
@@ -116,11 +116,35 @@ def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
     )
 
 
+def test_a_step_takes_the_random_inputs_that_it_is_given(info):
+    """Here z alone: no second latents, and the network's own noise maps."""
+    z = np.random.RandomState(4).randn(8, 16).astype(np.float32)
+    config, state = build(info, w_avg_beta=0.75)
+    _, untrained = build(info)
+    asked = []
+
+    def draw(images_seen, stream):
+        asked.append((int(images_seen), stream))
+        return RandomInputs(FakeInputs(tf.constant(z)), crossover=tf.constant(4))
+
+    step = TrainingStep(config, state, resolution=8, batch_size=8, draw=draw)
+    metrics = tf.distribute.get_strategy().run(step.train_generator, args=({}, inputs(images_seen=24, alpha=0.5)))
+    assert asked == [(24, 1)]
+    w = untrained.generator.mapping_network(z)
+    before = untrained.generator_variables["truncation/w_avg"]
+    np.testing.assert_allclose(
+        state.generator_variables["truncation/w_avg"], 0.25 * np.mean(w, axis=0) + 0.75 * before, rtol=1e-5, atol=1e-6
+    )
+    images = untrained.generator(z, noise_mode="const", resolution=8, alpha=0.5)
+    loss = np.mean(tf.nn.softplus(-untrained.discriminator(images, alpha=0.5)))
+    assert float(metrics["g_loss"]) == pytest.approx(loss, rel=1e-4)
+
+
 @pytest.mark.parametrize("resolution, layers", [(4, 2), (8, 4), (16, 6)])
 def test_the_crossover_is_uniform_over_the_layers_in_use(info, resolution, layers):
     config, state = build(info, style_mixing_prob=0.9)
-    random_inputs = RandomInputs(config, state.generator, resolution, batch_size=8)
-    draws = [int(random_inputs.crossover(tf.constant(8 * step, tf.int64), stream=1)) for step in range(600)]
+    draw = tf.function(SeededDraw(config, state.generator, resolution, batch_size=8))
+    draws = [int(draw(tf.constant(8 * step, tf.int64), 1).crossover) for step in range(600)]
     counts = np.bincount(draws, minlength=layers + 1) / len(draws)
     assert counts[0] == 0
     assert counts[layers] == pytest.approx(0.1, abs=0.05)  # No mixing.
