@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from stylegan_tf import command_line
+from stylegan_tf.cli import command_line
 from stylegan_tf.config import INCEPTION
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.names import KNOWN, parse_metrics
@@ -55,12 +55,12 @@ def main():
     import tensorflow as tf
 
     from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
     from stylegan_tf.metrics.features import load_extractor
     from stylegan_tf.metrics.lpips import load_distance
     from stylegan_tf.metrics.measuring import measure_file
     from stylegan_tf.networks.network_file import find_network, find_networks
-    from stylegan_tf.training.distribution import create_strategy
 
     paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None

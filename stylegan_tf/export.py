@@ -8,7 +8,7 @@ saved_models/README.md tells what the model answers to and how to ask it.
 
 from absl import flags
 
-from stylegan_tf import command_line
+from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf import command_line, sampling_flags
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
-from stylegan_tf.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]
@@ -38,7 +38,7 @@ def main():
     seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
     source = sampling_flags.picture_source(truncated=FLAGS.figure != "truncation")
-    from stylegan_tf.visualize.pictures import save_image
+    from stylegan_tf.visualize.picture_files import save_image
 
     output = Path(FLAGS.output or f"{FLAGS.figure}.png")
     output.parent.mkdir(parents=True, exist_ok=True)

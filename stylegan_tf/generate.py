@@ -13,11 +13,11 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf import command_line, sampling_flags
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
-from stylegan_tf.file_digest import file_sha256
+from stylegan_tf.files.digests import file_sha256
 from stylegan_tf.progress import ProgressBar
-from stylegan_tf.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
 sampling_flags.define_noise_mode()
@@ -74,7 +74,7 @@ class _SeedStyles:
             yield part, self._source.dlatents(self._source.latents(self._seeds[index] for index in part))
 
     def save(self, path):
-        from stylegan_tf.dlatent_files import save_dlatents
+        from stylegan_tf.files.dlatents import save_dlatents
 
         shape = (len(self._seeds), *self._source.dlatent_shape)
         save_dlatents(path, shape, (ws for _, ws in self.parts(range(len(self._seeds)))))
@@ -84,7 +84,7 @@ class _FileStyles:
     """The styles of --dlatents."""
 
     def __init__(self, source):
-        from stylegan_tf.dlatent_files import load_dlatents
+        from stylegan_tf.files.dlatents import load_dlatents
 
         self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
         self.names = [f"image{index:04d}" for index in range(len(self._ws))]
@@ -120,7 +120,7 @@ def _write_files(network, source, styles):
 def _write_grid(source, styles):
     import numpy as np
 
-    from stylegan_tf.visualize.pictures import save_image_grid
+    from stylegan_tf.visualize.picture_files import save_image_grid
 
     everything = range(len(styles.names))
     images = [images for _, ws in styles.parts(everything) for images in _enlarged(source.image_batches(ws))]

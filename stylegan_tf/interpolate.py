@@ -10,10 +10,10 @@ import re
 
 from absl import flags
 
-from stylegan_tf import command_line, sampling_flags
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
-from stylegan_tf.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Interpolation"):

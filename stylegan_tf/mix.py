@@ -7,8 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf import command_line, sampling_flags
-from stylegan_tf.seeds_and_labels import parse_seeds
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Mixing"):
@@ -31,7 +31,7 @@ def main():
     rows, columns = (parse_seeds(FLAGS[name].value, name) for name in ("rows", "cols"))
     source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode)
     from stylegan_tf.visualize.layer_groups import parse_layers
-    from stylegan_tf.visualize.pictures import save_image
+    from stylegan_tf.visualize.picture_files import save_image
     from stylegan_tf.visualize.style_mixing import mixing_picture
 
     layers = parse_layers(FLAGS.styles, source.resolutions)

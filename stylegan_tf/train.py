@@ -6,11 +6,11 @@
 Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command goes on where it stopped.
 """
 
-from stylegan_tf import command_line, train_flags
+from stylegan_tf.cli import command_line, training_flags
 
 
 def main():
-    config = train_flags.train_config_from_flags()
+    config = training_flags.train_config_from_flags()
     from stylegan_tf.training.loop import train  # TensorFlow is loaded only when there is something to train.
 
     prepare_metrics = None
@@ -18,7 +18,7 @@ def main():
         from stylegan_tf.metrics.during_training import TrainingMetrics
 
         prepare_metrics = TrainingMetrics(config)
-    train(config, train_flags.write_flag_file, prepare_metrics)
+    train(config, training_flags.write_flag_file, prepare_metrics)
 
 
 if __name__ == "__main__":

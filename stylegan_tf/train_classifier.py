@@ -12,7 +12,7 @@ import pathlib
 
 from absl import flags
 
-from stylegan_tf import command_line
+from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

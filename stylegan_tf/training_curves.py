@@ -7,7 +7,7 @@ Reads stats.jsonl and metric-NAME.jsonl of the run folder, also while the run is
 
 from absl import flags
 
-from stylegan_tf import command_line
+from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

@@ -100,9 +100,8 @@ def _last_checkpoint(run_dir: Path) -> dict:
 
 
 def main() -> None:
-    sys.path.insert(0, str(ROOT / "tests"))
     sys.path.insert(0, str(ROOT))
-    from array_source import write_numbered
+    from tests.helpers.array_source import write_numbered
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from stylegan_tf import config, train_flags
+from stylegan_tf import config
+from stylegan_tf.cli import training_flags
 from stylegan_tf.conversion.architecture_options import write_architecture
 from stylegan_tf.conversion.variable_shapes import count_parameters
-from stylegan_tf.schedule import phase_at
+from stylegan_tf.training.schedule import phase_at
 
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.cfg"))
@@ -23,10 +24,10 @@ def read(monkeypatch):
 
     def read_file(name):
         flags.FLAGS.unparse_flags()
-        for flag in train_flags._NAMES:
+        for flag in training_flags._NAMES:
             flags.FLAGS[flag].unparse()
         flags.FLAGS(["train", f"--flagfile=configs/{name}"])
-        return train_flags.train_config_from_flags()
+        return training_flags.train_config_from_flags()
 
     yield read_file
     flags.FLAGS.unparse_flags()

@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-import small_extractor
-import tiny_networks as tiny
-from array_source import ArraySource
 
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.networks.network_file import Networks, file_name, save_networks
+from tests.helpers import small_extractor
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.array_source import ArraySource
 
 
 @pytest.fixture(scope="module")

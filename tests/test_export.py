@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-import tiny_networks
 
 from stylegan_tf.networks.network_file import Networks, save_networks
+from tests.helpers import tiny_networks
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-import tiny_networks as tiny
 from PIL import Image
 
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.visualize.interpolation import Interpolation
 from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
+from tests.helpers import tiny_networks as tiny
 
 pytestmark = pytest.mark.end_to_end
 BOX = [0.0, 0.25, 1.0, 0.75]

@@ -8,11 +8,11 @@ import zipfile
 
 import numpy as np
 import pytest
-import tiny_networks as tiny
 from PIL import Image
 
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.sampling import Sampler, seed_latents
+from stylegan_tf.visualize.sampling import Sampler, seed_latents
+from tests.helpers import tiny_networks as tiny
 
 pytestmark = pytest.mark.end_to_end
 

@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-import tiny_networks
 from PIL import Image
 
 from stylegan_tf.networks.network_file import Networks, save_networks
+from tests.helpers import tiny_networks
 
 
 @pytest.mark.end_to_end

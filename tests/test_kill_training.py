@@ -1,8 +1,9 @@
 """`kill -9` loses nothing but the work since the last checkpoint."""
 
 import pytest
-from array_source import write_numbered
-from kill_training import kill_again_and_again
+
+from tests.helpers.array_source import write_numbered
+from tests.kill_training import kill_again_and_again
 
 
 @pytest.mark.end_to_end

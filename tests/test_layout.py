@@ -83,7 +83,7 @@ def test_only_instance_normalisation_knows_tensorflow_addons():
 
 
 def test_only_flags_and_mains_import_absl():
-    allowed = {"stylegan_tf.command_line"} | {_name(path) for path in MODULES + SCRIPTS if _is_main(path)}
+    allowed = {"stylegan_tf.cli.command_line"} | {_name(path) for path in MODULES + SCRIPTS if _is_main(path)}
     importers = {module for module, _ in _offenders(MODULES + SCRIPTS, "absl")}
     assert {module for module in importers if not module.endswith("_flags")} <= allowed
 

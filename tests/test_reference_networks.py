@@ -1,10 +1,10 @@
 """Images, scores, penalties and gradients of the authors' implementation, where its numbers are beside the checkout."""
 
 import pytest
-import reference_networks
 import tensorflow as tf
 
-from stylegan_tf.ops import compiling
+from stylegan_tf.ops import compiled
+from tests import reference_networks
 
 
 @pytest.mark.parametrize("name", reference_networks.NETWORKS)
@@ -17,7 +17,7 @@ def test_a_network_computes_what_the_authors_one_does(reference, name):
 
 
 def test_the_compiled_form_computes_what_the_authors_network_does(reference, monkeypatch):
-    monkeypatch.setattr(compiling, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
+    monkeypatch.setattr(compiled, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
     data, generator, _ = reference_networks.load(reference, "config_f")
     generate = tf.function(lambda z: generator(z, noise_mode="const"))
     z = tf.constant(data["latents"])

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_source import write_numbered
 from PIL import Image
+
+from tests.helpers.array_source import write_numbered
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--fmap_base=32", "--fmap_max=8", "--latent_size=16", "--dlatent_size=16", "--mapping_fmaps=16"]

@@ -1,57 +1,9 @@
 """Shows what FID, KID, precision and recall say about a dataset that is blurred, noisy or incomplete.
 
-    python tools/check_features.py --data_dir datasets/demo --feature_extractor efficientnet_lite0
-
-Half of the images stand for the real ones, the other half, made worse step by step, for a generator's. The first line
-compares them as they are: no generator can be expected to come below it with as many images. A feature extractor is
-of use for a dataset if the numbers grow from line to line.
+The same as `python -m stylegan_tf.check_features`, from a checkout, installed or not.
 """
 
-from absl import flags
-
-from stylegan_tf import command_line
-from stylegan_tf.config import INCEPTION
-from stylegan_tf.errors import UserError
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder of TFRecords.")
-flags.DEFINE_string(
-    "feature_extractor", INCEPTION, "A TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or efficientnet_lite0."
-)
-flags.DEFINE_integer("images", 4096, "How many to use: the first of the dataset.", lower_bound=80)
-flags.DEFINE_integer("resolution", None, "Level of the dataset; left out: the full one.")
-flags.DEFINE_integer("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
-
-
-def main():
-    if not FLAGS.data_dir:
-        raise UserError("--data_dir is missing: give a folder of TFRecords.")
-    import numpy as np
-
-    from stylegan_tf.data.dataset_files import find_dataset
-    from stylegan_tf.metrics.features import load_extractor
-    from stylegan_tf.metrics.real_images import RealImages
-    from stylegan_tf.metrics.self_check import self_check
-    from stylegan_tf.training.distribution import create_strategy
-
-    info = find_dataset(FLAGS.data_dir)
-    reals = RealImages(info, FLAGS.resolution or info.resolution)
-    count = reals.count(FLAGS.images)
-    if count < 80:
-        raise UserError(f"{FLAGS.data_dir} has {count} images, at least 80 are needed.")
-    strategy = create_strategy("auto")
-    with strategy.scope():
-        extractor = load_extractor(FLAGS.feature_extractor)
-    images = np.concatenate(list(reals.batches(0, count, 256)))
-    print(f"{extractor.name} ({extractor.resize}), {count // 2} images of {info.name} against {count // 2} others")
-    print(f"{'harm':<14}{'level':>7}{'FID':>10}{'KID':>10}{'+-':>9}{'precision':>11}{'recall':>8}")
-    for check in self_check(images, extractor, strategy, FLAGS.seed):
-        print(
-            f"{check.harm:<14}{check.level:>7g}{check.fid:>10.3f}{check.kid:>10.5f}{check.kid_error:>9.5f}"
-            f"{check.precision:>11.3f}{check.recall:>8.3f}",
-            flush=True,
-        )
-
+from checkout import run_command
 
 if __name__ == "__main__":
-    command_line.run(main)
+    run_command("check_features")

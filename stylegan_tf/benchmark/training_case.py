@@ -9,8 +9,8 @@ import tensorflow as tf
 from stylegan_tf.benchmark.cases import Case
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.plain_form import plain_form
-from stylegan_tf.training.distribution import create_strategy, training_batches
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iterations
 

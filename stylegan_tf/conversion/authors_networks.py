@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_pickle
 from stylegan_tf.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.conversion.variable_shapes import NetworkConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks

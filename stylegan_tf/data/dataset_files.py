@@ -11,11 +11,11 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.pictures import Box
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 DESCRIPTION_FILE = "dataset.json"
+Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels: what of a letterboxed square is picture.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.data.disk_space import readable
+from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
 
 _LISTED = 20

@@ -7,8 +7,8 @@ from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.layers.style import StyleModulation
 from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.adain import noise_activation_adain
-from stylegan_tf.ops.compiling import pays
+from stylegan_tf.ops.compiled import pays
+from stylegan_tf.ops.layer_end import noise_activation_adain
 from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
 
 

@@ -9,8 +9,8 @@ from typing import Any, Optional
 
 import numpy as np
 
-from stylegan_tf.array_files import read_arrays, write_arrays
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import read_arrays, write_arrays
 
 _KEY = "key"  # An entry for people: what the file's name was made of.
 

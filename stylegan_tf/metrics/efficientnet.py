@@ -10,8 +10,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.conversion.torch_weights import read_torch_weights
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.torch_weights import read_torch_weights
 
 SIZE = 224
 FEATURES, CLASSES = 1280, 1000

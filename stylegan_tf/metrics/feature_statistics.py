@@ -4,13 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.frechet import FeatureMoments
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.inception_score import SplitScores
-from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.progress import ProgressBar
 
 # Increased when the same network and data would give other numbers than before.

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import INCEPTION
 from stylegan_tf.errors import UserError
-from stylegan_tf.file_digest import file_sha256
+from stylegan_tf.files.digests import file_sha256
 from stylegan_tf.metrics import efficientnet
 
 EFFICIENTNET = "efficientnet_lite0"

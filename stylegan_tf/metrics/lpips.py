@@ -16,8 +16,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.array_files import write_arrays
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import write_arrays
 from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
 
 FORMAT = "LPIPS-VGG16, version 0.1"

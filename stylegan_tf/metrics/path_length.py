@@ -13,10 +13,10 @@ from typing import Callable, Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.numbered_rows import numbered_rows
-from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.ops.resampling import enlarge_2d
 

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.files.written_aside import written_aside
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.metrics.features import FeatureExtractor
 from stylegan_tf.metrics.frechet import FeatureMoments, frechet_distance
 from stylegan_tf.metrics.kernel_distance import kernel_distance
 from stylegan_tf.metrics.precision_recall import precision_and_recall
-from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.progress import ProgressBar
 
 BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.

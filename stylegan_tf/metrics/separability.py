@@ -20,12 +20,12 @@ import tensorflow as tf
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.numbered_rows import numbered_rows
-from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.progress import ProgressBar
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.array_files import read_arrays, write_arrays
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import read_arrays, write_arrays
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.variables import named_variables

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from stylegan_tf.ops.compiling import compiled_for_cpu
+from stylegan_tf.ops.compiled import compiled_for_cpu
 from stylegan_tf.ops.plain_form import is_plain
 
 LEAKY_SLOPE = 0.2

@@ -9,8 +9,9 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.array_files import DamagedFile, read_arrays, write_arrays
+from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import DamagedFile, read_arrays, write_arrays
 from stylegan_tf.training.state import TrainState
 
 _ENTRY = "checkpoint"
@@ -121,3 +122,26 @@ def kept_numbers(numbers: Iterable[int], keep: int, keep_every: int) -> set[int]
 
 def _described(shape_and_kind) -> str:
     return "missing" if shape_and_kind is None else f"{np.dtype(shape_and_kind[1]).name} {list(shape_and_kind[0])}"
+
+
+def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
+    """Restores the newest checkpoint, the same one in every process; returns whether there is one. For all to call.
+
+    The chief chooses. Raises UserError in a process that does not find the same one.
+    """
+    resumed = checkpoints.restore() if processes.is_chief else False
+    chiefs = processes.of_chief(state.images_seen if resumed else -1)
+    if not processes.is_chief:
+        resumed = checkpoints.restore()
+        mine = state.images_seen if resumed else -1
+        if mine != chiefs:
+            raise UserError(
+                f"process {processes.index} finds {_described_place(mine)} in --run_dir, "
+                f"the chief {_described_place(chiefs)}: "
+                "it has to be one folder on a file system that all machines share."
+            )
+    return resumed
+
+
+def _described_place(images_seen: int) -> str:
+    return "no checkpoint" if images_seen < 0 else f"a checkpoint at {images_seen} images"

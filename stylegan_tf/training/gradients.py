@@ -9,10 +9,10 @@ from typing import NamedTuple, Optional
 
 import tensorflow as tf
 
-from stylegan_tf import losses
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.training import losses
 from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.state import TrainState
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.sampling import Sampler
-from stylegan_tf.schedule import Phase
+from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.visualize import image_grid, save_image
+from stylegan_tf.visualize.sampling import Sampler
 
 
 def save_reals(config: TrainConfig, info: DatasetInfo, resolution: int, path: pathlib.Path) -> None:

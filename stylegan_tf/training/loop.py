@@ -12,15 +12,15 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, find_dataset
+from stylegan_tf.distribution.processes import Processes
+from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.errors import UserError
-from stylegan_tf.schedule import Phase, check_batches, optimizer_reset_between, phase_at
-from stylegan_tf.training.checkpoints import Checkpoints
-from stylegan_tf.training.distribution import create_strategy, training_batches
+from stylegan_tf.training.checkpoints import Checkpoints, restore_alike
 from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.outputs import Measure, Outputs
-from stylegan_tf.training.processes import Processes, restore_alike
 from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
+from stylegan_tf.training.schedule import Phase, check_batches, optimizer_reset_between, phase_at
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iterations
 from stylegan_tf.training.stop_signal import Stopped, StopSignal

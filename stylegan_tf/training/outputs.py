@@ -7,10 +7,10 @@ from typing import Callable, Optional
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.networks.network_file import file_name, save_networks
-from stylegan_tf.schedule import Phase
 from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.reporting import RunReport
 from stylegan_tf.training.run_folder import write_errors_named
+from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
 

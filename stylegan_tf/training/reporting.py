@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from stylegan_tf.atomic_files import written_aside
+from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.progress import ProgressBar, format_duration
-from stylegan_tf.schedule import Phase
 from stylegan_tf.training.run_folder import write_errors_named
+from stylegan_tf.training.schedule import Phase
 
 _TENSORBOARD_SIDE = 2048  # A full grid at 1024x1024 would add 60 MB to the events at every tick.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import GifImagePlugin, Image
 
-from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import written_aside
 
 
 def check_animation_path(path: os.PathLike) -> None:

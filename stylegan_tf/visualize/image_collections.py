@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize.pictures import save_image
+from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.visualize.picture_files import save_image
 
 RECORD = "images.jsonl"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.sampling import batch_size
 from stylegan_tf.visualize.latent_paths import LatentPath
+from stylegan_tf.visualize.picture_files import image_grid, resized
 from stylegan_tf.visualize.picture_source import PictureSource
-from stylegan_tf.visualize.pictures import image_grid, resized
+from stylegan_tf.visualize.sampling import batch_size
 
 
 class Interpolation:

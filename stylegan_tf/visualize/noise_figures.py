@@ -8,8 +8,8 @@ import numpy as np
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.canvas import Canvas
 from stylegan_tf.visualize.layer_groups import layer_groups
+from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.picture_source import PictureSource
-from stylegan_tf.visualize.pictures import resized
 from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
 
 REALISATIONS = 100

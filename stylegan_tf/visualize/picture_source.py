@@ -7,8 +7,8 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.sampling import Sampler, seed_latents
-from stylegan_tf.visualize.pictures import as_rgb, crop_to_box
+from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box
+from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 
 class PictureSource:

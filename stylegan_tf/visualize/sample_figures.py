@@ -9,8 +9,8 @@ import numpy as np
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.canvas import Canvas
+from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.picture_source import PictureSource
-from stylegan_tf.visualize.pictures import resized
 from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
 
 _COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones divided by this.

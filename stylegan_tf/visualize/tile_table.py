@@ -7,7 +7,7 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.canvas import Canvas
-from stylegan_tf.visualize.pictures import resized
+from stylegan_tf.visualize.picture_files import resized
 
 _LEGIBLE = 128  # Pixels that a tile should have at least.
 _MAX_SIDE = 30_000  # Pixels; beyond it most viewers give up.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stylegan_tf.atomic_files import written_aside
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import written_aside
 
 # Title of a panel -> entries of stats.jsonl and their names in the legend.
 _PANELS = {

@@ -2,7 +2,6 @@
 
 import json
 
-import authors_layout as authors
 import numpy as np
 import pytest
 
@@ -10,6 +9,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.conversion.variable_names import from_authors
 from stylegan_tf.errors import UserError
+from tests.helpers import authors_layout as authors
 
 SIZES = {"resolution": 16, "num_channels": 3, "label_size": 0, "fmap_base": 32, "fmap_max": 6}
 VECTORS = {"latent_size": 5, "dlatent_size": 7, "mapping_layers": 2, "mapping_fmaps": 9}

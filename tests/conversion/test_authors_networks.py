@@ -3,15 +3,15 @@
 import json
 import pickle
 
-import authors_layout as authors
 import numpy as np
 import pytest
-from authors_pickles import pickled
 
 from stylegan_tf.conversion.authors_networks import convert_networks, export_networks, import_pickle
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.networks.network_file import load_networks
+from tests.helpers import authors_layout as authors
+from tests.helpers.authors_pickles import pickled
 
 FILES = {
     "style": {"generator": {}},

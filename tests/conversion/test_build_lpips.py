@@ -5,11 +5,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import lpips_case
 import numpy as np
-import torch_files
 
 from stylegan_tf.metrics.lpips import convert_weights, load_lpips
+from tests.helpers import lpips_case, torch_files
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "build_lpips.py"
 

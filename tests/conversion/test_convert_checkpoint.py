@@ -5,24 +5,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import authors_layout as authors
 import numpy as np
 import pytest
 from absl import flags
-from authors_pickles import pickled
 
 from stylegan_tf.errors import UserError
+from tests.helpers import authors_layout as authors
+from tests.helpers.authors_pickles import pickled
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 @pytest.fixture(scope="module")
 def tool():
-    sys.path.insert(0, str(TOOLS))
-    try:
-        import convert_checkpoint
-    finally:
-        sys.path.remove(str(TOOLS))
+    from stylegan_tf import convert_checkpoint
+
     return convert_checkpoint
 
 

@@ -17,13 +17,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from authors_pickles import Calls, EasyDict, Global, Network, ProganNetwork, array, generator, network, pickled
-from refused_bytes import reading
 
-from stylegan_tf import pickle_machine, pickle_names
-from stylegan_tf.conversion import network_pickle, torch_weights
+from stylegan_tf.conversion import network_pickle
 from stylegan_tf.conversion.network_pickle import read_network_pickle
 from stylegan_tf.errors import UserError
+from stylegan_tf.files import pickle_machine, pickle_names, torch_weights
+from tests.helpers.authors_pickles import (
+    Calls,
+    EasyDict,
+    Global,
+    Network,
+    ProganNetwork,
+    array,
+    generator,
+    network,
+    pickled,
+)
+from tests.helpers.refused_bytes import reading
 
 PROTOCOLS = [2, 3, 4, 5]
 CORES = ["numpy.core", "numpy._core"]
@@ -179,7 +189,7 @@ def test_a_payload_is_refused_and_not_run(tmp_path, name, place, monkeypatch):
     ("dnnlib.tflib.network", "Network.__init__"), ("dnnlib.tflib.network", "Network.__class__.__base__"),
     ("dnnlib.tflib.network", "network"), ("dnnlib.tflib.network ", "Network"), ("numpy", "dtype.type"),
     ("numpy", "memmap"), ("numpy", "load"), ("numpy.core.multiarray", "fromfile"), ("numpy.core.multiarray", "array"),
-    ("builtins", "bytes"), ("torch._utils", "_rebuild_tensor_v2"), ("stylegan_tf.pickle_machine", "Call"),
+    ("builtins", "bytes"), ("torch._utils", "_rebuild_tensor_v2"), ("stylegan_tf.files.pickle_machine", "Call"),
     ("", ""), ("copyreg", "_reconstructor"), ("x\x1b[2J\r\n", "y" * 5000)])
 def test_only_exact_names_are_known(tmp_path, module, name):
     assert "which no network pickle needs" in refusal(tmp_path, pickled(network([("x", Global(module, name))])))
@@ -513,11 +523,11 @@ def test_a_path_without_a_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("module, allowed", [
     (pickle_machine, {"struct", "enum", "collections.abc", "dataclasses", "typing"}),
-    (pickle_names, {"enum", "stylegan_tf.pickle_machine"}),
+    (pickle_names, {"enum", "stylegan_tf.files.pickle_machine"}),
     (torch_weights, {"math", "os", "dataclasses", "enum", "numpy", "zipfile", "io", "struct", "stylegan_tf.errors",
-                     "stylegan_tf.pickle_machine"}),
-    (network_pickle, {"math", "os", "dataclasses", "numpy", "stylegan_tf.errors", "stylegan_tf.pickle_machine",
-                      "stylegan_tf.pickle_names"})])
+                     "stylegan_tf.files.pickle_machine"}),
+    (network_pickle, {"math", "os", "dataclasses", "numpy", "stylegan_tf.errors", "stylegan_tf.files.pickle_machine",
+                      "stylegan_tf.files.pickle_names"})])
 def test_the_reader_imports_nothing_that_looks_up_names_or_runs_them(module, allowed):
     tree = ast.parse(Path(module.__file__).read_text())
     imported = {name for node in ast.walk(tree) for name in

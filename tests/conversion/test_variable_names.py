@@ -1,14 +1,14 @@
 """Names and layouts of the authors' variables against tables written by hand, and the mirrored kernels."""
 
-import authors_layout as authors
 import numpy as np
-import numpy_networks as plain
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.conversion.variable_names import authors_names, from_authors, to_authors
 from stylegan_tf.errors import UserError
 from stylegan_tf.ops.resampling import upscale_conv_2d
+from tests.helpers import authors_layout as authors
+from tests.helpers import numpy_networks as plain
 
 SIZES = {"resolution": 16, "fmap_base": 32, "fmap_max": 6}
 VECTORS = {"latent_size": 5, "dlatent_size": 7, "mapping_layers": 2, "mapping_fmaps": 9}

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from array_source import write_numbered
+
+from tests.helpers.array_source import write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "benchmark_data.py"
 

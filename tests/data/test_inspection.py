@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from array_source import ArraySource, numbered_images, write_numbered
 from PIL import Image
 
 from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
+from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "inspect_tfrecords.py"
 

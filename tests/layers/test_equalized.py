@@ -1,13 +1,13 @@
 """Equalised dense and convolution layers."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-from layer_checks import check_layer, randomize
 
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers import numpy_networks as plain
+from tests.helpers.layer_checks import check_layer, randomize
 
 
 def _x(*shape):

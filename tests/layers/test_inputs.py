@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from layer_checks import check_layer, randomize
 
 from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
+from tests.helpers.layer_checks import check_layer, randomize
 
 
 def test_the_constant_starts_at_one_for_every_image():

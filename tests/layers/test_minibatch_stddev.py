@@ -1,12 +1,12 @@
 """Minibatch standard deviation with groups computed by hand."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-from layer_checks import check_layer
 
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
+from tests.helpers import numpy_networks as plain
+from tests.helpers.layer_checks import check_layer
 
 
 def _column(*rows):

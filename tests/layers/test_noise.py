@@ -2,10 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-from layer_checks import check_layer
 
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers.layer_checks import check_layer
 
 
 def _layer():

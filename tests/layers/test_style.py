@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from layer_checks import check_layer, randomize
 
 from stylegan_tf.layers.style import StyleModulation
+from tests.helpers.layer_checks import check_layer, randomize
 
 
 def test_the_first_half_of_the_style_scales_and_the_second_is_added():

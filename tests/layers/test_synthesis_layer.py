@@ -3,15 +3,15 @@
 import itertools
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-from layer_checks import check_layer
 
 from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers import numpy_networks as plain
+from tests.helpers.layer_checks import check_layer
 
 
 def _layer(**options):

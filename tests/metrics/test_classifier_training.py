@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from array_source import ArraySource
 
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.labelled_images import attribute_columns, labelled_images
+from tests.helpers.array_source import ArraySource
 
 COUNT = 97
 NUMBERS = np.arange(COUNT)

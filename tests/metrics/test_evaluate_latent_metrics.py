@@ -4,15 +4,15 @@ import json
 import subprocess
 import sys
 
-import lpips_case
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.metrics.lpips import convert_weights, load_lpips, save_lpips
 from stylegan_tf.metrics.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.networks.network_file import Networks, save_networks
+from tests.helpers import lpips_case
+from tests.helpers import tiny_networks as tiny
 
 
 def run(*flags):

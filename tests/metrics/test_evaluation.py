@@ -5,14 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.linalg
-import small_extractor
 import tensorflow as tf
-import tiny_networks as tiny
-from array_source import ArraySource
-from two_replicas import two_replicas
 
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics import feature_statistics
 from stylegan_tf.metrics.cache import CachedArrays
@@ -22,6 +18,10 @@ from stylegan_tf.metrics.features import FeatureExtractor
 from stylegan_tf.metrics.names import parse_metrics
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.visualize import to_uint8
+from tests.helpers import small_extractor
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.array_source import ArraySource
+from tests.helpers.two_replicas import two_replicas
 
 WIDTH, CLASSES = small_extractor.WIDTH, small_extractor.CLASSES
 KERNEL, CLASSIFIER = small_extractor.weights()

@@ -9,13 +9,13 @@ import threading
 
 import numpy as np
 import pytest
-import small_extractor
 import tensorflow as tf
-from two_replicas import two_replicas
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features import EFFICIENTNET, INCEPTION, load_extractor
-from stylegan_tf.metrics.replicas import ReplicatedFunction
+from tests.helpers import small_extractor
+from tests.helpers.two_replicas import two_replicas
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
-from two_replicas import two_replicas
 
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.metrics.generated_images import GeneratedImages
-from stylegan_tf.metrics.replicas import ReplicatedFunction
 from stylegan_tf.visualize import to_uint8
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.two_replicas import two_replicas
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
@@ -17,6 +16,7 @@ from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
 from stylegan_tf.metrics.names import parse_metrics
 from stylegan_tf.metrics.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.separability import linear_separability
+from tests.helpers import tiny_networks as tiny
 
 
 def squared(first, second):

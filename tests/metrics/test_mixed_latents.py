@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.mixed_latents import latent_of_layers
+from tests.helpers import tiny_networks as tiny
 
 
 def test_every_latent_takes_over_once_and_in_order():

@@ -1,11 +1,8 @@
 """Perceptual path length against NumPy, and that nothing but the protocol decides its value."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
-from two_replicas import two_replicas
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.path_length import (
@@ -16,6 +13,9 @@ from stylegan_tf.metrics.path_length import (
     shrink,
     slerp,
 )
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.two_replicas import two_replicas
 
 STEP = 0.05  # Large enough for float32 to see the difference of two images well.
 

@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from array_source import ArraySource, numbered_images, write_numbered
 
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.real_images import RealImages
+from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 
 def _reals(folder, resolution=8):

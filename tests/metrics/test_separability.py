@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
-from two_replicas import two_replicas
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
@@ -17,6 +15,8 @@ from stylegan_tf.metrics.separability import (
     separation_entropy,
 )
 from stylegan_tf.networks.network_file import Networks, save_networks
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.two_replicas import two_replicas
 
 
 def one_device():

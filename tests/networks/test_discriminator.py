@@ -1,12 +1,12 @@
 """The whole discriminator against NumPy, and the derivatives of the gradient penalty against finite differences."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
 
 LABELS = np.eye(3, dtype=np.float32)[[0, 2, 1, 2]]
 

@@ -1,13 +1,13 @@
 """The whole generator against NumPy, and its options."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.variables import trainable_variables
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
 
 
 def _expected(generator, v, z, labels=None, **options):

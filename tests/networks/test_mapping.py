@@ -1,10 +1,11 @@
 """The mapping network."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
+
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
 
 LABELS = np.eye(3, dtype=np.float32)[[0, 2, 1, 2]]
 

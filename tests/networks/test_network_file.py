@@ -7,12 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
-import tiny_networks as tiny
 
 import stylegan_tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.network_file import Networks, file_name, find_network, load_networks, save_networks
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers import tiny_networks as tiny
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.variables import trainable_variables
+from tests.helpers import tiny_networks as tiny
 
 SYNTHESIS = 24118379
 MAPPING = 2101248

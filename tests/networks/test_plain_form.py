@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_networks import discriminator, generator, images, normal
 
 from stylegan_tf.networks.variables import trainable_variables
 from stylegan_tf.ops.plain_form import plain_form
+from tests.helpers.tiny_networks import discriminator, generator, images, normal
 
 
 def _generated(network):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.networks.variables import named_variables
+from tests.helpers import tiny_networks as tiny
 
 
 def _deviation(rounded, exact):

@@ -1,13 +1,13 @@
 """Noise modes and growth of the synthesis network."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.ops.resampling import upscale_2d
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
 
 
 def _synthesis(**options):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-import tiny_networks as tiny
 
 from stylegan_tf.networks.variables import named_variables, trainable_variables
+from tests.helpers import tiny_networks as tiny
 
 GENERATOR = """
     mapping/label_embedding/weight

@@ -1,11 +1,11 @@
 """Resampling against hand-computed values; the fused convolutions against what they fuse, to the second derivative."""
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
 
 from stylegan_tf.ops import resampling
+from tests.helpers import numpy_networks as plain
 
 
 def _values(*shape, seed=0):

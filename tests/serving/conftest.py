@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from exported_models import ENVIRONMENT, NAMES, ROOT, make_networks
 
 from stylegan_tf.serving.saved_model import export_generator
+from tests.helpers.exported_models import ENVIRONMENT, NAMES, ROOT, make_networks
 
 
 @pytest.fixture(scope="session")

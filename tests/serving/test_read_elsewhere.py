@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported_models import ENVIRONMENT, NAMES, PSI, assert_same, inputs_of
 
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.saved_model import export_generator
+from tests.helpers.exported_models import ENVIRONMENT, NAMES, PSI, assert_same, inputs_of
 
 pytestmark = pytest.mark.end_to_end
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported_models import ENVIRONMENT, NAMES, ROOT, SEEDS, assert_same, inputs_of, pictures
 from PIL import Image
+
+from tests.helpers.exported_models import ENVIRONMENT, NAMES, ROOT, SEEDS, assert_same, inputs_of, pictures
 
 pytestmark = pytest.mark.end_to_end
 
@@ -59,7 +60,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(python, exports):
-    command = [python, str(HERE / "loopback_server.py"), str(exports)]
+    command = [python, str(HERE.parent / "helpers" / "loopback_server.py"), str(exports)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT, cwd=exports
     )

@@ -3,15 +3,15 @@
 import io
 
 import numpy as np
-import numpy_networks as plain
 import pytest
 import tensorflow as tf
-import tiny_networks as tiny
 from PIL import Image
 
 from stylegan_tf.conversion.authors_networks import import_pickle
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
+from tests.helpers import numpy_networks as plain
+from tests.helpers import tiny_networks as tiny
 
 BOX = [0.0, 0.25, 1.0, 0.75]
 NETWORKS = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf import array_files
 from stylegan_tf.errors import UserError
+from stylegan_tf.files import arrays
 from stylegan_tf.training.checkpoints import Checkpoints, kept_numbers
 
 
@@ -136,7 +136,7 @@ def test_one_that_may_not_be_read_is_no_damaged_one(saved, monkeypatch):
     def refuse(path, **_options):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(array_files.np, "load", refuse)
+    monkeypatch.setattr(arrays.np, "load", refuse)
     with pytest.raises(UserError, match="cannot read .*images-30.npz: Permission denied"):
         Checkpoints(new_state(), saved, keep=3).restore()
 
@@ -160,7 +160,7 @@ def test_a_write_that_fails_leaves_the_older_ones(saved, monkeypatch):
     checkpoints = Checkpoints(state, saved, keep=3)
     checkpoints.restore()
     fill(state, 4, 40)
-    monkeypatch.setattr(array_files.np.lib.format, "write_array", fail)
+    monkeypatch.setattr(arrays.np.lib.format, "write_array", fail)
     with pytest.raises(OSError, match="No space left"):
         checkpoints.save()
     assert names(saved) == ["images-10.npz", "images-20.npz", "images-30.npz"]

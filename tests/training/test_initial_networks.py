@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from absl import flags
-from tiny_run import tiny_config, write_images
 
-from stylegan_tf import train_flags
+from stylegan_tf.cli import training_flags
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
@@ -17,6 +16,7 @@ from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.state import TrainState
+from tests.helpers.tiny_run import tiny_config, write_images
 
 CONFIG = tiny_config("data", "run")
 SIZE = {"resolution": 8, "fmap_base": 32, "fmap_max": 8}
@@ -130,13 +130,13 @@ def parse():
 
     def restore():
         flags.FLAGS.unparse_flags()
-        for name in train_flags._NAMES:
+        for name in training_flags._NAMES:
             flags.FLAGS[name].unparse()
 
     def parse_arguments(*arguments):
         restore()
         flags.FLAGS(["train", "--data_dir=d", "--run_dir=r", *arguments])
-        return train_flags.train_config_from_flags()
+        return training_flags.train_config_from_flags()
 
     yield parse_arguments
     restore()
@@ -153,7 +153,7 @@ def test_options_that_no_flag_sets_are_those_of_the_file(parse, tmp_path):
 def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path):
     path = network_file(tmp_path / "n.npz", Generator(GENERATOR))
     first = parse(f"--init_from={path}")
-    train_flags.write_flag_file(tmp_path / "flags.cfg")
+    training_flags.write_flag_file(tmp_path / "flags.cfg")
     (tmp_path / "n.npz").unlink()
     assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
 

@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_run import tiny_config, write_images
 
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
@@ -16,6 +15,7 @@ from stylegan_tf.training import loop
 from stylegan_tf.training.gradients import Gradients
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
+from tests.helpers.tiny_run import tiny_config, write_images
 
 
 @pytest.fixture(scope="module")

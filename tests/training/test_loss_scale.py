@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import write_images
-from tiny_step import arrays_of, build, inputs
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.errors import UserError
 from stylegan_tf.training import loss_scale
 from stylegan_tf.training.adam import Adam
-from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.gradients import Gradients, Scalars
 from stylegan_tf.training.loss_scale import LossScale
 from stylegan_tf.training.step import TrainingStep, build_iterations
+from tests.helpers.tiny_run import write_images
+from tests.helpers.tiny_step import arrays_of, build, inputs
 
 STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
 

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_extractor
 import tensorflow as tf
-import tiny_networks as tiny
-import tiny_run
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
@@ -19,6 +16,8 @@ from stylegan_tf.metrics.measuring import measure_file
 from stylegan_tf.metrics.names import parse_metrics
 from stylegan_tf.networks.network_file import Networks, find_network, save_networks
 from stylegan_tf.training.loop import train
+from tests.helpers import small_extractor, tiny_run
+from tests.helpers import tiny_networks as tiny
 
 
 @pytest.fixture(scope="module")

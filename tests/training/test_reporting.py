@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.schedule import Phase
 from stylegan_tf.training import reporting
 from stylegan_tf.training.reporting import RunReport, repair_stats, shrunk, tick_line
+from stylegan_tf.training.schedule import Phase
 
 PHASE = Phase(lod=1.25, resolution=16, alpha=0.75, batch_size=32, learning_rate=0.001, tick_kimg=1)
 

@@ -6,12 +6,12 @@ import signal
 
 import numpy as np
 import pytest
-from tiny_run import tiny_config, write_images
 
+from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.training import loop
-from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
+from tests.helpers.tiny_run import tiny_config, write_images
 
 pytestmark = pytest.mark.end_to_end
 

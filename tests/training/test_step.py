@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import write_images
-from tiny_step import arrays_of, build, inputs, run
-from two_replicas import two_replicas
 
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.training.distribution import training_batches
 from stylegan_tf.training.gradients import Gradients, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs, SeededDraw
 from stylegan_tf.training.step import TrainingStep, build_iterations
+from tests.helpers.tiny_run import write_images
+from tests.helpers.tiny_step import arrays_of, build, inputs, run
+from tests.helpers.two_replicas import two_replicas
 
 
 @pytest.fixture(scope="module")

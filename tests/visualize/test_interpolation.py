@@ -1,11 +1,11 @@
 """Frames of loops: where they begin and end, what is beside what."""
 
 import numpy as np
-import picture_sources
 import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.interpolation import Interpolation, frame_count
+from tests.helpers import picture_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Numbers of the figures about noise."""
 
 import numpy as np
-import picture_sources
 import pytest
 
 from stylegan_tf.errors import UserError
@@ -13,6 +12,7 @@ from stylegan_tf.visualize.noise_figures import (
     noise_masks,
     noise_statistics,
 )
+from tests.helpers import picture_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """Truncation and the uncurated picture."""
 
 import numpy as np
-import picture_sources
 import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.visualize.sample_figures import truncation_figure, uncurated_count, uncurated_figure
+from tests.helpers import picture_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """Which styles a mixture has, and where it is in the picture."""
 
 import numpy as np
-import picture_sources
 import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.style_mixing import mix_layers, mixing_picture, mixing_table, share_rows, style_mixing_figure
+from tests.helpers import picture_sources
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,94 @@
+"""Measures the input pipeline of training: images per second for each level of one or more datasets.
+
+    python -m stylegan_tf.benchmark_data --data_dir datasets/demo
+    python -m stylegan_tf.benchmark_data --data_dir datasets/demo --data_dir datasets/demo_png --run_dir runs/demo
+
+"cold": the files are dropped from the page cache first, and read in their order once, the opening included.
+"shuffled": with the default shuffle buffer, after the first batch; how long that took to fill is told beside it.
+With --run_dir, "share" is how much of a training step (as that run measured it) reading its images takes.
+"""
+
+import json
+import os
+import pathlib
+import time
+
+from absl import flags
+
+from stylegan_tf.cli import command_line
+from stylegan_tf.errors import UserError
+
+DATA_DIR = flags.DEFINE_multi_string("data_dir", [], "folder of a dataset; may be given several times")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images per batch")
+SECONDS = flags.DEFINE_float("seconds", 2.0, "how long each of the two measurements of a level may take")
+RUN_DIR = flags.DEFINE_string("run_dir", None, "a run folder of training on such a machine, to compare with")
+
+
+def main() -> None:
+    if not DATA_DIR.value:
+        raise UserError("--data_dir is missing: give the folder of a dataset.")
+    if BATCH_SIZE.value < 1 or SECONDS.value <= 0:
+        raise UserError("--batch_size and --seconds must be positive.")
+    training = seconds_per_image(RUN_DIR.value) if RUN_DIR.value else {}
+    from stylegan_tf.data.dataset_files import find_dataset
+
+    for folder in DATA_DIR.value:
+        info = find_dataset(folder)
+        print(f"{info.name}: {info.count:,} images, {info.encoding}, batches of {BATCH_SIZE.value}")
+        print("   level        cold    shuffled   first batch   share")
+        for resolution in sorted(info.levels):
+            measure_level(info, resolution, training.get(resolution))
+
+
+def measure_level(info, resolution: int, step_seconds) -> None:
+    """Prints one line of the table."""
+    from stylegan_tf.data.pipeline import training_dataset
+
+    for path in info.shards(resolution):
+        drop_from_cache(path)
+    cold, _ = rate(training_dataset(info, resolution, BATCH_SIZE.value, shuffle_images=0), 0, info.count)
+    shuffled, first = rate(training_dataset(info, resolution, BATCH_SIZE.value), 1, None)
+    share = "" if step_seconds is None else f"{1 / shuffled / step_seconds:7.2%}"
+    print(f"   {resolution:5}  {cold:8,.0f}/s  {shuffled:8,.0f}/s  {first:9.2f} s   {share}")
+
+
+def rate(dataset, warm_up: int, most) -> tuple[float, float]:
+    """-> (images per second after `warm_up` batches, seconds until the first batch was there)."""
+    start = time.perf_counter()
+    batches = iter(dataset)
+    first = None
+    for _ in range(warm_up):
+        next(batches)
+        first = first or time.perf_counter() - start
+    begin, images = (time.perf_counter() if warm_up else start), 0
+    while True:
+        next(batches)
+        images += BATCH_SIZE.value
+        elapsed = time.perf_counter() - begin
+        if elapsed > SECONDS.value or (most is not None and images >= most):
+            return images / elapsed, first or 0.0
+
+
+def drop_from_cache(path: str) -> None:
+    """Where the operating system offers it."""
+    if hasattr(os, "posix_fadvise"):
+        with open(path, "rb") as stream:
+            os.fsync(stream.fileno())  # Only what is on the disk already can be dropped.
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def seconds_per_image(run_dir: str) -> dict[int, float]:
+    """Resolution -> what training on one image took in that run, the median of its ticks."""
+    path = pathlib.Path(run_dir) / "stats.jsonl"
+    try:
+        ticks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        found: dict[int, list[float]] = {}
+        for tick in ticks:
+            found.setdefault(int(tick["resolution"]), []).append(tick["sec_per_kimg"] / 1000)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--run_dir {run_dir}: cannot read {path.name} ({error}).") from error
+    return {resolution: sorted(values)[len(values) // 2] for resolution, values in found.items()}
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,164 @@
+"""Measures exports of a network against calling it in Keras: size, latency, images per second, memory.
+
+    python -m stylegan_tf.benchmark_serving --network runs/demo --batch_sizes 1,8
+
+Every kind of export (weights as variables in float32, float16 and bfloat16, and as constants) is written to a temporary
+folder and loaded again. All of them answer the same requests in turn, round after round, so that whatever else the
+machine does meets them all alike: compare the ratios. "first" is the first answer of a signature, which a server gives
+before it is ready (warm-up). Then a process of its own answers --requests requests of changing sizes, for its memory.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import flags
+
+from stylegan_tf.cli import command_line
+from stylegan_tf.errors import UserError
+
+NETWORK = flags.DEFINE_string("network", None, "a network file or a run folder")
+BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "rows per request")
+ROUNDS = flags.DEFINE_integer("rounds", 20, "requests of each kind and size")
+REQUESTS = flags.DEFINE_integer("requests", 1000, "requests of the measurement of memory; 0 leaves it out")
+
+KINDS = {
+    "float32": {},
+    "float16": {"weights": "float16"},
+    "bfloat16": {"weights": "bfloat16"},
+    "constants": {"as_constants": True},
+}
+
+
+def main() -> None:
+    if not NETWORK.value:
+        raise UserError("--network is missing: give a network file or a run folder.")
+    if not all(size.isdecimal() and int(size) > 0 for size in BATCH_SIZES.value) or ROUNDS.value < 1:
+        raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
+    from stylegan_tf.networks.network_file import load_networks
+
+    generator = load_networks(NETWORK.value).best_generator
+    with tempfile.TemporaryDirectory() as folder:
+        callers = {"keras": keras_caller(generator)}
+        for kind, options in KINDS.items():
+            path = export(generator, pathlib.Path(folder) / kind, options)
+            print(f"{kind:10}{megabytes(path):9.1f} MB", flush=True)
+            callers[kind] = saved_model_caller(path)
+        for size in map(int, BATCH_SIZES.value):
+            measure(callers, generator.config, size)
+        if REQUESTS.value:
+            measure_memory(pathlib.Path(folder) / "float32" / "1", generator.config)
+
+
+def export(generator, folder, options):
+    from stylegan_tf.serving.network_parts import ServingOptions
+    from stylegan_tf.serving.saved_model import export_generator
+
+    return export_generator(generator, folder, ServingOptions(**options))
+
+
+def megabytes(folder) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def keras_caller(generator):
+    """The network as one function, traced once, uint8 images: what a server written around Keras would call."""
+    import tensorflow as tf
+
+    from stylegan_tf.ops.pixels import to_uint8
+
+    config = generator.config
+    specs = [tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None])]
+    specs += [tf.TensorSpec([None, config.label_size])] if config.label_size else []
+
+    @tf.function(input_signature=specs)
+    def call(latents, psi, labels=None):
+        options = {"truncation_psi": psi, "truncation_cutoff": 8, "noise_mode": "const"}
+        return to_uint8(generator(latents, labels=labels, **options))
+
+    return lambda inputs: call(*inputs.values())
+
+
+def saved_model_caller(path):
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(path))
+    signature = model.signatures["serving_default"]
+    return lambda inputs, model=model: signature(**inputs)["images"]  # The signature alone does not keep the weights.
+
+
+def requests_of(config, rows):
+    import numpy as np
+    import tensorflow as tf
+
+    inputs = {"latents": np.random.RandomState(rows).randn(rows, config.latent_size), "truncation_psi": [0.7] * rows}
+    if config.label_size:
+        inputs["labels"] = np.eye(rows, config.label_size)
+    return {name: tf.constant(value, tf.float32) for name, value in inputs.items()}
+
+
+def measure(callers, config, rows) -> None:
+    """Prints one line per kind."""
+    inputs = requests_of(config, rows)
+    first = {kind: seconds_of(call, inputs) for kind, call in callers.items()}
+    taken = {kind: [] for kind in callers}
+    for _ in range(ROUNDS.value):
+        for kind, call in callers.items():
+            taken[kind].append(seconds_of(call, inputs))
+    for kind, seconds in taken.items():
+        ratio = statistics.median(one / keras for one, keras in zip(seconds, taken["keras"]))
+        median = statistics.median(seconds)
+        print(
+            f"batch {rows:3}  {kind:10}{1000 * median:9.1f} ms{rows / median:9.1f} images/s  "
+            f"{ratio:6.3f} of Keras' time  first {first[kind]:6.2f} s",
+            flush=True,
+        )
+
+
+def seconds_of(call, inputs) -> float:
+    start = time.perf_counter()
+    call(inputs).numpy()
+    return time.perf_counter() - start
+
+
+_MEMORY = """
+import json, os, sys
+import numpy as np, tensorflow as tf
+path, sizes, count = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+model = tf.saved_model.load(path)
+def resident():
+    with open("/proc/self/statm") as stream:
+        return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def ask(requests):
+    for index in range(requests):
+        rows = 1 + index % 8
+        inputs = {name: tf.constant(np.random.randn(rows, *size), tf.float32) for name, size in sizes.items()}
+        model.signatures["serving_default"](**inputs)["images"].numpy()
+ask(max(100, count // 10))
+before = resident()
+ask(count)
+print(f"memory: {before:.1f} MB after a few requests, {resident():.1f} MB after {count} more of 1 to 8 rows")
+"""
+
+
+def measure_memory(path, config) -> None:
+    """In a process that has only the SavedModel. Prints one line."""
+    if not os.path.exists("/proc/self/statm"):
+        print("memory: not measured, this system has no /proc")
+        return
+    sizes = {"latents": [config.latent_size], "truncation_psi": []}
+    sizes.update({"labels": [config.label_size]} if config.label_size else {})
+    command = [sys.executable, "-c", _MEMORY, str(path), json.dumps(sizes), str(REQUESTS.value)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"the process that measures memory failed: {done.stderr[-2000:]}")
+    print(done.stdout.strip())
+
+
+if __name__ == "__main__":
+    command_line.run(main)

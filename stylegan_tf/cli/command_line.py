@@ -1,0 +1,143 @@
+"""What every main has in common: flags, `--help`, and errors as one clear line.
+
+    from stylegan_tf.cli import command_line
+
+    def main():
+        ...
+
+    if __name__ == "__main__":
+        command_line.run(main)
+"""
+
+import contextlib
+import difflib
+import os
+import select
+import signal
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Callable
+
+from absl import app, flags, logging
+
+from stylegan_tf.errors import UserError
+
+_HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
+_GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the flags, calls `main()` and exits.
+
+    Exit codes: 0; 1 after a UserError or a wrong flag, told in one line on stderr; 130 after Ctrl-C; 141, in silence,
+    when nobody reads stdout any more (`... | head`). Other exceptions keep their traceback: they are our bugs.
+    """
+    # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        try:
+            app.run(lambda _: _call(main), flags_parser=_parse)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_stdout_gone():
+            raise
+        # What is still buffered would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+@contextlib.contextmanager
+def flag_group(title: str) -> Iterator[None]:
+    """The flags defined in this block get a heading of their own in `--help`."""
+    before = set(flags.FLAGS)
+    yield
+    _GROUPS.setdefault(title, []).extend(name for name in _in_order() if name not in before)
+
+
+def _call(main: Callable[[], None]) -> int:
+    logging.set_verbosity(logging.ERROR)
+    try:
+        main()
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _is_stdout_gone() -> bool:
+    """Whether the other end of the pipe is closed."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # No event but the errors, which are always told.
+    return bool(poll.poll(0))
+
+
+def _fail(message: str) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return 1
+
+
+def _parse(argv: list) -> list:
+    """Fills absl's FLAGS; answers `--help` and complains about flags that are not there."""
+    if any(argument in _HELP_FLAGS for argument in argv[1:]):
+        print(_help())
+        sys.exit(0)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        sys.exit(_fail(_unknown_flag(error.flagname)))
+    except flags.CantOpenFlagFileError as error:
+        # absl's own text is "ERROR:: Unable to open flagfile: [Errno 2] ...".
+        sys.exit(_fail("cannot open the flag file: " + str(error).rpartition("flagfile: ")[2]))
+    except flags.Error as error:
+        sys.exit(_fail(str(error)))
+    if len(rest) > 1:
+        hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
+        sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))
+    return rest
+
+
+def _unknown_flag(name: str) -> str:
+    name = name.lstrip("-")
+    near = difflib.get_close_matches(name, _own_flags() + ["flagfile", "help"], n=1, cutoff=0.5)
+    hint = f"did you mean --{near[0]}?" if near else "--help lists all flags."
+    return f"unknown flag --{name}; {hint}"
+
+
+def _in_order() -> list:
+    """Names of all flags as they were defined (absl itself sorts them)."""
+    return [flag.name for module in flags.FLAGS.flags_by_module_dict().values() for flag in module]
+
+
+def _own_flags() -> list:
+    """Names of the flags that the project's modules and the running script define, not those of absl and others."""
+    by_module = flags.FLAGS.flags_by_module_dict()
+    ours = [module for module in by_module if module == sys.argv[0] or module.split(".")[0] == "stylegan_tf"]
+    return [flag.name for module in ours for flag in by_module[module]]
+
+
+def _help() -> str:
+    """The main module's docstring, then its flags by group with their defaults."""
+    own = _own_flags()
+    grouped = {name for names in _GROUPS.values() for name in names}
+    groups = {"Flags": [name for name in own if name not in grouped], **_GROUPS}
+    parts = [(sys.modules["__main__"].__doc__ or "").strip()]
+    for title, names in groups.items():
+        if names:
+            parts.append("\n".join([f"{title}:"] + [_describe(flags.FLAGS[name]) for name in names]))
+    parts.append("  --flagfile=FILE\n      Read flags from FILE, one --name=value a line; later flags win.")
+    return "\n\n".join(parts)
+
+
+def _describe(flag: flags.Flag) -> str:
+    choices = getattr(flag.parser, "enum_values", None)
+    value = "|".join(choices) if choices else {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
+    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl puts the choices before the help, too.
+    if flag.default not in (None, ""):
+        default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")
+        text += f" (default: {default})"
+    head = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
+    return f"  {head}\n" + textwrap.indent(textwrap.fill(text, 100), " " * 6)

@@ -1,0 +1,64 @@
+"""The flags that all commands share which draw pictures of a network, and what becomes of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from absl import flags
+
+from stylegan_tf.cli.command_line import flag_group
+from stylegan_tf.cli.seeds_and_labels import class_label
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+with flag_group("Network and images"):
+    flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+    flags.DEFINE_float(
+        "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
+    )
+    flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.")
+    flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
+    flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+
+
+def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> None:
+    """--noise_mode, for the commands that are not about noise themselves."""
+    meanings = {"const": "the network's fixed maps", "random": "fresh maps", "none": "no noise"}
+    text = "; ".join(f"{mode}: {meanings[mode]}" for mode in modes)
+    with flag_group("Network and images"):
+        flags.DEFINE_enum("noise_mode", "const", list(modes), f"Noise inputs. {text}.")
+
+
+def network_path() -> Path:
+    """The network file that --network means."""
+    if not FLAGS.network:
+        raise UserError("--network is missing: give a network file or a run folder.")
+    from stylegan_tf.networks.network_file import find_network  # TensorFlow only when there is something to do.
+
+    return find_network(FLAGS.network)
+
+
+def picture_source(
+    path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"
+):
+    """A `PictureSource` of the network file (None: that of --network) as the flags say.
+
+    truncated, labeled: False if the command has truncation or labels of its own.
+    """
+    path = path or network_path()
+    from stylegan_tf.networks.network_file import load_networks
+    from stylegan_tf.visualize.picture_source import PictureSource
+
+    networks = load_networks(path)
+    generator = networks.best_generator
+    return PictureSource(
+        generator,
+        label=class_label(FLAGS["class"].value, generator.config.label_size) if labeled else None,
+        content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
+        truncation_psi=FLAGS.truncation_psi if truncated else None,
+        truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
+        noise_mode=noise_mode,
+        resolution=networks.metadata.get("resolution"),  # Of a network that was saved while it grew.
+        alpha=networks.metadata.get("alpha", 1.0),
+    )

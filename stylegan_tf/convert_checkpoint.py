@@ -1,0 +1,67 @@
+"""Converts the authors' network pickles to network files, and network files to arrays under the authors' names.
+
+    python -m stylegan_tf.convert_checkpoint --source karras2019stylegan-ffhq-1024x1024.pkl --dest ffhq.npz
+    python -m stylegan_tf.generate --network ffhq.npz --seeds 0-7 --outdir out
+
+The pickle is read by a reader that runs nothing in it: networks of the authors' StyleGAN and ProGAN code
+(G, D, Gs, or one of them) are read, every other content is refused. The architecture follows from the options that
+the file records; one that this program does not have is an error that names it.
+
+    python -m stylegan_tf.convert_checkpoint --source runs/mine --dest mine-authors.npz --to authors
+
+writes the reverse: G/..., D/... and Gs/... hold every variable under the authors' name and in their layout, `config`
+the build function and static arguments of each network as JSON.
+
+--dest may also be a folder. The written file is read back and every array compared before it gets its name.
+"""
+
+import pathlib
+
+from absl import flags
+
+from stylegan_tf.cli import command_line
+from stylegan_tf.errors import UserError
+
+SOURCE = flags.DEFINE_string("source", None, "the authors' .pkl; with --to=authors a network file or a run folder")
+DEST = flags.DEFINE_string("dest", None, "the file to write, ending in .npz, or the folder for it")
+TO = flags.DEFINE_enum("to", "network", ["network", "authors"], "write our network file, or the authors' names")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the file that is at --dest")
+
+
+def main() -> None:
+    for flag in (SOURCE, DEST):
+        if not flag.value:
+            raise UserError(f"--{flag.name} is missing: give {flags.FLAGS[flag.name].help}.")
+    source, dest = pathlib.Path(SOURCE.value), destination(SOURCE.value, DEST.value, TO.value)
+    if TO.value == "network" and (source.is_dir() or source.suffix == ".npz"):
+        raise UserError(f"{source} is no pickle of the authors; --to=authors writes a network file under their names.")
+    if dest.exists() and not OVERWRITE.value:
+        raise UserError(f"{dest} is there already: choose another --dest, or add --overwrite.")
+    # Late: imports TensorFlow.
+    from stylegan_tf.conversion.authors_networks import LICENCE, PARTS, export_networks, import_pickle
+    from stylegan_tf.conversion.variable_shapes import count_parameters
+
+    networks = (import_pickle if TO.value == "network" else export_networks)(source, dest)
+    print(f"{dest}: written and compared with {source}")
+    for part, name in PARTS.items():
+        if getattr(networks, part) is not None:
+            config = getattr(networks, part).config
+            size = f"{config.resolution}x{config.resolution}x{config.num_channels}"
+            labels = f", {config.label_size} labels" if config.label_size else ""
+            print(f"  {part} ({name}): {size}{labels}, {count_parameters(config):,} parameters")
+    if TO.value == "network":
+        print(f"Licence: {LICENCE}.")
+
+
+def destination(source: str, dest: str, kind: str) -> pathlib.Path:
+    """The file to write: `dest`, or in the folder `dest` a file named after the source."""
+    path = pathlib.Path(dest)
+    if path.is_dir() or dest.endswith("/"):
+        return path / (pathlib.Path(source).stem + ("-authors" if kind == "authors" else "") + ".npz")
+    if path.suffix != ".npz":
+        raise UserError(f"--dest should end in .npz or be a folder that exists, got {dest}.")
+    return path
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,82 @@
+"""How large a dataset will be, and whether the disk has room for it."""
+
+import pathlib
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.making.decoding import BadPicture
+from stylegan_tf.errors import UserError
+
+_SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG records.
+_RESERVE = 0.02  # What should be free beyond the estimate.
+
+
+class Estimate(NamedTuple):
+    """Bytes of an average picture, and of all."""
+
+    image_bytes: int  # All levels.
+    largest_level_bytes: int
+    total_bytes: int
+    encoding: str
+
+    def text(self, source) -> str:
+        """One line for people."""
+        about = "about " if self.encoding != "raw" else ""
+        kind = {1: "gray", 3: "RGB"}.get(source.num_channels, f"{source.num_channels}-channel")
+        return (
+            f"{len(source):,} images of {source.resolution}x{source.resolution} pixels, {kind}, {self.encoding}: "
+            f"{about}{readable(self.image_bytes)} each with all levels, {about}{readable(self.total_bytes)} in all"
+        )
+
+
+def estimate(source, encoding: str) -> Estimate:
+    """Exact for raw records; for PNG from a few pictures, evenly spaced."""
+    if encoding == "raw":
+        images = [np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8)]
+    else:
+        images = _samples(source)
+    largest, every = [], []
+    for image in images:
+        sizes = {
+            resolution: len(records.encode_example(level[0], encoding)) + tfrecord_files.OVERHEAD
+            for resolution, level in records.image_levels(image[np.newaxis]).items()
+        }
+        largest.append(sizes[source.resolution])
+        every.append(sum(sizes.values()))
+    image_bytes = -(-sum(every) // len(every))
+    return Estimate(image_bytes, -(-sum(largest) // len(largest)), image_bytes * len(source), encoding)
+
+
+def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) -> None:
+    """Raises UserError if what is still to be written does not fit."""
+    parent = next(folder for folder in dest.parents if folder.exists())
+    written = sum(path.stat().st_size for path in partial.rglob("*.tfrecords")) if partial.exists() else 0
+    needed = int((expected.total_bytes - written) * (1 + _RESERVE))
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise UserError(
+            f"the disk of {parent} has {readable(free)} free, the dataset needs {readable(needed)} more: free some "
+            "space, choose another --dest or a smaller --resolution, or --encoding=png."
+        )
+
+
+def readable(size: float) -> str:
+    """1536 -> "1.5 kB"; powers of 1000, as disks are sold."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _samples(source) -> list[np.ndarray]:
+    images = []
+    for index in range(0, len(source), max(1, len(source) // _SAMPLES)):
+        try:
+            images.append(source.read(index).image)
+        except BadPicture:
+            continue
+    return images or [np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8)]

@@ -1,0 +1,118 @@
+"""Pictures -> framed records of every level, in worker processes: order and bytes do not depend on their number."""
+
+import collections
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.making.decoding import BadPicture, Box
+from stylegan_tf.errors import UserError
+
+_CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
+_CHUNK_IMAGES = 64
+_CHUNKS_PER_WORKER = 3  # Under way or waiting to be written: what bounds the memory.
+
+
+class Chunk(NamedTuple):
+    """What has become of a few pictures."""
+
+    levels: dict[int, bytes]  # Resolution -> records as they stand in a file.
+    count: int
+    bad: list[tuple[int, str]]  # (index in the source, reason) of those that cannot be read.
+    box: Optional[Box]  # Around what is picture in any of them; None if there are no pictures.
+
+
+def chunks_of(source, indices: Sequence[int]) -> list[np.ndarray]:
+    """Cuts a list of pictures into pieces of a bounded size."""
+    image_bytes = source.resolution**2 * source.num_channels
+    size = max(1, min(_CHUNK_IMAGES, _CHUNK_BYTES // image_bytes))
+    return [np.asarray(indices[start : start + size]) for start in range(0, len(indices), size)]
+
+
+def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: int) -> Iterator[Chunk]:
+    """Converts in the order of `chunks`. With one worker everything happens in this process."""
+    if num_workers <= 1:
+        for indices in chunks:
+            yield convert_chunk(source, encoding, indices)
+        return
+    # "spawn": TensorFlow, where it is loaded already, does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start_worker, (source, encoding))
+    waiting: collections.deque = collections.deque()
+    try:
+        for indices in chunks:
+            waiting.append(pool.submit(_convert_in_worker, indices))
+            if len(waiting) >= _CHUNKS_PER_WORKER * num_workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process ended abruptly, perhaps for lack of memory: the same command goes on from the last "
+            f"finished shard; fewer --workers than {num_workers} need less."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
+    """Reads pictures and makes the records of all levels. Unreadable ones are left out and listed."""
+    images, bad, boxes = [], [], []
+    for index in indices:
+        try:
+            square = source.read(int(index))
+        except BadPicture as error:
+            bad.append((int(index), " ".join(str(error).split())))
+            continue
+        images.append(square.image)
+        boxes.append(square.box or (0, 0, source.resolution, source.resolution))
+    if not images:
+        return Chunk({}, 0, bad, None)
+    levels = {
+        resolution: tfrecord_files.frame([records.encode_example(image, encoding) for image in level])
+        for resolution, level in records.image_levels(np.stack(images)).items()
+    }
+    return Chunk(levels, len(images), bad, union(boxes))
+
+
+def union(boxes: Iterable[Optional[Box]]) -> Optional[Box]:
+    """The smallest box around all; None for no boxes."""
+    boxes = [box for box in boxes if box is not None]
+    if not boxes:
+        return None
+    lefts, tops, rights, bottoms = zip(*boxes)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def available_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_job: Optional[tuple] = None  # (source, encoding) of a worker process.
+
+
+def _start_worker(source, encoding: str) -> None:
+    global _job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others.
+    _job = (source, encoding)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next piece for ever."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
+
+
+def _convert_in_worker(indices: np.ndarray) -> Chunk:
+    return convert_chunk(*_job, indices)

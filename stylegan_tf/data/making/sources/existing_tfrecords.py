@@ -1,0 +1,52 @@
+"""TFRecords as a source, to write them anew: other shards, another encoding, a smaller resolution."""
+
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.data import dataset_files, records, tfrecord_files
+from stylegan_tf.data.making.decoding import BadPicture
+from stylegan_tf.data.making.sources.collection import Collection, Labels
+
+
+class TFRecordCollection(Collection):
+    """The largest level of a dataset of ours or of the authors, in the order of its records."""
+
+    def __init__(self, folder):
+        self._info = dataset_files.find_dataset(folder)
+        self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
+        self.resolution = self._info.resolution
+        self._paths = self._info.shards(self._info.resolution)
+        found = [[(record.offset, record.length) for record in tfrecord_files.scan(path)] for path in self._paths]
+        self._shards = np.repeat(np.arange(len(found)), [len(shard) for shard in found])
+        self._places = np.array([place for shard in found for place in shard], np.int64)  # [N, 2]
+        self._streams: dict[int, object] = {}
+
+    def __getstate__(self):
+        return {**self.__dict__, "_streams": {}}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def name(self, index: int) -> str:
+        shard = self._shards[index]
+        return f"record {index - int(np.searchsorted(self._shards, shard))} of {self._paths[shard]}"
+
+    def read(self, index: int) -> np.ndarray:
+        shard = int(self._shards[index])
+        if shard not in self._streams:
+            self._streams[shard] = open(self._paths[shard], "rb")
+        offset, length = map(int, self._places[index])
+        self._streams[shard].seek(offset)
+        data = self._streams[shard].read(length + tfrecord_files.CRC.size)
+        if not tfrecord_files.is_sound(data):
+            raise BadPicture("is damaged: its checksum is wrong")
+        try:
+            return records.decode_example(data[:length])
+        except ValueError as error:
+            raise BadPicture(f"is damaged: {error}") from error
+
+    def classes(self) -> Optional[Labels]:
+        if not self._info.label_size:
+            return None
+        return Labels(dataset_files.load_labels(self._info), self._info.label_names)

@@ -1,0 +1,288 @@
+"""Writes a dataset: TFRecords of every level from full size down to 4x4, the labels, and dataset.json."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
+
+import numpy as np
+
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
+from stylegan_tf.data.making import record_workers
+from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
+from stylegan_tf.data.making.unfinished import UnfinishedSet
+from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
+
+_LISTED = 10  # Unreadable pictures that are listed in full.
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteOptions:
+    """How a set is written. What the records hold depends on the first five alone.
+
+    num_shards: files per level, None for 4 (or one an image, if there are fewer); `shard_bytes`, if given, decides
+      instead: the largest level is cut at about that size.
+    seed: of the order of the images (123 gives the authors' order); None keeps the order of the source.
+    part: (i, n): write the i-th n-th of the shards only, i from 1; the set is not finished by that.
+    join: finish a set of which all parts are written, after checking them.
+    """
+
+    num_shards: Optional[int] = None
+    shard_bytes: Optional[int] = None
+    seed: Optional[int] = 123
+    encoding: str = "raw"
+    skip_bad: bool = False
+    overwrite: bool = False
+    restart: bool = False
+    num_workers: int = 1
+    part: Optional[tuple[int, int]] = None
+    join: bool = False
+
+
+def write_tfrecords(
+    source, dest, options: WriteOptions = WriteOptions(), report: Callable[[str], None] = lambda line: None
+) -> Optional[pathlib.Path]:
+    """Writes `source` (see `sources.open_source`) into the new folder `dest`. -> `dest`, None after a part.
+
+    The order of the images is shuffled once. One shard gives files with the authors' names; with more, picture i of
+    the shuffled source is in the shard that `np.array_split` puts it in. A `dest` that exists is complete: everything
+    is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call goes on from
+    the last finished shard.
+
+    Raises UserError if `dest` exists (with `overwrite`: unless it holds a dataset), for pictures that cannot be read
+    (unless `skip_bad`), and if the disk is too small.
+    """
+    dest = pathlib.Path(os.path.abspath(dest))
+    _check_dest(dest, options.overwrite)
+    expected = estimate(source, options.encoding)
+    num_shards = _num_shards(len(source), options, expected)
+    unfinished = UnfinishedSet(dest)
+    if options.join and not unfinished.folder.exists():
+        raise UserError(f"there are no parts to join: {unfinished.folder} does not exist.")
+    order = np.arange(len(source))
+    if options.seed is not None:
+        np.random.RandomState(options.seed).shuffle(order)
+    if not options.join:
+        report(expected.text(source))
+        check_disk(dest, expected, unfinished.folder)
+    unfinished.begin(_plan(source, options, num_shards), options.restart)
+    conversion_of = _Conversion(source, options, unfinished, np.array_split(order, num_shards))
+    try:
+        with _disk_errors(dest):
+            if not options.join:
+                conversion_of.write_shards()
+            return None if options.part else conversion_of.finish(report)
+    except BaseException:
+        unfinished.discard_if_empty()
+        raise
+
+
+class _Conversion:
+    """One run: some shards of a set, or all."""
+
+    def __init__(self, source, options: WriteOptions, unfinished: UnfinishedSet, shards: list[np.ndarray]):
+        self.source, self.options, self.unfinished, self.shards = source, options, unfinished, shards
+        self.name = unfinished.dest.name
+
+    def write_shards(self) -> None:
+        """Those of this run that are not there yet."""
+        part, parts = self.options.part or (1, 1)
+        mine = range(part - 1, len(self.shards), parts)
+        reports = {shard: self.unfinished.shard(shard) for shard in mine}
+        # A shard with unreadable pictures is made again: perhaps they have been repaired.
+        to_do = [s for s in mine if reports[s] is None or (reports[s]["bad"] and not self.options.skip_bad)]
+        total = sum(len(self.shards[shard]) for shard in mine)
+        done = total - sum(len(self.shards[shard]) for shard in to_do)
+        chunks = {shard: record_workers.chunks_of(self.source, self.shards[shard]) for shard in to_do}
+        with ProgressBar(total, f"Writing {self.name}", "images") as bar:
+            bar.start_at(done)
+            indices = (chunk for shard in to_do for chunk in chunks[shard])
+            # Starting processes takes as long as a few chunks.
+            num_workers = min(self.options.num_workers, sum(map(len, chunks.values())) // 4)
+            results = record_workers.converted(self.source, self.options.encoding, indices, num_workers)
+            with contextlib.closing(results):
+                for shard in to_do:
+                    with _ShardFiles(self, shard) as files:
+                        for chunk in itertools.islice(results, len(chunks[shard])):
+                            files.write(chunk)
+                            done += chunk.count + len(chunk.bad)
+                            bar.update(done)
+        self._complain([bad for shard in mine for bad in self.unfinished.shard(shard)["bad"]])
+
+    def finish(self, report: Callable[[str], None]) -> pathlib.Path:
+        """All shards are there: labels and description are written, and the folder gets its name."""
+        reports = [self.unfinished.shard(shard) for shard in range(len(self.shards))]
+        missing = [str(shard) for shard, found in enumerate(reports) if found is None]
+        if missing:
+            raise UserError(f"{len(missing)} of {len(reports)} shards are not written yet: {', '.join(missing[:20])}.")
+        bad = [entry for found in reports for entry in found["bad"]]
+        self._complain(bad)
+        if bad:
+            report(f"{len(bad)} pictures that cannot be read were left out: {_listed(bad)}")
+        self._check_files(reports)
+        folder = self.unfinished.files
+        if self.source.labels is not None:
+            left_out = {index for index, _ in bad}
+            kept = [index for index in np.concatenate(self.shards) if index not in left_out]
+            with open(folder / records.labels_file_name(self.name), "wb") as stream:
+                np.save(stream, np.asarray(self.source.labels, np.float32)[kept])
+        description = json.dumps(self._describe(reports), indent=1) + "\n"
+        (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
+        self.unfinished.move_into_place()
+        return self.unfinished.dest
+
+    def _complain(self, bad: Sequence[tuple[int, str]]) -> None:
+        if bad and not self.options.skip_bad:
+            raise UserError(
+                f"{len(bad)} of {len(self.source)} pictures cannot be read: {_listed(bad)}. Repair them, or pass "
+                "--skip_bad to leave them out; what is converted already is not done again."
+            )
+
+    def _check_files(self, reports: list[dict]) -> None:
+        """Every shard has its files, of the size that was written; after parts their checksums are compared, too."""
+        for shard, found in enumerate(reports):
+            if not found["count"]:
+                raise UserError(f"shard {shard} of {len(reports)} holds no picture that can be read: fewer --shards.")
+            for resolution, size in found["bytes"].items():
+                name = records.shard_file_name(self.name, int(resolution), shard, len(reports))
+                path = self.unfinished.files / name
+                if not path.is_file() or path.stat().st_size != size:
+                    raise UserError(f"{path} is not what was written: pass --restart to begin anew.")
+                if self.options.join:
+                    damaged = next((r for r in tfrecord_files.scan(path, verify=True) if r.damage), None)
+                    if damaged is not None:
+                        raise UserError(f"{path} is damaged: pass --restart to begin anew.")
+
+    def _describe(self, reports: list[dict]) -> dict:
+        """What dataset.json says: enough to know the set without opening a record."""
+        source = self.source
+        box = record_workers.union(tuple(found["box"]) for found in reports)
+        return {
+            "name": self.name,
+            "count": sum(found["count"] for found in reports),
+            "resolution": source.resolution,
+            "num_channels": source.num_channels,
+            "levels": levels_of(source.resolution),
+            "encoding": self.options.encoding,
+            "num_shards": len(reports),
+            "label_size": 0 if source.labels is None else source.labels.shape[1],
+            "label_names": list(source.label_names),
+            # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
+            "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
+        }
+
+
+class _ShardFiles:
+    """The files of one shard, one per level, under temporary names until all of it is written."""
+
+    def __init__(self, conversion_of: _Conversion, shard: int):
+        self._conversion, self._shard = conversion_of, shard
+        self._streams: dict[int, object] = {}
+        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}}
+
+    def __enter__(self) -> "_ShardFiles":
+        return self
+
+    def write(self, chunk: record_workers.Chunk) -> None:
+        for resolution, data in chunk.levels.items():
+            if resolution not in self._streams:
+                self._streams[resolution] = open(self._path(resolution), "wb")
+            self._streams[resolution].write(data)
+        self._report["count"] += chunk.count
+        self._report["bad"] += chunk.bad
+        self._report["box"] = record_workers.union([self._report["box"], chunk.box])
+
+    def __exit__(self, kind, _error, _traceback) -> None:
+        for resolution, stream in self._streams.items():
+            with stream:
+                self._report["bytes"][resolution] = stream.tell()
+        if kind is None:
+            files = [(self._path(resolution), self._name(resolution)) for resolution in self._streams]
+            self._conversion.unfinished.finish_shard(self._shard, files, self._report)
+
+    def _name(self, resolution: int) -> str:
+        return records.shard_file_name(
+            self._conversion.name, resolution, self._shard, len(self._conversion.shards)
+        )
+
+    def _path(self, resolution: int) -> pathlib.Path:
+        return self._conversion.unfinished.temporary(self._name(resolution))
+
+
+def levels_of(resolution: int) -> list[int]:
+    """64 -> [64, 32, 16, 8, 4]."""
+    return [2**log2 for log2 in range(resolution.bit_length() - 1, 1, -1)]
+
+
+def holds_dataset(folder: pathlib.Path) -> bool:
+    """Whether there is a record file of ours or of the authors in `folder`."""
+    return any(records.parse_shard_file_name(path.name) for path in folder.iterdir())
+
+
+def _plan(source, options: WriteOptions, num_shards: int) -> dict:
+    """What two runs must have in common to write shards of one set."""
+    names = hashlib.sha256()
+    for index in range(len(source)):
+        names.update(source.name(index).encode("utf-8", "backslashreplace") + b"\0")
+    picture_options = getattr(source, "options", None)
+    return {
+        "source": f"{len(source)} pictures, {names.hexdigest()[:16]}",
+        "resolution": source.resolution,
+        "channels": source.num_channels,
+        **({} if picture_options is None else dataclasses.asdict(picture_options)),
+        "shards": num_shards,
+        "seed": options.seed,
+        "encoding": options.encoding,
+        "labels": list(source.label_names),
+    }
+
+
+def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
+    num_shards = min(4, count) if options.num_shards is None else options.num_shards
+    if options.shard_bytes is not None:
+        if options.shard_bytes < 1:
+            raise UserError(f"the size of a shard must be positive, got {options.shard_bytes} bytes.")
+        num_shards = min(count, 99999, -(-count * expected.largest_level_bytes // options.shard_bytes))
+    if not 1 <= num_shards <= min(count, 99999):
+        raise UserError(f"--shards must be between 1 and the number of images ({count}), got {num_shards}.")
+    if options.part is not None and not 1 <= options.part[0] <= options.part[1] <= num_shards:
+        raise UserError(f"--part i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got "
+                        f"{options.part[0]}/{options.part[1]}.")
+    return num_shards
+
+
+def _listed(bad: Sequence[tuple[int, str]]) -> str:
+    more = f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+    return "; ".join(reason for _, reason in bad[:_LISTED]) + more
+
+
+def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
+    if not dest.exists():
+        return
+    if not dest.is_dir():
+        raise UserError(f"--dest {dest} is a file: give the name of a new folder.")
+    if not any(dest.iterdir()):
+        return
+    if not overwrite:
+        raise UserError(f"--dest {dest} exists and is not empty: give another folder, or --overwrite to replace it.")
+    if not holds_dataset(dest):  # Never delete what may be somebody's photographs.
+        raise UserError(f"--dest {dest} exists and holds no dataset: --overwrite replaces datasets only.")
+
+
+@contextlib.contextmanager
+def _disk_errors(dest: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"the disk of {dest} is full: free some space and run the same command again; it goes on "
+                            "from the last finished shard.") from error
+        raise UserError(f"cannot write to {dest.parent}: {error}.") from error

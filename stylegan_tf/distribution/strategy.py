@@ -1,0 +1,97 @@
+"""Devices and machines: which `tf.distribute` strategy, and how a dataset is dealt out to its replicas."""
+
+import os
+from typing import Optional
+
+import tensorflow as tf
+
+from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.pipeline import training_dataset
+from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
+from stylegan_tf.distribution.processes import ended_by_signals, lost_processes_named
+from stylegan_tf.errors import UserError
+
+
+def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strategy:
+    """The strategy for --strategy. Call it before anything else of TensorFlow runs: a cluster cannot be joined later.
+
+    auto: multi_worker if TF_CONFIG names several processes, else mirrored on several GPUs, else one device.
+    mirrored: all GPUs, or without one all logical CPUs. multi_worker: all GPUs (or the CPU) of every process of
+    TF_CONFIG; returns when all of them are there. tpu: all cores of the TPU `tpu`, or of the environment's TPU_NAME.
+
+    Raises UserError for a TF_CONFIG that makes no sense or does not fit, and for a TPU that cannot be reached.
+    """
+    cluster = cluster_from_environment()
+    several = cluster is not None and len(cluster.addresses) > 1
+    if name == "multi_worker" or (name == "auto" and several):
+        return _multi_worker_strategy(cluster)
+    if several:
+        raise UserError(
+            f"strategy {name} is for one process, but TF_CONFIG names {len(cluster.addresses)}, which would all write "
+            "to the same run folder: use --strategy=multi_worker, or unset TF_CONFIG."
+        )
+    if name == "tpu":
+        return _tpu_strategy(tpu)
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "one" or (name == "auto" and len(gpus) < 2):
+        return tf.distribute.OneDeviceStrategy("GPU:0" if gpus else "CPU:0")
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy:
+    if cluster is None:
+        raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
+    mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
+    if count > 1:
+        print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
+    try:
+        with lost_processes_named(), ended_by_signals():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}): is that port free?"
+        ) from None
+
+
+def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
+    name = tpu or os.environ.get("TPU_NAME")
+    if not name:
+        raise UserError("strategy tpu needs a name or an address: give --tpu=NAME, or --tpu=local on a TPU's own host.")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"strategy tpu: cannot use the TPU {name!r} ({reason}).") from None
+
+
+def training_batches(strategy, info: DatasetInfo, resolution: int, batch_size: int, seed: int, **options):
+    """An endless iterator over global batches, each dealt out to the replicas.
+
+    options: those of `training_dataset` that are the run's (mirror, shuffle_images, first_image).
+    """
+
+    def host_dataset(context):
+        host_batch = batch_size // context.num_input_pipelines
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
+        dataset = training_dataset(
+            info,
+            resolution,
+            host_batch,
+            seed,
+            num_replicas=replicas,
+            input_pipeline_index=context.input_pipeline_id,
+            num_input_pipelines=context.num_input_pipelines,
+            **options,
+        )
+        # tf.distribute takes one element per replica: the contiguous chunks of `replica_order`.
+        dataset = dataset.rebatch(host_batch // replicas, drop_remainder=True) if replicas > 1 else dataset
+        # It cannot see that there is no end, and would ask all processes before every batch whether they have one.
+        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+    return iter(strategy.distribute_datasets_from_function(host_dataset))

@@ -1,0 +1,76 @@
+"""Files of styles: w of every layer of many images. `generate --save_dlatents` writes, `--dlatents` reads them."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import written_aside
+
+_KEY = "dlatents"
+
+
+def save_dlatents(path: os.PathLike, shape: tuple, parts: Iterable[np.ndarray]) -> None:
+    """Writes float32 [N, L, W] = `shape`, which comes in parts [n, L, W], to `dlatents` of an .npz, or to an .npy.
+
+    No more than a part is held in memory.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", ".npy"):
+        raise UserError(f"{path}: the name of a file of dlatents ends in .npz or .npy.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as temporary:
+        if suffix == ".npy":
+            with open(temporary, "wb") as stream:
+                _write(stream, shape, parts)
+        else:
+            with zipfile.ZipFile(temporary, "w") as archive:
+                with archive.open(f"{_KEY}.npy", "w", force_zip64=True) as stream:
+                    _write(stream, shape, parts)
+
+
+def _write(stream, shape, parts):
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)})
+    for part in parts:
+        stream.write(np.ascontiguousarray(part, "<f4").tobytes())
+
+
+def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray:
+    """float32 [N, num_layers, w_size] from `dlatents` of an .npz or from an .npy.
+
+    A file of [N, w_size] or [N, 1, w_size] gives every layer the same w. UserError for anything else.
+    """
+    array = _read(Path(path))
+    shape = list(array.shape)
+    if array.ndim == 2:
+        array = array[:, None]
+    fits = array.ndim == 3 and len(array) and array.shape[1] in (1, num_layers) and array.shape[2] == w_size
+    if not fits or array.dtype.kind != "f":
+        raise UserError(
+            f"{path} holds {array.dtype} {shape}; this network takes floats [N, {num_layers}, {w_size}] "
+            f"or [N, {w_size}]."
+        )
+    if not np.isfinite(array).all():
+        raise UserError(f"{path} holds values that are not finite: make it again.")
+    return np.broadcast_to(array.astype(np.float32), [len(array), num_layers, w_size])
+
+
+def _read(path):
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: --dlatents takes an .npz with the entry {_KEY!r}, or an .npy.")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            if _KEY in loaded.files:
+                return loaded[_KEY]
+            found = ", ".join(loaded.files[:5]) or "nothing"
+    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is no readable file of dlatents ({error}).") from None
+    raise UserError(f"{path} has no entry {_KEY!r}, it holds: {found}.")

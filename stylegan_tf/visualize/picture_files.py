@@ -1,0 +1,100 @@
+"""Pictures of generated images: float images to bytes, grids, sizes, files."""
+
+import math
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from PIL import Image
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import written_aside
+
+_JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
+_ENCODINGS = {
+    ".png": {"format": "PNG"},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": {"format": "WEBP", "quality": 90, "method": 4},
+}
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Float images in [-1, 1] -> uint8 of the same shape: 127.5 x + 127.5, rounded (halves up) and clipped."""
+    scaled = np.asarray(images, np.float32) * np.float32(127.5) + np.float32(128.0)
+    return np.clip(np.floor(scaled), 0, 255).astype(np.uint8)
+
+
+def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
+    """uint8 [N, H, W, C] -> one picture [rows * H, columns * W, C], filled row by row; what is left over stays black.
+
+    Without `columns` the grid is as square as possible, and rather wide than high.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[0] == 0:
+        raise ValueError(f"expected uint8 images [N, H, W, C] with N > 0, got {images.dtype} {list(images.shape)}")
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    padding = np.zeros([rows * columns - count, height, width, channels], np.uint8)
+    grid = np.concatenate([images, padding]).reshape(rows, columns, height, width, channels)
+    # [rows, columns, H, W, C] -> [rows, H, columns, W, C] -> [rows * H, columns * W, C]
+    return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarray:
+    """[N, H, W, C] -> the part within `box`: left, top, right, bottom as fractions of width and height; None: all."""
+    if box is None:
+        return images
+    height, width = images.shape[1:3]
+    try:
+        left, top, right, bottom = (round(side * size) for side, size in zip(box, (width, height) * 2))
+    except (TypeError, ValueError):
+        raise UserError(f"the content box {box!r} is not four fractions: --nocrop leaves it out.") from None
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise UserError(
+            f"the content box {box!r} is empty or not inside of images of {width}x{height}: --nocrop leaves it out."
+        )
+    return images[:, top:bottom, left:right]
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """uint8 [..., H, W, 1 or 3] -> [..., H, W, 3]: gray becomes three equal channels."""
+    return images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1)
+
+
+def resized(image: np.ndarray, scale: Fraction) -> np.ndarray:
+    """uint8 [H, W, C] at `scale` times its size: pixels repeated, or box-filtered if that does not work out."""
+    scale = Fraction(scale)
+    if scale.denominator == 1:
+        return image.repeat(scale.numerator, axis=0).repeat(scale.numerator, axis=1)
+    height, width = (max(1, round(size * scale)) for size in image.shape[:2])
+    picture = _as_picture(image).resize((width, height), Image.Resampling.BOX)
+    return np.asarray(picture).reshape(height, width, image.shape[-1])
+
+
+def save_image(image: np.ndarray, path: os.PathLike) -> None:
+    """Writes uint8 [H, W, 1 or 3], under a temporary name first: nobody sees half a picture.
+
+    The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
+    """
+    encoding = _ENCODINGS.get(Path(path).suffix.lower())
+    if encoding is None:
+        raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
+    picture = _as_picture(image)
+    with written_aside(path) as temporary:
+        picture.save(temporary, **encoding)
+
+
+def _as_picture(image: np.ndarray) -> Image.Image:
+    if image.ndim != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(f"expected an image [H, W, 1 or 3], got {list(image.shape)}")
+    return Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
+
+
+def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
+    """Writes `image_grid(images, columns)` to a file; see `save_image`."""
+    save_image(image_grid(images, columns), path)

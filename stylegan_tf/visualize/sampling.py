@@ -1,0 +1,137 @@
+"""Pictures from a generator, in batches, as NumPy arrays."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.visualize.picture_files import to_uint8
+
+
+def seed_latents(seeds: Iterable[int], latent_size: int) -> np.ndarray:
+    """z of the given seeds: float32 [N, latent_size]. Seed s has `RandomState(s).randn(1, latent_size)`."""
+    rows = [np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]
+    return np.concatenate(rows).astype(np.float32)
+
+
+class Sampler:
+    """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution."""
+
+    def __init__(self, generator: Generator, truncation_psi=None, truncation_cutoff=None, noise_mode: str = "const"):
+        """The options are those of `Generator.call`."""
+        self._generator = generator
+        self._truncation = {"psi": truncation_psi, "cutoff": truncation_cutoff}
+        self._noise_mode = noise_mode
+        # Any batch size, so that the last and smaller batch needs no trace of its own.
+        sizes = (generator.config.latent_size, generator.config.label_size)
+        self._signature = [tf.TensorSpec([None, size]) for size in sizes] + [tf.TensorSpec([])]
+        self._traced = {}  # By resolution.
+        self._synthesis = {}  # From w; by resolution and whether the noise is given.
+
+    def images(
+        self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None, alpha=1.0
+    ) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, r, r, C], batch after batch in order, for z [N, latent_size] and labels [N, label_size].
+
+        Raises ValueError without labels for a conditional network.
+        """
+        resolution = resolution or self._generator.config.resolution
+        if resolution not in self._traced:
+            self._traced[resolution] = self._trace(resolution)
+        labels = self._checked_labels(z, labels)
+        size = batch_size(resolution)
+        for start in range(0, len(z), size):
+            batch = slice(start, start + size)
+            yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(alpha)).numpy())
+
+    def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
+        """w of the mapping network, not truncated: float32 [N, W]."""
+        return self._generator.mapping_network(z, labels=self._checked_labels(z, labels)).numpy()
+
+    def dlatents(
+        self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None
+    ) -> np.ndarray:
+        """w of every layer up to `resolution`, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
+        return self.broadcast(self.map(z, labels), resolution)
+
+    def broadcast(self, w: np.ndarray, resolution: Optional[int] = None) -> np.ndarray:
+        """The same w for every layer up to `resolution`, truncated: [N, W] -> float32 [N, L, W]."""
+        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution)
+        if self._truncation["psi"] is not None and self._generator.config.use_styles:
+            ws = self._generator.truncation(ws, **self._truncation)
+        return ws.numpy()
+
+    def images_of_dlatents(
+        self,
+        ws: np.ndarray,
+        noise_seeds: Optional[Sequence[int]] = None,
+        noise_layers: Optional[np.ndarray] = None,
+        resolution: Optional[int] = None,
+        alpha: float = 1.0,
+    ) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
+
+        Args:
+          noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
+            batch. None: noise as the sampler's `noise_mode` says.
+          noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
+          resolution, alpha: of a network that still grows, see `SynthesisNetwork.call`.
+        """
+        resolution = resolution or self._generator.config.resolution
+        size = batch_size(resolution)
+        synthesize = self._traced_synthesis(resolution, with_noise=noise_seeds is not None)
+        for start in range(0, len(ws), size):
+            batch = slice(start, start + size)
+            noise = []
+            if noise_seeds is not None:
+                layers = None if noise_layers is None else noise_layers[batch]
+                noise = self._draw_noise(noise_seeds[batch], layers, resolution)
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), noise, np.float32(alpha)).numpy())
+
+    def _checked_labels(self, z, labels):
+        label_size = self._generator.config.label_size
+        if labels is None and label_size:
+            raise ValueError(f"expected labels [N, {label_size}] for a conditional network.")
+        return np.zeros([len(z), label_size], np.float32) if labels is None else labels
+
+    def _draw_noise(self, seeds, layers, resolution):
+        """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
+        draws = [self._generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
+        noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
+        if layers is not None:
+            noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
+        return noise
+
+    def _trace(self, resolution):
+        options = {f"truncation_{name}": value for name, value in self._truncation.items()}
+        options["noise_mode"] = self._noise_mode
+
+        @tf.function(input_signature=self._signature)
+        def generate(z, labels, alpha):
+            return self._generator(z, labels=labels, resolution=resolution, alpha=alpha, **options)
+
+        return generate
+
+    def _traced_synthesis(self, resolution, with_noise):
+        if (resolution, with_noise) not in self._synthesis:
+            shapes = self._generator.synthesis.noise_shapes(resolution) if with_noise else []
+            signature = [
+                tf.TensorSpec([None, None, self._generator.config.w_size]),
+                [tf.TensorSpec([None, *shape]) for shape in shapes],
+                tf.TensorSpec([]),
+            ]
+
+            @tf.function(input_signature=signature)
+            def synthesize(ws, noise, alpha):
+                options = {"noise_mode": self._noise_mode, "noise": noise or None}
+                return self._generator.synthesis(ws, resolution=resolution, alpha=alpha, **options)
+
+            self._synthesis[resolution, with_noise] = synthesize
+        return self._synthesis[resolution, with_noise]
+
+
+def batch_size(resolution: int) -> int:
+    """Images per call that need about the same memory at every resolution: 64 up to 64x64, 4 from 1024x1024."""
+    return max(4, min(64, 4096 // resolution))

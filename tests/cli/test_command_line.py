@@ -1,0 +1,179 @@
+"""What a user of any main sees, tried in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SCRIPT = '''
+"""Paints a picture.
+
+Second paragraph.
+"""
+
+import sys
+from absl import flags
+from stylegan_tf.cli import command_line
+from stylegan_tf.errors import UserError
+
+with command_line.flag_group("Shape"):
+    RESOLUTION = flags.DEFINE_integer("resolution", 32, "Width in pixels.")
+    MODE = flags.DEFINE_enum("mode", "plain", ["plain", "fancy"], "How to paint.")
+with command_line.flag_group("Output"):
+    flags.DEFINE_bool("mirror", False, "Flip it.")
+ALONE = flags.DEFINE_float("alone", None, "Belongs nowhere.")
+
+def main():
+    if MODE.value == "fancy":
+        raise UserError("no fancy\\npaint")
+    if RESOLUTION.value == 1:
+        raise KeyboardInterrupt
+    if RESOLUTION.value == 2:
+        raise ValueError("a bug")
+    print("painted", RESOLUTION.value)
+
+if __name__ == "__main__":
+    command_line.run(main)
+'''
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("command_line") / "paint.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def _run(script, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+
+def _assert_one_line(result, line):
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", line + "\n")
+
+
+def test_a_good_call_runs_main_and_exits_with_0(script):
+    result = _run(script, "--resolution=64")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "painted 64\n", "")
+
+
+def test_a_misspelt_flag_suggests_the_nearest(script):
+    _assert_one_line(_run(script, "--resolutoin=8"), "error: unknown flag --resolutoin; did you mean --resolution?")
+
+
+def test_a_flag_like_no_other_points_to_the_help(script):
+    _assert_one_line(_run(script, "--zzqq"), "error: unknown flag --zzqq; --help lists all flags.")
+
+
+def test_a_user_error_is_one_line_without_a_traceback(script):
+    _assert_one_line(_run(script, "--mode=fancy"), "error: no fancy paint")
+
+
+def test_a_bug_keeps_its_traceback(script):
+    result = _run(script, "--resolution=2")
+    assert result.returncode == 1 and "Traceback" in result.stderr and "ValueError: a bug" in result.stderr
+
+
+def test_ctrl_c_exits_with_130(script):
+    result = _run(script, "--resolution=1")
+    assert (result.returncode, result.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--resolution=64"]])
+def test_output_that_nobody_reads_ends_in_silence(script, arguments):
+    """As in `... --help | head -1`, when head is gone before the text comes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), *arguments]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+def test_a_long_help_to_a_closed_pipe_ends_in_silence(script):
+    """Longer than Python's buffer: the write itself fails, not the flush at the end."""
+    long = script.with_name("long.py")
+    long.write_text(SCRIPT.replace("Second paragraph.", "Second paragraph. " * 10_000))
+    test_output_that_nobody_reads_ends_in_silence(long, ["--help"])
+
+
+def test_another_broken_pipe_is_a_bug_with_its_traceback(script):
+    broken = script.with_name("broken.py")
+    broken.write_text(SCRIPT.replace('ValueError("a bug")', 'BrokenPipeError("a worker is gone")'))
+    result = _run(broken, "--resolution=2")
+    assert result.returncode == 1 and "BrokenPipeError: a worker is gone" in result.stderr
+
+
+def test_a_value_of_the_wrong_kind_names_the_flag(script):
+    result = _run(script, "--resolution=big")
+    assert result.returncode == 1 and result.stderr.startswith("error: flag --resolution=big: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_flag_file_is_named(script):
+    result = _run(script, "--flagfile=nowhere.cfg")
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: cannot open the flag file: ") and "nowhere.cfg" in result.stderr
+
+
+def test_a_word_that_is_no_flag_is_refused(script):
+    result = _run(script, "resolution")
+    assert result.returncode == 1 and result.stderr.startswith("error: unexpected argument 'resolution'")
+
+
+def test_later_flags_win_over_the_flag_file(script, tmp_path):
+    (tmp_path / "a.cfg").write_text("# A comment.\n--resolution=8\n")
+    flag_file = f"--flagfile={tmp_path / 'a.cfg'}"
+    assert _run(script, flag_file).stdout == "painted 8\n"
+    assert _run(script, flag_file, "--resolution=16").stdout == "painted 16\n"
+
+
+def test_help_shows_the_docstring_and_the_flags_by_group_with_defaults(script):
+    result = _run(script, "--help")
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout == textwrap.dedent(
+        """\
+        Paints a picture.
+
+        Second paragraph.
+
+        Flags:
+          --alone=X
+              Belongs nowhere.
+
+        Shape:
+          --resolution=N
+              Width in pixels. (default: 32)
+          --mode=plain|fancy
+              How to paint. (default: plain)
+
+        Output:
+          --[no]mirror
+              Flip it. (default: false)
+
+          --flagfile=FILE
+              Read flags from FILE, one --name=value a line; later flags win.
+        """
+    )
+
+
+def test_the_flags_of_training_do_not_import_tensorflow(script, tmp_path):
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('imported TensorFlow')")
+    training = tmp_path / "training.py"
+    # --resolution would be defined twice.
+    text = SCRIPT.replace("import sys\n", "from stylegan_tf.cli import training_flags\n").replace("RESOLUTION =", "#")
+    training.write_text(text)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, str(training), "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "--learning_rate=X" in result.stdout

@@ -1,0 +1,135 @@
+"""Flags -> TrainConfig -> flag file -> the same TrainConfig."""
+
+import dataclasses
+
+import pytest
+from absl import flags
+
+from stylegan_tf import config
+from stylegan_tf.cli import training_flags
+from stylegan_tf.errors import UserError
+
+
+@pytest.fixture
+def parse():
+    """Parses flags afresh; puts the defaults back afterwards."""
+
+    def parse_arguments(*arguments):
+        flags.FLAGS.unparse_flags()
+        for name in training_flags._NAMES:
+            flags.FLAGS[name].unparse()
+        flags.FLAGS(["train", *arguments])
+        return training_flags.train_config_from_flags()
+
+    yield parse_arguments
+    flags.FLAGS.unparse_flags()
+
+
+FOLDERS = ("--data_dir=d", "--run_dir=r")
+
+
+def test_without_flags_every_option_is_the_dataclass_default(parse):
+    parsed = parse(*FOLDERS)
+    expected = config.TrainConfig(data_dir="d", run_dir="r")
+    assert parsed.schedule == expected.schedule and parsed.losses == expected.losses
+    assert parsed.network_configs(1024, 3) == (config.GeneratorConfig(), config.DiscriminatorConfig())
+    placeholders = {"generator": expected.generator, "discriminator": expected.discriminator}
+    assert dataclasses.replace(parsed, **placeholders) == expected
+
+
+def test_every_option_has_a_flag():
+    parts = (config.ScheduleConfig, config.LossConfig, config.GeneratorConfig, config.DiscriminatorConfig)
+    options = {field.name for part in (config.TrainConfig, *parts) for field in dataclasses.fields(part)}
+    from_data_or_nested = {"num_channels", "label_size", "generator", "discriminator", "schedule", "losses"}
+    assert set(training_flags._NAMES) == options - from_data_or_nested
+    assert len(set(training_flags._NAMES)) == len(training_flags._NAMES)
+
+
+def test_flags_reach_the_part_they_belong_to(parse):
+    parsed = parse(*FOLDERS, "--batch_sizes=8:16,32:8", "--r1_gamma=5", "--nouse_noise", "--fmap_max=16", "--seed=7")
+    assert parsed.schedule.batch_sizes == {8: 16, 32: 8}
+    assert parsed.losses.r1_gamma == 5.0
+    assert parsed.generator.use_noise is False
+    assert parsed.generator.fmap_max == parsed.discriminator.fmap_max == 16
+    assert parsed.seed == 7
+
+
+def test_the_flag_file_replays_the_run(parse, tmp_path):
+    arguments = ["--batch_sizes=16", "--learning_rates=8:0.002", "--mirror_augment", "--nouse_noise", "--total_kimg=60"]
+    first = parse(*FOLDERS, *arguments, "--resolution=32", "--strategy=one", "--fmap_base=64")
+    training_flags.write_flag_file(tmp_path / "flags.cfg")
+    lines = (tmp_path / "flags.cfg").read_text().splitlines()
+    assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
+    assert {"--batch_sizes=16", "--mirror_augment=true", "--use_noise=false", "--total_kimg=60.0"} <= set(lines)
+    assert len(lines) == 11  # The comment, two folders and eight flags; nothing that is at its default.
+    assert [path.name for path in tmp_path.iterdir()] == ["flags.cfg"]
+
+
+@pytest.mark.parametrize(
+    "text, table",
+    [("8:128,16:64", {8: 128, 16: 64}), ("32", {4: 32}), (None, None), ("", None)],
+)
+def test_a_table_is_pairs_or_one_number(text, table):
+    assert training_flags.parse_table("batch_sizes", text, int) == table
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("8:128;16:64", "batch_sizes must be whole numbers .* '8:128;16:64'"),
+        ("8:1.5", "batch_sizes must be whole numbers .* '8:1.5'"),
+        ("many", "batch_sizes must be whole numbers"),
+        ("8:1,8:2", "batch_sizes gives two values for resolution 8"),
+    ],
+)
+def test_a_wrong_table_names_flag_and_entry(text, message):
+    with pytest.raises(UserError, match=message):
+        training_flags.parse_table("batch_sizes", text, int)
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--data_dir=", "data_dir is missing"),
+        ("--run_dir=", "run_dir is missing"),
+        ("--resolution=48", "resolution must be a power of two .* got 48"),
+        ("--total_kimg=0", "total_kimg must be above 0"),
+        ("--total_kimg=nan", "total_kimg must be above 0"),
+        ("--seed=-1", "seed must be at least 0"),
+        ("--shuffle_images=0", "shuffle_images must be at least 1"),
+        ("--start_resolution=6", "start_resolution must be a power of two"),
+        ("--training_kimg=-1", "training_kimg must be at least 0"),
+        ("--batch_sizes=6:8", "batch_sizes: resolutions must be powers of two .* got 6"),
+        ("--batch_sizes=0", "batch_sizes: the value at 4 must be above 0"),
+        ("--learning_rate=0", "learning_rate must be above 0"),
+        ("--r1_gamma=-1", "r1_gamma must be at least 0"),
+        ("--gp_target=0", "gp_target must be above 0"),
+        ("--wgan_drift=0.001", "wgan_drift needs discriminator_loss wgan, got logistic"),
+        ("--adam_beta2=1", r"adam_beta2 must lie within \[0, 1\)"),
+        ("--style_mixing_prob=2", r"style_mixing_prob must lie within \[0, 1\]"),
+        ("--keep_checkpoints=0", "keep_checkpoints must be at least 1"),
+        ("--fmap_base=1", "fmap_base 1 leaves no channels"),
+        ("--mapping_layers=-1", "mapping_layers must be at least 0"),
+        ("--mbstd_group_size=-4", "mbstd_group_size must be at least 0"),
+        ("--nouse_styles", "const_input needs use_styles"),
+    ],
+)
+def test_every_wrong_value_names_its_flag(parse, argument, message):
+    with pytest.raises(UserError, match=message):
+        parse(*FOLDERS, argument)
+
+
+def test_the_networks_take_their_shape_from_the_data_set():
+    run = config.TrainConfig(data_dir="d", run_dir="r", resolution=16)
+    generator, discriminator = run.network_configs(64, 1, label_size=5)
+    for network in (generator, discriminator):
+        assert (network.resolution, network.num_channels, network.label_size) == (16, 1, 0)
+    conditional = dataclasses.replace(run, conditional=True, resolution=None)
+    assert [network.label_size for network in conditional.network_configs(64, 1, label_size=5)] == [5, 5]
+
+
+def test_a_run_that_the_data_set_cannot_feed_is_refused():
+    with pytest.raises(UserError, match="resolution 64 is above the 32 of the data set in d"):
+        config.TrainConfig(data_dir="d", run_dir="r", resolution=64).network_configs(32, 3)
+    with pytest.raises(UserError, match="conditional needs labels"):
+        config.TrainConfig(data_dir="d", run_dir="r", conditional=True).network_configs(32, 3)

@@ -1,0 +1,369 @@
+"""Conversions of many pictures: workers, parts, resuming, unreadable pictures, disk space."""
+
+import errno
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.data import inspection, pipeline, records
+from stylegan_tf.data.dataset_files import find_dataset, load_labels
+from stylegan_tf.data.making import record_workers
+from stylegan_tf.data.making.decoding import BadPicture, Square
+from stylegan_tf.data.making.sources import open_source
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.errors import UserError
+from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "create_tfrecords.py"
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def write(source, dest, report=lambda line: None, **options):
+    return write_tfrecords(source, dest, WriteOptions(**options), report)
+
+
+class DamagedSource(ArraySource):
+    """Some pictures cannot be read."""
+
+    def __init__(self, images, damaged, labels=None):
+        super().__init__(images, labels)
+        self.damaged = set(damaged)
+
+    def read(self, index):
+        if index in self.damaged:
+            raise BadPicture(f"image {index} cannot be read as an image (it is broken)")
+        return super().read(index)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """300 pictures of several sizes and modes, which are 8 chunks in 2 shards."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.RandomState(0)
+    for number in range(300):
+        mode = ("RGB", "L", "RGBA", "P", "CMYK", "LA")[number % 6]
+        height, width = random.randint(4, 30, 2)
+        image = Image.fromarray(random.randint(0, 256, [height, width, 3]).astype(np.uint8)).convert(mode)
+        image.save(folder / f"{number:03d}.{'tif' if mode == 'CMYK' else 'png'}")
+    return folder
+
+
+@pytest.mark.parametrize("encoding", records.ENCODINGS)
+def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encoding):
+    source = open_source(str(pictures), fit="crop", labels="")
+    sets = []
+    for workers in (1, 2, 3):
+        folder = write(source, tmp_path / str(workers) / "set", num_shards=2, num_workers=workers, encoding=encoding)
+        sets.append(contents(folder))
+    assert sets[0] == sets[1] == sets[2]
+    info = find_dataset(tmp_path / "1" / "set")
+    assert (info.count, info.resolution, info.encoding) == (300, 8, encoding)
+
+
+def test_workers_really_are_other_processes(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(record_workers, "convert_chunk", None)  # Here only: the others import it anew.
+    source = open_source(str(pictures), fit="crop")
+    assert find_dataset(write(source, tmp_path / "set", num_workers=2)).count == 300
+
+
+@pytest.mark.parametrize("source", ["authors", "ours"])
+def test_writing_tfrecords_anew_keeps_every_record(tmp_path, reference, source):
+    for kind in ("rgb", "gray"):
+        folder = reference / f"tfrecords_{kind}"
+        if source == "ours":  # By way of PNG records in three shards.
+            again = write(open_source(str(folder), labels="classes" if kind == "rgb" else ""), tmp_path / kind,
+                          num_shards=3, seed=None, encoding="png")
+        else:
+            again = folder
+        written = write(open_source(str(again), labels="classes" if kind == "rgb" else ""),
+                        tmp_path / "again" / f"tfrecords_{kind}", num_shards=1, seed=None)
+        for name, data in contents(folder).items():
+            if not name.endswith(".labels"):
+                assert (written / name).read_bytes() == data, name
+        np.testing.assert_array_equal(load_labels(find_dataset(written)), load_labels(find_dataset(folder)))
+
+
+def test_a_smaller_level_can_be_made_of_tfrecords(tmp_path):
+    write_numbered(tmp_path / "set", count=6, num_shards=2)
+    source = open_source(str(tmp_path / "set"), resolution=4, filter="box")
+    small = find_dataset(write(source, tmp_path / "small", num_shards=1, seed=None))
+    np.testing.assert_array_equal(
+        list(inspection.read_images(small, 4)), list(inspection.read_images(find_dataset(tmp_path / "set"), 4))
+    )
+
+
+def test_a_damaged_record_of_a_source_is_a_bad_picture(tmp_path):
+    folder = write_numbered(tmp_path / "set", count=6, num_shards=2)
+    path = folder / "set-r03-00001-of-00002.tfrecords"
+    data = bytearray(path.read_bytes())
+    data[len(data) - 30] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(BadPicture, match="record 2 of .*set-r03-00001-of-00002.tfrecords is damaged"):
+        open_source(str(folder)).read(5)
+
+
+def test_all_unreadable_pictures_are_listed(tmp_path):
+    source = DamagedSource(numbered_images(40), range(0, 40, 3))
+    message = "14 of 40 pictures cannot be read: image .*it is broken.*; and 4 more.*--skip_bad"
+    with pytest.raises(UserError, match=message):
+        write(source, tmp_path / "set", num_shards=2)
+    assert not (tmp_path / "set").exists()
+
+
+def test_skip_bad_leaves_them_and_their_labels_out(tmp_path):
+    labels = np.arange(20, dtype=np.float32)[:, np.newaxis]
+    source = DamagedSource(numbered_images(20), [3, 4, 17], labels)
+    lines = []
+    info = find_dataset(write(source, tmp_path / "set", lines.append, num_shards=3, skip_bad=True))
+    assert info.count == 17
+    numbers = [int(image[0, 0, 0]) for image in inspection.read_images(info, 8)]
+    assert load_labels(info)[:, 0].tolist() == numbers and sorted(numbers) == sorted(set(range(20)) - {3, 4, 17})
+    assert "3 pictures that cannot be read were left out: image " in lines[-1]
+
+
+def test_skip_bad_after_a_failure_converts_nothing_again(tmp_path, monkeypatch):
+    source = DamagedSource(numbered_images(20), [3])
+    with pytest.raises(UserError, match="1 of 20"):
+        write(source, tmp_path / "set")
+    monkeypatch.setattr(record_workers, "convert_chunk", None)
+    assert find_dataset(write(source, tmp_path / "set", skip_bad=True)).count == 19
+
+
+def test_a_repaired_picture_is_read_again(tmp_path):
+    source = DamagedSource(numbered_images(20), [3])
+    with pytest.raises(UserError, match="1 of 20"):
+        write(source, tmp_path / "set")
+    source.damaged = set()
+    assert find_dataset(write(source, tmp_path / "set")).count == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_source_without_any_readable_picture_is_refused(tmp_path):
+    with pytest.raises(UserError, match="shard 0 of 1 holds no picture that can be read"):
+        write(DamagedSource(numbered_images(4), range(4)), tmp_path / "set", num_shards=1, skip_bad=True)
+    assert not (tmp_path / "set").exists()
+
+
+class InterruptedSource(ArraySource):
+    """Ctrl-C while the eleventh picture is read."""
+
+    reads = 0
+
+    def read(self, index):
+        self.reads += 1
+        if self.reads == 11:
+            raise KeyboardInterrupt
+        return super().read(index)
+
+
+def test_an_interrupted_conversion_goes_on_from_its_last_shard(tmp_path):
+    source = InterruptedSource(numbered_images(20))
+    with pytest.raises(KeyboardInterrupt):
+        write(source, tmp_path / "set", num_shards=4)
+    assert [path.name for path in tmp_path.iterdir()] == [".set.partial"]  # Nothing that looks complete.
+    folder = write(source, tmp_path / "set", num_shards=4)
+    assert source.reads == 11 + 10  # Two of four shards were done.
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    expected = write(ArraySource(numbered_images(20)), tmp_path / "other" / "set", num_shards=4)
+    assert contents(folder) == contents(expected)
+
+
+def test_an_interrupted_conversion_is_not_mixed_with_another(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(InterruptedSource(numbered_images(20)), tmp_path / "set", num_shards=4)
+    with pytest.raises(UserError, match="had another seed: run it again as it was, or pass --restart"):
+        write(ArraySource(numbered_images(20)), tmp_path / "set", num_shards=4, seed=7)
+    with pytest.raises(UserError, match="had another source"):
+        write(ArraySource(numbered_images(21)), tmp_path / "set", num_shards=4)
+    folder = write(ArraySource(numbered_images(20)), tmp_path / "set", num_shards=4, seed=7, restart=True)
+    assert find_dataset(folder).count == 20
+
+
+def test_parts_make_the_same_set_as_one_run(tmp_path):
+    labels = np.arange(20, dtype=np.float32)[:, np.newaxis]
+    source = ArraySource(numbered_images(20), labels)
+    expected = contents(write(source, tmp_path / "one" / "set", num_shards=5))
+    dest = tmp_path / "parts" / "set"
+    for part in (2, 1):
+        assert write(source, dest, num_shards=5, part=(part, 3)) is None
+    with pytest.raises(UserError, match="1 of 5 shards are not written yet: 2"):
+        write(source, dest, num_shards=5, join=True)
+    write(source, dest, num_shards=5, part=(3, 3))
+    assert contents(write(source, dest, num_shards=5, join=True)) == expected
+    assert [path.name for path in dest.parent.iterdir()] == ["set"]
+
+
+def test_joining_finds_what_was_damaged_since(tmp_path):
+    source = ArraySource(numbered_images(8))
+    write(source, tmp_path / "set", num_shards=2, part=(1, 1))
+    path = tmp_path / ".set.partial" / "set" / "set-r02-00001-of-00002.tfrecords"
+    data = path.read_bytes()
+    for damaged, message in ((data[:-1], "is not what was written"), (b"\0" + data[1:], "is damaged")):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=f"set-r02-00001-of-00002.tfrecords {message}.*--restart"):
+            write(source, tmp_path / "set", num_shards=2, join=True)
+    path.write_bytes(data)
+    assert find_dataset(write(source, tmp_path / "set", num_shards=2, join=True)).count == 8
+
+
+def test_there_must_be_parts_to_join(tmp_path):
+    with pytest.raises(UserError, match="there are no parts to join"):
+        write(ArraySource(numbered_images(8)), tmp_path / "set", join=True)
+
+
+@pytest.mark.parametrize("part", [(0, 2), (3, 2), (1, 5)])
+def test_impossible_parts_are_refused(tmp_path, part):
+    with pytest.raises(UserError, match="--part i/n needs 1 <= i <= n <= 4"):
+        write(ArraySource(numbered_images(8)), tmp_path / "set", num_shards=4, part=part)
+
+
+def test_shards_can_be_made_by_size(tmp_path):
+    source = ArraySource(numbered_images(20))  # 247 bytes a record at 8x8.
+    assert len(find_dataset(write(source, tmp_path / "a", shard_bytes=1000)).shard_counts) == 5
+    assert len(find_dataset(write(source, tmp_path / "b", shard_bytes=10**9)).shard_counts) == 1
+    with pytest.raises(UserError, match="must be positive"):
+        write(source, tmp_path / "c", shard_bytes=0)
+
+
+def test_the_size_is_told_before_writing_and_is_right(tmp_path):
+    lines = []
+    folder = write(ArraySource(numbered_images(20)), tmp_path / "set", lines.append)
+    assert lines[0] == "20 images of 8x8 pixels, RGB, raw: 345 bytes each with all levels, 6.9 kB in all"
+    assert sum(path.stat().st_size for path in folder.glob("*.tfrecords")) == 20 * 345
+
+
+def test_a_disk_that_is_too_small_is_told_before_writing(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: types.SimpleNamespace(free=5000))
+    with pytest.raises(UserError, match="has 5.0 kB free, the dataset needs 7.0 kB more"):
+        write(ArraySource(numbered_images(20)), tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number, message", [(errno.ENOSPC, "the disk of .*set is full: free some space"),
+                                             (errno.EIO, "cannot write to .*Input/output error")])
+def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, number, message):
+    source = ArraySource(numbered_images(20))
+    original, calls = record_workers.convert_chunk, []
+
+    def fail_at_the_third(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise OSError(number, {errno.ENOSPC: "No space left", errno.EIO: "Input/output error"}[number])
+        return original(*arguments)
+
+    monkeypatch.setattr(record_workers, "convert_chunk", fail_at_the_third)
+    with pytest.raises(UserError, match=message):
+        write(source, tmp_path / "set", num_shards=4)
+    assert find_dataset(write(source, tmp_path / "set", num_shards=4)).count == 20
+    assert len(calls) == 3 + 2
+
+
+class WideSource(ArraySource):
+    def __init__(self, boxes):
+        super().__init__(numbered_images(len(boxes)))
+        self.boxes = boxes
+
+    def read(self, index):
+        return Square(self.images[index], self.boxes[index])
+
+
+@pytest.mark.parametrize(
+    "boxes, expected",
+    [
+        ([(0, 2, 8, 6)] * 4, (0, 2, 8, 6)),
+        ([(0, 2, 8, 6), (0, 1, 8, 7), (0, 3, 8, 5), (0, 2, 8, 6)], (0, 1, 8, 7)),  # Around all of them.
+        ([(0, 2, 8, 6), None, (0, 3, 8, 5), (0, 2, 8, 6)], None),  # One fills its square.
+    ],
+)
+def test_the_content_box_is_around_all_pictures(tmp_path, boxes, expected):
+    folder = write(WideSource(boxes), tmp_path / "set", num_shards=2)
+    assert find_dataset(folder).content_box == expected
+    again = write(open_source(str(folder), resolution=4), tmp_path / "again", num_shards=1)
+    half = None if expected is None else tuple(side // 2 for side in expected)
+    assert find_dataset(again).content_box == half
+
+
+def test_letterboxed_pictures_get_a_content_box(tmp_path):
+    (tmp_path / "cars").mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), (number,) * 3).save(tmp_path / "cars" / f"{number}.png")
+    folder = write(open_source(str(tmp_path / "cars"), fit="pad"), tmp_path / "set", num_shards=1)
+    info = find_dataset(folder)
+    assert (info.resolution, info.content_box) == (64, (0, 8, 64, 56))
+    assert info.relative_box == (0, 0.125, 1, 0.875)
+
+
+@pytest.mark.parametrize("box", ["wide", [0, 0, 8], [0, 0, 9, 8], [4, 0, 4, 8]])
+def test_a_damaged_content_box_is_refused(tmp_path, box):
+    folder = write_numbered(tmp_path / "set")
+    description = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**description, "content_box": box}))
+    with pytest.raises(UserError, match="has a content_box"):
+        find_dataset(folder)
+
+
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_training_reads_png_records_as_raw_ones(tmp_path, num_channels):
+    source = ArraySource(numbered_images(12, 16, num_channels), np.eye(12, dtype=np.float32))
+    batches = []
+    for encoding in records.ENCODINGS:
+        info = find_dataset(write(source, tmp_path / encoding / "set", num_shards=3, encoding=encoding))
+        dataset = pipeline.training_dataset(info, 8, 6, seed=1, mirror=True, num_replicas=2, first_image=6).take(4)
+        batches.append(list(dataset.as_numpy_iterator()))
+    for raw, png in zip(*batches):
+        np.testing.assert_array_equal(png["images"], raw["images"])
+        np.testing.assert_array_equal(png["labels"], raw["labels"])
+    assert info.encoding == "png" and png["images"].shape == (6, 8, 8, num_channels)
+
+
+def test_a_png_of_another_size_is_found_while_reading(tmp_path):
+    example = records.encode_example(np.zeros([4, 4, 3], np.uint8), "png")
+    with pytest.raises(Exception, match="wrong shape of a record"):
+        records.parse_png_example(example, 8, 3)
+    stream = io.BytesIO()
+    Image.new("RGB", (5, 4)).save(stream, "PNG")
+    with pytest.raises(ValueError, match="does not fit its picture"):
+        records.decode_example(records.example_proto.serialize({"shape": (3, 4, 4), "png": stream.getvalue()}))
+    with pytest.raises(ValueError, match="its PNG is damaged"):
+        records.decode_example(records.example_proto.serialize({"shape": (3, 4, 4), "png": b"none"}))
+
+
+def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
+    def run(*arguments):
+        command = [sys.executable, str(TOOL), "--source", str(pictures), "--dest", str(tmp_path / "set")]
+        return subprocess.run([*command, "--fit=pad", "--workers=1", *arguments], capture_output=True, text=True)
+
+    for part in ("1/2", "2/2"):
+        done = run("--part", part)
+        assert done.returncode == 0 and f"part {part} is written" in done.stdout, done.stderr
+    done = run("--join")
+    assert done.returncode == 0 and "is ready" in done.stdout, done.stderr
+    assert find_dataset(tmp_path / "set").count == 300
+    for arguments, message in ((["--part=2"], "--part takes i/n"), (["--part=1/2", "--join"], "give one of them"),
+                               (["--workers=0"], "--workers must be between"), (["--channels=2"], "must be 1 or 3")):
+        done = run(*arguments, "--overwrite")
+        assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_workers_end_with_a_conversion_that_is_killed(tmp_path):
+    options = ["--source=synthetic", "--resolution=256", "--max_images=20000", "--shards=900", "--workers=2"]
+    command = [sys.executable, str(TOOL), *options, "--dest", str(tmp_path / "set")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".set.partial/shard-*.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=60)  # The workers hold the other end of these pipes, too: this waits for them.
+    assert list(tmp_path.glob(".set.partial/shard-*.json")) and not (tmp_path / "set").exists()

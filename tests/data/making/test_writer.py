@@ -1,0 +1,166 @@
+"""Writing datasets, and the tool that does it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from stylegan_tf.data import records
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.errors import UserError
+from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
+
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "create_tfrecords.py"
+
+
+def read_records(path):
+    return [records.decode_example(serialized.numpy()) for serialized in tf.data.TFRecordDataset(str(path))]
+
+
+def run_tool(*arguments, **options):
+    command = [sys.executable, str(TOOL), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "gray"])
+def test_one_shard_gives_the_authors_files_byte_for_byte(tmp_path, reference, kind):
+    with np.load(reference / f"tfrecords_{kind}_source.npz", allow_pickle=False) as data:
+        data = dict(data)
+    source = ArraySource(data["images"].transpose(0, 2, 3, 1), data.get("labels"))
+    seed = 123
+    if "order" not in data:  # The gray set was written in the order of its source: undo our shuffling.
+        order = np.arange(len(source))
+        np.random.RandomState(seed).shuffle(order)
+        source.images = source.images[np.argsort(order)]
+    write_tfrecords(source, tmp_path / f"tfrecords_{kind}", WriteOptions(num_shards=1, seed=seed))
+    expected = sorted((reference / f"tfrecords_{kind}").iterdir())
+    written = sorted(path for path in (tmp_path / f"tfrecords_{kind}").iterdir() if path.name != "dataset.json")
+    assert [path.name for path in written] == [path.name for path in expected]
+    for ours, theirs in zip(written, expected):
+        if ours.suffix == ".labels":
+            np.testing.assert_array_equal(np.load(ours), np.load(theirs))
+        else:
+            assert ours.read_bytes() == theirs.read_bytes(), ours.name
+
+
+def test_every_image_is_in_one_shard_of_every_level(tmp_path):
+    folder = write_numbered(tmp_path / "set", count=10, num_shards=3)
+    orders = []
+    for level in ("r03", "r02"):
+        shards = [read_records(folder / f"set-{level}-{shard:05d}-of-00003.tfrecords") for shard in range(3)]
+        assert [len(shard) for shard in shards] == [4, 3, 3]
+        orders.append([int(image[0, 0, 0]) for shard in shards for image in shard])
+    assert orders[0] == orders[1] and sorted(orders[0]) == list(range(10))
+    assert orders[0] != list(range(10))
+    labels = np.load(folder / "set-rxx.labels", allow_pickle=False)
+    assert labels.dtype == np.float32 and labels[:, 0].tolist() == orders[0]
+
+
+def test_the_description_says_what_is_there(tmp_path):
+    source = ArraySource(numbered_images(6, 16, 1), np.eye(6, 2, dtype=np.float32), ("cat", "dog"))
+    folder = write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=2))
+    assert json.loads((folder / "dataset.json").read_text()) == {
+        "name": "pets",
+        "count": 6,
+        "resolution": 16,
+        "num_channels": 1,
+        "levels": [16, 8, 4],
+        "encoding": "raw",
+        "num_shards": 2,
+        "label_size": 2,
+        "label_names": ["cat", "dog"],
+        "content_box": None,
+    }
+
+
+def test_an_existing_dataset_stays_unless_told_to_overwrite(tmp_path):
+    folder = write_numbered(tmp_path / "set", num_shards=2)
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(UserError, match="exists and is not empty.*--overwrite"):
+        write_numbered(folder, num_shards=1)
+    assert sorted(path.name for path in folder.iterdir()) == before
+    write_numbered(folder, num_shards=1, overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "dataset.json",
+        "set-r02.tfrecords",
+        "set-r03.tfrecords",
+        "set-rxx.labels",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "a.jpg").write_bytes(b"precious")
+    with pytest.raises(UserError, match="holds no dataset"):
+        write_numbered(tmp_path / "photographs", overwrite=True)
+    assert (tmp_path / "photographs" / "a.jpg").exists()
+
+
+def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
+    folder = write_numbered(tmp_path / "set", num_shards=1)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    source = ArraySource(numbered_images(5))
+
+    def fail(_index):
+        raise UserError("cannot read it")
+
+    source.read = fail
+    with pytest.raises(UserError, match="cannot read it"):
+        write_tfrecords(source, folder, WriteOptions(num_shards=1, overwrite=True))
+    with pytest.raises(UserError, match="cannot read it"):
+        write_tfrecords(source, tmp_path / "new", WriteOptions(num_shards=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("num_shards", [0, 11])
+def test_the_number_of_shards_must_fit_the_images(tmp_path, num_shards):
+    with pytest.raises(UserError, match="--shards must be between 1 and the number of images .10."):
+        write_numbered(tmp_path / "set", count=10, num_shards=num_shards)
+
+
+def test_the_tool_converts_a_folder(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, [3, 8, 8, 3]).astype(np.uint8)
+    (tmp_path / "in" / "nested").mkdir(parents=True)
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / "in" / "nested" / f"{index}.png")
+    done = run_tool("--source", tmp_path / "in", "--dest", tmp_path / "deep" / "out", "--shards", 1)
+    assert done.returncode == 0, done.stderr
+    assert "3 images of 8x8 pixels, RGB, raw: 345 bytes each" in done.stdout
+    written = read_records(tmp_path / "deep" / "out" / "out-r03.tfrecords")
+    assert sorted(image.tobytes() for image in written) == sorted(image.tobytes() for image in images)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--source", "nowhere", "--dest", "out"], "error: --source nowhere: there is no such file or folder"),
+        (["--source", "demo"], "error: --dest is missing"),
+        (["--source", "demo", "--dest", "out", "--resolution", "48"], "error: --resolution must be a power of two"),
+        (["--source", "demo", "--dest", "out", "--shard", "3"], "error: unknown flag --shard; did you mean --shards?"),
+    ],
+)
+def test_the_tool_prints_one_line_for_a_mistake(tmp_path, arguments, message):
+    done = run_tool(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(message), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tools_help_needs_no_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')")
+    done = run_tool("--help", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0 and "--source" in done.stdout and "overwrite" in done.stdout, done.stderr
+
+
+def test_fewer_images_than_the_usual_shards_need_no_flag(tmp_path):
+    folder = write_tfrecords(ArraySource(numbered_images(2)), tmp_path / "few")
+    assert [len(paths) for paths in find_dataset(folder).levels.values()] == [2, 2]

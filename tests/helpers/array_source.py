@@ -1,0 +1,38 @@
+"""A source for tests: images that are in memory."""
+
+import numpy as np
+
+from stylegan_tf.data.making.decoding import Square
+from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+
+
+class ArraySource:
+    """`images` uint8 [N, r, r, C]; `labels` float32 [N, L] or None."""
+
+    def __init__(self, images, labels=None, label_names=()):
+        self.images, self.labels, self.label_names = images, labels, label_names
+        self.resolution, self.num_channels = images.shape[1], images.shape[3]
+
+    def __len__(self):
+        return len(self.images)
+
+    def name(self, index):
+        return f"image {index}"
+
+    def read(self, index):
+        return Square(self.images[index], None)
+
+
+def numbered_images(count, resolution=8, num_channels=3):
+    """uint8 [N, r, r, C]: the left half of image i is i, its right half 255 - i, at every level."""
+    images = np.zeros([count, resolution, resolution, num_channels], np.uint8)
+    values = np.arange(count, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    images[:, :, : resolution // 2] = values
+    images[:, :, resolution // 2 :] = 255 - values
+    return images
+
+
+def write_numbered(dest, count=24, num_shards=4, **options):
+    """A dataset of `numbered_images`; the label of image i is [i]."""
+    labels = np.arange(count, dtype=np.float32)[:, np.newaxis]
+    return write_tfrecords(ArraySource(numbered_images(count), labels), dest, WriteOptions(num_shards, **options))

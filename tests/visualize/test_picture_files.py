@@ -1,0 +1,101 @@
+"""Bytes and grids against hand-made arrays and the reference numbers."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.visualize import crop_to_box, image_grid, save_image, save_image_grid, to_uint8
+from stylegan_tf.visualize.picture_files import as_rgb, resized
+
+
+def test_the_ends_of_the_range_are_black_and_white():
+    np.testing.assert_array_equal(to_uint8([-2.0, -1.0, 0.0, 1.0, 2.0]), [0, 0, 128, 255, 255])
+
+
+def test_every_byte_survives_the_way_to_float_and_back():
+    values = np.arange(256)
+    np.testing.assert_array_equal(to_uint8(values / 127.5 - 1), values)
+
+
+def test_half_precision_is_converted_before_it_is_scaled():
+    np.testing.assert_array_equal(to_uint8(np.array([0.4], np.float16)), [178])  # 0.4 * 127.5 + 127.5 = 178.5 - 0.01
+
+
+def test_bytes_equal_the_reference(reference):
+    with np.load(reference / "to_uint8.npz", allow_pickle=False) as data:
+        np.testing.assert_array_equal(to_uint8(data["input"].transpose(0, 2, 3, 1)), data["output"])
+
+
+def _numbered(count, channels=3):
+    """Images of 1x2 pixels: image i has the values i + 1."""
+    return np.broadcast_to(np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None], [count, 1, 2, channels])
+
+
+def test_a_grid_is_filled_row_by_row_and_padded_with_black():
+    grid = image_grid(_numbered(5), columns=3)
+    np.testing.assert_array_equal(grid[:, :, 0], [[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 0, 0]])
+
+
+def test_a_grid_is_nearly_square_by_default():
+    assert image_grid(_numbered(9)).shape == (3, 6, 3)
+    assert image_grid(_numbered(5)).shape == (2, 6, 3)
+
+
+@pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
+def test_a_saved_grid_is_a_png_with_the_same_pixels(tmp_path, channels, mode):
+    save_image_grid(_numbered(4, channels), tmp_path / "grid.png", columns=2)
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert (picture.format, picture.mode) == ("PNG", mode)
+        pixels = np.asarray(picture).reshape(2, 4, channels)
+    np.testing.assert_array_equal(pixels[:, :, 0], [[1, 1, 2, 2], [3, 3, 4, 4]])
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_what_is_no_batch_of_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="float32"):
+        save_image_grid(np.zeros([1, 2, 2, 3], np.float32), tmp_path / "grid.png")
+    with pytest.raises(ValueError, match="1 or 3.*, got .*4"):
+        save_image_grid(np.zeros([1, 2, 2, 4], np.uint8), tmp_path / "grid.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_letterboxed_images_are_cut_out():
+    images = np.arange(2 * 8 * 8).reshape(2, 8, 8, 1)
+    np.testing.assert_array_equal(crop_to_box(images, [0.0, 0.125, 1.0, 0.875]), images[:, 1:7])
+    np.testing.assert_array_equal(crop_to_box(images, (0.25, 0, 0.5, 1)), images[:, :, 2:4])
+    assert crop_to_box(images, None) is images
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1], [0, 0, 2, 1], [0.5, 0, 0.5, 1], ["a", 0, 1, 1], 3])
+def test_a_box_outside_of_the_images_is_refused(box):
+    with pytest.raises(UserError, match="content box.*--nocrop"):
+        crop_to_box(np.zeros([1, 8, 8, 1]), box)
+
+
+@pytest.mark.parametrize("suffix, kind", [(".jpg", "JPEG"), (".JPEG", "JPEG"), (".webp", "WEBP"), (".png", "PNG")])
+def test_the_suffix_says_how_a_picture_is_encoded(tmp_path, suffix, kind):
+    image = np.full([8, 8, 3], (200, 100, 50), np.uint8)
+    save_image(image, tmp_path / f"x{suffix}")
+    with Image.open(tmp_path / f"x{suffix}") as picture:
+        assert picture.format == kind
+        assert np.abs(np.asarray(picture).astype(int) - image).max() <= 4
+
+
+def test_a_suffix_that_is_no_picture_is_refused(tmp_path):
+    with pytest.raises(UserError, match="x.bmp: the name of a picture ends in .png"):
+        save_image(np.zeros([2, 2, 3], np.uint8), tmp_path / "x.bmp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_enlarging_repeats_pixels_and_shrinking_averages_them():
+    image = np.array([[[10], [20]], [[30], [40]]], np.uint8)
+    np.testing.assert_array_equal(resized(image, 2)[..., 0], np.kron([[10, 20], [30, 40]], np.ones([2, 2])))
+    np.testing.assert_array_equal(resized(image, Fraction(1, 2)), [[[25]]])
+    assert resized(np.zeros([6, 5, 3], np.uint8), Fraction(3, 2)).shape == (9, 8, 3)
+
+
+def test_gray_becomes_three_equal_channels():
+    np.testing.assert_array_equal(as_rgb(np.array([[[[7]]]], np.uint8)), [[[[7, 7, 7]]]])
