@@ -22,7 +22,7 @@ from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "create_tfrecords.py"
+TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"
 
 
 def contents(folder):
