@@ -11,6 +11,7 @@
 
 import contextlib
 import difflib
+import errno
 import os
 import select
 import signal
@@ -22,16 +23,20 @@ from typing import Callable
 from absl import app, flags, logging
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
+_LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # Where no file is named, as when stdout goes to a full disk.
 _GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
 
 
 def run(main: Callable[[], None]) -> None:
     """Parses the flags, calls `main()` and exits.
 
-    Exit codes: 0; 1 after a UserError or a wrong flag, told in one line on stderr; 130 after Ctrl-C; 141, in silence,
-    when nobody reads stdout any more (`... | head`). Other exceptions keep their traceback: they are our bugs.
+    Exit codes: 0; 1 after a UserError, a wrong flag, or a file that cannot be read or written, told in one line on
+    stderr; 130 after Ctrl-C; 141, in silence, when nobody reads stdout any more (`... | head`). Other exceptions keep
+    their traceback: they are our bugs.
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -62,6 +67,10 @@ def _call(main: Callable[[], None]) -> int:
         main()
     except UserError as error:
         return _fail(str(error))
+    except OSError as error:
+        if error.filename is None and error.errno not in _FULL:
+            raise
+        return _fail(os_error_line(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -76,7 +85,7 @@ def _is_stdout_gone() -> bool:
 
 
 def _fail(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + short(message, _LONGEST), file=sys.stderr)
     return 1
 
 
@@ -94,6 +103,10 @@ def _parse(argv: list) -> list:
         sys.exit(_fail("cannot open the flag file: " + str(error).rpartition("flagfile: ")[2]))
     except flags.Error as error:
         sys.exit(_fail(str(error)))
+    except OSError as error:  # A folder in place of a flag file.
+        sys.exit(_fail(f"cannot read the flag file {os_error_line(error)}"))
+    except (UnicodeError, RecursionError) as error:
+        sys.exit(_fail(f"--flagfile: a flag file is text, one --name=value a line ({short(reason_of(error), 100)})."))
     if len(rest) > 1:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))

@@ -1,21 +1,181 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, also after a power cut.
+
+A file is written under another name in the same folder, goes to the disk, and gets its name then: what has its name
+is whole. Waiting for the disk takes milliseconds, so many files share one wait (`publish`).
+"""
 
 import contextlib
+import errno
+import fcntl
+import functools
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from stylegan_tf.files.locks import boot_id
+
+_SUFFIX = ".tmp"
+_OLD = 3600.0  # Seconds without a change after which what another machine was writing counts as left behind.
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
 def written_aside(path: os.PathLike) -> Iterator[pathlib.Path]:
     """`with written_aside(path) as temporary: ...` gives what was written to `temporary` the name `path` at the end.
 
-    An older file of that name is replaced in one step. If the block fails, it stays and the temporary file goes.
+    Then it is on the disk, too. An older file of that name is replaced in one step; where `path` is a link, the file
+    that it leads to. If the block fails, the older file stays and the temporary one goes; what a killed process has
+    left of the same file goes first. An OSError names `path`.
     """
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")  # In the same folder: a rename cannot cross file systems.
-    try:
-        yield temporary
+    path = followed(path)
+    temporary = temporary_name(path)
+    with errors_name(path, temporary):
+        _remove_leftovers(path)
+        with _reserved(temporary):
+            try:
+                yield temporary
+                publish([(temporary, path)])
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+def followed(path: os.PathLike) -> pathlib.Path:
+    """What the link `path` leads to, also where there is nothing yet; `path` itself if it is no link."""
+    return pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
+
+
+def temporary_name(path: pathlib.Path) -> pathlib.Path:
+    """A new hidden name beside `path`: a rename cannot cross file systems. It says on which machine it was made."""
+    return path.with_name(f".{_start(path.name)}.{_machine()}{secrets.token_hex(4)}{_SUFFIX}")
+
+
+def _start(name: str) -> str:
+    return os.fsdecode(os.fsencode(name)[:200])  # A name has at most 255 bytes.
+
+
+def is_temporary(path: pathlib.Path) -> bool:
+    """Whether it has the name of a file that is being written, or was when its process was killed."""
+    return path.name.startswith(".") and path.name.endswith(_SUFFIX)
+
+
+def publish(pairs: Sequence[tuple[os.PathLike, os.PathLike]]) -> None:
+    """Brings the first of each pair to the disk, then gives it the second's name, then brings the names to the disk.
+
+    The files are waited for together: 256 small pictures take hardly longer than a few.
+    """
+    sync_files([temporary for temporary, _ in pairs])
+    for temporary, path in pairs:
         os.replace(temporary, path)
+    for folder in {os.path.dirname(os.path.abspath(path)) for _, path in pairs}:
+        sync_folder(folder)
+
+
+def sync_files(paths: Iterable[os.PathLike]) -> None:
+    """Returns when the content of these files is on the disk."""
+    paths = list(paths)
+    if len(paths) < 2:
+        for path in paths:
+            _sync(path)
+        return
+    with ThreadPoolExecutor(min(len(paths), 16)) as pool:  # The file system writes down what waits at once in one go.
+        list(pool.map(_sync, paths))
+
+
+def sync_folder(folder: os.PathLike) -> None:
+    """Returns when the names in the folder are on the disk, where the file system offers that."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+
+
+def sync_tree(folder: os.PathLike) -> None:
+    """Returns when all files in the folder, and in those within it, are on the disk with their names."""
+    folders, files = [], []
+    for parent, _, names in os.walk(folder):
+        folders.append(parent)
+        files += [os.path.join(parent, name) for name in names]
+    sync_files(files)
+    for path in folders:
+        sync_folder(path)
+
+
+def make_folder(folder: os.PathLike) -> pathlib.Path:
+    """The folder, with those around it; new ones are on the disk."""
+    folder = pathlib.Path(folder)
+    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for parent in new:
+        sync_folder(parent.parent)
+    return folder
+
+
+def _sync(path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # A device or a pipe.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def errors_name(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None]:
+    """OSErrors of a full or failing disk that name no file, or the temporary one, name `path`."""
+    try:
+        yield
+    except OSError as error:
+        nameless = error.filename is None and error.errno in _OF_THE_DISK
+        if nameless or (error.filename is not None and os.fspath(error.filename) == os.fspath(temporary)):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
+
+
+@contextlib.contextmanager
+def _reserved(temporary: pathlib.Path) -> Iterator[None]:
+    """Makes the file, and holds a lock on it by which other processes see that somebody writes it."""
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with contextlib.suppress(OSError):  # A file system without locks.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(path: pathlib.Path) -> None:
+    """What killed processes were writing to `path`."""
+    name = re.compile(rf"\.+{re.escape(_start(path.name))}(?:(?:\.[0-9a-f]{{16}})?\.tmp)+")
+    with contextlib.suppress(OSError):  # The folder is not there, or closed: writing will tell.
+        for entry in os.scandir(path.parent):
+            if name.fullmatch(entry.name) and is_left_behind(entry.path):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def is_left_behind(path: os.PathLike) -> bool:
+    """Whether nobody writes to this temporary file any more.
+
+    On this machine the kernel tells, by the writer's lock; what was made elsewhere has to be an hour old.
+    """
+    try:
+        with open(path, "r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = re.search(rf"\.{_machine()}[0-9a-f]{{8}}\.tmp$", os.fspath(path)) is not None
+            return ours or time.time() - os.fstat(stream.fileno()).st_mtime > _OLD
+    except OSError:  # It is locked, or gone, or there are no locks.
+        return False
+
+
+@functools.cache
+def _machine() -> str:
+    """8 hexadecimal digits for the kernel that runs, the same in all containers on it."""
+    return boot_id()[:8]

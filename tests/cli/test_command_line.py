@@ -177,3 +177,27 @@ def test_the_flags_of_training_do_not_import_tensorflow(script, tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert result.returncode == 0, result.stderr
     assert "--learning_rate=X" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "statement, line",
+    [
+        ("open('/proc/self/nothing')", "error: /proc/self/nothing: No such file or directory: check the name."),
+        ("open('/dev/full', 'w').write('x' * 10**6)", "error: No space left on device: make room, and run the same "),
+        ("open('x' * 300)", "File name too long: take a shorter name."),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, statement, line):
+    path = tmp_path / "paint.py"
+    path.write_text(SCRIPT.replace('raise ValueError("a bug")', statement))
+    result = _run(path, "--resolution=2")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1) and line in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe--resolution=3", None, b"--flagfile=%s"])
+def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content):
+    path = tmp_path / "flags.cfg"
+    path.mkdir() if content is None else path.write_bytes(content.replace(b"%s", str(path).encode()))
+    result = _run(script, f"--flagfile={path}")
+    assert result.returncode in (0, 1) and result.stderr.count("\n") <= 1 and "Traceback" not in result.stderr
+    assert result.returncode == 0 or result.stderr.startswith("error: ")

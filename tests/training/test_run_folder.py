@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.training import run_folder
+from stylegan_tf.files import locks
 from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
     def refuse(_stream, _how):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(run_folder.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     with locked_run_folder(tmp_path) as notes:
         assert len(notes) == 1 and "file system without locks" in notes[0]
 
