@@ -10,14 +10,13 @@ of use for a dataset if the numbers grow from line to line.
 from absl import flags
 
 from stylegan_tf.cli import command_line
-from stylegan_tf.config import INCEPTION
+from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords.")
-flags.DEFINE_string(
-    "feature_extractor", INCEPTION, "A TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or efficientnet_lite0."
-)
+define_flags_of(TrainConfig, "feature_extractor")
 flags.DEFINE_integer("images", 4096, "How many to use: the first of the dataset.", lower_bound=80)
 flags.DEFINE_integer("resolution", None, "Level of the dataset; left out: the full one.")
 flags.DEFINE_integer("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)

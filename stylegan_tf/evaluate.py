@@ -12,7 +12,8 @@ import pathlib
 from absl import flags
 
 from stylegan_tf.cli import command_line
-from stylegan_tf.config import INCEPTION
+from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.names import KNOWN, parse_metrics
 
@@ -21,18 +22,7 @@ flags.DEFINE_string("network", None, "A network file, or a run folder: its newes
 flags.DEFINE_bool("all", False, "Every network of the run folder, from the first to the last.")
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
-flags.DEFINE_string(
-    "feature_extractor",
-    INCEPTION,
-    "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
-    "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
-)
-flags.DEFINE_string(
-    "image_distance",
-    None,
-    "For ppl: a file of tools/build_lpips.py (LPIPS, the paper's), or `features`: the squared distance of the features "
-    "of --feature_extractor (its numbers are of their own kind).",
-)
+define_flags_of(TrainConfig, "feature_extractor", "image_distance")
 flags.DEFINE_string("classifiers", None, "For ls: a folder of stylegan_tf.train_classifier, one file an attribute.")
 flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."

@@ -24,7 +24,7 @@ def read(monkeypatch):
 
     def read_file(name):
         flags.FLAGS.unparse_flags()
-        for flag in training_flags._NAMES:
+        for flag in training_flags.OPTIONS:
             flags.FLAGS[flag].unparse()
         flags.FLAGS(["train", f"--flagfile=configs/{name}"])
         return training_flags.train_config_from_flags()

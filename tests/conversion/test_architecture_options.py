@@ -93,7 +93,8 @@ def test_fused_scale_says_which_kernels_are_mirrored(function, default):
         ({"fused_scale": "often"}, "option fused_scale is 'often'"),
         ({"resolution": 48}, "resolution must be a power of two"),
         ({"mapping_layers": 10**12}, "option mapping_layers is 1000000000000, but there are fewer variables"),
-        ({"resolution": 2**61}, "leaves no channels"),
+        ({"resolution": 2**20}, "leaves no channels"),
+        ({"resolution": 2**61}, "resolution must be at most 2147483647"),
     ],
 )
 def test_what_we_do_not_have_is_refused_by_name(options, message):

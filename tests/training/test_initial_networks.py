@@ -130,7 +130,7 @@ def parse():
 
     def restore():
         flags.FLAGS.unparse_flags()
-        for name in training_flags._NAMES:
+        for name in training_flags.OPTIONS:
             flags.FLAGS[name].unparse()
 
     def parse_arguments(*arguments):

@@ -1,0 +1,19 @@
+"""Validated options as frozen dataclasses. No TensorFlow here, so that `--help` is instant.
+
+config/option.py    what an option is: its help, its group in `--help`, its bounds
+config/networks.py  the architectures of generator and discriminator
+config/training.py  schedule, losses, and the training run
+"""
+
+from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.training import INCEPTION, PRECISIONS, LossConfig, ScheduleConfig, TrainConfig
+
+__all__ = [
+    "INCEPTION",
+    "PRECISIONS",
+    "DiscriminatorConfig",
+    "GeneratorConfig",
+    "LossConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+]

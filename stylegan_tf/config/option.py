@@ -1,0 +1,163 @@
+"""An option is a field of a frozen dataclass that carries its help, its group in `--help` and its bounds.
+
+    @dataclasses.dataclass(frozen=True)
+    class ExampleConfig(Options):
+        width: int = option(NETWORKS, 512, "Width of z.", at_least=1)
+
+is all that a new option needs: the flag --width is made from it, and a wrong value is told as a UserError that names
+it. The annotation says what kind of value it is: bool, int, float, str, Optional of these, or a table: a
+`Mapping[int, int]` or `Mapping[int, float]` from resolutions to values, whose bounds are those of the values.
+"""
+
+import dataclasses
+import math
+import numbers
+import os
+import typing
+from collections.abc import Mapping
+from typing import Any, Optional, Union
+
+from stylegan_tf.errors import UserError
+
+# Headings of `--help`, in its order.
+RUN = "Data and run"
+SCHEDULE = "Schedule (a table is written 8:128,16:64; one number holds for all resolutions)"
+LOSSES = "Losses and optimisers"
+NETWORKS = "Networks"
+REPORTS = "Reports"
+METRICS = "Metrics (docs/metrics.md)"
+GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)
+FROM_DATA_SET = None  # In place of a heading: the data set decides, there is no flag.
+
+REQUIRED = dataclasses.MISSING  # In place of a default.
+
+_INT_MAX = 2**31 - 1  # An int32 tensor holds it.
+_FLOAT_MAX = 3.4028234e38  # And a float32 tensor this.
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What a field tells of itself beside its name, annotation and default."""
+
+    group: Optional[str]
+    help: str
+    choices: Optional[tuple] = None
+    at_least: Optional[float] = None
+    above: Optional[float] = None
+    at_most: Optional[float] = None
+    below: Optional[float] = None
+    is_resolution: bool = False  # A power of two of at least 4.
+
+    def range_text(self) -> str:
+        """ "at least 0 and below 1"; "" for an option without bounds."""
+        bounds = (
+            ("at least", self.at_least),
+            ("above", self.above),
+            ("at most", self.at_most),
+            ("below", self.below),
+        )
+        return " and ".join(f"{words} {_brief(bound)}" for words, bound in bounds if bound is not None)
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is within the bounds; NaN is within none."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+def option(group: Optional[str], default: Any, help: str, **bounds: Any) -> Any:
+    """A field of a dataclass of options. bounds: see `Option`."""
+    return dataclasses.field(default=default, metadata={"option": Option(group, help, **bounds)})
+
+
+def option_fields(kind: type) -> list[dataclasses.Field]:
+    """The fields of a dataclass that are options (others are nested dataclasses)."""
+    return [field for field in dataclasses.fields(kind) if "option" in field.metadata]
+
+
+def value_type(field: dataclasses.Field) -> type:
+    """bool, int, float, str or Mapping: the annotation without Optional."""
+    annotation = _not_optional(field.type)
+    return Mapping if typing.get_origin(annotation) is Mapping else annotation
+
+
+def table_value_type(field: dataclasses.Field) -> type:
+    """int or float: the values of a table."""
+    return typing.get_args(_not_optional(field.type))[1]
+
+
+def is_resolution(value: Any) -> bool:
+    """Whether images can have this size: a power of two of at least 4."""
+    return _is_whole(value) and value >= 4 and value & (value - 1) == 0
+
+
+class Options:
+    """Base of frozen dataclasses of options: a value that its field does not allow is a UserError."""
+
+    def __post_init__(self):
+        for field in option_fields(type(self)):
+            value = getattr(self, field.name)
+            if value is None and type(None) in typing.get_args(field.type):
+                continue
+            if value_type(field) is Mapping:
+                _check_table(field, value)
+            else:
+                _check(field.name, value, value_type(field), field.metadata["option"])
+
+
+def _check_table(field: dataclasses.Field, table: Any) -> None:
+    name = field.name
+    if not isinstance(table, Mapping):
+        raise UserError(f"{name} must map resolutions to values, got {table!r}.")
+    if not table:
+        raise UserError(f"{name} has no entry; write for example {name}=8:128,16:64, or leave it out.")
+    for resolution, value in table.items():
+        if not is_resolution(resolution):
+            raise UserError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")
+        _check(f"{name}: the value at {resolution}", value, table_value_type(field), field.metadata["option"])
+
+
+def _check(name: str, value: Any, kind: type, rule: Option) -> None:
+    """name: how a message calls the value."""
+    if kind in (int, float):
+        _check_number(name, value, kind, rule)
+    elif not isinstance(value, (str, os.PathLike) if kind is str else kind):
+        expected = "text" if kind is str else "True or False"
+        raise UserError(f"{name} must be {expected}, got {value!r}.")
+    if rule.choices and value not in rule.choices:
+        raise UserError(f"{name} must be one of {', '.join(rule.choices)}; got {value!r}.")
+
+
+def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
+    if not (_is_whole(value) if kind is int else _is_number(value)):
+        raise UserError(f"{name} must be a {'whole ' if kind is int else ''}number, got {value!r}.")
+    if rule.is_resolution and not is_resolution(value):
+        raise UserError(f"{name} must be a power of two of at least 4, got {value}.")
+    if not rule.holds(value):
+        raise UserError(f"{name} must be {rule.range_text()}, got {value}.")
+    if not math.isfinite(value) or (kind is float and abs(value) > _FLOAT_MAX):
+        raise UserError(f"{name} must be a finite number that float32 can hold, got {value}.")
+    if kind is int and rule.at_most is None and rule.below is None and abs(value) > _INT_MAX:
+        raise UserError(f"{name} must be at most {_INT_MAX}, got {value}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _brief(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def _not_optional(annotation: Any) -> Any:
+    """Optional[X] -> X."""
+    if typing.get_origin(annotation) is not Union:
+        return annotation
+    return next(kind for kind in typing.get_args(annotation) if kind is not type(None))

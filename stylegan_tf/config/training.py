@@ -1,0 +1,245 @@
+"""Options of a training run: its schedule, its losses, and the run as a whole."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Optional
+
+from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, Options, option
+from stylegan_tf.errors import UserError
+
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
+PRECISIONS = ("float32", "bfloat16", "float16")
+GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
+DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
+INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
+_MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far from int64's end.
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig(Options):
+    """Progressive growing and everything that depends on it (App. C). `schedule.phase_at` turns it into numbers.
+
+    A table maps a resolution to a value; a resolution that it leaves out takes the entry of the nearest listed
+    resolution below, or of the smallest one listed. None stands for the paper's table.
+    """
+
+    start_resolution: int = option(SCHEDULE, 8, "First resolution that is trained.", is_resolution=True)
+    training_kimg: float = option(
+        SCHEDULE, 600.0, "Thousands of images per level, fully faded in.", at_least=0, at_most=_MOST_KIMG
+    )
+    transition_kimg: float = option(
+        SCHEDULE, 600.0, "Thousands of images that fade in the next level.", at_least=0, at_most=_MOST_KIMG
+    )
+    batch_sizes: Optional[Mapping[int, int]] = option(
+        SCHEDULE, None, "Global batch by resolution; left out: the paper's for the number of replicas.", above=0
+    )
+    max_replica_batch: Optional[Mapping[int, int]] = option(
+        SCHEDULE,
+        None,
+        "Most images of a batch on one replica at once, by resolution; a larger share is computed in rounds that add "
+        "up to the same gradients, in less memory. Resolutions below the first one listed are not divided.",
+        above=0,
+    )
+    learning_rate: float = option(
+        SCHEDULE, 0.001, "Learning rate of both networks below the first resolution of --learning_rates.", above=0
+    )
+    learning_rates: Optional[Mapping[int, float]] = option(
+        SCHEDULE, None, "Learning rate by resolution; left out: 128:0.0015,256:0.002,512:0.003.", above=0
+    )
+    tick_kimg: Optional[Mapping[int, float]] = option(
+        REPORTS,
+        None,
+        "Thousands of images between two reports, by resolution; left out: 160 at 4x4, 20 at 1024.",
+        above=0,
+        at_most=_MOST_KIMG,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig(Options):
+    """Which losses train the networks, and their weights. The defaults are the paper's (App. C): logistic with R1."""
+
+    generator_loss: str = option(LOSSES, "nonsaturating", "Loss of the generator.", choices=GENERATOR_LOSSES)
+    discriminator_loss: str = option(LOSSES, "logistic", "Loss of the discriminator.", choices=DISCRIMINATOR_LOSSES)
+    r1_gamma: float = option(
+        LOSSES,
+        10.0,
+        "Weight of R1, gamma/2 * |grad D(real)|^2, the gradient penalty on real images; 0: off.",
+        at_least=0,
+    )
+    r2_gamma: float = option(LOSSES, 0.0, "The same on generated images; 0: off.", at_least=0)
+    # Adam's settings stay as they are: in StyleGAN2 (App. B) the penalty had steps of its own, k + 1 in place of k;
+    # here, it is part of the k-th.
+    r1_interval: int = option(
+        LOSSES, 1, "R1 and R2 in every k-th iteration only, k times as strong, as in StyleGAN2: less work.", at_least=1
+    )
+    gp_lambda: float = option(
+        LOSSES,
+        0.0,
+        "Weight of WGAN-GP's gradient penalty between real and generated images; 0: off. ProGAN's: 10.",
+        at_least=0,
+    )
+    gp_target: float = option(LOSSES, 1.0, "Gradient norm that WGAN-GP's penalty asks for.", above=0)
+    wgan_drift: float = option(
+        LOSSES,
+        0.0,
+        "Weight of the squared real scores under the WGAN loss, which keeps them near 0. ProGAN's: 0.001.",
+        at_least=0,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
+            raise UserError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
+        if self.wgan_drift and self.discriminator_loss != "wgan":
+            raise UserError(f"wgan_drift needs discriminator_loss wgan, got {self.discriminator_loss}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(Options):
+    """One training run. The names of the fields, also of the nested parts, are the names of the flags."""
+
+    data_dir: str = option(RUN, REQUIRED, "Folder of TFRecords, as stylegan_tf.create_tfrecords writes it.")
+    run_dir: str = option(
+        RUN, REQUIRED, "The exact folder of the run. Started again with the same folder, the run goes on."
+    )
+    init_from: Optional[str] = option(
+        RUN,
+        None,
+        "A network file, or a run folder (its newest network), whose weights a new run starts with: to go on with a "
+        "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
+        "flag sets them; they cannot be changed. Growing starts over unless --start_resolution is the full resolution.",
+    )
+    resolution: Optional[int] = option(
+        RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True
+    )
+    conditional: bool = option(RUN, False, "Train with the labels of the data set.")
+    mirror_augment: bool = option(RUN, False, "Flip half of the reals from left to right.")
+    shuffle_images: Optional[int] = option(
+        RUN, None, "Images in the shuffle buffer; left out: as many as fit into half a GiB.", at_least=1
+    )
+    total_kimg: float = option(
+        RUN, 25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MOST_KIMG
+    )
+    seed: int = option(RUN, 1000, "Seed of weights, latents and data order.", at_least=0, below=2**32)
+    strategy: str = option(
+        RUN,
+        "auto",
+        "Devices to train on; auto: all processes that TF_CONFIG names, if these are several; else all GPUs of this "
+        "machine; else the CPU.",
+        choices=STRATEGIES,
+    )
+    tpu: Optional[str] = option(
+        RUN, None, "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME."
+    )
+    deterministic: bool = option(
+        RUN,
+        False,
+        "Use only operations that give the same bits every time: slower on GPUs; on a CPU runs repeat without it.",
+    )
+    precision: str = option(
+        RUN,
+        "float32",
+        "What the layers compute in; weights, w, statistics, images and losses stay float32. bfloat16 is for CPUs, "
+        "TPUs and new GPUs; float16, with dynamic loss scaling, for GPUs: on CPUs it is slow.",
+        choices=PRECISIONS,
+    )
+    half_precision_levels: Optional[int] = option(
+        RUN,
+        None,
+        "How many of the highest resolutions compute in bfloat16 or float16, counted from the full one; left out: all "
+        "in bfloat16, 4 in float16, whose range is narrow.",
+        at_least=0,
+    )
+    jit_compile: bool = option(
+        RUN,
+        False,
+        "Compile the gradients of both networks with XLA: for GPUs. It takes longer to start at every resolution, and "
+        "on CPUs it is several times slower than without. TPUs always compile.",
+    )
+
+    # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    losses: LossConfig = LossConfig()
+
+    iterations_per_update: int = option(SCHEDULE, 4, "Iterations between two looks at the schedule.", at_least=1)
+    adam_beta1: float = option(LOSSES, 0.0, "Decay of Adam's first moment.", at_least=0, below=1)
+    adam_beta2: float = option(LOSSES, 0.99, "Decay of Adam's second moment.", at_least=0, below=1)
+    adam_epsilon: float = option(LOSSES, 1e-8, "Adam's epsilon.", above=0)
+    style_mixing_prob: float = option(
+        LOSSES, 0.9, "Probability that a minibatch mixes two styles (Sec. 3.1).", at_least=0, at_most=1
+    )
+    w_avg_beta: float = option(
+        LOSSES, 0.995, "Decay of the running average of w, per generator pass.", at_least=0, at_most=1
+    )
+    ema_kimg: float = option(
+        LOSSES,
+        10.0,
+        "Half-life of the averaged generator's weights in thousands of images; 0: no averaging.",
+        at_least=0,
+        at_most=_MOST_KIMG,
+    )
+
+    image_ticks: int = option(REPORTS, 1, "Ticks between two grids of generated images.", at_least=1)
+    network_ticks: int = option(REPORTS, 10, "Ticks between two network files.", at_least=1)
+    checkpoint_ticks: int = option(REPORTS, 1, "Ticks between two checkpoints.", at_least=1)
+    keep_checkpoints: int = option(REPORTS, 2, "How many checkpoints to keep, of the newest.", at_least=1)
+    keep_checkpoint_every_kimg: float = option(
+        REPORTS,
+        0.0,
+        "Keep the first of every so many thousand images as well; 0: none of them.",
+        at_least=0,
+        at_most=_MOST_KIMG,
+    )
+    grid_columns: int = option(REPORTS, 8, "Images per row of a grid.", at_least=1)
+    grid_rows: int = option(REPORTS, 4, "Rows of a grid.", at_least=1)
+    truncation_psi: float = option(REPORTS, 0.7, "Truncation of the grids; 1: none. Training is never truncated.")
+    truncation_cutoff: int = option(REPORTS, 8, "Layers that it truncates, from the first.", at_least=0)
+    metrics: str = option(
+        METRICS, "", "Metrics of the averaged generator to follow during training, like fid5k,pr5k; empty: none."
+    )
+    metric_ticks: int = option(METRICS, 10, "Ticks between two times that they are computed.", at_least=1)
+    feature_extractor: str = option(
+        METRICS,
+        INCEPTION,
+        "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
+        "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
+    )
+    image_distance: Optional[str] = option(
+        METRICS,
+        None,
+        "For ppl: a file of stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the squared distance of the "
+        "features of --feature_extractor (its numbers are of their own kind).",
+    )
+
+    def __post_init__(self):
+        for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):
+            if not getattr(self, name):
+                raise UserError(f"{name} is missing: give {what} as --{name}=FOLDER.")
+        super().__post_init__()
+        if self.half_precision_levels is not None and self.precision == "float32":
+            raise UserError("half_precision_levels needs precision bfloat16 or float16, got float32.")
+        if self.strategy == "tpu" and self.precision == "float16":
+            raise UserError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
+
+    def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:
+        """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.
+
+        `self.resolution`, if given, may lie below the data set's; labels count only if the run is conditional.
+        """
+        if self.resolution is not None and self.resolution > resolution:
+            raise UserError(
+                f"resolution {self.resolution} is above the {resolution} of the data set in {self.data_dir}: "
+                f"lower it, or leave it out."
+            )
+        if self.conditional and not label_size:
+            raise UserError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
+        shape = {
+            "resolution": self.resolution or resolution,
+            "num_channels": num_channels,
+            "label_size": label_size if self.conditional else 0,
+        }
+        return dataclasses.replace(self.generator, **shape), dataclasses.replace(self.discriminator, **shape)
