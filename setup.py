@@ -22,7 +22,7 @@ setup(
     license_files=["LICENSE", "stylegan_tf/data/*LICENSE*"],
     python_requires=">=3.9",
     packages=find_packages(include=["stylegan_tf", "stylegan_tf.*"]),
-    package_data={"stylegan_tf.data": ["*.webp", "*.json", "*.txt"]},
+    package_data={"stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"]},
     install_requires=[
         f"tensorflow>=2.15,<2.16; {OLD}",
         f"tensorflow-addons==0.23.*; {OLD}",

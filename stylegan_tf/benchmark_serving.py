@@ -22,7 +22,7 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-NETWORK = flags.DEFINE_string("network", None, "a network file or a run folder")
+NETWORK = flags.DEFINE_string("network", None, "a network file, a run folder, or demo")
 BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "rows per request")
 ROUNDS = flags.DEFINE_integer("rounds", 20, "requests of each kind and size")
 REQUESTS = flags.DEFINE_integer("requests", 1000, "requests of the measurement of memory; 0 leaves it out")
@@ -37,7 +37,7 @@ KINDS = {
 
 def main() -> None:
     if not NETWORK.value:
-        raise UserError("--network is missing: give a network file or a run folder.")
+        raise UserError("--network is missing: give a network file, a run folder, or demo.")
     if not all(size.isdecimal() and int(size) > 0 for size in BATCH_SIZES.value) or ROUNDS.value < 1:
         raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks

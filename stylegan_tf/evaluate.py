@@ -18,7 +18,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.names import KNOWN, parse_metrics
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
 flags.DEFINE_bool("all", False, "Every network of the run folder, from the first to the last.")
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
@@ -28,7 +28,7 @@ flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
 )
 flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
-flags.DEFINE_string("out", None, "Folder for the results; left out: that of the network.")
+flags.DEFINE_string("out", None, "Folder for the results; left out: that of the network, for `demo` this one.")
 flags.DEFINE_bool("force", False, "Compute also what is there already.")
 flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
 flags.DEFINE_enum(
@@ -40,7 +40,7 @@ flags.DEFINE_string("cache_dir", None, "Folder for statistics of real images and
 
 def main():
     if not FLAGS.network:
-        raise UserError("--network is missing: give a network file or a run folder.")
+        raise UserError("--network is missing: give a network file, a run folder, or demo.")
     metrics = parse_metrics(FLAGS.metrics)
     import tensorflow as tf
 
@@ -50,7 +50,7 @@ def main():
     from stylegan_tf.metrics.features import load_extractor
     from stylegan_tf.metrics.lpips import load_distance
     from stylegan_tf.metrics.measuring import measure_file
-    from stylegan_tf.networks.network_file import find_network, find_networks
+    from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks
 
     paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
@@ -68,7 +68,7 @@ def main():
     tools = {"extractor": extractor, "distance": distance, "classifiers": classifiers}
     options = {name: FLAGS[name].value for name in ("seed", "batch_size", "force", "mirror_augment", "cache_dir")}
     for path in paths:
-        out = pathlib.Path(FLAGS.out or path.parent)
+        out = pathlib.Path(FLAGS.out or ("." if path == DEMO_FILE else path.parent))
         measure_file(path, metrics, strategy, info, out=out, **tools, **options)
 
 

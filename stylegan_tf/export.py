@@ -12,7 +12,7 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
 flags.DEFINE_string("saved_model_dir", None, "Folder of versions, like saved_models/NAME; made if it is not there.")
 flags.DEFINE_enum(
     "noise_mode",
@@ -37,7 +37,8 @@ flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictu
 
 
 def main():
-    for name, what in (("network", "a network file or a run folder"), ("saved_model_dir", "a folder for the versions")):
+    needed = {"network": "a network file, a run folder, or demo", "saved_model_dir": "a folder for the versions"}
+    for name, what in needed.items():
         if not FLAGS[name].value:
             raise UserError(f"--{name} is missing: give {what}.")
     from stylegan_tf.metrics.results import results_of_network  # Late: TensorFlow.

@@ -14,7 +14,7 @@ from tests.helpers import tiny_networks
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--saved_model_dir=out"], "--network is missing: give a network file or a run folder"),
+        (["--saved_model_dir=out"], "--network is missing: give a network file, a run folder, or demo"),
         (["--network=net.npz"], "--saved_model_dir is missing: give a folder for the versions"),
         (["--network=none.npz", "--saved_model_dir=out"], "none.npz does not exist"),
         (

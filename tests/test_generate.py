@@ -91,3 +91,14 @@ def test_mistakes_are_told_in_one_line(network, arguments, message):
     last = done.stderr.splitlines()[-1]  # Some versions of TensorFlow say something about GPUs before.
     assert done.returncode == 1 and last.startswith("error: ") and message in last
     assert "Traceback" not in done.stderr
+
+
+def test_the_network_in_the_package_draws_figures_that_differ_from_seed_to_seed(tmp_path):
+    """With bounds, not bits: a network file gives other roundings on other computers."""
+    done = _generate(("demo",), "--seeds=0-7", "--truncation_psi=1", f"--outdir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    pictures = np.stack([_picture(tmp_path / f"seed{seed:04d}.png") for seed in range(8)]).astype(float)
+    assert pictures.shape == (8, 32, 32, 3)
+    background, figure = pictures[:, 2:6, 1:5].mean(axis=(1, 2)), pictures[:, 10:18, 12:18].mean(axis=(1, 2))
+    assert np.abs(background - figure).max(axis=-1).min() > 20  # A face stands out from a pale wall.
+    assert background.min() > 120 and figure.std(axis=0).max() > 10  # Skins differ.

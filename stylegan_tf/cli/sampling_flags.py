@@ -13,7 +13,7 @@ from stylegan_tf.errors import UserError
 FLAGS = flags.FLAGS
 
 with flag_group("Network and images"):
-    flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+    flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
     flags.DEFINE_float(
         "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
     )
@@ -33,7 +33,7 @@ def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> Non
 def network_path() -> Path:
     """The network file that --network means."""
     if not FLAGS.network:
-        raise UserError("--network is missing: give a network file or a run folder.")
+        raise UserError("--network is missing: give a network file, a run folder, or demo.")
     from stylegan_tf.networks.network_file import find_network  # TensorFlow only when there is something to do.
 
     return find_network(FLAGS.network)

@@ -2,7 +2,8 @@
 
 A file is data, not code: it is read with `allow_pickle=False` and works on every supported TensorFlow and Keras.
 Entries: `architecture` (JSON), and `generator/...`, `discriminator/...`, `generator_ema/...` by the names of
-`named_variables`. A file may hold any subset of the three networks.
+`named_variables`. A file may hold any subset of the three networks. The arrays of a small one are float16, each of
+which is a float32 exactly.
 """
 
 import json
@@ -26,6 +27,9 @@ FORMAT_VERSION = 1
 _ARCHITECTURE = "architecture"
 _CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig, "generator_ema": GeneratorConfig}
 _FILE_NAME = "network-{kimg:06d}.npz"
+_DTYPES = (np.float32, np.float16)
+DEMO_NAME = "demo"  # The network that comes with the package, unless there is a file or folder of this name.
+DEMO_FILE = pathlib.Path(__file__).resolve().parents[1] / "data" / "demo_network.npz"
 
 
 class Networks(NamedTuple):
@@ -50,8 +54,8 @@ def file_name(kimg: float) -> str:
     return _FILE_NAME.format(kimg=round(kimg))
 
 
-def save_networks(path, networks: Networks) -> None:
-    """Writes a network file; a file of that name appears only when it is complete."""
+def save_networks(path, networks: Networks, dtype=np.float32) -> None:
+    """Writes a network file; a file of that name appears only when it is complete. float16 halves it and rounds."""
     path = pathlib.Path(path)
     architecture = {"format_version": FORMAT_VERSION, "metadata": networks.metadata}
     arrays = {}
@@ -60,12 +64,13 @@ def save_networks(path, networks: Networks) -> None:
         if network is None:
             continue
         architecture[part] = network.config.to_dict()
-        arrays.update({f"{part}/{name}": value.numpy() for name, value in named_variables(network).items()})
+        for name, value in named_variables(network).items():
+            arrays[f"{part}/{name}"] = value.numpy().astype(dtype)
     write_arrays(path, _ARCHITECTURE, architecture, arrays)
 
 
 def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> Networks:
-    """The networks of a file, or of the newest file of a run folder.
+    """The networks of a file, of the newest file of a run folder, or of the one in the package, `demo`.
 
     Raises UserError if there is none, or the file is damaged or of an architecture that this version does not know.
     """
@@ -94,30 +99,35 @@ def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], sou
         raise UserError(f"{source} {problem} variable {name!r}: it does not fit its own architecture entry.")
     for name, variable in variables.items():
         array = arrays[name]
-        if array.shape != tuple(variable.shape) or array.dtype != np.float32:
+        if array.shape != tuple(variable.shape) or array.dtype not in _DTYPES:
             raise UserError(
                 f"{source}: variable {name!r} is {array.dtype} of shape {array.shape}, "
-                f"expected float32 of shape {tuple(variable.shape)}."
+                f"expected float32 or float16 of shape {tuple(variable.shape)}."
             )
-        variable.assign(array)
+        variable.assign(array.astype(np.float32))
 
 
 def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
-    """The file itself, or the newest `network-NNNNNN.npz` (most images seen) of a run folder."""
+    """The file itself, the newest `network-NNNNNN.npz` (most images seen) of a run folder, or that of `demo`."""
     return find_networks(path)[-1]
 
 
 def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
-    """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen."""
+    """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen.
+
+    `demo` is the network in the package, unless the working directory has a file or folder of that name.
+    """
     path = pathlib.Path(path)
     if path.is_dir():
         files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
         if not files:
             raise UserError(f"{path} holds no network-NNNNNN.npz: has the run reached its first network file?")
         return sorted(files, key=lambda file: int(file.stem.split("-")[1]))
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: give a network file or a run folder.")
-    return [path]
+    if path.is_file():
+        return [path]
+    if str(path) == DEMO_NAME:
+        return [DEMO_FILE]
+    raise UserError(f"{path} does not exist: give a network file, a run folder, or the package's own, {DEMO_NAME}.")
 
 
 def _architecture(path, arrays) -> dict[str, Any]:

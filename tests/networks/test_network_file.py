@@ -10,7 +10,14 @@ import pytest
 
 import stylegan_tf
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.network_file import Networks, file_name, find_network, load_networks, save_networks
+from stylegan_tf.networks.network_file import (
+    DEMO_FILE,
+    Networks,
+    file_name,
+    find_network,
+    load_networks,
+    save_networks,
+)
 from stylegan_tf.networks.variables import named_variables
 from tests.helpers import tiny_networks as tiny
 
@@ -103,6 +110,24 @@ def test_arrays_are_float32_and_named_by_network_and_variable(networks, saved):
         assert {data[name].dtype for name in names} == {np.dtype("float32")}
     assert "generator_ema/synthesis/8x8/conv0_up/weight" in names and "discriminator/4x4/dense1/bias" in names
     assert len(names) == sum(len(named_variables(network)) for network in networks[:3])
+
+
+def test_a_small_file_holds_float16_which_is_read_exactly(networks, saved, tmp_path):
+    small = tmp_path / "small.npz"
+    save_networks(small, networks, np.float16)
+    assert small.stat().st_size < 0.8 * saved.stat().st_size  # Of such tiny networks; half of larger ones.
+    for before, after in zip(networks[:3], load_networks(small)[:3]):
+        for name, variable in named_variables(before).items():
+            rounded = variable.numpy().astype(np.float16).astype(np.float32)
+            np.testing.assert_array_equal(named_variables(after)[name], rounded)
+
+
+def test_demo_is_the_network_in_the_package_unless_a_file_or_folder_has_that_name(networks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_network("demo") == DEMO_FILE and DEMO_FILE.is_file()
+    (tmp_path / "demo").mkdir()
+    save_networks(tmp_path / "demo" / file_name(12), networks)
+    assert find_network("demo").name == "network-000012.npz"
 
 
 @pytest.mark.parametrize("before", [None, b"an older network"])
