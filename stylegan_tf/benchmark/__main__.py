@@ -17,6 +17,7 @@ import tempfile
 from absl import flags
 
 from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
+from stylegan_tf.benchmark.machine import machine_line
 from stylegan_tf.benchmark.rounds import Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
@@ -38,6 +39,7 @@ REPLICAS = flags.DEFINE_integer(
 ITERATIONS = flags.DEFINE_integer("iterations_per_call", 4, "iterations in a call: pauses between turns weigh less")
 ROUNDS = flags.DEFINE_integer("rounds", 7, "how often every case is measured in a run")
 RUNS = flags.DEFINE_integer("runs", 1, "how often everything starts again, with new processes")
+MOST_SECONDS = flags.DEFINE_float("most_seconds", 300.0, "leave a case out whose first iteration takes longer")
 CEILING = flags.DEFINE_boolean("ceiling", True, "measure the fastest matrix product and 3x3 convolution, too")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "a dataset to read reals from; without it random ones are written")
 JSON = flags.DEFINE_string("json", None, "a file to write all measurements to")
@@ -50,13 +52,16 @@ def main() -> None:
     for name, flag in (("rounds", ROUNDS), ("runs", RUNS), ("iterations_per_call", ITERATIONS)):
         if flag.value < 1:
             raise UserError(f"--{name} must be at least 1, got {flag.value}.")
+    if not MOST_SECONDS.value > 0:
+        raise UserError(f"--most_seconds must be above 0, got {MOST_SECONDS.value}.")
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
         data_dir = DATA_DIR.value or _random_images(folder, max(case.resolution for case in cases))
         cases = [Case(**{**case.to_dict(), "data_dir": data_dir}) for case in cases]
+        print(machine_line(), flush=True)
         runs = []
         for number in range(RUNS.value):
             print(f"run {number + 1} of {RUNS.value}: {len(cases)} cases, {ROUNDS.value} rounds", flush=True)
-            runs.append(measure(cases, PART.value, ROUNDS.value, CEILING.value))
+            runs.append(measure(cases, PART.value, ROUNDS.value, CEILING.value, MOST_SECONDS.value))
             print("\n".join(table_lines(runs[-1])), flush=True)
     print("\n".join(ratio_lines(runs)))
     _write(runs)

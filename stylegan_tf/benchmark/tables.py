@@ -13,13 +13,16 @@ _TITLES.update({"generation": "generation", "input": "input"})
 
 def table_lines(run: Run) -> list[str]:
     """Images per second of each part (medians), share of the ceiling of whole iterations, memory, start."""
-    parts = [part for part in PARTS if part in run.cases[0].seconds]
-    width = max(len(measured.case.name) for measured in run.cases)
-    head = "".join(f"{_TITLES[part]:>12}" for part in parts)
-    lines = [f"{'images/s':{width}}{head}   GFLOP/s   share   memory   first step"]
+    lines = []
+    if run.cases:
+        parts = [part for part in PARTS if part in run.cases[0].seconds]
+        width = max(len(measured.case.name) for measured in run.cases)
+        head = "".join(f"{_TITLES[part]:>12}" for part in parts)
+        lines = [f"{'images/s':{width}}{head}   GFLOP/s   share   memory   first step"]
     for measured in run.cases:
         rates = "".join(f"{_rate(measured, part):12,.1f}" for part in parts)
         lines.append(f"{measured.case.name:{width}}{rates}{_work(run, measured)}{_start(measured)}")
+    lines += [f"{name}: left out: {reason}" for name, reason in run.left_out.items()]
     for precision, ceiling in run.ceilings.items():
         best = ", ".join(f"{operation} {value:,.0f}" for operation, value in ceiling.items())
         lines.append(f"ceiling in {precision}: {best} GFLOP/s")

@@ -2,8 +2,9 @@
 
     python -c "from stylegan_tf.benchmark import worker; worker.serve()"
 
-The first line on stdin is the case as JSON, or {"ceiling": dtype}; then each line names a part. Each is answered
-by one line of JSON on stdout. So the benchmark can alternate between cases and compare them under the same load.
+The first line on stdin is the case as JSON, {"ceiling": dtype} or {"slowness": dtypes}; then each line names a part.
+Each is answered by one line of JSON on stdout. So the benchmark can alternate between cases and compare them under the
+same load.
 """
 
 import contextlib
@@ -19,10 +20,27 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Whatever libraries print goes elsewhere.
     request = json.loads(sys.stdin.readline())
-    measured = _ceiling(request["ceiling"]) if "ceiling" in request else _training(request)
+    measured = _answers(request)
     print(json.dumps(next(measured)), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(measured.send(line.strip())), file=answers, flush=True)
+
+
+def _answers(request):
+    if "ceiling" in request:
+        return _ceiling(request["ceiling"])
+    return _slowness(request["slowness"]) if "slowness" in request else _training(request)
+
+
+def _slowness(precisions):
+    """How many times slower than float32 a convolution is in each; null: it does not run. On GPUs nothing is said."""
+    import tensorflow as tf
+
+    from stylegan_tf.distribution.fastest_precision import convolution_times
+
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    times = {name: convolution_times(name) for name in precisions} if on_cpu else {}
+    yield {name: None if measured.other is None else measured.factor for name, measured in times.items()}
 
 
 def _ceiling(dtype):

@@ -47,6 +47,7 @@ def test_every_part_of_every_case_is_measured_in_every_round(tmp_path):
         (["--resolution=big"], ["resolution", "whole numbers", "big"]),
         (["--rounds=0"], ["rounds", "at least 1"]),
         (["--jit_compile=maybe"], ["jit_compile", "on", "maybe"]),
+        (["--most_seconds=0"], ["most_seconds", "above 0"]),
     ],
 )
 def test_wrong_flags_are_told_in_one_line(arguments, words):
@@ -54,6 +55,16 @@ def test_wrong_flags_are_told_in_one_line(arguments, words):
     assert result.returncode == 1
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert all(word in result.stderr for word in words)
+
+
+def test_what_the_cpu_emulates_or_takes_too_long_is_left_out_with_the_reason(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow then has no bfloat16 kernels, as on older CPUs.
+    size = ("--resolution=4", "--fmap_max=4", "--batch_size=8", "--form=fused", "--parts=iteration", "--rounds=1")
+    result = _run(*size, "--precision=float32,bfloat16", "--most_seconds=0.1", "--ceiling=false")
+    assert result.returncode == 0, result.stderr
+    assert "oneDNN off (TF_ENABLE_ONEDNN_OPTS=0)" in result.stdout
+    assert "4x4 batch 8 bfloat16 fused: left out: bfloat16 is emulated on this CPU:" in result.stdout
+    assert "4x4 batch 8 float32 fused: left out: its first iteration takes more than 0.1 s" in result.stdout
 
 
 def test_a_process_that_ends_is_told_with_its_last_words():

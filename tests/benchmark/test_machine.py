@@ -1,0 +1,28 @@
+"""What the benchmark says of the machine."""
+
+import pytest
+
+from stylegan_tf.benchmark import machine
+
+
+@pytest.mark.parametrize(
+    "environment, words",
+    [
+        ({}, "oneDNN as TensorFlow chooses"),
+        ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "oneDNN off (TF_ENABLE_ONEDNN_OPTS=0)"),
+        (
+            {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+            "oneDNN on (TF_ENABLE_ONEDNN_OPTS=1), told to use at most AVX2",
+        ),
+    ],
+)
+def test_the_line_tells_what_onednn_was_told(environment, words):
+    assert machine._onednn(environment) == words
+
+
+def test_the_line_names_the_instructions_that_matter(monkeypatch):
+    info = {"brand_raw": "Some CPU", "flags": ["sse2", "avx2", "amx_bf16"]}
+    monkeypatch.setattr(machine.cpuinfo, "get_cpu_info", lambda: info)
+    line = machine.machine_line()
+    assert line.startswith("Some CPU, ")
+    assert "cores: AVX2, AMX (bfloat16); oneDNN" in line
