@@ -36,6 +36,7 @@ class StepInputs(NamedTuple):
     images_seen: tf.Tensor  # int64, before the iteration: what random inputs and lazy R1 go by.
     alpha: tf.Tensor  # float32, weight of the current level.
     learning_rate: tf.Tensor  # float32.
+    generator_learning_rate: Optional[tf.Tensor] = None  # float32; None: the same for both networks.
 
 
 def build_iterations(
@@ -122,7 +123,7 @@ class TrainingStep:
         images = Images(_fakes(random), self._labels(batch), reals, between)
         adam = self.state.discriminator_adam
         sums = self._lazily_regularized(images, self._scalars(inputs, random, adam), inputs.images_seen)
-        return self._apply(adam, sums, inputs)
+        return self._apply(adam, sums, inputs, inputs.learning_rate)
 
     def _lazily_regularized(self, images: Images, scalars: Scalars, images_seen: tf.Tensor) -> Sums:
         """R1 and R2 in every r1_interval-th iteration only, counted by images: a resumed run goes on in step."""
@@ -139,7 +140,9 @@ class TrainingStep:
         random = self.draw(inputs.images_seen, GENERATOR_PASS)
         images = Images(_fakes(random), self._labels(batch))
         adam = self.state.generator_adam
-        return self._apply(adam, self._generator_sums(images, self._scalars(inputs, random, adam)), inputs)
+        sums = self._generator_sums(images, self._scalars(inputs, random, adam))
+        rate = inputs.generator_learning_rate
+        return self._apply(adam, sums, inputs, inputs.learning_rate if rate is None else rate)
 
     def update_average(self) -> None:
         """generator_ema <- lerp(generator, generator_ema, beta); w_avg and the noise maps are copied."""
@@ -158,7 +161,7 @@ class TrainingStep:
     def _scalars(self, inputs: StepInputs, random: RandomInputs, adam: Adam) -> Scalars:
         return Scalars(inputs.alpha, random.crossover, adam.loss_scale.value if self.scales_loss else None)
 
-    def _apply(self, adam: Adam, sums: Sums, inputs: StepInputs) -> dict[str, tf.Tensor]:
+    def _apply(self, adam: Adam, sums: Sums, inputs: StepInputs, learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
         """The replicas' sums together: one step of the optimiser, one of w_avg. Returns this replica's metrics."""
         context = tf.distribute.get_replica_context()
         names = list(sums.gradients)
@@ -166,7 +169,7 @@ class TrainingStep:
         *gradients, w = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
         with tf.control_dependencies([inputs.images_seen]):  # Latents that were given from outside do not wait for it.
             context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
-        adam.apply(dict(zip(names, gradients)), inputs.learning_rate, scaled=self.scales_loss)
+        adam.apply(dict(zip(names, gradients)), learning_rate, scaled=self.scales_loss)
         return dict(sums.metrics)
 
     def _move_w_avg(self, strategy, mean):
