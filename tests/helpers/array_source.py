@@ -12,12 +12,16 @@ class ArraySource:
     def __init__(self, images, labels=None, label_names=()):
         self.images, self.labels, self.label_names = images, labels, label_names
         self.resolution, self.num_channels = images.shape[1], images.shape[3]
+        self.left_out, self.notes, self.white = (), (), None
 
     def __len__(self):
         return len(self.images)
 
     def name(self, index):
         return f"image {index}"
+
+    def fingerprint(self, index):
+        return self.images[index].tobytes().hex()
 
     def read(self, index):
         return Square(self.images[index], None)

@@ -1,6 +1,7 @@
 """Any picture -> a square of uint8: modes, orientation, transparency, fitting."""
 
 import dataclasses
+import functools
 import io
 from typing import NamedTuple, Optional, Union
 
@@ -12,6 +13,14 @@ from stylegan_tf.errors import UserError
 
 FITS = ("crop", "pad", "stretch")
 FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
+# What may be opened. Others would start programs (EPS: Ghostscript) or take any bytes for a picture.
+FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA"),
+    *("TIFF", "WEBP"),
+)
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"8BPS", b"qoif")
+_MAGIC += (b"\x00\x00\x00\x0cjP  \r\n", b"\xff\x4f\xff\x51")  # JPEG 2000.
+WIDEST = 2**16 - 1  # White in pictures of 16 bits, unless told otherwise.
 Picture = Union[bytes, np.ndarray]  # A file's content, or uint8 [H, W] or [H, W, 1 to 4] (gray, +alpha, RGB, +alpha).
 
 
@@ -32,18 +41,23 @@ class PictureOptions:
     fit: Optional[str] = "crop"
     filter: str = "lanczos"
     background: tuple[int, int, int] = (255, 255, 255)
+    white: Optional[float] = None
 
 
 class Square(NamedTuple):
-    """uint8 [r, r, C] and which part of it is picture; None: all of it."""
+    """uint8 [r, r, C] and which part of it is picture; None: all of it.
+
+    peak: the largest value of a picture of more than 8 bits, None for others.
+    """
 
     image: np.ndarray
     box: Optional[Box]
+    peak: Optional[float] = None
 
 
 def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for a wrong size if `options.fit` is None."""
-    image = _open(picture, options.background, "L" if options.num_channels == 1 else "RGB")
+    image, peak = _open(picture, options)
     size, box = (options.resolution, options.resolution), None
     if options.fit is None and image.size != size:
         raise UserError(
@@ -57,16 +71,41 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     if image.size != size:
         image = image.resize(size, FILTERS[options.filter])
     pixels = np.asarray(image)
-    return Square(pixels.reshape(*size, options.num_channels), box)
+    return Square(pixels.reshape(*size, options.num_channels), box, peak)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
     """(width, height) as it will be shown; reads the head of a file only. Raises ValueError."""
     if isinstance(picture, np.ndarray):
         return picture.shape[1], picture.shape[0]
-    with _decoding_errors(), Image.open(io.BytesIO(picture)) as image:
+    with _decoding_errors(), open_picture(picture) as image:
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return image.size[::-1] if turned else image.size
+
+
+def open_picture(content: bytes) -> Image.Image:
+    """Pillow's image of a file's content, if it has one of `FORMATS`."""
+    if content[:4] in (b"%!PS", b"\xc5\xd0\xd3\xc6"):
+        raise ValueError("it is a PostScript program, which is never run")
+    return Image.open(io.BytesIO(content), formats=_formats())
+
+
+def is_picture_content(head: bytes) -> bool:
+    """Whether a file that begins so is a picture, by the first 32 bytes."""
+    if head.startswith(_MAGIC) or head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return True
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return True
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return True
+    return head[:2] in (b"P4", b"P5", b"P6") and head[2:3].isspace() and (head[3:4].isdigit() or head[3:4] == b"#")
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow can read."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def parse_background(text: str) -> tuple[int, int, int]:
@@ -78,34 +117,49 @@ def parse_background(text: str) -> tuple[int, int, int]:
 
 
 class _decoding_errors:
-    """Pillow's plugins raise exceptions of all kinds for damaged files: they become ValueError."""
+    """Pillow's plugins raise exceptions of all kinds for damaged files: they become ValueError.
+
+    A lack of memory is nothing that a file says, and stays what it is.
+    """
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, _traceback):
-        if isinstance(error, Exception) and not isinstance(error, UserError):
+        if isinstance(error, Exception) and not isinstance(error, (UserError, MemoryError)):
             raise ValueError(" ".join(str(error).split()) or kind.__name__) from error
 
 
-def _open(picture: Picture, background, mode: str) -> Image.Image:
-    """-> "RGB" or "L", upright and opaque. Of an animation the first frame."""
+def _open(picture: Picture, options: PictureOptions) -> tuple[Image.Image, Optional[float]]:
+    """-> "RGB" or "L", upright and opaque, and the peak (see `Square`). Of an animation the first frame."""
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.ndim == 3 and 1 <= picture.shape[2] <= 4):
             raise ValueError(f"expected uint8 [H, W] or [H, W, 1 to 4], found {picture.dtype} {list(picture.shape)}")
         picture = picture[:, :, 0] if picture.shape[2:] == (1,) else picture
-        return _flattened(Image.fromarray(np.ascontiguousarray(picture)), background, mode)
-    with _decoding_errors(), Image.open(io.BytesIO(picture)) as image:
+        return _flattened(Image.fromarray(np.ascontiguousarray(picture)), options), None
+    with _decoding_errors(), open_picture(picture) as image:
+        wide_colour = _has_wide_colour(image)
         image.load()
-        return _flattened(ImageOps.exif_transpose(image), background, mode)
+        upright, peak = ImageOps.exif_transpose(image), None
+        if upright.mode.startswith("I") or upright.mode == "F":  # Pillow's own conversion would clip it.
+            upright, peak = _narrowed(upright, options.white)
+        elif wide_colour:  # Pillow has kept the upper 8 of 16 bits.
+            if options.white is not None:
+                raise UserError("it has colours of 16 bits, for which there is no --white: convert it to 8 bits.")
+            peak = max(high for _, high in upright.getextrema()) * 257
+        return _flattened(upright, options), peak
 
 
-def _flattened(image: Image.Image, background, mode: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":  # 16-bit gray: Pillow's own conversion would clip it.
-        image = _wide_gray(image)
+def _has_wide_colour(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet has 16 bits for each of several channels."""
+    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in image.tile)
+
+
+def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
+    mode = "L" if options.num_channels == 1 else "RGB"
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, background)
+        canvas = Image.new("RGBA", image.size, options.background)
         canvas.alpha_composite(image)
         image = canvas.convert("RGB")
     if image.mode == mode:
@@ -114,11 +168,18 @@ def _flattened(image: Image.Image, background, mode: str) -> Image.Image:
     return image.convert("RGB").convert(mode) if image.mode not in ("L", "1") else image.convert(mode)
 
 
-def _wide_gray(image: Image.Image) -> Image.Image:
-    values, largest = np.asarray(image), 2**16 - 1
-    if image.mode == "F" or values.min() < 0 or values.max() > largest:
-        raise ValueError(f"mode {image.mode} with values {values.min()} to {values.max()} is not supported")
-    return Image.fromarray(np.rint(values.astype(np.float64) * (255 / largest)).astype(np.uint8))
+def _narrowed(image: Image.Image, white: Optional[float]) -> tuple[Image.Image, float]:
+    """Gray of 16 or 32 bits, or floats -> 8 bits, and the largest value. Above `white` everything is white."""
+    values = np.asarray(image)
+    lowest, peak = float(values.min()), float(values.max())
+    if not np.isfinite([lowest, peak]).all():
+        raise ValueError("it has values that are not finite numbers")
+    if lowest < 0:
+        raise ValueError(f"it has values from {lowest:g} to {peak:g}, expected none below 0")
+    if white is None and (image.mode == "F" or peak > WIDEST):
+        raise ValueError(f"it has values from {lowest:g} to {peak:g} in mode {image.mode}: --white=N makes N white")
+    scaled = values.astype(np.float64) * (255 / (white or WIDEST))
+    return Image.fromarray(np.rint(np.minimum(scaled, 255)).astype(np.uint8)), peak
 
 
 def _central_square(image: Image.Image) -> Image.Image:

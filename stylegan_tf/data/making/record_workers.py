@@ -14,12 +14,30 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.making.decoding import BadPicture, Box
+from stylegan_tf.data.making.decoding import WIDEST, BadPicture, Box
 from stylegan_tf.errors import UserError
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
 _CHUNK_IMAGES = 64
+_DARK = WIDEST / 8  # Peaks below come out darker than 32 of 255.
+_GOES_ON = "the same command goes on from the last finished shard; fewer --workers than {} need less"
 _CHUNKS_PER_WORKER = 3  # Under way or waiting to be written: what bounds the memory.
+
+
+class Wide(NamedTuple):
+    """Pictures of more than 8 bits: how many, how many of them come out dark, and the largest value of all."""
+
+    count: int = 0
+    dark: int = 0
+    peak: float = 0.0
+
+    @classmethod
+    def of(cls, peaks: Iterable[Optional[float]]) -> "Wide":
+        peaks = [peak for peak in peaks if peak is not None]
+        return cls(len(peaks), sum(peak < _DARK for peak in peaks), max(peaks, default=0.0))
+
+    def joined(self, other: "Wide") -> "Wide":
+        return Wide(self.count + other.count, self.dark + other.dark, max(self.peak, other.peak))
 
 
 class Chunk(NamedTuple):
@@ -29,6 +47,7 @@ class Chunk(NamedTuple):
     count: int
     bad: list[tuple[int, str]]  # (index in the source, reason) of those that cannot be read.
     box: Optional[Box]  # Around what is picture in any of them; None if there are no pictures.
+    wide: Wide = Wide()
 
 
 def chunks_of(source, indices: Sequence[int]) -> list[np.ndarray]:
@@ -55,10 +74,11 @@ def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: 
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except MemoryError as error:
+        raise UserError(f"there is not enough memory: {_GOES_ON.format(num_workers)}.") from error
     except BrokenProcessPool as error:
         raise UserError(
-            "a worker process ended abruptly, perhaps for lack of memory: the same command goes on from the last "
-            f"finished shard; fewer --workers than {num_workers} need less."
+            f"a worker process ended abruptly, perhaps for lack of memory: {_GOES_ON.format(num_workers)}."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -66,7 +86,7 @@ def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: 
 
 def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     """Reads pictures and makes the records of all levels. Unreadable ones are left out and listed."""
-    images, bad, boxes = [], [], []
+    images, bad, boxes, peaks = [], [], [], []
     for index in indices:
         try:
             square = source.read(int(index))
@@ -74,6 +94,7 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
             bad.append((int(index), " ".join(str(error).split())))
             continue
         images.append(square.image)
+        peaks.append(square.peak)
         boxes.append(square.box or (0, 0, source.resolution, source.resolution))
     if not images:
         return Chunk({}, 0, bad, None)
@@ -81,7 +102,7 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
         resolution: tfrecord_files.frame([records.encode_example(image, encoding) for image in level])
         for resolution, level in records.image_levels(np.stack(images)).items()
     }
-    return Chunk(levels, len(images), bad, union(boxes))
+    return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks))
 
 
 def union(boxes: Iterable[Optional[Box]]) -> Optional[Box]:

@@ -55,6 +55,12 @@ class UnfinishedSet:
             os.replace(path, self.files / name)
         _write_json(self._marker(number), report)
 
+    def list_unreadable(self, reasons: Iterable[str]) -> pathlib.Path:
+        """Writes down all pictures that cannot be read, a line each, and says where."""
+        path = self.folder / "unreadable.txt"
+        path.write_text("".join(f"{line}\n" for line in reasons), encoding="utf-8", errors="backslashreplace")
+        return path
+
     def temporary(self, name: str) -> pathlib.Path:
         """Where to write a file before it is finished; the process is part of the name."""
         return self.folder / f"{name}.{os.getpid()}.tmp"

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -15,12 +16,20 @@ import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
+from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making import record_workers
+from stylegan_tf.data.making.decoding import WIDEST
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
+from stylegan_tf.data.making.record_workers import Wide
+from stylegan_tf.data.making.sources.collection import LeftOut
+from stylegan_tf.data.making.sources.image_files import summary
 from stylegan_tf.data.making.unfinished import UnfinishedSet
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.progress import ProgressBar
 
+LEFT_OUT_FILE = "left_out.txt"
+_UNREADABLE = "that cannot be read"
 _LISTED = 10  # Unreadable pictures that are listed in full.
 
 
@@ -97,8 +106,13 @@ class _Conversion:
         part, parts = self.options.part or (1, 1)
         mine = range(part - 1, len(self.shards), parts)
         reports = {shard: self.unfinished.shard(shard) for shard in mine}
-        # A shard with unreadable pictures is made again: perhaps they have been repaired.
-        to_do = [s for s in mine if reports[s] is None or (reports[s]["bad"] and not self.options.skip_bad)]
+        digests = {shard: self._digest(shard) for shard in mine}
+        # A shard is made again if its pictures have changed since, so that repaired ones come in.
+        to_do = [
+            shard
+            for shard, found in reports.items()
+            if found is None or found.get("pictures") != digests[shard] or found["bad"] and not self.options.skip_bad
+        ]
         total = sum(len(self.shards[shard]) for shard in mine)
         done = total - sum(len(self.shards[shard]) for shard in to_do)
         chunks = {shard: record_workers.chunks_of(self.source, self.shards[shard]) for shard in to_do}
@@ -110,12 +124,19 @@ class _Conversion:
             results = record_workers.converted(self.source, self.options.encoding, indices, num_workers)
             with contextlib.closing(results):
                 for shard in to_do:
-                    with _ShardFiles(self, shard) as files:
+                    with _ShardFiles(self, shard, digests[shard]) as files:
                         for chunk in itertools.islice(results, len(chunks[shard])):
                             files.write(chunk)
                             done += chunk.count + len(chunk.bad)
                             bar.update(done)
         self._complain([bad for shard in mine for bad in self.unfinished.shard(shard)["bad"]])
+
+    def _digest(self, shard: int) -> str:
+        """What changes when a picture of the shard does."""
+        digest = hashlib.sha256()
+        for index in self.shards[shard]:
+            digest.update(self.source.fingerprint(int(index)).encode() + b"\0")
+        return digest.hexdigest()[:16]
 
     def finish(self, report: Callable[[str], None]) -> pathlib.Path:
         """All shards are there: labels and description are written, and the folder gets its name."""
@@ -125,32 +146,66 @@ class _Conversion:
             raise UserError(f"{len(missing)} of {len(reports)} shards are not written yet: {', '.join(missing[:20])}.")
         bad = [entry for found in reports for entry in found["bad"]]
         self._complain(bad)
-        if bad:
-            report(f"{len(bad)} pictures that cannot be read were left out: {_listed(bad)}")
+        self._check_counts(reports)
         self._check_files(reports)
         folder = self.unfinished.files
         if self.source.labels is not None:
-            left_out = {index for index, _ in bad}
-            kept = [index for index in np.concatenate(self.shards) if index not in left_out]
             with open(folder / records.labels_file_name(self.name), "wb") as stream:
-                np.save(stream, np.asarray(self.source.labels, np.float32)[kept])
+                np.save(stream, self._kept_labels(bad))
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
+        self._account(reports, bad, report)
         self.unfinished.move_into_place()
         return self.unfinished.dest
 
+    def _account(self, reports: list[dict], bad: Sequence[tuple[int, str]], report: Callable[[str], None]) -> None:
+        """Tells what has become of every file that was seen, and what the user may not have meant."""
+        left_out = [*self.source.left_out, *(LeftOut(reason, _UNREADABLE) for _, reason in bad)]
+        if left_out:
+            lines = sorted(f"{entry.kind}: {entry.name}" for entry in left_out)
+            text = "".join(f"{short(line, 2000)}\n" for line in lines)
+            (self.unfinished.files / LEFT_OUT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
+            report(f"left out: {summary(left_out)}; all of them are listed in {self.unfinished.dest / LEFT_OUT_FILE}")
+        if self.source.labels is not None:
+            kept = self._kept_labels(bad)
+            report(described_labels(kept, self.source.label_names))
+        wide = functools.reduce(Wide.joined, (Wide(*found.get("wide", ())) for found in reports))
+        if wide.count and self.source.white is None and (wide.dark or wide.peak < WIDEST / 2):
+            report(
+                f"dark: {wide.count:,} pictures have 16 bits, with values up to {wide.peak:g} of {WIDEST}; "
+                f"{wide.dark:,} of them come out nearly black. --white={wide.peak:g} makes that value white."
+            )
+        for note in self.source.notes:
+            report(f"note: {note}")
+
+    def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> np.ndarray:
+        left_out = {index for index, _ in bad}
+        kept = [index for index in np.concatenate(self.shards) if index not in left_out]
+        return np.asarray(self.source.labels, np.float32)[kept]
+
     def _complain(self, bad: Sequence[tuple[int, str]]) -> None:
         if bad and not self.options.skip_bad:
+            path = self.unfinished.list_unreadable(reason for _, reason in bad)
             raise UserError(
-                f"{len(bad)} of {len(self.source)} pictures cannot be read: {_listed(bad)}. Repair them, or pass "
+                f"{len(bad)} of {len(self.source)} pictures cannot be read: {_listed(bad, path)}. Repair them, or pass "
                 "--skip_bad to leave them out; what is converted already is not done again."
             )
+
+    def _check_counts(self, reports: list[dict]) -> None:
+        """Every shard has a record: files without any are not offered by TFRecord's readers."""
+        bad = [entry for found in reports for entry in found["bad"]]
+        if len(bad) == len(self.source):
+            raise UserError(f"none of the {len(bad)} pictures can be read: {_listed(bad[:1])}.")
+        for shard, found in enumerate(reports):
+            if not found["count"]:
+                raise UserError(
+                    f"none of the {len(found['bad'])} pictures of shard {shard} can be read: {_listed(found['bad'])}. "
+                    f"Repair them, or take fewer --shards than {len(reports)}, so that each holds others as well."
+                )
 
     def _check_files(self, reports: list[dict]) -> None:
         """Every shard has its files, of the size that was written; after parts their checksums are compared, too."""
         for shard, found in enumerate(reports):
-            if not found["count"]:
-                raise UserError(f"shard {shard} of {len(reports)} holds no picture that can be read: fewer --shards.")
             for resolution, size in found["bytes"].items():
                 name = records.shard_file_name(self.name, int(resolution), shard, len(reports))
                 path = self.unfinished.files / name
@@ -183,10 +238,10 @@ class _Conversion:
 class _ShardFiles:
     """The files of one shard, one per level, under temporary names until all of it is written."""
 
-    def __init__(self, conversion_of: _Conversion, shard: int):
+    def __init__(self, conversion_of: _Conversion, shard: int, digest: str):
         self._conversion, self._shard = conversion_of, shard
         self._streams: dict[int, object] = {}
-        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}}
+        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "wide": Wide(), "pictures": digest}
 
     def __enter__(self) -> "_ShardFiles":
         return self
@@ -198,6 +253,7 @@ class _ShardFiles:
             self._streams[resolution].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
+        self._report["wide"] = self._report["wide"].joined(chunk.wide)
         self._report["box"] = record_workers.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
@@ -259,8 +315,9 @@ def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
     return num_shards
 
 
-def _listed(bad: Sequence[tuple[int, str]]) -> str:
-    more = f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+def _listed(bad: Sequence[tuple[int, str]], path: Optional[pathlib.Path] = None) -> str:
+    everything = f", all in {path}" if path else ""
+    more = f"; and {len(bad) - _LISTED} more{everything}" if len(bad) > _LISTED else ""
     return "; ".join(reason for _, reason in bad[:_LISTED]) + more
 
 

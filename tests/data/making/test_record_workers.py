@@ -130,7 +130,9 @@ def test_skip_bad_leaves_them_and_their_labels_out(tmp_path):
     assert info.count == 17
     numbers = [int(image[0, 0, 0]) for image in inspection.read_images(info, 8)]
     assert load_labels(info)[:, 0].tolist() == numbers and sorted(numbers) == sorted(set(range(20)) - {3, 4, 17})
-    assert "3 pictures that cannot be read were left out: image " in lines[-1]
+    assert any(line.startswith("left out: 3 that cannot be read; all of them") for line in lines)
+    listed = (tmp_path / "set" / "left_out.txt").read_text().splitlines()
+    assert len(listed) == 3 and listed[0].startswith("that cannot be read: image 17 cannot be read")
 
 
 def test_skip_bad_after_a_failure_converts_nothing_again(tmp_path, monkeypatch):
@@ -151,7 +153,7 @@ def test_a_repaired_picture_is_read_again(tmp_path):
 
 
 def test_a_source_without_any_readable_picture_is_refused(tmp_path):
-    with pytest.raises(UserError, match="shard 0 of 1 holds no picture that can be read"):
+    with pytest.raises(UserError, match="none of the 4 pictures can be read: image"):
         write(DamagedSource(numbered_images(4), range(4)), tmp_path / "set", num_shards=1, skip_bad=True)
     assert not (tmp_path / "set").exists()
 

@@ -1,5 +1,8 @@
 """Where the images of a new dataset come from: `open_source`."""
 
+import contextlib
+import json
+import math
 import os
 import pathlib
 import tarfile
@@ -9,12 +12,15 @@ from typing import Optional
 from stylegan_tf.data import records
 from stylegan_tf.data.making.decoding import FILTERS, FITS, PictureOptions
 from stylegan_tf.data.making.sources import celeba, mnist
+from stylegan_tf.data.making.sources.archives import TarCollection, ZipCollection
 from stylegan_tf.data.making.sources.collection import Collection
 from stylegan_tf.data.making.sources.fitted import FittedSource, choose_resolution
-from stylegan_tf.data.making.sources.image_files import TarCollection, ZipCollection, folder_collection, list_collection
+from stylegan_tf.data.making.sources.image_files import folder_collection, list_collection
 from stylegan_tf.data.making.sources.labels import find_labels
+from stylegan_tf.data.making.sources.reading import reading_source
 from stylegan_tf.errors import UserError
 
+_TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _SYNTHETIC_IMAGES = 1000
 _KINDS = "a folder, a zip, tar, .npy, .npz, .h5, .mat or idx file, a .txt list of images, 'demo' or 'synthetic'"
 
@@ -28,32 +34,50 @@ def open_source(
     channels: Optional[int] = None,
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: Optional[int] = None,
+    white: Optional[float] = None,
 ) -> FittedSource:
     """Looks at what `source` is (README, "Data") and reads nothing but its names and a few pictures.
 
     Args:
       resolution: side of the written images, a power of two; None: see `choose_resolution`.
       labels: see `labels.find_labels`.
-      fit, filter, background: see `PictureOptions`. With a resolution, `fit` is "crop" unless told otherwise.
+      fit, filter, background, white: see `PictureOptions`. With a resolution, `fit` is "crop" unless told otherwise.
       channels: 1 or 3; None: 3, or 1 where all pictures are gray by their format.
       max_images: the first ones only; the number of pictures of 'synthetic'.
     Raises:
       UserError for a missing or empty source, one of an unknown kind, and bad options.
     """
-    _check_options(resolution, fit, filter, channels, max_images)
-    collection = open_collection(str(source), resolution, max_images)
-    found = find_labels(collection, labels)
-    if resolution is not None and fit is None:
-        fit = "crop"
-    options = PictureOptions(
-        resolution=choose_resolution(collection, fit) if resolution is None else resolution,
-        num_channels=channels or collection.num_channels,
-        fit=fit,
-        filter=filter,
-        background=background,
-    )
+    _check_options(resolution, fit, filter, channels, max_images, white)
+    with reading_source(str(source)):
+        collection = open_collection(str(source), resolution, max_images)
+        found = find_labels(collection, labels)
+        notes = [found.note] if found is not None and found.note else _unused_labels(collection, labels)
+        if resolution is not None and fit is None:
+            fit = "crop"
+        options = PictureOptions(
+            resolution=choose_resolution(collection, fit) if resolution is None else resolution,
+            num_channels=channels or collection.num_channels,
+            fit=fit,
+            filter=filter,
+            background=background,
+            white=white,
+        )
     count = min(len(collection), max_images or len(collection))
-    return FittedSource(collection, options, found, count)
+    return FittedSource(collection, options, found, count, notes)
+
+
+def _unused_labels(collection: Collection, labels: str) -> list[str]:
+    """That there are labels which nobody has asked for."""
+    if labels.strip():
+        return []
+    for name in [entry.name for entry in collection.left_out if entry.name.rpartition("/")[2] == "dataset.json"]:
+        with contextlib.suppress(Exception):  # Not a file of labels, then.
+            if json.loads(collection.read_other(name))["labels"]:
+                return [f"the source holds {name} with labels, which are not used: --labels={name}."]
+    with contextlib.suppress(UserError):
+        if collection.classes() is not None:
+            return ["the source brings labels, which are not used: --labels=classes."]
+    return []
 
 
 def open_collection(source: str, resolution: Optional[int] = None, max_images: Optional[int] = None) -> Collection:
@@ -82,8 +106,9 @@ def _in_folder(folder: pathlib.Path) -> Collection:
         from stylegan_tf.data.making.sources.lsun import LmdbCollection
 
         return LmdbCollection(str(folder))
-    if celeba.IMAGES in names or folder.name == celeba.IMAGES:
-        return celeba.CelebACollection(folder)
+    faces = celeba.celeba_folder(folder)
+    if faces is not None:
+        return faces
     idx = mnist.idx_file(folder)
     if idx is not None:
         return mnist.IdxCollection(idx)
@@ -99,21 +124,24 @@ def _in_file(path: pathlib.Path) -> Collection:
     by_suffix = {".npy": arrays.npy_collection, ".npz": arrays.npz_collection, ".mat": arrays.svhn_collection}
     by_suffix.update(dict.fromkeys((".h5", ".hdf5"), arrays.HDF5Collection))
     if path.suffix.lower() in by_suffix:
-        return by_suffix[path.suffix.lower()](str(path))
+        with reading_source(str(path), f"a {path.suffix.lower()} file"):
+            return by_suffix[path.suffix.lower()](str(path))
     if name.endswith((".txt", ".lst")):
         return list_collection(path)
     if "idx3" in name:
         return mnist.IdxCollection(path)
     if zipfile.is_zipfile(path):
-        return ZipCollection(str(path))
-    if tarfile.is_tarfile(path):
+        with reading_source(str(path), "a zip archive"):
+            return celeba.celeba_zip(path) or ZipCollection(str(path))
+    if name.endswith(_TAR_SUFFIXES) or tarfile.is_tarfile(path):
         from stylegan_tf.data.making.sources.cifar import cifar_archive
 
-        return cifar_archive(str(path)) or TarCollection(str(path))
+        with reading_source(str(path), "a tar archive"):
+            return cifar_archive(str(path)) or TarCollection(str(path))
     raise UserError(f"--source {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")
 
 
-def _check_options(resolution, fit, filter, channels, max_images) -> None:
+def _check_options(resolution, fit, filter, channels, max_images, white) -> None:
     if resolution is not None and not records.is_valid_resolution(resolution):
         raise UserError(f"--resolution must be a power of two of at least 4, got {resolution}.")
     if resolution is not None and resolution > 4096:
@@ -126,3 +154,5 @@ def _check_options(resolution, fit, filter, channels, max_images) -> None:
         raise UserError(f"--channels must be 1 or 3, got {channels}.")
     if max_images is not None and max_images < 1:
         raise UserError(f"--max_images must be positive, got {max_images}.")
+    if white is not None and not (math.isfinite(white) and white > 0):
+        raise UserError(f"--white must be a positive number, got {white}.")

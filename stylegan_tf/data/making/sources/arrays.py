@@ -1,13 +1,14 @@
 """Collections of pictures that are arrays in a file: NumPy, HDF5, and MATLAB's format as SVHN uses it."""
 
+import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
 import numpy as np
 
-from stylegan_tf.data.making.sources import spool
-from stylegan_tf.data.making.sources.collection import Collection, Labels, as_labels, one_hot, optional_module
+from stylegan_tf.data.making.sources import reading, spool
+from stylegan_tf.data.making.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
 from stylegan_tf.errors import UserError
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")
@@ -17,8 +18,16 @@ _LABEL_NAMES = ("labels", "label", "y", "y_train", "classes", "arr_1")
 class ArrayCollection(Collection):
     """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with 1 to 4 channels (gray, gray + alpha, RGB, RGB + alpha)."""
 
-    def __init__(self, array: spool.SpooledArray, where: str, labels: Optional[Labels] = None):
-        self._array, self._labels = array, labels
+    def __init__(
+        self,
+        array: spool.SpooledArray,
+        where: str,
+        labels: Optional[Labels] = None,
+        left_out: Sequence[LeftOut] = (),
+        files: Sequence[str] = (),  # What it was read from, if that is not `where`.
+    ):
+        self._array, self._labels, self.left_out = array, labels, left_out
+        self._fingerprint = " ".join(map(reading.fingerprint, files or [where]))
         self._channels_first = channels_first(array.get().shape, array.get().dtype, where)
         self.num_channels = _written_channels(array.get().shape, self._channels_first)
 
@@ -31,6 +40,9 @@ class ArrayCollection(Collection):
 
     def classes(self) -> Optional[Labels]:
         return self._labels
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprint
 
 
 class HDF5Collection(Collection):
@@ -50,6 +62,8 @@ class HDF5Collection(Collection):
         self._channels_first = channels_first(shape, dtype, f"{path}:{self._name}")
         self.num_channels = _written_channels(shape, self._channels_first)
         self._label_name = _first_of(_LABEL_NAMES, found)
+        self.left_out = _other_arrays(found, self._name, self._label_name)
+        self._fingerprint = reading.fingerprint(path)
 
     def __getstate__(self):
         return {**self.__dict__, "_file": None}
@@ -66,13 +80,14 @@ class HDF5Collection(Collection):
             return None
         return as_labels(self._open()[self._label_name][()], f"{self._path}:{self._label_name}", self._count)
 
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprint
+
     def _open(self):
         if self._file is None:
             h5py = optional_module("h5py", "HDF5 files")
-            try:
+            with reading.reading_source(self._path, "HDF5"):
                 self._file = h5py.File(self._path, "r")
-            except OSError as error:
-                raise UserError(f"--source {self._path} cannot be read as HDF5: {error}.") from error
         return self._file
 
     def _datasets(self) -> list[tuple]:
@@ -96,37 +111,56 @@ def npy_collection(path: str) -> ArrayCollection:
 
 def npz_collection(path: str) -> ArrayCollection:
     """The array `images` (or x, data, ...) of a `.npz` file, with `labels` (or y, ...) if it is there."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
-            if image_name is None:
-                raise UserError(f"--source {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
-            with archive.open(names[image_name]) as stream:
-                array = spool.SpooledArray(spool.copied(stream))
-            label_name = _first_of(_LABEL_NAMES, names)
-            labels = None
-            if label_name is not None:
-                with archive.open(names[label_name]) as stream:
-                    labels = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"--source {path} cannot be read as a .npz file: {error}.") from error
+    with zipfile.ZipFile(path) as archive:
+        names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+        image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
+        if image_name is None:
+            raise UserError(f"--source {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
+        with archive.open(names[image_name]) as stream:
+            array = spool.SpooledArray(spool.copied(stream))
+        label_name = _first_of(_LABEL_NAMES, [name for name in names if name != image_name])
+        labels = None
+        if label_name is not None:
+            with archive.open(names[label_name]) as stream:
+                labels = read_array(stream, archive.getinfo(names[label_name]).file_size)
     count = len(_checked(array, path))
-    return ArrayCollection(array, path, None if labels is None else as_labels(labels, f"{path}:{label_name}", count))
+    labels = None if labels is None else as_labels(labels, f"{path}:{label_name}", count)
+    return ArrayCollection(array, path, labels, _other_arrays(names, image_name, label_name))
+
+
+def read_array(stream, size: int) -> np.ndarray:
+    """A `.npy` stream of `size` bytes. Raises ValueError if its head claims more, before memory is taken."""
+    version = np.lib.format.read_magic(stream)
+    head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = head(stream)
+    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if dtype.hasobject or expected > size:
+        raise ValueError(f"it claims to hold {dtype} {list(shape)}, which {size:,} bytes cannot")
+    data = stream.read(expected)
+    if len(data) != expected:
+        raise ValueError(f"it is cut off after {len(data):,} of {expected:,} bytes")
+    stream.read()  # A checksum is compared at the end of a member.
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def svhn_collection(path: str) -> ArrayCollection:
     """`train_32x32.mat` of SVHN: X [32, 32, 3, N] and y [N, 1], where 10 stands for the digit 0."""
     io = optional_module("scipy.io", "MATLAB files")
-    try:
+    with reading.reading_source(path, "a MATLAB file"):
         content = io.loadmat(path, variable_names=("X", "y"))
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
-        raise UserError(f"--source {path} cannot be read as a MATLAB file: {error}.") from error
-    images = content.get("X")
-    if images is None or images.ndim != 4 or images.dtype != np.uint8:
+        names = [name for name, _, _ in io.whosmat(path)]
+    images, labels = content.get("X"), content.get("y")
+    if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
         raise UserError(f"--source {path} should have X, uint8 [H, W, C, N], as SVHN's files of cropped digits have.")
-    labels = one_hot(content["y"].reshape(-1) % 10, tuple("0123456789")) if "y" in content else None
-    return ArrayCollection(spool.saved(np.ascontiguousarray(images.transpose(3, 0, 1, 2))), path, labels)
+    if labels is not None:
+        count = images.shape[3]
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iuf" or labels.size != count:
+            raise UserError(f"--source {path} holds {count} pictures and no {count} class numbers in y.")
+        if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
+            raise UserError(f"--source {path} has y that are no digits from 1 to 10.")
+        labels = one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
+    pictures = spool.saved(np.ascontiguousarray(images.transpose(3, 0, 1, 2)))
+    return ArrayCollection(pictures, path, labels, _other_arrays(names, "X", "y"))
 
 
 def channels_first(shape: Sequence[int], dtype, where: str) -> bool:
@@ -145,12 +179,20 @@ def _written_channels(shape: Sequence[int], first: bool) -> int:
     return 1 if channels <= 2 else 3
 
 
+def _other_arrays(names: Iterable[str], *used: Optional[str]) -> list[LeftOut]:
+    return [LeftOut(name, "other arrays") for name in names if name not in used]
+
+
 def _first_of(wanted: Iterable[str], names: Iterable[str]) -> Optional[str]:
     return next((name for name in wanted if name in names), None)
 
 
 def _checked(array: spool.SpooledArray, path: str) -> np.ndarray:
-    try:
-        return array.get()
-    except (OSError, ValueError, EOFError) as error:  # ValueError: an array of Python objects, or no array.
-        raise UserError(f"--source {path} cannot be read as an array of numbers: {error}.") from error
+    with reading.reading_source(path, "an array of numbers"):  # Of Python objects, or no array at all.
+        found = array.get()
+        if not isinstance(found, np.ndarray):
+            raise ValueError("it holds something else")
+        if isinstance(found, np.memmap) and found.offset + found.nbytes != os.path.getsize(found.filename):
+            raise ValueError(f"it has {os.path.getsize(found.filename):,} bytes, its head says "
+                             f"{found.offset + found.nbytes:,}")
+        return found

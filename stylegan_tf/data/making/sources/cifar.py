@@ -4,15 +4,15 @@ import dataclasses
 import io
 import pathlib
 import tarfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
 
 from stylegan_tf.data.making.sources import spool
 from stylegan_tf.data.making.sources.arrays import ArrayCollection
-from stylegan_tf.data.making.sources.collection import one_hot
+from stylegan_tf.data.making.sources.collection import LeftOut, one_hot
+from stylegan_tf.data.making.sources.image_files import kind_of, others_in
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal
 from stylegan_tf.files.pickle_names import NETWORKS, Known
@@ -41,17 +41,16 @@ def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
         names = _training_files(path.name for path in inside.iterdir()) if inside.is_dir() else []
         if names:
             wanted = [inside / name for name in (*names, *_NAMES) if (inside / name).is_file()]
-            return _collection({path.name: path.read_bytes() for path in wanted}, str(inside))
+            left_out = others_in(inside, [path.name for path in wanted])
+            return _collection({path.name: path.read_bytes() for path in wanted}, str(inside), wanted, left_out)
     return None
 
 
 def cifar_archive(path: str) -> Optional[ArrayCollection]:
     """`cifar-10-binary.tar.gz`, `cifar-100-python.tar.gz` and so on, as downloaded; None for other tar archives."""
-    try:
-        contents = _members(path)
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise UserError(f"--source {path} cannot be read as a tar archive: {error}.") from error
-    return _collection(contents, path) if _training_files(contents) else None
+    left_out: list[LeftOut] = []
+    contents = _members(path, left_out)
+    return _collection(contents, path, [path], left_out) if _training_files(contents) else None
 
 
 def _training_files(names: Iterable[str]) -> list[str]:
@@ -68,7 +67,7 @@ def _training_files(names: Iterable[str]) -> list[str]:
     return ["train"] if {"train", "meta"} <= names else []
 
 
-def _members(path: str) -> dict[str, bytes]:
+def _members(path: str, left_out: list[LeftOut]) -> dict[str, bytes]:
     """Contents of CIFAR's files by name; {} if there is anything that CIFAR does not have."""
     found: dict[str, bytes] = {}
     with tarfile.open(path, "r:*") as archive:
@@ -80,10 +79,12 @@ def _members(path: str) -> dict[str, bytes]:
                 found[name] = archive.extractfile(member).read()
             elif name.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
                 return {}  # An archive of pictures, and perhaps a large one: do not read it to the end.
+            elif not member.isdir():
+                left_out.append(LeftOut(member.name, kind_of(member.name)))
     return found
 
 
-def _collection(contents: dict[str, bytes], where: str) -> ArrayCollection:
+def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence[LeftOut]) -> ArrayCollection:
     files = _training_files(contents)
     try:
         batches = [_read(name, contents[name]) for name in files]
@@ -96,7 +97,7 @@ def _collection(contents: dict[str, bytes], where: str) -> ArrayCollection:
     if not names and files[0] in _CIFAR10:
         names = _CIFAR10_NAMES
     labels = one_hot(classes, names) if classes.max() < len(names) else one_hot(classes)
-    return ArrayCollection(spool.saved(images), where, labels)
+    return ArrayCollection(spool.saved(images), where, labels, left_out, [str(path) for path in read])
 
 
 def _read(name: str, content: bytes) -> _Batch:

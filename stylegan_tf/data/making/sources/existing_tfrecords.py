@@ -1,12 +1,16 @@
 """TFRecords as a source, to write them anew: other shards, another encoding, a smaller resolution."""
 
+import os
+import pathlib
 from typing import Optional
 
 import numpy as np
 
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.making.decoding import BadPicture
+from stylegan_tf.data.making.sources import reading
 from stylegan_tf.data.making.sources.collection import Collection, Labels
+from stylegan_tf.data.making.sources.image_files import others_in
 
 
 class TFRecordCollection(Collection):
@@ -21,6 +25,13 @@ class TFRecordCollection(Collection):
         self._shards = np.repeat(np.arange(len(found)), [len(shard) for shard in found])
         self._places = np.array([place for shard in found for place in shard], np.int64)  # [N, 2]
         self._streams: dict[int, object] = {}
+        self._fingerprints = [reading.fingerprint(path) for path in self._paths]
+        others = [self._info.labels_path, *(path for paths in self._info.levels.values() for path in paths)]
+        used = [os.path.basename(path) for path in others if path]
+        self.left_out = others_in(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprints[self._shards[index]]
 
     def __getstate__(self):
         return {**self.__dict__, "_streams": {}}

@@ -1,22 +1,22 @@
-"""Collections of image files: a folder tree, a list of files, a zip or a tar archive."""
+"""Collections of image files: a folder tree, or a list of files. Archives are in `archives`."""
 
+import collections
 import os
 import pathlib
-import tarfile
-import zipfile
-from collections.abc import Iterable, Sequence
-from typing import Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Callable, Optional
 
-from stylegan_tf.data.making.decoding import BadPicture
-from stylegan_tf.data.making.sources import spool
-from stylegan_tf.data.making.sources.collection import Collection
+from stylegan_tf.data.making.decoding import is_picture_content
+from stylegan_tf.data.making.sources import reading
+from stylegan_tf.data.making.sources.collection import Collection, LeftOut
 from stylegan_tf.errors import UserError
 
 IMAGE_SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tga", ".tif", ".tiff", ".webp"),
+    *(".avif", ".bmp", ".gif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp"),
 )
-MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
+HEAD_BYTES = 32  # Of a file, by which a picture is recognised where its name says nothing.
+DEAD_LINK, NO_FILE, LOOP = "links that lead nowhere", "pipes, sockets or devices", "links that lead back"
 
 
 class NamedCollection(Collection):
@@ -34,139 +34,148 @@ class NamedCollection(Collection):
 class FileCollection(NamedCollection):
     """Files below `root`; names are their paths from there, with forward slashes."""
 
-    def __init__(self, root: str, names: Sequence[str]):
-        self._root, self._names = root, list(names)
+    def __init__(self, root: str, names: Sequence[str], left_out: Sequence[LeftOut] = ()):
+        self._root, self._names, self.left_out = root, list(names), left_out
+
+    def __getstate__(self):
+        return {**self.__dict__, "left_out": ()}
 
     def read(self, index: int) -> bytes:
-        try:
-            with open(os.path.join(self._root, self._names[index]), "rb") as stream:
-                return _limited(stream)
-        except OSError as error:
-            raise BadPicture(f"cannot be opened: {error.strerror}") from error
+        return reading.file_content(self._path(index))
 
     def read_other(self, name: str) -> Optional[bytes]:
-        """A file that is no picture, such as dataset.json; None if it is not there."""
         path = pathlib.Path(self._root, name)
         return path.read_bytes() if path.is_file() else None
 
+    def fingerprint(self, index: int) -> str:
+        return reading.fingerprint(self._path(index))
 
-class ZipCollection(NamedCollection):
-    """The pictures in a zip archive."""
-
-    def __init__(self, path: str):
-        self._path, self._archive = path, None
-        try:
-            self._names = sorted(info.filename for info in self._open().infolist() if is_picture(info.filename))
-        except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"--source {path} cannot be read as a zip archive: {error}.") from error
-        _check_found(self._names, path)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_archive": None}
-
-    def read(self, index: int) -> bytes:
-        return self._read(self._names[index])
-
-    def read_other(self, name: str) -> Optional[bytes]:
-        return self._read(name) if name in self._open().NameToInfo else None
-
-    def _open(self) -> zipfile.ZipFile:
-        if self._archive is None:
-            self._archive = zipfile.ZipFile(self._path)
-        return self._archive
-
-    def _read(self, name: str) -> bytes:
-        try:
-            with self._open().open(name) as stream:
-                return _limited(stream)
-        # Encryption and unknown compression are RuntimeError and NotImplementedError; zlib has an error of its own.
-        except Exception as error:
-            raise BadPicture(f"cannot be read from the archive: {error}") from error
-
-
-class TarCollection(NamedCollection):
-    """The pictures in a tar archive; a compressed one is unpacked to a temporary tar file first."""
-
-    def __init__(self, path: str):
-        try:
-            # Compressed streams cannot be read out of order, and training sets are shuffled.
-            self._file = spool.uncompressed(path)
-            with tarfile.open(self._file.path, "r:") as archive:
-                # isreg() is false for links and devices; sparse files would need their map to be read.
-                members = [member for member in archive if member.isreg() and not member.issparse()]
-        except (OSError, EOFError, tarfile.TarError) as error:
-            raise UserError(f"--source {path} cannot be read as a tar archive: {error}.") from error
-        self._places = {member.name.removeprefix("./"): (member.offset_data, member.size) for member in members}
-        self._names = sorted(name for name in self._places if is_picture(name))
-        self._stream = None
-        _check_found(self._names, path)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_stream": None}
-
-    def read(self, index: int) -> bytes:
-        return self._read(self._names[index])
-
-    def read_other(self, name: str) -> Optional[bytes]:
-        return self._read(name) if name in self._places else None
-
-    def _read(self, name: str) -> bytes:
-        if self._stream is None:
-            self._stream = open(self._file.path, "rb")
-        offset, size = self._places[name]
-        if size > MAX_FILE_BYTES:
-            raise BadPicture(f"has {size:,} bytes, more than a picture may have ({MAX_FILE_BYTES:,})")
-        self._stream.seek(offset)
-        data = self._stream.read(size)
-        if len(data) != size:
-            raise BadPicture("is cut off: the archive ends before it")
-        return data
+    def _path(self, index: int) -> str:
+        return os.path.join(self._root, self._names[index])
 
 
 def folder_collection(folder: pathlib.Path) -> FileCollection:
-    """All images in a folder and the folders inside it, in the order of their paths. Raises UserError if none."""
-    names = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        inside = os.path.relpath(where, folder).replace(os.sep, "/")
-        prefix = "" if inside == "." else inside + "/"
-        names += [prefix + name for name in files if is_picture(name)]
-    _check_found(names, folder)
-    return FileCollection(str(folder), sorted(names, key=lambda name: name.split("/")))
+    """All images in a folder and the folders inside it, in the order of their paths. Raises UserError if none.
+
+    Links are followed. A folder that cannot be read is an error: nobody knows what is in it.
+    """
+    files, left_out = [], []
+    for name, kind in _walk(str(folder)):
+        if kind is None:
+            files.append(name)
+        else:
+            left_out.append(LeftOut(name, kind))
+    names, others = sorted_out(files, lambda name: _head(os.path.join(folder, name)))
+    left_out += others
+    check_found(names, folder, left_out)
+    return FileCollection(str(folder), sorted(names, key=lambda name: name.split("/")), left_out)
 
 
 def list_collection(path: pathlib.Path) -> FileCollection:
-    """A text file with one path a line, from the folder of the list; `#` begins a comment line."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--source {path} cannot be read as a list of images: {error}.") from error
-    names = [line for line in lines if line and not line.startswith("#")]
+    """A text file with one path a line, from the folder of the list; `#` begins a comment line.
+
+    Names are bytes to the system: those that are not UTF-8 stay what they are.
+    """
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise UserError(f"--source {path} cannot be read as a list of images: it should be plain text, in UTF-8.")
+    lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
+    names = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not names:
         raise UserError(f"--source {path} names no images: expected one path a line.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"--source {path} names {twice} twice.")
-    return FileCollection(str(path.parent), names)
+    (most, times), = collections.Counter(names).most_common(1)
+    if times > 1:
+        raise UserError(f"--source {path} names {most} twice.")
+    found = FileCollection(str(path.parent), names)
+    with reading.reading_picture(f"a file in {path}"):
+        missing = [name for name in names if not os.path.lexists(os.path.join(path.parent, name))]
+    if missing:
+        raise UserError(f"--source {path} names {len(missing)} of {len(names)} files that are not there, such as "
+                        f"{missing[0]} (looked for in {path.parent}).")
+    return found
 
 
-def is_picture(name: str) -> bool:
-    """By the suffix; hidden files, and what macOS puts beside the real ones in archives, are none."""
-    parts = name.split("/")
-    return parts[-1].lower().endswith(IMAGE_SUFFIXES) and not any(_is_hidden(part) for part in parts)
+def sorted_out(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list[str], list[LeftOut]]:
+    """-> the pictures, and what else there is. `head(name)`: the first bytes, for names that do not tell."""
+    pictures, others = [], []
+    for name in names:
+        if is_hidden(name):
+            others.append(LeftOut(name, "hidden"))
+            continue
+        try:
+            is_picture = name.lower().endswith(IMAGE_SUFFIXES) or is_picture_content(head(name))
+        except Exception as error:
+            if reading.is_fault_of_the_machine(error):
+                raise
+            others.append(LeftOut(name, "damaged and of unknown kind"))
+            continue
+        if is_picture:
+            pictures.append(name)
+        else:
+            others.append(LeftOut(name, kind_of(name)))
+    return pictures, others
 
 
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part not in (".", "..") or part == "__MACOSX"
+def kind_of(name: str) -> str:
+    """ "a/b.HEIC" -> ".heic"."""
+    return os.path.splitext(name)[1].lower() or "without suffix"
 
 
-def _limited(stream) -> bytes:
-    data = stream.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise BadPicture(f"has more than {MAX_FILE_BYTES:,} bytes, which no picture should")
-    return data
+def is_hidden(name: str) -> bool:
+    """Hidden files and folders, and what macOS puts beside the real ones in archives."""
+    return any(part.startswith(".") and part not in (".", "..") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _check_found(names: Iterable[str], where) -> None:
+def check_found(names: Sequence[str], where, left_out: Sequence[LeftOut]) -> None:
+    """Raises UserError if there are no pictures."""
     if not names:
-        raise UserError(f"--source {where} has no images in it (looked for {', '.join(IMAGE_SUFFIXES)}).")
+        seen = f", there are {summary(left_out)}" if left_out else ""
+        raise UserError(f"--source {where} has no images in it (looked for {', '.join(IMAGE_SUFFIXES)}{seen}).")
+
+
+def summary(left_out: Iterable[LeftOut]) -> str:
+    """ "50 .heic, 2 hidden": the most frequent first."""
+    counts = collections.Counter(entry.kind for entry in left_out)
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+
+
+def others_in(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
+    """What lies in a folder beside the files of a data set that is read as a whole."""
+    used = set(used)
+    return [
+        LeftOut(entry.name, "hidden" if is_hidden(entry.name) else "folders" if entry.is_dir() else kind_of(entry.name))
+        for entry in sorted(folder.iterdir())
+        if entry.name not in used
+    ]
+
+
+def _walk(root: str) -> Iterator[tuple[str, Optional[str]]]:
+    """(path from `root`, None for a file or why it is left out) of all there is, through links as well."""
+    waiting = [("", (_identity(root),))]
+    while waiting:
+        inside, above = waiting.pop()
+        with os.scandir(os.path.join(root, inside)) as entries:
+            for entry in entries:
+                name = inside + entry.name
+                if is_hidden(entry.name):
+                    yield name, "hidden"
+                elif entry.is_dir():
+                    identity = _identity(entry.path)
+                    if identity in above:
+                        yield name, LOOP
+                    else:
+                        waiting.append((name + "/", (*above, identity)))
+                elif entry.is_file():
+                    yield name, None
+                else:
+                    yield name, DEAD_LINK if entry.is_symlink() else NO_FILE
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(HEAD_BYTES)

@@ -2,16 +2,18 @@
 
 import gzip
 import pathlib
-import zlib
 from typing import Optional
 
 import numpy as np
 
-from stylegan_tf.data.making.sources import spool
+from stylegan_tf.data.making.sources import reading, spool
 from stylegan_tf.data.making.sources.collection import Collection, Labels, one_hot
+from stylegan_tf.data.making.sources.image_files import others_in
 from stylegan_tf.errors import UserError
 
 _IDX_IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte", "t10k-images-idx3-ubyte")
+_SETS = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST")
+_FOLDERS = ("", "raw", *(f"{name}/raw" for name in _SETS), *_SETS)
 
 
 class IdxCollection(Collection):
@@ -27,6 +29,12 @@ class IdxCollection(Collection):
             images = np.pad(images, [(0, 0), (2, 2), (2, 2)])
         self._images, self._count = spool.saved(images), len(images)
         self._labels_path = _labels_of(path)
+        used = [path.name, *([] if self._labels_path is None else [self._labels_path.name])]
+        self.left_out = others_in(path.parent, used)
+        self._fingerprint = reading.fingerprint(str(path))
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprint
 
     def __len__(self) -> int:
         return self._count
@@ -40,26 +48,29 @@ class IdxCollection(Collection):
         labels = _read_idx(self._labels_path)
         if labels.shape != (self._count,):
             raise UserError(f"{self._labels_path} holds {list(labels.shape)} labels, expected [{self._count}].")
-        return one_hot(labels)
+        return one_hot(labels, tuple("0123456789") if labels.max() < 10 else None)
 
 
 def idx_file(folder: pathlib.Path) -> Optional[pathlib.Path]:
-    """The training images of an MNIST-like set in a folder, compressed or not."""
-    candidates = (folder / (name + suffix) for name in _IDX_IMAGES for suffix in ("", ".gz"))
-    return next((path for path in candidates if path.is_file()), None)
+    """The training images of an MNIST-like set in a folder or where torchvision puts them inside; compressed or not."""
+    names = [name + suffix for name in _IDX_IMAGES for suffix in ("", ".gz")]
+    candidates = (folder / inside / name for inside in _FOLDERS for name in names)
+    found = {path.parent: path for path in reversed(list(candidates)) if path.is_file()}
+    if len(found) > 1:
+        sets = ", ".join(map(str, found))
+        raise UserError(f"--source {folder} holds several sets ({sets}): give one of the folders.")
+    return next(iter(found.values()), None)
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:
     """Two zero bytes, type 8 (uint8), number of axes, their sizes as big-endian int32, the data."""
-    try:
+    with reading.reading_source(str(path), "an idx file"):
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
             head = stream.read(4)
             if len(head) != 4 or head[:3] != b"\x00\x00\x08" or not 1 <= head[3] <= 4:
                 raise UserError(f"{path} is not an idx file of bytes, as MNIST's files are.")
             shape = tuple(np.frombuffer(stream.read(4 * head[3]), ">i4").tolist())
             data = stream.read()
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}.") from error
     if len(shape) != head[3] or min(shape) < 1 or len(data) != int(np.prod(shape, dtype=np.int64)):
         raise UserError(f"{path} is damaged: it has {len(data)} bytes of data for an array {list(shape)}.")
     return np.frombuffer(data, np.uint8).reshape(shape)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.data.making.decoding import BadPicture
 from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.errors import UserError
 
@@ -113,12 +114,41 @@ def test_lsun_databases_are_read(tmp_path):
         open_source(str(tmp_path / "broken"))
 
 
-@pytest.mark.parametrize("module, name", [("h5py", "a.h5"), ("lmdb", "a/data.mdb"), ("scipy", "a.mat")])
+def test_a_database_that_is_cut_off_is_refused(tmp_path):
+    lmdb = pytest.importorskip("lmdb")
+    with lmdb.open(str(tmp_path / "db"), map_size=2**24) as database, database.begin(write=True) as transaction:
+        for index in range(300):  # Pages of branches, of leaves, and values on pages of their own.
+            transaction.put(f"key{index:03d}".encode(), bytes([index % 256]) * (10_000 if index % 7 == 0 else 100))
+    source = open_source(str(tmp_path / "db"), resolution=8)
+    stored = source._collection
+    assert [stored.name(index) for index in range(300)] == [f"key{index:03d}" for index in range(300)]
+    for index in range(300):
+        assert stored.read(index) == bytes([index % 256]) * (10_000 if index % 7 == 0 else 100)
+    data = (tmp_path / "db" / "data.mdb").read_bytes()
+    for size in (0, 100, 5000, 20_000, len(data) - 1000):
+        (tmp_path / "db" / "data.mdb").write_bytes(data[:size])
+        with pytest.raises(UserError, match="cannot be read as an lmdb database.*(cut off|behind the file's end)"):
+            open_source(str(tmp_path / "db"), resolution=8)
+
+
+def test_a_damaged_piece_of_an_hdf5_file_is_a_bad_picture(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", data=IMAGES, chunks=(1, 8, 8, 3), compression="gzip", fletcher32=True)
+        place = file["images"].id.get_chunk_info(2)
+    data = bytearray((tmp_path / "a.h5").read_bytes())
+    data[place.byte_offset + 20] ^= 0xFF
+    (tmp_path / "a.h5").write_bytes(data)
+    source = open_source(str(tmp_path / "a.h5"))
+    with pytest.raises(BadPicture, match="00000002 cannot be read as an image"):
+        source.read(2)
+    np.testing.assert_array_equal(source.read(3).image, IMAGES[3])
+
+
+@pytest.mark.parametrize("module, name", [("h5py", "a.h5"), ("scipy", "a.mat")])
 def test_a_missing_package_is_named(tmp_path, monkeypatch, module, name):
     monkeypatch.setitem(sys.modules, module, None)  # Imports of it fail.
     monkeypatch.setitem(sys.modules, module + ".io", None)
-    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"content")
-    path = tmp_path / name if "/" not in name else (tmp_path / name).parent
     with pytest.raises(UserError, match=f"needs the Python package {module}: pip install {module}"):
-        open_source(str(path))
+        open_source(str(tmp_path / name))

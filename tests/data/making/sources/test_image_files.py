@@ -105,7 +105,7 @@ def test_a_damaged_member_is_one_bad_picture(tmp_path):
 
 
 def test_a_file_that_is_too_large_is_a_bad_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr("stylegan_tf.data.making.sources.image_files.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("stylegan_tf.data.making.sources.reading.MAX_FILE_BYTES", 100)
     with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(10**6))
     (tmp_path / "folder").mkdir()
@@ -115,10 +115,11 @@ def test_a_file_that_is_too_large_is_a_bad_picture(tmp_path, monkeypatch):
             open_source(str(tmp_path / name), resolution=8).read(0)
 
 
-def test_a_listed_file_that_is_gone_is_a_bad_picture(tmp_path):
-    (tmp_path / "in.txt").write_text("gone.png\n")
-    with pytest.raises(BadPicture, match="gone.png cannot be opened: No such file"):
-        open_source(str(tmp_path / "in.txt"), resolution=8).read(0)
+def test_a_listed_file_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "here.png").write_bytes(png(1))
+    (tmp_path / "in.txt").write_text("here.png\ngone.png\n")
+    with pytest.raises(UserError, match="names 1 of 2 files that are not there, such as gone.png"):
+        open_source(str(tmp_path / "in.txt"), resolution=8)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_listed_file_that_is_gone_is_a_bad_picture(tmp_path):
         ("in.txt", b"a.png\na.png\n", "names a.png twice"),
         ("in.txt", b"\xff\xfe", "cannot be read as a list"),
         ("in.zip", b"PK\x03\x04 broken", "unknown kind, or a damaged one"),
-        ("in.tar", b"broken", "unknown kind, or a damaged one"),
+        ("in.tar", b"broken", "cannot be read as a tar archive"),
         ("in.bin", b"what is this", "unknown kind.*Give a folder, a zip"),
     ],
 )
@@ -183,3 +184,36 @@ def test_array_values_survive_fit_none(tmp_path):
     image = np.random.RandomState(0).randint(0, 256, [8, 8, 3]).astype(np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
     np.testing.assert_array_equal(open_source(str(tmp_path)).read(0).image, image)
+
+
+def test_names_of_zip_archives_without_a_flag_are_utf8(tmp_path):
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr("K\u00e4tzchen/1.png", png(7))
+    data = (tmp_path / "in.zip").read_bytes()
+    plain = data.replace(b"\x14\x00\x00\x08", b"\x14\x00\x00\x00")  # Both heads, without the flag 0x800.
+    assert plain != data
+    (tmp_path / "in.zip").write_bytes(plain)
+    (tmp_path / "labels.csv").write_text("file,class\nKa\u0308tzchen/1.png,cat\n")  # As macOS writes it.
+    source = open_source(str(tmp_path / "in.zip"), labels=str(tmp_path / "labels.csv"))
+    assert source.name(0) == "K\u00e4tzchen/1.png" and source.read(0).image[0, 0, 0] == 7
+
+
+def test_lists_may_begin_with_a_mark_and_hold_any_bytes(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(1))
+    with open(bytes(tmp_path) + b"/\xff.png", "wb") as stream:
+        stream.write(png(2))
+    (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbfa.png\r\n\xff.png\r\n")
+    source = open_source(str(tmp_path / "in.txt"))
+    assert [int(source.read(index).image[0, 0, 0]) for index in range(2)] == [1, 2]
+
+
+def test_a_long_list_with_one_name_twice_is_refused_at_once(tmp_path):
+    (tmp_path / "in.txt").write_text("".join(f"{number}.png\n" for number in range(100_000)) + "99999.png\n")
+    with pytest.raises(UserError, match="names 99999.png twice"):
+        open_source(str(tmp_path / "in.txt"))
+
+
+def test_an_odd_size_comes_with_a_proposal(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(0, (100, 70)))
+    with pytest.raises(UserError, match="a.png has 100x70 pixels.*--resolution=64 crops and resizes"):
+        open_source(str(tmp_path))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -90,6 +91,17 @@ def test_npy_files_are_in_the_order_of_the_paths(animals, tmp_path):
         ("a.npy", "no array", "cannot read the labels in .*a.npy"),
         ("a.txt", "", "this source has no attributes"),
         ("none.csv", None, "there is no such file"),
+        ("a.csv", "file,class\nx.png,cat\nx.png,dog\n", "2 labels for x.png"),
+        ("a.csv", "file,class\ncat/1.png,a\n1.png,b\ncat/2.png,a\ndog/1.png,a\nowl/deep/1.png,b\n", "two labels for"),
+        ("a.csv", "file,class\nx.png,cat\ny.png, \n", "line 3 of .*a.csv has nothing in its column class"),
+        ("a.csv", "file,a,b\nx.png,1,nan\n", r"the label .1.0, nan. for x.png .* expected finite"),
+        ("a.csv", "file,a\nx.png,1e300\n", r"the label 1e.300 for x.png .* expected finite"),
+        ("a.json", '{"labels": [["x.png", 0], ["x.png", 1]]}', "2 labels for x.png"),
+        ("a.json", '{"labels": {"x.png": 0, "x.png": 1}}', "2 labels for x.png"),
+        ("a.json", '{"labels": [["x.png", [0, NaN]]]}', "the label .0.0, nan. for x.png .* expected finite"),
+        ("a.json", '{"labels": [["x.png", [0, 1e999]]]}', "for x.png .* expected finite"),
+        ("a.json", "[" * 100_000, "cannot read the labels in .*a.json"),
+        ("a.csv", "file,class\n" + "x" * 200_000, "cannot read the labels in .*a.csv"),
     ],
 )
 def test_bad_labels_are_explained(animals, tmp_path, name, content, message):
@@ -97,6 +109,57 @@ def test_bad_labels_are_explained(animals, tmp_path, name, content, message):
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=message):
         open_source(str(animals), labels=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("array", [np.full([4, 2], np.nan), np.array([0, 1, np.inf, 0]), np.full([4, 1], 1e300),
+                                   np.zeros([4, 0])])
+def test_arrays_of_labels_must_be_finite_and_not_empty(animals, tmp_path, array):
+    np.save(tmp_path / "labels.npy", array)
+    with pytest.raises(UserError, match=r"the label of picture \d is .* finite|holds float64 .4, 0.,"):
+        open_source(str(animals), labels=str(tmp_path / "labels.npy"))
+
+
+def test_whole_numbers_are_classes_whatever_their_type(animals, tmp_path):
+    np.save(tmp_path / "labels.npy", np.array([1.0, 2.0, 1.0, 5.0]))
+    source = open_source(str(animals), labels=str(tmp_path / "labels.npy"))
+    assert source.label_names == ("1", "2", "5") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 2]
+    assert source.notes == ("class numbers from 1 to 5, of which 3 occur: these are the columns of the labels.",)
+    (tmp_path / "a.csv").write_text("file,class\rcat/1.png,1.0\rcat/2.png,2\rdog/1.png,1\rowl/deep/1.png,2.0\r")
+    source = open_source(str(animals), labels=str(tmp_path / "a.csv"))
+    assert source.label_names == ("1", "2") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
+
+
+def test_a_stray_picture_among_the_folders_is_named(animals):
+    Image.new("RGB", (8, 8)).save(animals / "all" / "cover.jpg")
+    for where in (animals, animals / "all"):
+        with pytest.raises(UserError, match="cover.jpg is not inside a folder of a class, as .*1.png is"):
+            open_source(str(where), labels="folders")
+    with pytest.raises(UserError, match="all 2 pictures are in one folder"):
+        open_source(str(animals / "all" / "cat"), labels="folders")
+
+
+def test_train_and_val_are_no_classes(animals, tmp_path):
+    (tmp_path / "set" / "train").mkdir(parents=True)
+    for part, pet in [("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")]:
+        (tmp_path / "set" / part / pet).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "set" / part / pet / "1.png")
+    source = open_source(str(tmp_path / "set"), labels="folders")
+    assert source.label_names == ("cat", "dog") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
+    assert source.notes[0].startswith("train, val are taken for parts of one set")
+    for part in ("train", "val"):
+        (tmp_path / "flat" / part).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "flat" / part / "1.png")
+    with pytest.raises(UserError, match="train and val are parts of a set and no classes"):
+        open_source(str(tmp_path / "flat"), labels="folders")
+
+
+def test_labels_that_nobody_uses_are_told(animals):
+    (animals / "all" / "dataset.json").write_text('{"labels": [["cat/1.png", 0]]}')
+    assert open_source(str(animals)).notes == (
+        "the source holds all/dataset.json with labels, which are not used: --labels=all/dataset.json.",
+    )
+    (animals / "all" / "dataset.json").write_text('{"labels": null}')
+    assert open_source(str(animals)).notes == ()
 
 
 def test_labels_of_another_number_are_refused(animals, tmp_path):
@@ -140,6 +203,31 @@ def test_celeba_attributes_are_labels(celeba):
     assert rows(source) == [[0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0]]
     with pytest.raises(UserError, match="unknown attribute 'Sad'.*Bald, Smiling"):
         open_source(str(celeba), labels="Sad")
+
+
+def test_celeba_is_found_as_its_page_and_as_kaggle_have_it(celeba, tmp_path):
+    page = tmp_path / "CelebA"
+    (page / "Img").mkdir(parents=True)
+    (page / "Anno").mkdir()
+    (celeba / "img_align_celeba").rename(page / "Img" / "img_align_celeba")
+    (celeba / "list_attr_celeba.txt").rename(page / "Anno" / "list_attr_celeba.txt")
+    for where in (page, page / "Img", page / "Img" / "img_align_celeba"):
+        assert len(open_source(str(where), labels="Smiling")) == 3
+    with zipfile.ZipFile(page / "Img" / "img_align_celeba.zip", "w") as archive:
+        for number in (1, 2, 3):
+            path = page / "Img" / "img_align_celeba" / f"{number:06d}.png"
+            archive.write(path, f"img_align_celeba/{path.name[:-4]}.jpg")
+    text = (page / "Anno" / "list_attr_celeba.txt").read_text()
+    (page / "Anno" / "list_attr_celeba.txt").write_text(text.replace(".png", ".jpg"))
+    source = open_source(str(page / "Img" / "img_align_celeba.zip"), labels="Smiling")
+    assert source.resolution == 128 and rows(source) == [[0, 1], [1, 0], [1, 0]]
+    kaggle = tmp_path / "archive"
+    (kaggle / "img_align_celeba").mkdir(parents=True)
+    (page / "Img" / "img_align_celeba").rename(kaggle / "img_align_celeba" / "img_align_celeba")
+    (kaggle / "list_attr_celeba.csv").write_text(
+        "image_id,Bald,Smiling\n000001.png,-1,1\n000002.png,1,-1\n000003.png,-1,-1\n"
+    )
+    assert rows(open_source(str(kaggle), labels="Smiling")) == [[0, 1], [1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,19 @@ def test_mnist_gets_a_black_margin(tmp_path, suffix, write):
     assert len(open_source(str(tmp_path / f"train-images-idx3-ubyte{suffix}"))) == 6
 
 
+def test_mnist_is_found_in_the_folders_that_torchvision_makes(tmp_path):
+    (tmp_path / "data" / "MNIST" / "raw").mkdir(parents=True)
+    for name in ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"):
+        (tmp_path / "data" / "MNIST" / "raw" / name).write_bytes(idx(DIGITS))
+    for where in ("data", "data/MNIST", "data/MNIST/raw"):
+        source = open_source(str(tmp_path / where))
+        assert len(source) == 6 and [entry.name for entry in source.left_out] == ["t10k-images-idx3-ubyte"]
+    (tmp_path / "data" / "FashionMNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "data" / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(idx(DIGITS))
+    with pytest.raises(UserError, match="holds several sets"):
+        open_source(str(tmp_path / "data"))
+
+
 @pytest.mark.parametrize(
     "content, message",
     [(b"hello there", "is not an idx file"), (idx(DIGITS)[:-5], "is damaged"), (b"", "is not an idx file"),

@@ -1,0 +1,36 @@
+"""What the labels of a set are, in words: told when it is made, looked into, and trained on."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+_LISTED = 20  # Classes or numbers.
+
+
+def described_labels(labels: np.ndarray, names: Sequence[str]) -> str:
+    """float32 [N, L] -> "labels: 2 classes: cat 10, dog 12"."""
+    size = labels.shape[1]
+    if not size:
+        return "labels: none"
+    if not np.isin(labels, (0, 1)).all():
+        return f"labels: {_number(size, 'number')}: {_listed(map(_range, names, labels.T))}"
+    counts = labels.sum(axis=0).astype(int)
+    many = _listed(f"{name} {count:,}" for name, count in zip(names, counts))
+    empty = f"; {_number(int((counts == 0).sum()), 'column')} without a picture" if not counts.all() else ""
+    if (labels.sum(axis=1) == 1).all():
+        return f"labels: {_number(size, 'class', 'classes')}: {many}{empty}"
+    return f"labels: {_number(size, 'column')} of 0 and 1, with ones: {many}{empty}"
+
+
+def _range(name: str, column: np.ndarray) -> str:
+    return f"{name} from {column.min():g} to {column.max():g} (mean {column.mean():g})"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    parts = list(parts)
+    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    return ", ".join(parts[:_LISTED]) + more
+
+
+def _number(count: int, one: str, several: str = "") -> str:
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
