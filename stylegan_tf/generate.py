@@ -27,7 +27,8 @@ with command_line.flag_group("What to generate"):
         "dlatents",
         None,
         "In place of seeds: a file of styles, an .npz with the entry dlatents or an .npy, [images, layers, width of w] "
-        "or [images, width of w]. They are used as they are: without truncation, without labels.",
+        "or [images, width of w]. They are used as they are: without truncation, without labels, and with the "
+        "noise maps in the file, if it has some and --noise_mode is const.",
     )
 with command_line.flag_group("Where to"):
     flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
@@ -68,30 +69,33 @@ class _SeedStyles:
         self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
 
     def parts(self, indices):
-        """Yields (indices, w [n, L, W]) in order."""
+        """Yields (indices, w [n, L, W], noise maps or None) in order."""
         for start in range(0, len(indices), _CHUNK):
             part = indices[start : start + _CHUNK]
-            yield part, self._source.dlatents(self._source.latents(self._seeds[index] for index in part))
+            yield part, self._source.dlatents(self._source.latents(self._seeds[index] for index in part)), None
 
     def save(self, path):
         from stylegan_tf.files.dlatents import save_dlatents
 
         shape = (len(self._seeds), *self._source.dlatent_shape)
-        save_dlatents(path, shape, (ws for _, ws in self.parts(range(len(self._seeds)))))
+        save_dlatents(path, shape, (ws for _, ws, _ in self.parts(range(len(self._seeds)))))
 
 
 class _FileStyles:
     """The styles of --dlatents."""
 
     def __init__(self, source):
-        from stylegan_tf.files.dlatents import load_dlatents
+        from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
         self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
+        uses_noise = FLAGS.noise_mode == "const"
+        self._noise = load_noise(FLAGS.dlatents, len(self._ws), source.noise_shapes) if uses_noise else None
         self.names = [f"image{index:04d}" for index in range(len(self._ws))]
         self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}
 
     def parts(self, indices):
-        yield indices, self._ws[list(indices)]
+        rows = list(indices)
+        yield indices, self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
 
 
 def _write_files(network, source, styles):
@@ -108,9 +112,9 @@ def _write_files(network, source, styles):
         missing = [index for name, index in wanted.items() if not collection.has(name)]
         done = len(wanted) - len(missing)
         bar.start_at(done)
-        for indices, ws in styles.parts(missing):
+        for indices, ws, noise in styles.parts(missing):
             written = 0
-            for images in _enlarged(source.image_batches(ws)):
+            for images in _enlarged(source.image_batches(ws, noise=noise)):
                 batch = indices[written : written + len(images)]
                 collection.add([names[index] for index in batch], images)
                 written, done = written + len(images), done + len(images)
@@ -123,7 +127,8 @@ def _write_grid(source, styles):
     from stylegan_tf.visualize.picture_files import save_image_grid
 
     everything = range(len(styles.names))
-    images = [images for _, ws in styles.parts(everything) for images in _enlarged(source.image_batches(ws))]
+    parts = styles.parts(everything)
+    images = [images for _, ws, noise in parts for images in _enlarged(source.image_batches(ws, noise=noise))]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
 

@@ -1,10 +1,14 @@
-"""Files of styles: w of every layer of many images. `generate --save_dlatents` writes, `--dlatents` reads them."""
+"""Files of styles: w of every layer of many images. `generate --save_dlatents` writes, `--dlatents` reads them.
+
+A file may also hold the noise maps of its images, `noise00`, `noise01`, ... for the layers, [images, r, r, 1] each.
+"""
 
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
@@ -12,12 +16,15 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
 _KEY = "dlatents"
+_NOISE = "noise{:02d}"  # By layer.
 
 
-def save_dlatents(path: os.PathLike, shape: tuple, parts: Iterable[np.ndarray]) -> None:
+def save_dlatents(
+    path: os.PathLike, shape: tuple, parts: Iterable[np.ndarray], noise: Sequence[np.ndarray] = ()
+) -> None:
     """Writes float32 [N, L, W] = `shape`, which comes in parts [n, L, W], to `dlatents` of an .npz, or to an .npy.
 
-    No more than a part is held in memory.
+    No more than a part is held in memory. noise: maps [N, r, r, 1] for each layer, in an .npz only.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -32,6 +39,9 @@ def save_dlatents(path: os.PathLike, shape: tuple, parts: Iterable[np.ndarray]) 
             with zipfile.ZipFile(temporary, "w") as archive:
                 with archive.open(f"{_KEY}.npy", "w", force_zip64=True) as stream:
                     _write(stream, shape, parts)
+                for layer, maps in enumerate(noise):
+                    with archive.open(f"{_NOISE.format(layer)}.npy", "w", force_zip64=True) as stream:
+                        _write(stream, maps.shape, [maps])
 
 
 def _write(stream, shape, parts):
@@ -45,7 +55,7 @@ def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray
 
     A file of [N, w_size] or [N, 1, w_size] gives every layer the same w. UserError for anything else.
     """
-    array = _read(Path(path))
+    (array,) = _read(Path(path))
     shape = list(array.shape)
     if array.ndim == 2:
         array = array[:, None]
@@ -60,17 +70,34 @@ def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray
     return np.broadcast_to(array.astype(np.float32), [len(array), num_layers, w_size])
 
 
-def _read(path):
+def load_noise(path: os.PathLike, count: int, shapes: Sequence[tuple]) -> Optional[list[np.ndarray]]:
+    """The noise maps in the file, float32 [count, r, r, 1] for each of `shapes` = (r, r, 1); None if it has none."""
+    names = [_NOISE.format(layer) for layer in range(len(shapes))]
+    maps = _read(Path(path), names, optional=True)
+    if maps is None:
+        return None
+    for name, array, shape in zip(names, maps, shapes):
+        if array.shape != (count, *shape) or array.dtype != np.float32 or not np.isfinite(array).all():
+            raise UserError(
+                f"{path} holds {name} {array.dtype} {list(array.shape)}; expected finite float32 {[count, *shape]}."
+            )
+    return maps
+
+
+def _read(path, keys=(_KEY,), optional=False):
+    """The arrays of these names, or the one array of an .npy. None if they are optional and not all there."""
     if not path.is_file():
         raise UserError(f"{path} does not exist: --dlatents takes an .npz with the entry {_KEY!r}, or an .npy.")
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return loaded
+            return None if optional else [loaded]
         with loaded:
-            if _KEY in loaded.files:
-                return loaded[_KEY]
+            if keys and set(keys) <= set(loaded.files):
+                return [loaded[key] for key in keys]
             found = ", ".join(loaded.files[:5]) or "nothing"
     except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is no readable file of dlatents ({error}).") from None
+    if optional:
+        return None
     raise UserError(f"{path} has no entry {_KEY!r}, it holds: {found}.")

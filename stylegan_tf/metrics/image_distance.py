@@ -1,4 +1,4 @@
-"""Distances of images, for perceptual path length."""
+"""Distances of images, for perceptual path length and projection."""
 
 import dataclasses
 from typing import Callable
@@ -41,3 +41,12 @@ def feature_distance(extractor) -> ImageDistance:
         return tf.reduce_sum(tf.math.squared_difference(first, second), axis=-1)
 
     return ImageDistance(f"{extractor.name}_squared", extractor.identity, compute)
+
+
+def pixel_distance() -> ImageDistance:
+    """The mean squared difference of pixels in [-1, 1]."""
+
+    def compute(first, second):
+        return tf.reduce_mean(tf.math.squared_difference(first, second), axis=[1, 2, 3])
+
+    return ImageDistance("pixels_squared", "", compute)

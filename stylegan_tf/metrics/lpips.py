@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import write_arrays
-from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
+from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance, pixel_distance
 
 FORMAT = "LPIPS-VGG16, version 0.1"
 # Name in our files -> index in torchvision's `features`, and channels.
@@ -126,7 +126,9 @@ def load_lpips(path) -> ImageDistance:
 
 
 def load_distance(handle: str, extractor=None) -> ImageDistance:
-    """The distance for --image_distance: "features" (of `extractor`), or a file for `load_lpips`."""
+    """The distance for --image_distance: "features" (of `extractor`), "pixels", or a file for `load_lpips`."""
+    if handle == "pixels":
+        return pixel_distance()
     return feature_distance(extractor) if handle == "features" else load_lpips(handle)
 
 

@@ -40,6 +40,7 @@ class PictureSource:
             )
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation = generator.truncation
+        self._noise_shapes = generator.synthesis.noise_shapes
         self.resolutions = tuple(r for r in self.config.resolutions if r <= (resolution or self.config.resolution))
         self._growth = {"resolution": self.resolutions[-1], "alpha": alpha}
         self._label = label
@@ -49,6 +50,11 @@ class PictureSource:
     def dlatent_shape(self) -> tuple[int, int]:
         """(L, W): layers with a w of their own (1 in a traditional generator) and width of w."""
         return (2 * len(self.resolutions) if self.config.use_styles else 1), self.config.w_size
+
+    @property
+    def noise_shapes(self) -> list[tuple[int, int, int]]:
+        """(r, r, 1) of one image's noise in every layer; empty without noise inputs."""
+        return self._noise_shapes(self.resolutions[-1])
 
     def latents(self, seeds: Iterable[int]) -> np.ndarray:
         """z [N, latent_size] of the seeds."""
@@ -66,9 +72,9 @@ class PictureSource:
         """w [N, W] -> w of every layer [N, L, W], truncated."""
         return self.sampler.broadcast(w, self._growth["resolution"])
 
-    def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
+    def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
-        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, **self._growth):
+        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, **self._growth, noise=noise):
             yield crop_to_box(images, self._content_box)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:

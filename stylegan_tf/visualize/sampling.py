@@ -70,6 +70,7 @@ class Sampler:
         noise_layers: Optional[np.ndarray] = None,
         resolution: Optional[int] = None,
         alpha: float = 1.0,
+        noise: Optional[Sequence[np.ndarray]] = None,
     ) -> Iterator[np.ndarray]:
         """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
 
@@ -78,17 +79,18 @@ class Sampler:
             batch. None: noise as the sampler's `noise_mode` says.
           noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
           resolution, alpha: of a network that still grows, see `SynthesisNetwork.call`.
+          noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
         """
         resolution = resolution or self._generator.config.resolution
         size = batch_size(resolution)
-        synthesize = self._traced_synthesis(resolution, with_noise=noise_seeds is not None)
+        synthesize = self._traced_synthesis(resolution, with_noise=noise_seeds is not None or noise is not None)
         for start in range(0, len(ws), size):
             batch = slice(start, start + size)
-            noise = []
+            maps = [layer[batch] for layer in noise or ()]
             if noise_seeds is not None:
                 layers = None if noise_layers is None else noise_layers[batch]
-                noise = self._draw_noise(noise_seeds[batch], layers, resolution)
-            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), noise, np.float32(alpha)).numpy())
+                maps = self._draw_noise(noise_seeds[batch], layers, resolution)
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps, np.float32(alpha)).numpy())
 
     def _checked_labels(self, z, labels):
         label_size = self._generator.config.label_size

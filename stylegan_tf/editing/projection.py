@@ -1,0 +1,252 @@
+"""Projection: the latent whose image is nearest to a given picture (Karras et al., StyleGAN2, App. D).
+
+    minimise over w (and the noise maps n):  d(g(w, n), picture) + alpha * sum over maps and scales of L(n)
+
+w starts at the mean, is shaken less and less over the first three quarters of the way, and follows Adam with a learning
+rate that ramps up and down. Everything is counted in standard deviations of w, so that the same numbers do for any
+network. L is the squared correlation of a map with itself shifted by one pixel: noise has none.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.visualize.picture_files import crop_to_box, to_uint8
+from stylegan_tf.visualize.sampling import batch_size
+
+SPACES = ("z", "w", "w+")
+_STATISTICS = 10_000  # Latents behind mean and deviation of w.
+_CANDIDATES = 256  # Latents of which projection in z starts at the best.
+_CANDIDATES_AT_ONCE = 16
+_SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size.
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectionOptions:
+    """How to look. Lengths are in standard deviations of w (of z, in z)."""
+
+    space: str = "w"  # "w": one for all layers; "w+": one a layer; "z".
+    steps: int = 500
+    learning_rate: float = 0.1
+    ramp_up: float = 0.05  # Part of the steps in which the learning rate rises from 0.
+    ramp_down: float = 0.25  # Part in which it falls to 0.
+    exploration: float = 0.1  # Noise on w at the first step.
+    exploration_end: float = 0.75  # Part of the steps after which there is none.
+    optimize_noise: bool = False
+    noise_weight: float = 1e5  # alpha.
+    distance_resolution: int = 256  # Larger images are shrunk to it before they are compared.
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.space not in SPACES:
+            raise UserError(f"space must be one of {', '.join(SPACES)}, got {self.space}.")
+        for name in ("steps", "distance_resolution"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("learning_rate", "ramp_up", "ramp_down", "exploration", "noise_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be at least 0, got {getattr(self, name)}.")
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear up, cosine down; step 0 to steps - 1."""
+        t = (step + 1) / self.steps
+        down = min(1.0, (1 - t) / self.ramp_down) if self.ramp_down else 1.0
+        up = min(1.0, t / self.ramp_up) if self.ramp_up else 1.0
+        return self.learning_rate * (0.5 - 0.5 * math.cos(math.pi * down)) * up
+
+    def exploration_at(self, step: int) -> float:
+        t = step / self.steps
+        return self.exploration * max(0.0, 1 - t / self.exploration_end) ** 2 if self.exploration_end else 0.0
+
+
+class Found(NamedTuple):
+    """Where the search is after a step. The distances are those before it."""
+
+    step: int  # 1 to the number of steps.
+    distances: tf.Tensor  # float32 [N].
+    ws: tf.Tensor  # float32 [N, L, W], L as `Generator.broadcast` has it.
+    noise: list  # float32 [N, r, r, 1] a layer; empty: the network's own maps.
+
+
+class Projector:
+    """Finds latents of pictures, several at a time; what is found for one does not depend on the others.
+
+    Args:
+      distance: two batches of float32 images [N, h, w, 3], about [-1, 1] -> [N].
+      label: [label_size], of all pictures; a network with labels needs it in z only.
+      content_box: the part of letterboxed images that is compared, see `crop_to_box`.
+      resolution, alpha: how far a network had grown when it was saved, see `SynthesisNetwork.call`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        distance,
+        options: ProjectionOptions,
+        label: Optional[np.ndarray] = None,
+        content_box: Optional[Sequence[float]] = None,
+        resolution: Optional[int] = None,
+        alpha: float = 1.0,
+    ):
+        config = generator.config
+        if options.space == "w+" and not config.use_styles:
+            raise UserError("w+ needs styles, but in this network w feeds the first layer only: take --space=w or z.")
+        if options.optimize_noise and not config.use_noise:
+            raise UserError("--optimize_noise needs noise inputs, but this network has none.")
+        if options.space == "z" and config.label_size and label is None:
+            raise UserError("projection in z needs the label of a network with labels: give --class.")
+        self.options = options
+        self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
+        self.resolution, self._alpha = resolution or config.resolution, float(alpha)
+        self._mean, self._deviation = self._statistics()
+        self._traced = tf.function(self._step, reduce_retracing=True)
+        self._rendered = tf.function(self._images, reduce_retracing=True)
+
+    @property
+    def dlatent_shape(self) -> tuple[int, int]:
+        """(L, W) of what is found."""
+        config = self._generator.config
+        return (self._generator.synthesis.num_layers_at(self.resolution) if config.use_styles else 1), config.w_size
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures at a time that need about the same memory at every resolution."""
+        return max(1, min(8, batch_size(self.resolution) // 4))
+
+    def find(self, targets: np.ndarray) -> Iterator[Found]:
+        """targets: uint8 [N, h, w, C], of the size of the images (of the box). Yields after every step."""
+        options = self.options
+        targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
+        values = [self._start(targets), *self._start_noise(len(targets))]
+        moments = [[tf.zeros_like(value) for value in values] for _ in range(2)]
+        for step in range(options.steps):
+            numbers = (step, options.learning_rate_at(step), options.exploration_at(step))
+            numbers = [tf.constant(number, tf.float32) for number in numbers]
+            values, *moments, distances = self._traced(values, *moments, targets, *numbers)
+            yield Found(step + 1, distances, self._ws(values[0]), values[1:])
+
+    def distances(self, found: Found, targets: np.ndarray) -> np.ndarray:
+        """Of what was found to uint8 targets [N, h, w, C]: float32 [N]."""
+        targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
+        return self._distances(self._rendered(found.ws, found.noise), targets).numpy()
+
+    def pictures(self, ws, noise=()) -> np.ndarray:
+        """Images of ws [N, L, W] and of noise maps [N, r, r, 1] for each layer: uint8 [N, h, w, C]."""
+        return to_uint8(self._rendered(tf.constant(ws), [tf.constant(maps) for maps in noise]).numpy())
+
+    # ---- The step
+
+    def _step(self, values, first, second, targets, step, learning_rate, exploration):
+        """values, and Adam's moments of each -> the same after a step, and the distances before it."""
+        seed = tf.stack([self.options.seed, tf.cast(step, tf.int32)])
+        shaken = tf.random.stateless_normal(tf.shape(values[0])[1:], seed) * exploration  # The same for all pictures.
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            images = self._images(self._ws(values[0] + shaken), values[1:])
+            distances = self._distances(images, targets)
+            # Every picture has variables of its own: the gradient of the sum is each picture's gradient.
+            loss = tf.reduce_sum(distances)
+            if self.options.optimize_noise:
+                loss += self.options.noise_weight * tf.reduce_sum(noise_correlation(values[1:]))
+        gradients = tape.gradient(loss, values)
+        first = [_BETA1 * m + (1 - _BETA1) * g for m, g in zip(first, gradients)]
+        second = [_BETA2 * v + (1 - _BETA2) * tf.square(g) for v, g in zip(second, gradients)]
+        rate = learning_rate * tf.sqrt(1 - _BETA2 ** (step + 1)) / (1 - _BETA1 ** (step + 1))
+        moved = [x - rate * m / (tf.sqrt(v) + _EPSILON) for x, m, v in zip(values, first, second)]
+        return [moved[0], *(normalized_noise(noise) for noise in moved[1:])], first, second, distances
+
+    def _ws(self, x):
+        """x [N, 1 or L, W], in standard deviations from the mean, or z [N, 1, Z] -> [N, L, W]."""
+        if self.options.space == "z":
+            labels = None if self._label is None else tf.tile(self._label[None], [tf.shape(x)[0], 1])
+            return self._generator.broadcast(self._generator.mapping_network(x[:, 0], labels=labels), self.resolution)
+        ws = self._mean + self._deviation * x
+        return ws if self.options.space == "w+" else self._generator.broadcast(ws[:, 0], self.resolution)
+
+    def _images(self, ws, noise):
+        options = {"resolution": self.resolution, "alpha": self._alpha, "noise_mode": "const", "noise": noise or None}
+        return crop_to_box(self._generator.synthesis(ws, **options), self._box)
+
+    def _distances(self, images, targets):
+        both = tf.concat([images, tf.ensure_shape(targets, images.shape)], axis=0)
+        factor = -(-max(both.shape[1:3]) // self.options.distance_resolution)
+        if factor > 1:  # Means of boxes.
+            both = tf.nn.avg_pool2d(both, factor, factor, "VALID")
+        if both.shape[-1] == 1:
+            both = tf.repeat(both, 3, axis=-1)
+        return self._distance(*tf.split(both, 2))
+
+    # ---- Where to start
+
+    def _statistics(self):
+        """Mean [W] of w, and the deviation of a component (the root of the mean square over all)."""
+        generator, random = self._generator, np.random.RandomState(self.options.seed)
+        z = random.randn(_STATISTICS, generator.config.latent_size).astype(np.float32)
+        labels = None
+        if generator.config.label_size:
+            classes = np.eye(generator.config.label_size, dtype=np.float32)
+            drawn = classes[random.randint(len(classes), size=_STATISTICS)]
+            labels = drawn if self._label is None else np.tile(self._label, [_STATISTICS, 1])
+        w = generator.mapping_network(z, labels=labels).numpy()
+        mean = w.mean(axis=0) if self._label is not None else generator.truncation.w_avg.numpy()
+        return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2)))
+
+    def _start(self, targets):
+        if self.options.space == "z":
+            return self._nearest_latents(targets)
+        layers, width = self.dlatent_shape
+        return tf.zeros([len(targets), layers if self.options.space == "w+" else 1, width])
+
+    def _nearest_latents(self, targets):
+        """Of the first latents of the seed those with the nearest images: z has no place in the middle to start at."""
+        random = np.random.RandomState(self.options.seed)
+        z = random.randn(_CANDIDATES, 1, self._generator.config.latent_size).astype(np.float32)
+        best = np.full([len(targets)], np.inf, np.float32)
+        start = np.repeat(z[:1], len(targets), axis=0)
+        for first in range(0, _CANDIDATES, _CANDIDATES_AT_ONCE):
+            part = z[first : first + _CANDIDATES_AT_ONCE]
+            images = self._images(self._ws(tf.constant(part)), None)
+            for index, target in enumerate(targets):
+                distances = self._distances(images, tf.repeat(target[None], len(part), axis=0)).numpy()
+                if distances.min() < best[index]:
+                    best[index], start[index] = distances.min(), part[distances.argmin()]
+        return tf.constant(start)
+
+    def _start_noise(self, count):
+        """The network's own maps, for each picture."""
+        if not self.options.optimize_noise:
+            return []
+        levels = [block for name, block in self._generator.synthesis.blocks.items() if _side(name) <= self.resolution]
+        return [tf.tile(tf.convert_to_tensor(layer.noise.map), [count, 1, 1, 1]) for block in levels for layer in block]
+
+
+def _side(level):
+    """ "16x16" -> 16."""
+    return int(level.split("x")[0])
+
+
+def noise_correlation(maps: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Sum over maps [N, r, r, 1] and their halvings down to 8x8 of mean(n n_right)^2 + mean(n n_below)^2: [N]."""
+    total = tf.zeros([tf.shape(maps[0])[0]])
+    for noise in maps:
+        while True:
+            for axis in (1, 2):
+                shifted = tf.roll(noise, 1, axis)
+                total += tf.square(tf.reduce_mean(noise * shifted, axis=[1, 2, 3]))
+            if noise.shape[1] <= _SMALLEST_NOISE:
+                break
+            noise = 2.0 * tf.nn.avg_pool2d(noise, 2, 2, "VALID")  # Means of four have half the deviation.
+    return total
+
+
+def normalized_noise(noise: tf.Tensor) -> tf.Tensor:
+    """Each map [N, r, r, 1] with mean 0 and variance 1."""
+    noise -= tf.reduce_mean(noise, axis=[1, 2, 3], keepdims=True)
+    return noise * tf.math.rsqrt(tf.reduce_mean(tf.square(noise), axis=[1, 2, 3], keepdims=True) + _EPSILON)

@@ -1,0 +1,141 @@
+"""Pictures to project, and the folder of what comes of them."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+import numpy as np
+from PIL import Image
+
+from stylegan_tf.data.making.decoding import PictureOptions
+from stylegan_tf.data.making.sources import open_collection
+from stylegan_tf.data.making.sources.fitted import FittedSource
+from stylegan_tf.data.making.sources.image_files import FileCollection, is_picture
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
+from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.visualize.animation import write_animation
+from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, image_grid, resized, save_image
+from stylegan_tf.visualize.tile_table import scale_for
+
+RECORD = "projection.json"
+_VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames a second, and of the end.
+
+
+class Targets:
+    """The pictures of a file, a folder or anything else that datasets are made of, as large as the network's images.
+
+    Args:
+      options: how pictures are fitted; with a content box, what is inside of it counts.
+      max_images: the first ones only.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        options: PictureOptions,
+        content_box: Optional[Sequence[float]] = None,
+        max_images: Optional[int] = None,
+    ):
+        file = pathlib.Path(path).expanduser()
+        self.is_one_picture = file.is_file() and is_picture(file.name)
+        collection = FileCollection(str(file.parent), [file.name]) if self.is_one_picture else None
+        if collection is None:
+            if path not in ("demo", "synthetic") and not file.exists():
+                raise UserError(f"--target {path} does not exist: give a picture or a folder of pictures.")
+            collection = open_collection(path, options.resolution, max_images)
+        count = min(len(collection), max_images or len(collection))
+        self._source = FittedSource(collection, options, None, count)
+        self._content_box = content_box
+        self.names = _folder_names([collection.name(index) for index in range(count)])
+
+    def image(self, index: int) -> np.ndarray:
+        """uint8 [h, w, C]."""
+        return crop_to_box(self._source.read(index).image[None], self._content_box)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What was found for one picture."""
+
+    target: np.ndarray  # uint8 [h, w, C].
+    projected: np.ndarray
+    ws: np.ndarray  # float32 [1, L, W].
+    noise: Sequence[np.ndarray]  # float32 [1, r, r, 1] a layer, or nothing.
+    distance: float
+
+    @property
+    def pixel_error(self) -> float:
+        """Root of the mean squared difference, 0 to 255."""
+        difference = self.projected.astype(np.float64) - self.target
+        return float(np.sqrt(np.mean(difference**2)))
+
+
+class ResultFolder:
+    """A picture's results. Its projection.json comes last and says what they were made with."""
+
+    def __init__(self, path: pathlib.Path, target: np.ndarray, options: Mapping[str, Any]):
+        """options: what the result depends on besides the picture, as JSON has it."""
+        self.path = path
+        digest = hashlib.sha256(np.ascontiguousarray(target).tobytes()).hexdigest()
+        self._options = json.loads(json.dumps({**options, "target_sha256": digest}))
+
+    def has_result(self) -> bool:
+        """Whether it is there, of the same picture with the same options."""
+        try:
+            record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
+            files = [self.path / name for name in ("dlatents.npz", "projected.png", "target.png")]
+            return record.get("options") == self._options and all(file.is_file() for file in files)
+        except (OSError, ValueError, AttributeError):
+            return False
+
+    def write(self, result: Result) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / RECORD).unlink(missing_ok=True)  # What it described is going to be replaced.
+        save_image(result.target, self.path / "target.png")
+        save_image(result.projected, self.path / "projected.png")
+        save_image(np.concatenate([result.target, result.projected], axis=1), self.path / "compared.png")
+        save_dlatents(self.path / "dlatents.npz", result.ws.shape, [result.ws], result.noise)
+        record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
+        with written_aside(self.path / RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+    def write_video(self, target: np.ndarray, way: Sequence[np.ndarray]) -> None:
+        """The picture beside the images on the way to it, uint8 [h, w, C]; the last one stays for a second."""
+        scale = scale_for(target.shape)
+        images = [*way, *[way[-1]] * _VIDEO_HOLD]
+        frames = (as_rgb(np.concatenate([target, image], axis=1)) for image in images)
+        enlarged = (resized(frame, scale) for frame in frames)
+        write_animation(enlarged, len(images), self.path / "projection.webp", _VIDEO_FPS)
+
+
+def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple) -> None:
+    """The dlatents of all pictures in one file, and one picture of all: targets above what was found."""
+    ws = (load_dlatents(folder.path / "dlatents.npz", *dlatent_shape) for folder in folders)
+    save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws)
+    columns = min(len(folders), 8)
+    pairs = []
+    for first in range(0, len(folders), columns):
+        row = folders[first : first + columns]
+        for name in ("target.png", "projected.png"):
+            images = np.stack([_read_image(folder.path / name) for folder in row])
+            missing = np.full([columns - len(row), *images.shape[1:]], 255, np.uint8)
+            pairs.append(image_grid(np.concatenate([images, missing]), columns))
+    save_image(np.concatenate(pairs), path / "compared.png")
+
+
+def _read_image(path):
+    with Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _folder_names(names):
+    """ "a/b.png" -> "a_b"; with the suffix where two would be the same."""
+    short = [name.rpartition(".")[0] or name for name in names]
+    if len(set(short)) < len(short):
+        short = names
+    return ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]

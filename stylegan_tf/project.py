@@ -1,0 +1,160 @@
+"""Finds pictures in the latent space of a network: the styles whose images are nearest to them.
+
+    python -m stylegan_tf.project --network runs/demo --target photo.jpg --outdir projected
+    python -m stylegan_tf.project --network runs/demo --target FOLDER --outdir projected --space w+ --video
+
+Writes projected.png, target.png, both side by side in compared.png, and dlatents.npz, which generate, mix, interpolate
+and explore take. Of a folder (or anything that create_tfrecords takes as --source) every picture gets a folder of its
+own, and --outdir the dlatents.npz and compared.png of all; an interrupted command goes on.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from absl import flags
+
+from stylegan_tf.cli import command_line
+from stylegan_tf.cli.seeds_and_labels import class_label
+from stylegan_tf.config import INCEPTION
+from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
+
+FLAGS = flags.FLAGS
+with command_line.flag_group("Network and pictures"):
+    flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+    flags.DEFINE_string("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
+    flags.DEFINE_string("outdir", None, "Folder for the results.")
+    flags.DEFINE_integer("max_images", None, "The first pictures of a folder only.", lower_bound=1)
+    flags.DEFINE_enum(
+        "fit", None, ["crop", "pad", "stretch"], "Pictures of other sizes: crop: the central square; pad: letterbox; "
+        "stretch: distort. Left out: crop, and pad for a network of letterboxed pictures.",
+    )  # fmt: skip
+    flags.DEFINE_string("background", "white", "Of transparent and letterboxed pictures.")
+    flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
+    flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
+    flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the way to it.")
+with command_line.flag_group("Search"):
+    flags.DEFINE_enum(
+        "space", None, ["z", "w", "w+"],
+        "w: one for all layers; w+: one for each layer, which comes nearer to pictures that the network cannot make; "
+        "z. Left out: w, and z for a traditional generator (configurations A and B).",
+    )  # fmt: skip
+    flags.DEFINE_bool("optimize_noise", False, "Fit the noise maps, too, and keep them noise.")
+    flags.DEFINE_float("noise_weight", 1e5, "How strongly they are kept noise.", lower_bound=0)
+    flags.DEFINE_integer("steps", 500, "Steps of Adam.", lower_bound=1)
+    flags.DEFINE_float("learning_rate", 0.1, "At its height, in standard deviations of w.", lower_bound=0)
+    flags.DEFINE_float("ramp_up", 0.05, "Part of the steps in which it rises from 0.", lower_bound=0, upper_bound=1)
+    flags.DEFINE_float("ramp_down", 0.25, "Part in which it falls to 0.", lower_bound=0, upper_bound=1)
+    flags.DEFINE_float("exploration", 0.1, "Noise on w at the start, in standard deviations of w.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Of all that is random.", lower_bound=0, upper_bound=2**31 - 1)
+    flags.DEFINE_integer("batch_size", None, "Pictures at a time; left out: by resolution.", lower_bound=1)
+with command_line.flag_group("Distance"):
+    flags.DEFINE_string(
+        "image_distance", "pixels",
+        "What is made small: `pixels`, their mean squared difference; a file of tools/build_lpips.py (LPIPS, best for "
+        "photos); or `features`, the squared distance of the features of --feature_extractor.",
+    )  # fmt: skip
+    flags.DEFINE_string("feature_extractor", INCEPTION, "For `features`: see evaluate --help.")
+    flags.DEFINE_integer("distance_resolution", 256, "Larger images are shrunk for it.", lower_bound=1)
+
+_NEEDED = {"network": "a network file or a run folder", "target": "a picture or a folder of pictures"}
+_NEEDED["outdir"] = "a folder for the results"
+_OPTIONS = (
+    *("steps", "learning_rate", "ramp_up", "ramp_down", "exploration", "optimize_noise", "noise_weight", "seed"),
+    "distance_resolution",
+)
+_VIDEO_FRAMES = 100
+
+
+def main():
+    for name, what in _NEEDED.items():
+        if not FLAGS[name].value:
+            raise UserError(f"--{name} is missing: give {what}.")
+    from stylegan_tf.editing.projection_files import ResultFolder, write_overview
+    from stylegan_tf.files.digests import file_sha256
+    from stylegan_tf.networks.network_file import find_network
+
+    network = find_network(FLAGS.network)
+    projector, targets, options = _prepared(network)
+    options.update(network_sha256=file_sha256(network))
+    outdir = Path(FLAGS.outdir)
+    folders = []
+    for index, name in enumerate(targets.names):
+        place = outdir if targets.is_one_picture else outdir / name
+        folders.append(ResultFolder(place, targets.image(index), options))
+    todo = [index for index, folder in enumerate(folders) if not folder.has_result()]
+    with ProgressBar(len(folders) * FLAGS.steps, "Projecting", "steps") as bar:
+        done = (len(folders) - len(todo)) * FLAGS.steps
+        bar.start_at(done)
+        size = FLAGS.batch_size or projector.batch_size
+        for first in range(0, len(todo), size):
+            chosen = todo[first : first + size]
+            images = [targets.image(index) for index in chosen]
+            _project(projector, images, [folders[index] for index in chosen], bar, done)
+            done += len(chosen) * FLAGS.steps
+    if not targets.is_one_picture:
+        write_overview(outdir, folders, projector.dlatent_shape)
+    print(outdir)
+
+
+def _prepared(network):
+    """-> projector, targets, and what results depend on."""
+    from stylegan_tf.data.making.decoding import PictureOptions, parse_background
+    from stylegan_tf.editing.projection import ProjectionOptions, Projector
+    from stylegan_tf.editing.projection_files import Targets
+    from stylegan_tf.networks.network_file import load_networks
+
+    networks = load_networks(network)
+    generator, metadata = networks.best_generator, networks.metadata
+    growth = {"resolution": metadata.get("resolution"), "alpha": metadata.get("alpha", 1.0)}
+    space = FLAGS.space or ("w" if generator.config.use_styles else "z")
+    label = None
+    if FLAGS["class"].value is not None or (space == "z" and generator.config.label_size):
+        label = class_label(FLAGS["class"].value, generator.config.label_size)
+    options = ProjectionOptions(space=space, **{name: FLAGS[name].value for name in _OPTIONS})
+    box = metadata.get("content_box") if FLAGS.crop else None
+    distance = _distance()
+    projector = Projector(generator, distance, options, label, box, **growth)
+    fitted = {"fit": FLAGS.fit or ("pad" if box else "crop"), "background": parse_background(FLAGS.background)}
+    pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
+    targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)
+    made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}
+    return projector, targets, {**dataclasses.asdict(options), **distance.protocol(), **made_with}
+
+
+def _distance():
+    from stylegan_tf.metrics.features import load_extractor
+    from stylegan_tf.metrics.lpips import load_distance
+
+    extractor = load_extractor(FLAGS.feature_extractor) if FLAGS.image_distance == "features" else None
+    return load_distance(FLAGS.image_distance, extractor)
+
+
+def _project(projector, images, folders, bar, done):
+    """Projects some pictures and writes what is found."""
+    import numpy as np
+
+    from stylegan_tf.editing.projection_files import Result
+
+    targets, way = np.stack(images), []
+    every = -(-FLAGS.steps // _VIDEO_FRAMES)
+    for found in projector.find(targets):
+        if FLAGS.video and found.step % every == FLAGS.steps % every:
+            way.append(found.ws.numpy())
+        bar.update(done + found.step * len(images))
+    noise = [maps.numpy() for maps in found.noise]
+    distances, pictures = projector.distances(found, targets), projector.pictures(found.ws, noise)
+    for index, folder in enumerate(folders):
+        maps = [layer[index : index + 1] for layer in noise]
+        ws = found.ws[index : index + 1].numpy()
+        result = Result(targets[index], pictures[index], ws, maps, float(distances[index]))
+        if FLAGS.video:  # All frames have the noise that was found in the end.
+            frames = [projector.pictures(step[index : index + 1], maps)[0] for step in way]
+            folder.write_video(result.target, frames)
+        folder.write(result)
+        bar.clear()
+        print(f"{folder.path}: distance {result.distance:.4g}, pixel error {result.pixel_error:.1f} of 255", flush=True)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

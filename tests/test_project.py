@@ -1,0 +1,73 @@
+"""`project` as a user runs it: pictures of any kind, files that other commands take, going on."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.files.dlatents import load_dlatents, load_noise
+from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.visualize.picture_source import PictureSource
+from tests.helpers import tiny_networks as tiny
+
+pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    generator, _ = tiny.generator(num_channels=1, label_size=3)
+    path = tmp_path_factory.mktemp("network") / "net.npz"
+    save_networks(path, Networks(None, None, generator, {}))
+    return path, generator
+
+
+def _project(network, *arguments):
+    command = [sys.executable, "-m", "stylegan_tf.project", "--network", str(network[0]), *map(str, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def _picture(path):
+    return np.asarray(Image.open(path))
+
+
+def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    Image.fromarray(np.uint8(np.random.RandomState(0).randint(0, 256, [9, 14, 4]))).save(pictures / "a.png")
+    Image.fromarray(np.full([20, 11], 40000, np.uint16)).save(pictures / "b.png")
+    options = (f"--target={pictures}", f"--outdir={out}", "--steps=4", "--optimize_noise", "--batch_size=1", "--video")
+    done = _project(network, *options)
+    assert done.returncode == 0 and "8/8 steps" in done.stderr, done.stderr
+
+    assert _picture(out / "b" / "target.png").tolist() == np.full([8, 8], 156).tolist()
+    assert _picture(out / "compared.png").shape == (16, 16)
+    with Image.open(out / "a" / "projection.webp") as video:
+        assert video.is_animated and video.size == (256, 128)
+    # What generate makes of the file.
+    source = PictureSource(network[1], np.eye(3, dtype=np.float32)[0])
+    for name in ("a", "b"):
+        ws = load_dlatents(out / name / "dlatents.npz", *source.dlatent_shape)
+        noise = load_noise(out / name / "dlatents.npz", 1, source.noise_shapes)
+        (images,) = source.image_batches(ws, noise=noise)
+        np.testing.assert_allclose(_picture(out / name / "projected.png"), images[0, ..., 0], atol=1)
+    assert load_dlatents(out / "dlatents.npz", *source.dlatent_shape).shape == (2, 4, 7)
+
+    # As if interrupted in the second picture; the first one is marked, to see that it stays.
+    (out / "b" / "projection.json").unlink()
+    Image.fromarray(np.full([8, 8], 77, np.uint8)).save(out / "a" / "projected.png")
+    before = json.loads((out / "a" / "projection.json").read_text())
+    done = _project(network, *options)
+    assert done.returncode == 0, done.stderr
+    assert (_picture(out / "a" / "projected.png") == 77).all()
+    assert json.loads((out / "a" / "projection.json").read_text()) == before
+    assert (out / "b" / "projection.json").is_file()
+
+
+def test_a_missing_target_is_told_in_one_line(network, tmp_path):
+    done = _project(network, f"--target={tmp_path / 'nowhere.png'}", f"--outdir={tmp_path}")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "nowhere.png does not exist" in done.stderr
