@@ -14,8 +14,10 @@ from pathlib import Path
 from absl import flags
 
 from stylegan_tf.cli import command_line
+from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.cli.seeds_and_labels import class_label
-from stylegan_tf.config import INCEPTION
+from stylegan_tf.config import ProjectionConfig, TrainConfig
+from stylegan_tf.config.option import option_fields
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
@@ -34,35 +36,18 @@ with command_line.flag_group("Network and pictures"):
     flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
     flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the way to it.")
 with command_line.flag_group("Search"):
-    flags.DEFINE_enum(
-        "space", None, ["z", "w", "w+"],
-        "w: one for all layers; w+: one for each layer, which comes nearer to pictures that the network cannot make; "
-        "z. Left out: w, and z for a traditional generator (configurations A and B).",
-    )  # fmt: skip
-    flags.DEFINE_bool("optimize_noise", False, "Fit the noise maps, too, and keep them noise.")
-    flags.DEFINE_float("noise_weight", 1e5, "How strongly they are kept noise.", lower_bound=0)
-    flags.DEFINE_integer("steps", 500, "Steps of Adam.", lower_bound=1)
-    flags.DEFINE_float("learning_rate", 0.1, "At its height, in standard deviations of w.", lower_bound=0)
-    flags.DEFINE_float("ramp_up", 0.05, "Part of the steps in which it rises from 0.", lower_bound=0, upper_bound=1)
-    flags.DEFINE_float("ramp_down", 0.25, "Part in which it falls to 0.", lower_bound=0, upper_bound=1)
-    flags.DEFINE_float("exploration", 0.1, "Noise on w at the start, in standard deviations of w.", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "Of all that is random.", lower_bound=0, upper_bound=2**31 - 1)
+    _OPTIONS = [field.name for field in option_fields(ProjectionConfig)]
+    define_flags_of(ProjectionConfig, *_OPTIONS)
     flags.DEFINE_integer("batch_size", None, "Pictures at a time; left out: by resolution.", lower_bound=1)
-with command_line.flag_group("Distance"):
     flags.DEFINE_string(
         "image_distance", "pixels",
-        "What is made small: `pixels`, their mean squared difference; a file of tools/build_lpips.py (LPIPS, best for "
-        "photos); or `features`, the squared distance of the features of --feature_extractor.",
+        "What is made small: `pixels`, their mean squared difference; a file of stylegan_tf.build_lpips (LPIPS, best "
+        "for photos); or `features`, the squared distance of the features of --feature_extractor.",
     )  # fmt: skip
-    flags.DEFINE_string("feature_extractor", INCEPTION, "For `features`: see evaluate --help.")
-    flags.DEFINE_integer("distance_resolution", 256, "Larger images are shrunk for it.", lower_bound=1)
+    define_flags_of(TrainConfig, "feature_extractor")
 
 _NEEDED = {"network": "a network file or a run folder", "target": "a picture or a folder of pictures"}
 _NEEDED["outdir"] = "a folder for the results"
-_OPTIONS = (
-    *("steps", "learning_rate", "ramp_up", "ramp_down", "exploration", "optimize_noise", "noise_weight", "seed"),
-    "distance_resolution",
-)
 _VIDEO_FRAMES = 100
 
 
@@ -100,26 +85,25 @@ def main():
 def _prepared(network):
     """-> projector, targets, and what results depend on."""
     from stylegan_tf.data.making.decoding import PictureOptions, parse_background
-    from stylegan_tf.editing.projection import ProjectionOptions, Projector
+    from stylegan_tf.editing.projection import Projector
     from stylegan_tf.editing.projection_files import Targets
     from stylegan_tf.networks.network_file import load_networks
 
     networks = load_networks(network)
     generator, metadata = networks.best_generator, networks.metadata
     growth = {"resolution": metadata.get("resolution"), "alpha": metadata.get("alpha", 1.0)}
-    space = FLAGS.space or ("w" if generator.config.use_styles else "z")
-    label = None
-    if FLAGS["class"].value is not None or (space == "z" and generator.config.label_size):
+    config = ProjectionConfig(**{name: FLAGS[name].value for name in _OPTIONS})
+    label = None  # Only z depends on it; in w, it chooses where to start.
+    if FLAGS["class"].value is not None:
         label = class_label(FLAGS["class"].value, generator.config.label_size)
-    options = ProjectionOptions(space=space, **{name: FLAGS[name].value for name in _OPTIONS})
     box = metadata.get("content_box") if FLAGS.crop else None
     distance = _distance()
-    projector = Projector(generator, distance, options, label, box, **growth)
+    projector = Projector(generator, distance, config, label, box, **growth)
     fitted = {"fit": FLAGS.fit or ("pad" if box else "crop"), "background": parse_background(FLAGS.background)}
     pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
     targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)
     made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}
-    return projector, targets, {**dataclasses.asdict(options), **distance.protocol(), **made_with}
+    return projector, targets, {**dataclasses.asdict(config), **distance.protocol(), **made_with}
 
 
 def _distance():

@@ -3,9 +3,11 @@
 config/option.py    what an option is: its help, its group in `--help`, its bounds
 config/networks.py  the architectures of generator and discriminator
 config/training.py  schedule, losses, and the training run
+config/projection.py  the search for the latent of a picture
 """
 
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.projection import ProjectionConfig
 from stylegan_tf.config.training import INCEPTION, PRECISIONS, LossConfig, ScheduleConfig, TrainConfig
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "DiscriminatorConfig",
     "GeneratorConfig",
     "LossConfig",
+    "ProjectionConfig",
     "ScheduleConfig",
     "TrainConfig",
 ]

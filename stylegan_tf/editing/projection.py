@@ -7,63 +7,23 @@ rate that ramps up and down. Everything is counted in standard deviations of w, 
 network. L is the squared correlation of a map with itself shifted by one pixel: noise has none.
 """
 
-import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.visualize.picture_files import crop_to_box, to_uint8
 from stylegan_tf.visualize.sampling import batch_size
 
-SPACES = ("z", "w", "w+")
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
 _CANDIDATES = 256  # Latents of which projection in z starts at the best.
 _CANDIDATES_AT_ONCE = 16
 _SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
-
-
-@dataclasses.dataclass(frozen=True)
-class ProjectionOptions:
-    """How to look. Lengths are in standard deviations of w (of z, in z)."""
-
-    space: str = "w"  # "w": one for all layers; "w+": one a layer; "z".
-    steps: int = 500
-    learning_rate: float = 0.1
-    ramp_up: float = 0.05  # Part of the steps in which the learning rate rises from 0.
-    ramp_down: float = 0.25  # Part in which it falls to 0.
-    exploration: float = 0.1  # Noise on w at the first step.
-    exploration_end: float = 0.75  # Part of the steps after which there is none.
-    optimize_noise: bool = False
-    noise_weight: float = 1e5  # alpha.
-    distance_resolution: int = 256  # Larger images are shrunk to it before they are compared.
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.space not in SPACES:
-            raise UserError(f"space must be one of {', '.join(SPACES)}, got {self.space}.")
-        for name in ("steps", "distance_resolution"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("learning_rate", "ramp_up", "ramp_down", "exploration", "noise_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(f"{name} must be at least 0, got {getattr(self, name)}.")
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear up, cosine down; step 0 to steps - 1."""
-        t = (step + 1) / self.steps
-        down = min(1.0, (1 - t) / self.ramp_down) if self.ramp_down else 1.0
-        up = min(1.0, t / self.ramp_up) if self.ramp_up else 1.0
-        return self.learning_rate * (0.5 - 0.5 * math.cos(math.pi * down)) * up
-
-    def exploration_at(self, step: int) -> float:
-        t = step / self.steps
-        return self.exploration * max(0.0, 1 - t / self.exploration_end) ** 2 if self.exploration_end else 0.0
 
 
 class Found(NamedTuple):
@@ -89,22 +49,22 @@ class Projector:
         self,
         generator: Generator,
         distance,
-        options: ProjectionOptions,
+        config: ProjectionConfig,
         label: Optional[np.ndarray] = None,
         content_box: Optional[Sequence[float]] = None,
         resolution: Optional[int] = None,
         alpha: float = 1.0,
     ):
-        config = generator.config
-        if options.space == "w+" and not config.use_styles:
+        network = generator.config
+        self.config, self._space = config, config.space or ("w" if network.use_styles else "z")
+        if self._space == "w+" and not network.use_styles:
             raise UserError("w+ needs styles, but in this network w feeds the first layer only: take --space=w or z.")
-        if options.optimize_noise and not config.use_noise:
+        if config.optimize_noise and not network.use_noise:
             raise UserError("--optimize_noise needs noise inputs, but this network has none.")
-        if options.space == "z" and config.label_size and label is None:
+        if self._space == "z" and network.label_size and label is None:
             raise UserError("projection in z needs the label of a network with labels: give --class.")
-        self.options = options
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
-        self.resolution, self._alpha = resolution or config.resolution, float(alpha)
+        self.resolution, self._alpha = resolution or network.resolution, float(alpha)
         self._mean, self._deviation = self._statistics()
         self._traced = tf.function(self._step, reduce_retracing=True)
         self._rendered = tf.function(self._images, reduce_retracing=True)
@@ -122,12 +82,11 @@ class Projector:
 
     def find(self, targets: np.ndarray) -> Iterator[Found]:
         """targets: uint8 [N, h, w, C], of the size of the images (of the box). Yields after every step."""
-        options = self.options
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
         values = [self._start(targets), *self._start_noise(len(targets))]
         moments = [[tf.zeros_like(value) for value in values] for _ in range(2)]
-        for step in range(options.steps):
-            numbers = (step, options.learning_rate_at(step), options.exploration_at(step))
+        for step in range(self.config.steps):
+            numbers = (step, self.config.learning_rate_at(step), self.config.exploration_at(step))
             numbers = [tf.constant(number, tf.float32) for number in numbers]
             values, *moments, distances = self._traced(values, *moments, targets, *numbers)
             yield Found(step + 1, distances, self._ws(values[0]), values[1:])
@@ -145,7 +104,7 @@ class Projector:
 
     def _step(self, values, first, second, targets, step, learning_rate, exploration):
         """values, and Adam's moments of each -> the same after a step, and the distances before it."""
-        seed = tf.stack([self.options.seed, tf.cast(step, tf.int32)])
+        seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         shaken = tf.random.stateless_normal(tf.shape(values[0])[1:], seed) * exploration  # The same for all pictures.
         with tf.GradientTape() as tape:
             tape.watch(values)
@@ -153,8 +112,8 @@ class Projector:
             distances = self._distances(images, targets)
             # Every picture has variables of its own: the gradient of the sum is each picture's gradient.
             loss = tf.reduce_sum(distances)
-            if self.options.optimize_noise:
-                loss += self.options.noise_weight * tf.reduce_sum(noise_correlation(values[1:]))
+            if self.config.optimize_noise:
+                loss += self.config.noise_weight * tf.reduce_sum(noise_correlation(values[1:]))
         gradients = tape.gradient(loss, values)
         first = [_BETA1 * m + (1 - _BETA1) * g for m, g in zip(first, gradients)]
         second = [_BETA2 * v + (1 - _BETA2) * tf.square(g) for v, g in zip(second, gradients)]
@@ -164,11 +123,11 @@ class Projector:
 
     def _ws(self, x):
         """x [N, 1 or L, W], in standard deviations from the mean, or z [N, 1, Z] -> [N, L, W]."""
-        if self.options.space == "z":
+        if self._space == "z":
             labels = None if self._label is None else tf.tile(self._label[None], [tf.shape(x)[0], 1])
             return self._generator.broadcast(self._generator.mapping_network(x[:, 0], labels=labels), self.resolution)
         ws = self._mean + self._deviation * x
-        return ws if self.options.space == "w+" else self._generator.broadcast(ws[:, 0], self.resolution)
+        return ws if self._space == "w+" else self._generator.broadcast(ws[:, 0], self.resolution)
 
     def _images(self, ws, noise):
         options = {"resolution": self.resolution, "alpha": self._alpha, "noise_mode": "const", "noise": noise or None}
@@ -176,7 +135,7 @@ class Projector:
 
     def _distances(self, images, targets):
         both = tf.concat([images, tf.ensure_shape(targets, images.shape)], axis=0)
-        factor = -(-max(both.shape[1:3]) // self.options.distance_resolution)
+        factor = -(-max(both.shape[1:3]) // self.config.distance_resolution)
         if factor > 1:  # Means of boxes.
             both = tf.nn.avg_pool2d(both, factor, factor, "VALID")
         if both.shape[-1] == 1:
@@ -187,7 +146,7 @@ class Projector:
 
     def _statistics(self):
         """Mean [W] of w, and the deviation of a component (the root of the mean square over all)."""
-        generator, random = self._generator, np.random.RandomState(self.options.seed)
+        generator, random = self._generator, np.random.RandomState(self.config.seed)
         z = random.randn(_STATISTICS, generator.config.latent_size).astype(np.float32)
         labels = None
         if generator.config.label_size:
@@ -199,14 +158,14 @@ class Projector:
         return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2)))
 
     def _start(self, targets):
-        if self.options.space == "z":
+        if self._space == "z":
             return self._nearest_latents(targets)
         layers, width = self.dlatent_shape
-        return tf.zeros([len(targets), layers if self.options.space == "w+" else 1, width])
+        return tf.zeros([len(targets), layers if self._space == "w+" else 1, width])
 
     def _nearest_latents(self, targets):
         """Of the first latents of the seed those with the nearest images: z has no place in the middle to start at."""
-        random = np.random.RandomState(self.options.seed)
+        random = np.random.RandomState(self.config.seed)
         z = random.randn(_CANDIDATES, 1, self._generator.config.latent_size).astype(np.float32)
         best = np.full([len(targets)], np.inf, np.float32)
         start = np.repeat(z[:1], len(targets), axis=0)
@@ -221,7 +180,7 @@ class Projector:
 
     def _start_noise(self, count):
         """The network's own maps, for each picture."""
-        if not self.options.optimize_noise:
+        if not self.config.optimize_noise:
             return []
         levels = [block for name, block in self._generator.synthesis.blocks.items() if _side(name) <= self.resolution]
         return [tf.tile(tf.convert_to_tensor(layer.noise.map), [count, 1, 1, 1]) for block in levels for layer in block]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.editing.projection import ProjectionOptions, Projector, noise_correlation, normalized_noise
+from stylegan_tf.config import ProjectionConfig
+from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.image_distance import pixel_distance
 from stylegan_tf.visualize.sampling import Sampler
@@ -22,9 +23,8 @@ def _own_images(generator, count=2, psi=0.3, label=None):
 
 
 def _found(generator, targets, label=None, box=None, **options):
-    projector = Projector(generator, pixel_distance(), ProjectionOptions(**options), label, box)
-    for found in projector.find(targets):
-        pass
+    projector = Projector(generator, pixel_distance(), ProjectionConfig(**options), label, box)
+    *_, found = projector.find(targets)
     return projector, found
 
 
@@ -48,11 +48,11 @@ def generator():
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
-    options = ProjectionOptions(steps=100, learning_rate=2.0, ramp_up=0.1, ramp_down=0.5)
+    options = ProjectionConfig(steps=100, learning_rate=2.0, ramp_up=0.1, ramp_down=0.5)
     for step, expected in ((0, 0.2), (9, 2.0), (49, 2.0), (74, 1.0), (99, 0.0)):
         assert options.learning_rate_at(step) == pytest.approx(expected, abs=1e-9)
     assert options.exploration_at(0) == options.exploration and options.exploration_at(75) == 0
-    assert ProjectionOptions(ramp_up=0, ramp_down=0).learning_rate_at(0) == 0.1
+    assert ProjectionConfig(ramp_up=0, ramp_down=0).learning_rate_at(0) == 0.1
 
 
 def test_the_correlation_of_noise_is_that_of_its_neighbours_at_every_scale():
@@ -137,13 +137,13 @@ def test_large_images_are_compared_at_the_distance_resolution(generator):
         sizes.append(first.shape[1])
         return tf.reduce_mean(tf.square(first - second), axis=[1, 2, 3])
 
-    projector = Projector(generator, distance, ProjectionOptions(steps=1, distance_resolution=4))
+    projector = Projector(generator, distance, ProjectionConfig(steps=1, distance_resolution=4))
     next(projector.find(images))
     assert set(sizes) == {4}
 
 
 def test_a_network_that_was_saved_while_it_grew_is_searched_at_its_size(generator):
-    projector = Projector(generator, pixel_distance(), ProjectionOptions(steps=1, space="w+"), resolution=4, alpha=0.5)
+    projector = Projector(generator, pixel_distance(), ProjectionConfig(steps=1, space="w+"), resolution=4, alpha=0.5)
     found = next(projector.find(tiny.images(1, 4).astype(np.uint8)))
     assert found.ws.shape == (1, *projector.dlatent_shape) == (1, 2, 7)
 
@@ -159,10 +159,10 @@ def test_a_network_that_was_saved_while_it_grew_is_searched_at_its_size(generato
 def test_what_does_not_apply_is_told(row, options, message):
     config = {"label_size": options.pop("label_size", 0), **tiny.ROWS[row]}
     with pytest.raises(UserError, match=message):
-        Projector(tiny.generator(**config)[0], pixel_distance(), ProjectionOptions(**options))
+        Projector(tiny.generator(**config)[0], pixel_distance(), ProjectionConfig(**options))
 
 
 @pytest.mark.parametrize("options", [{"space": "v"}, {"steps": 0}, {"learning_rate": -1}, {"exploration": math.inf}])
 def test_wrong_options_are_refused(options):
     with pytest.raises(UserError, match=next(iter(options))):
-        ProjectionOptions(**options)
+        ProjectionConfig(**options)
