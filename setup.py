@@ -23,6 +23,7 @@ setup(
     python_requires=">=3.9",
     packages=find_packages(include=["stylegan_tf", "stylegan_tf.*"]),
     package_data={"stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"]},
+    entry_points={"console_scripts": ["stylegan-tf=stylegan_tf.__main__:main"]},  # One for all commands.
     install_requires=[
         f"tensorflow>=2.15,<2.16; {OLD}",
         f"tensorflow-addons==0.23.*; {OLD}",

@@ -18,23 +18,24 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-DATA_DIR = flags.DEFINE_multi_string("data_dir", [], "folder of a dataset; may be given several times")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images per batch")
-SECONDS = flags.DEFINE_float("seconds", 2.0, "how long each of the two measurements of a level may take")
-RUN_DIR = flags.DEFINE_string("run_dir", None, "a run folder of training on such a machine, to compare with")
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("data_dir", [], "Folder of a dataset; may be given several times.")
+flags.DEFINE_integer("batch_size", 32, "Images per batch.")
+flags.DEFINE_float("seconds", 2.0, "How long each of the two measurements of a level may take.")
+flags.DEFINE_string("run_dir", None, "A run folder of training on such a machine, to compare with.")
 
 
 def main() -> None:
-    if not DATA_DIR.value:
+    if not FLAGS.data_dir:
         raise UserError("--data_dir is missing: give the folder of a dataset.")
-    if BATCH_SIZE.value < 1 or SECONDS.value <= 0:
+    if FLAGS.batch_size < 1 or FLAGS.seconds <= 0:
         raise UserError("--batch_size and --seconds must be positive.")
-    training = seconds_per_image(RUN_DIR.value) if RUN_DIR.value else {}
+    training = seconds_per_image(FLAGS.run_dir) if FLAGS.run_dir else {}
     from stylegan_tf.data.dataset_files import find_dataset
 
-    for folder in DATA_DIR.value:
+    for folder in FLAGS.data_dir:
         info = find_dataset(folder)
-        print(f"{info.name}: {info.count:,} images, {info.encoding}, batches of {BATCH_SIZE.value}")
+        print(f"{info.name}: {info.count:,} images, {info.encoding}, batches of {FLAGS.batch_size}")
         print("   level        cold    shuffled   first batch   share")
         for resolution in sorted(info.levels):
             measure_level(info, resolution, training.get(resolution))
@@ -46,8 +47,8 @@ def measure_level(info, resolution: int, step_seconds) -> None:
 
     for path in info.shards(resolution):
         drop_from_cache(path)
-    cold, _ = rate(training_dataset(info, resolution, BATCH_SIZE.value, shuffle_images=0), 0, info.count)
-    shuffled, first = rate(training_dataset(info, resolution, BATCH_SIZE.value), 1, None)
+    cold, _ = rate(training_dataset(info, resolution, FLAGS.batch_size, shuffle_images=0), 0, info.count)
+    shuffled, first = rate(training_dataset(info, resolution, FLAGS.batch_size), 1, None)
     share = "" if step_seconds is None else f"{1 / shuffled / step_seconds:7.2%}"
     print(f"   {resolution:5}  {cold:8,.0f}/s  {shuffled:8,.0f}/s  {first:9.2f} s   {share}")
 
@@ -63,9 +64,9 @@ def rate(dataset, warm_up: int, most) -> tuple[float, float]:
     begin, images = (time.perf_counter() if warm_up else start), 0
     while True:
         next(batches)
-        images += BATCH_SIZE.value
+        images += FLAGS.batch_size
         elapsed = time.perf_counter() - begin
-        if elapsed > SECONDS.value or (most is not None and images >= most):
+        if elapsed > FLAGS.seconds or (most is not None and images >= most):
             return images / elapsed, first or 0.0
 
 

@@ -22,10 +22,11 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-NETWORK = flags.DEFINE_string("network", None, "a network file, a run folder, or demo")
-BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "8"], "rows per request")
-ROUNDS = flags.DEFINE_integer("rounds", 20, "requests of each kind and size")
-REQUESTS = flags.DEFINE_integer("requests", 1000, "requests of the measurement of memory; 0 leaves it out")
+FLAGS = flags.FLAGS
+flags.DEFINE_string("network", None, "A network file, a run folder, or demo.")
+flags.DEFINE_list("batch_sizes", ["1", "8"], "Rows per request.")
+flags.DEFINE_integer("rounds", 20, "Requests of each kind and size.")
+flags.DEFINE_integer("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
 
 KINDS = {
     "float32": {},
@@ -36,22 +37,22 @@ KINDS = {
 
 
 def main() -> None:
-    if not NETWORK.value:
+    if not FLAGS.network:
         raise UserError("--network is missing: give a network file, a run folder, or demo.")
-    if not all(size.isdecimal() and int(size) > 0 for size in BATCH_SIZES.value) or ROUNDS.value < 1:
+    if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
         raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks
 
-    generator = load_networks(NETWORK.value).best_generator
+    generator = load_networks(FLAGS.network).best_generator
     with tempfile.TemporaryDirectory() as folder:
         callers = {"keras": keras_caller(generator)}
         for kind, options in KINDS.items():
             path = export(generator, pathlib.Path(folder) / kind, options)
             print(f"{kind:10}{megabytes(path):9.1f} MB", flush=True)
             callers[kind] = saved_model_caller(path)
-        for size in map(int, BATCH_SIZES.value):
+        for size in map(int, FLAGS.batch_sizes):
             measure(callers, generator.config, size)
-        if REQUESTS.value:
+        if FLAGS.requests:
             measure_memory(pathlib.Path(folder) / "float32" / "1", generator.config)
 
 
@@ -107,7 +108,7 @@ def measure(callers, config, rows) -> None:
     inputs = requests_of(config, rows)
     first = {kind: seconds_of(call, inputs) for kind, call in callers.items()}
     taken = {kind: [] for kind in callers}
-    for _ in range(ROUNDS.value):
+    for _ in range(FLAGS.rounds):
         for kind, call in callers.items():
             taken[kind].append(seconds_of(call, inputs))
     for kind, seconds in taken.items():
@@ -153,7 +154,7 @@ def measure_memory(path, config) -> None:
         return
     sizes = {"latents": [config.latent_size], "truncation_psi": []}
     sizes.update({"labels": [config.label_size]} if config.label_size else {})
-    command = [sys.executable, "-c", _MEMORY, str(path), json.dumps(sizes), str(REQUESTS.value)]
+    command = [sys.executable, "-c", _MEMORY, str(path), json.dumps(sizes), str(FLAGS.requests)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the process that measures memory failed: {done.stderr[-2000:]}")

@@ -17,26 +17,25 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-VGG16 = flags.DEFINE_string("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth")
-HEADS = flags.DEFINE_string("heads", None, "the lpips package's vgg.pth, or its .whl")
-DEST = flags.DEFINE_string("dest", None, "the file to write, ending in .npz")
+FLAGS = flags.FLAGS
+flags.DEFINE_string("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth.")
+flags.DEFINE_string("heads", None, "The lpips package's vgg.pth, or its .whl.")
+flags.DEFINE_string("dest", None, "The file to write, ending in .npz.")
 _HEADS_IN_WHEEL = "lpips/weights/v0.1/vgg.pth"
 
 
 def main() -> None:
-    for flag in (VGG16, HEADS, DEST):
-        if not flag.value:
-            raise UserError(f"--{flag.name} is missing: give {flags.FLAGS[flag.name].help}.")
-    if not DEST.value.endswith(".npz"):
-        raise UserError(f"--dest should end in .npz, got {DEST.value}.")
+    command_line.require("vgg16", "heads", "dest")
+    if not FLAGS.dest.endswith(".npz"):
+        raise UserError(f"--dest should end in .npz, got {FLAGS.dest}.")
     # Late: imports TensorFlow.
     from stylegan_tf.files.torch_weights import read_torch_weights
     from stylegan_tf.metrics.lpips import convert_weights, save_lpips
 
     with tempfile.TemporaryDirectory() as scratch:
-        heads = read_torch_weights(heads_file(HEADS.value, pathlib.Path(scratch)))
-    arrays = convert_weights(read_torch_weights(VGG16.value), heads)
-    dest = pathlib.Path(DEST.value)
+        heads = read_torch_weights(heads_file(FLAGS.heads, pathlib.Path(scratch)))
+    arrays = convert_weights(read_torch_weights(FLAGS.vgg16), heads)
+    dest = pathlib.Path(FLAGS.dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
     save_lpips(dest, arrays)
     print(f"{dest}: LPIPS on VGG16; use it as --image_distance={dest}")

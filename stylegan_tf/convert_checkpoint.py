@@ -22,26 +22,25 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-SOURCE = flags.DEFINE_string("source", None, "the authors' .pkl; with --to=authors a network file or a run folder")
-DEST = flags.DEFINE_string("dest", None, "the file to write, ending in .npz, or the folder for it")
-TO = flags.DEFINE_enum("to", "network", ["network", "authors"], "write our network file, or the authors' names")
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the file that is at --dest")
+FLAGS = flags.FLAGS
+flags.DEFINE_string("source", None, "The authors' .pkl; with --to=authors a network file or a run folder.")
+flags.DEFINE_string("dest", None, "The file to write, ending in .npz, or the folder for it.")
+flags.DEFINE_enum("to", "network", ["network", "authors"], "Write our network file, or the authors' names.")
+flags.DEFINE_bool("overwrite", False, "Replace the file that is at --dest.")
 
 
 def main() -> None:
-    for flag in (SOURCE, DEST):
-        if not flag.value:
-            raise UserError(f"--{flag.name} is missing: give {flags.FLAGS[flag.name].help}.")
-    source, dest = pathlib.Path(SOURCE.value), destination(SOURCE.value, DEST.value, TO.value)
-    if TO.value == "network" and (source.is_dir() or source.suffix == ".npz"):
+    command_line.require("source", "dest")
+    source, dest = pathlib.Path(FLAGS.source), destination(FLAGS.source, FLAGS.dest, FLAGS.to)
+    if FLAGS.to == "network" and (source.is_dir() or source.suffix == ".npz"):
         raise UserError(f"{source} is no pickle of the authors; --to=authors writes a network file under their names.")
-    if dest.exists() and not OVERWRITE.value:
+    if dest.exists() and not FLAGS.overwrite:
         raise UserError(f"{dest} is there already: choose another --dest, or add --overwrite.")
     # Late: imports TensorFlow.
     from stylegan_tf.conversion.authors_networks import LICENCE, PARTS, export_networks, import_pickle
     from stylegan_tf.conversion.variable_shapes import count_parameters
 
-    networks = (import_pickle if TO.value == "network" else export_networks)(source, dest)
+    networks = (import_pickle if FLAGS.to == "network" else export_networks)(source, dest)
     print(f"{dest}: written and compared with {source}")
     for part, name in PARTS.items():
         if getattr(networks, part) is not None:
@@ -49,7 +48,7 @@ def main() -> None:
             size = f"{config.resolution}x{config.resolution}x{config.num_channels}"
             labels = f", {config.label_size} labels" if config.label_size else ""
             print(f"  {part} ({name}): {size}{labels}, {count_parameters(config):,} parameters")
-    if TO.value == "network":
+    if FLAGS.to == "network":
         print(f"Licence: {LICENCE}.")
 
 

@@ -20,49 +20,48 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-SOURCE = flags.DEFINE_string("source", None, "where the pictures are, see above")
-DEST = flags.DEFINE_string("dest", None, "folder to create; its name becomes the name of the dataset")
-LABELS = flags.DEFINE_string(
+FLAGS = flags.FLAGS
+flags.DEFINE_string("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
+flags.DEFINE_string("dest", None, "The folder to create; its name becomes the name of the dataset.")
+flags.DEFINE_string(
     "labels",
     "",
-    "labels for conditional training: classes (the source's own), folders (one class each), a .json (StyleGAN2's "
-    "dataset.json), .csv or .npy file in the source or here, or attributes (demo set, CelebA): a,b",
+    "Labels for conditional training: classes (the source's own), folders (one class each), a .json (StyleGAN2's "
+    "dataset.json), .csv or .npy file in the source or here, or attributes (demo set, CelebA): a,b.",
 )
-MAX_IMAGES = flags.DEFINE_integer("max_images", None, "take the first N pictures only; how many 'synthetic' has")
+flags.DEFINE_integer("max_images", None, "Take the first N pictures only; how many 'synthetic' has.")
 with command_line.flag_group("Pictures"):
-    RESOLUTION = flags.DEFINE_integer("resolution", None, "side of the images, a power of two; left out: the source's")
-    FIT = flags.DEFINE_enum(
+    flags.DEFINE_integer("resolution", None, "Side of the images, a power of two; left out: the source's.")
+    flags.DEFINE_enum(
         "fit",
         None,
         ["crop", "pad", "stretch"],
-        "for pictures of other sizes: central square, letterbox (its content box is recorded), or distort; with "
-        "--resolution crop, unless told otherwise",
+        "For pictures of other sizes: central square, letterbox (its content box is recorded), or distort; with "
+        "--resolution crop, unless told otherwise.",
     )
-    FILTER = flags.DEFINE_enum("filter", "lanczos", ["lanczos", "box"], "of resizing")
-    CHANNELS = flags.DEFINE_integer("channels", None, "1 (gray) or 3 (RGB); left out: what fits the source")
-    BACKGROUND = flags.DEFINE_string("background", "white", "behind transparent pictures, and beside letterboxed ones")
-    WHITE = flags.DEFINE_float(
-        "white", None, "the value that becomes white in pictures of 16 bits or floats; left out: 65535, no floats"
+    flags.DEFINE_enum("filter", "lanczos", ["lanczos", "box"], "Of resizing.")
+    flags.DEFINE_integer("channels", None, "1 (gray) or 3 (RGB); left out: what fits the source.")
+    flags.DEFINE_string("background", "white", "Behind transparent pictures, and beside letterboxed ones.")
+    flags.DEFINE_float(
+        "white", None, "The value that becomes white in pictures of 16 bits or floats; left out: 65535, no floats."
     )
-    SKIP_BAD = flags.DEFINE_bool("skip_bad", False, "leave out damaged pictures, instead of failing")
+    flags.DEFINE_bool("skip_bad", False, "Leave out damaged pictures, instead of failing.")
 with command_line.flag_group("Files"):
-    SHARDS = flags.DEFINE_integer("shards", None, "files per level; 1 for the authors' code; left out: 4")
-    SHARD_MB = flags.DEFINE_float("shard_mb", None, "instead of --shards: about so many MB per file of the full size")
-    ENCODING = flags.DEFINE_enum("encoding", "raw", ["raw", "png"], "of the records; png is smaller and slower to read")
-    SHUFFLE = flags.DEFINE_bool("shuffle", True, "shuffle the pictures once, here")
-    SEED = flags.DEFINE_integer("seed", 123, "of the order of the pictures; 123 gives the authors' order")
-    OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is at --dest")
-    RESTART = flags.DEFINE_bool("restart", False, "throw away what an interrupted conversion has written")
+    flags.DEFINE_integer("shards", None, "Files per level; 1 for the authors' code; left out: 4.")
+    flags.DEFINE_float("shard_mb", None, "Instead of --shards: about so many MB per file of the full size.")
+    flags.DEFINE_enum("encoding", "raw", ["raw", "png"], "Of the records; png is smaller and slower to read.")
+    flags.DEFINE_bool("shuffle", True, "Shuffle the pictures once, here.")
+    flags.DEFINE_integer("seed", 123, "Of the order of the pictures; 123 gives the authors' order.")
+    flags.DEFINE_bool("overwrite", False, "Replace the dataset that is at --dest.")
+    flags.DEFINE_bool("restart", False, "Throw away what an interrupted conversion has written.")
 with command_line.flag_group("Speed"):
-    WORKERS = flags.DEFINE_integer("workers", None, "processes; left out: one per core. The result is the same")
-    PART = flags.DEFINE_string("part", None, "i/n: write the i-th of n parts of the shards only, i from 1")
-    JOIN = flags.DEFINE_bool("join", False, "check the parts that were written and finish the dataset")
+    flags.DEFINE_integer("workers", None, "Processes; left out: one per core. The result is the same.")
+    flags.DEFINE_string("part", None, "i/n: write the i-th of n parts of the shards only, i from 1.")
+    flags.DEFINE_bool("join", False, "Check the parts that were written and finish the dataset.")
 
 
 def main() -> None:
-    for flag in (SOURCE, DEST):
-        if not flag.value:
-            raise UserError(f"--{flag.name} is missing: {flags.FLAGS[flag.name].help}.")
+    command_line.require("source", "dest")
     # Late, so that a wrong flag is told at once.
     from stylegan_tf.data.making.decoding import parse_background
     from stylegan_tf.data.making.sources import open_source
@@ -70,19 +69,19 @@ def main() -> None:
 
     options = write_options()
     source = open_source(
-        SOURCE.value,
-        resolution=RESOLUTION.value,
-        labels=LABELS.value,
-        fit=FIT.value,
-        filter=FILTER.value,
-        channels=CHANNELS.value,
-        background=parse_background(BACKGROUND.value),
-        max_images=MAX_IMAGES.value,
-        white=WHITE.value,
+        FLAGS.source,
+        resolution=FLAGS.resolution,
+        labels=FLAGS.labels,
+        fit=FLAGS.fit,
+        filter=FLAGS.filter,
+        channels=FLAGS.channels,
+        background=parse_background(FLAGS.background),
+        max_images=FLAGS.max_images,
+        white=FLAGS.white,
     )
-    dest = write_tfrecords(source, DEST.value, options, report=print)
+    dest = write_tfrecords(source, FLAGS.dest, options, report=print)
     if dest is None:
-        print(f"part {PART.value} is written; --join finishes the dataset when all parts are there")
+        print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
         print(f"{dest} is ready: images of {source.resolution}x{source.resolution} pixels")
 
@@ -92,24 +91,24 @@ def write_options():
     from stylegan_tf.data.making.record_workers import available_cores
     from stylegan_tf.data.making.writer import WriteOptions
 
-    part = re.fullmatch(r"(\d+)/(\d+)", PART.value or "1/1")
+    part = re.fullmatch(r"(\d+)/(\d+)", FLAGS.part or "1/1")
     if part is None:
-        raise UserError(f"--part takes i/n, like 2/4 for the second of four, got {PART.value}.")
-    if JOIN.value and PART.value:
+        raise UserError(f"--part takes i/n, like 2/4 for the second of four, got {FLAGS.part}.")
+    if FLAGS.join and FLAGS.part:
         raise UserError("--part writes a part, --join finishes the set: give one of them.")
-    if WORKERS.value is not None and not 1 <= WORKERS.value <= 1000:
-        raise UserError(f"--workers must be between 1 and 1000, got {WORKERS.value}.")
+    if FLAGS.workers is not None and not 1 <= FLAGS.workers <= 1000:
+        raise UserError(f"--workers must be between 1 and 1000, got {FLAGS.workers}.")
     return WriteOptions(
-        num_shards=SHARDS.value,
-        shard_bytes=None if SHARD_MB.value is None else int(SHARD_MB.value * 1e6),
-        seed=SEED.value if SHUFFLE.value else None,
-        encoding=ENCODING.value,
-        skip_bad=SKIP_BAD.value,
-        overwrite=OVERWRITE.value,
-        restart=RESTART.value,
-        num_workers=WORKERS.value or available_cores(),
-        part=(int(part[1]), int(part[2])) if PART.value else None,
-        join=JOIN.value,
+        num_shards=FLAGS.shards,
+        shard_bytes=None if FLAGS.shard_mb is None else int(FLAGS.shard_mb * 1e6),
+        seed=FLAGS.seed if FLAGS.shuffle else None,
+        encoding=FLAGS.encoding,
+        skip_bad=FLAGS.skip_bad,
+        overwrite=FLAGS.overwrite,
+        restart=FLAGS.restart,
+        num_workers=FLAGS.workers or available_cores(),
+        part=(int(part[1]), int(part[2])) if FLAGS.part else None,
+        join=FLAGS.join,
     )
 
 

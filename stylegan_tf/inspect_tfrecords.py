@@ -15,36 +15,37 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
-DATA_DIR = flags.DEFINE_string("data_dir", None, "folder of the dataset")
-VERIFY = flags.DEFINE_bool("verify", True, "compare the checksum of every record, and decode it")
-LEVELS = flags.DEFINE_bool("verify_levels", False, "also compare every level with what the largest one gives")
-PREVIEW = flags.DEFINE_string("preview", None, "write a grid of images to this PNG file")
-IMAGES = flags.DEFINE_integer("images", 64, "of the preview")
-EXTRACT = flags.DEFINE_string("extract", None, "write all images as PNGs into this new folder")
-CROP = flags.DEFINE_bool("crop", True, "extract letterboxed pictures without their bars")
-COMPARE = flags.DEFINE_string("compare", None, "folder of another dataset: tell the differences")
-RESOLUTION = flags.DEFINE_integer("resolution", None, "level for --preview and --extract; left out: the largest")
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
+flags.DEFINE_bool("verify", True, "Compare the checksum of every record, and decode it.")
+flags.DEFINE_bool("verify_levels", False, "Also compare every level with what the largest one gives.")
+flags.DEFINE_string("preview", None, "Write a grid of images to this PNG file.")
+flags.DEFINE_integer("images", 64, "Of the preview.")
+flags.DEFINE_string("extract", None, "Write all images as PNGs into this new folder.")
+flags.DEFINE_bool("crop", True, "Extract letterboxed pictures without their bars.")
+flags.DEFINE_string("compare", None, "Folder of another dataset: tell the differences.")
+flags.DEFINE_integer("resolution", None, "Level for --preview and --extract; left out: the largest.")
 
 
 def main() -> None:
-    if not DATA_DIR.value:
+    if not FLAGS.data_dir:
         raise UserError("--data_dir is missing: give the folder of a dataset.")
     from stylegan_tf.data import inspection
     from stylegan_tf.data.dataset_files import find_dataset
 
-    info = find_dataset(DATA_DIR.value)
-    resolution = RESOLUTION.value or info.resolution
+    info = find_dataset(FLAGS.data_dir)
+    resolution = FLAGS.resolution or info.resolution
     info.shards(resolution)
-    if PREVIEW.value:
+    if FLAGS.preview:
         write_preview(info, resolution)
-    elif EXTRACT.value:
-        count = inspection.extract(info, resolution, EXTRACT.value, CROP.value)
-        print(f"{count} images are in {EXTRACT.value}")
-    elif COMPARE.value:
-        differences = inspection.compare(info, find_dataset(COMPARE.value))
+    elif FLAGS.extract:
+        count = inspection.extract(info, resolution, FLAGS.extract, FLAGS.crop)
+        print(f"{count} images are in {FLAGS.extract}")
+    elif FLAGS.compare:
+        differences = inspection.compare(info, find_dataset(FLAGS.compare))
         print("\n".join(differences) or "both hold the same images and labels, in the same order")
         if differences:
-            raise UserError(f"{DATA_DIR.value} and {COMPARE.value} differ.")
+            raise UserError(f"{FLAGS.data_dir} and {FLAGS.compare} differ.")
     else:
         print(inspection.describe(info))
         verify(info)
@@ -54,23 +55,23 @@ def write_preview(info, resolution) -> None:
     from stylegan_tf.data import inspection
     from stylegan_tf.visualize import save_image_grid
 
-    path = pathlib.Path(PREVIEW.value)
+    path = pathlib.Path(FLAGS.preview)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_image_grid(inspection.preview(info, resolution, IMAGES.value), path)
-    print(f"{min(IMAGES.value, info.count)} images are in {path}")
+    save_image_grid(inspection.preview(info, resolution, FLAGS.images), path)
+    print(f"{min(FLAGS.images, info.count)} images are in {path}")
 
 
 def verify(info) -> None:
     from stylegan_tf.data import inspection
 
-    if VERIFY.value:
+    if FLAGS.verify:
         found = (f"record {index} of {path}: {reason}" for path, index, reason in inspection.damages(info))
         count, text = inspection.listed(found)
         if count:
             print(text)
             raise UserError(f"{count} records are damaged: write the dataset again, or copy it again.")
         print("every record is sound")
-    if LEVELS.value:
+    if FLAGS.verify_levels:
         count, text = inspection.listed(inspection.level_damages(info))
         if count:
             print(text)

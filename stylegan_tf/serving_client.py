@@ -25,34 +25,34 @@ from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
-URL = flags.DEFINE_string("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N]")
-GRPC = flags.DEFINE_string("grpc", None, "gRPC: address of the server, HOST:8500; then give --model, too")
-MODEL = flags.DEFINE_string("model", None, "name of the model, for --grpc")
-SEEDS = flags.DEFINE_string("seeds", "0-7", "seeds and ranges of seeds, like 0-7,12")
-PSI = flags.DEFINE_float("truncation_psi", 0.7, "truncation: 1 is the full variety, 0 the mean image")
-LABELS = flags.DEFINE_list("labels", None, "for a network with labels: the label of all images, like 0,1,0")
-OUTDIR = flags.DEFINE_string("outdir", None, "folder for seed0000.png, ...; left out: nothing is saved")
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 1, "images per request")
-REQUESTS = flags.DEFINE_integer("requests", None, "send that many requests, the seeds again and again; left out: once")
-CONCURRENCY = flags.DEFINE_integer("concurrency", 1, "requests under way at the same time")
-TIMEOUT = flags.DEFINE_float("timeout", 60.0, "seconds that an answer may take")
+FLAGS = flags.FLAGS
+flags.DEFINE_string("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N].")
+flags.DEFINE_string("grpc", None, "gRPC: address of the server, HOST:8500; then give --model, too.")
+flags.DEFINE_string("model", None, "Name of the model, for --grpc.")
+flags.DEFINE_string("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
+flags.DEFINE_float("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image.")
+flags.DEFINE_list("labels", None, "For a network with labels: the label of all images, like 0,1,0.")
+flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ...; left out: nothing is saved.")
+flags.DEFINE_integer("batch_size", 1, "Images per request.", lower_bound=1)
+flags.DEFINE_integer(
+    "requests", None, "Send that many requests, the seeds again and again; left out: once.", lower_bound=1
+)
+flags.DEFINE_integer("concurrency", 1, "Requests under way at the same time.", lower_bound=1)
+flags.DEFINE_float("timeout", 60.0, "Seconds that an answer may take.")
 
 SIGNATURE = "seed_png"
 Ask = Callable[[list], list]  # Seeds -> their PNG files.
 
 
 def main() -> None:
-    if bool(URL.value) == bool(GRPC.value):
+    if bool(FLAGS.url) == bool(FLAGS.grpc):
         raise UserError("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
-    for flag in (BATCH_SIZE, REQUESTS, CONCURRENCY):
-        if flag.value is not None and flag.value < 1:
-            raise UserError(f"--{flag.name} must be at least 1, got {flag.value}.")
-    seeds, labels = parse_seeds(SEEDS.value), parse_labels(LABELS.value)
-    batches = [seeds[start : start + BATCH_SIZE.value] for start in range(0, len(seeds), BATCH_SIZE.value)]
-    if REQUESTS.value:
-        batches = [batches[index % len(batches)] for index in range(REQUESTS.value)]
-    ask = over_rest(URL.value, labels) if URL.value else over_grpc(GRPC.value, MODEL.value, labels)
-    folder = pathlib.Path(OUTDIR.value) if OUTDIR.value else None
+    seeds, labels = parse_seeds(FLAGS.seeds), parse_labels(FLAGS.labels)
+    batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]
+    if FLAGS.requests:
+        batches = [batches[index % len(batches)] for index in range(FLAGS.requests)]
+    ask = over_rest(FLAGS.url, labels) if FLAGS.url else over_grpc(FLAGS.grpc, FLAGS.model, labels)
+    folder = pathlib.Path(FLAGS.outdir) if FLAGS.outdir else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -75,7 +75,7 @@ def answered(ask: Ask, batches: list, folder: Optional[pathlib.Path]):
         pngs = ask(seeds)
         return seeds, pngs, time.perf_counter() - start
 
-    with concurrent.futures.ThreadPoolExecutor(CONCURRENCY.value) as pool:
+    with concurrent.futures.ThreadPoolExecutor(FLAGS.concurrency) as pool:
         for seeds, pngs, seconds in pool.map(send, batches):
             for seed, png in zip(seeds, pngs):
                 if folder:
@@ -98,13 +98,13 @@ def over_rest(url: str, labels: Optional[list]) -> Ask:
     """One row per image: {"instances": [{"seeds": 3, "truncation_psi": 0.7}, ...]}."""
 
     def ask(seeds: list) -> list:
-        rows = [{"seeds": seed, "truncation_psi": PSI.value} for seed in seeds]
+        rows = [{"seeds": seed, "truncation_psi": FLAGS.truncation_psi} for seed in seeds]
         if labels is not None:
             rows = [{**row, "labels": labels} for row in rows]
         body = json.dumps({"signature_name": SIGNATURE, "instances": rows}).encode()
         request = urllib.request.Request(f"{url.rstrip('/')}:predict", body, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT.value) as response:
+            with urllib.request.urlopen(request, timeout=FLAGS.timeout) as response:
                 return [base64.b64decode(row["b64"]) for row in json.load(response)["predictions"]]
         except urllib.error.HTTPError as error:
             raise UserError(f"{url} answers {error.code}: {_message(error)}") from None
@@ -149,13 +149,13 @@ def over_grpc(address: str, model: Optional[str], labels: Optional[list]) -> Ask
         request.model_spec.name, request.model_spec.signature_name = model, SIGNATURE
         count = len(seeds)
         inputs = {"seeds": tensor(types_pb2.DT_INT64, "int64_val", seeds, count)}
-        inputs["truncation_psi"] = tensor(types_pb2.DT_FLOAT, "float_val", [PSI.value] * count, count)
+        inputs["truncation_psi"] = tensor(types_pb2.DT_FLOAT, "float_val", [FLAGS.truncation_psi] * count, count)
         if labels is not None:
             inputs["labels"] = tensor(types_pb2.DT_FLOAT, "float_val", labels * count, count, len(labels))
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(value)
         try:
-            return list(service.Predict(request, TIMEOUT.value).outputs["png_bytes"].string_val)
+            return list(service.Predict(request, FLAGS.timeout).outputs["png_bytes"].string_val)
         except grpc.RpcError as error:
             raise UserError(f"{address} answers {error.code().name}: {error.details()}") from None
 

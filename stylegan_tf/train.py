@@ -1,6 +1,6 @@
 """Trains a StyleGAN on a folder of TFRecords.
 
-    python tools/create_tfrecords.py --source demo --dest datasets/demo
+    python -m stylegan_tf.create_tfrecords --source demo --dest datasets/demo
     python -m stylegan_tf.train --flagfile configs/demo.cfg
 
 Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command goes on where it stopped.

@@ -1,6 +1,6 @@
 """Trains classifiers of attributes, which linear separability (`evaluate --metrics ls`) needs.
 
-    python tools/create_tfrecords.py --source demo --dest datasets/demo --labels has_glasses,has_hat,has_beard
+    python -m stylegan_tf.create_tfrecords --source demo --dest datasets/demo --labels has_glasses,has_hat,has_beard
     python -m stylegan_tf.train_classifier --data_dir datasets/demo --all --out classifiers/demo
     python -m stylegan_tf.evaluate --network runs/demo --classifiers classifiers/demo --metrics ls
 

@@ -1,4 +1,4 @@
-"""The direction of imports, read from the source: config -> ops -> layers -> networks -> training, ... -> mains."""
+"""The house rules about what may import what, and where files lie, read from the source."""
 
 import ast
 import os
@@ -14,6 +14,25 @@ MODULES = sorted((ROOT / "stylegan_tf").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "tools").glob("*.py"))
 if not MODULES:
     pytest.skip("the package's source is not beside the tests", allow_module_level=True)
+
+# From the lowest row to the highest: what stands in a row imports from rows above it in this list only, not from its
+# own. Commands are the highest of all, and nothing imports them.
+ORDER = (
+    ("errors",),
+    ("config", "progress"),
+    ("files",),
+    ("ops",),
+    ("layers",),
+    ("networks",),
+    ("data",),
+    ("distribution",),
+    ("visualize",),
+    ("training", "editing", "metrics", "conversion"),
+    ("serving", "benchmark", "explorer"),
+    ("cli",),
+)
+ALONE_AT_THE_TOP = ("errors", "progress")  # Files that are no commands; everything else there is a folder.
+WITHOUT_TENSORFLOW = ("errors", "config", "progress", "files", "cli", "training.schedule", "data.making")
 
 
 def _name(path):
@@ -36,6 +55,12 @@ def _is_main(path):
     return re.search(r'^if __name__ == "__main__":', path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
+def _part(name):
+    """stylegan_tf.ops.pixels -> ops; anything outside the package -> None."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "stylegan_tf" and len(parts) > 1 else None
+
+
 def _within(name, *packages):
     return any(name == package or name.startswith(package + ".") for package in packages)
 
@@ -45,8 +70,7 @@ def _offenders(paths, *packages):
     return [(_name(path), name) for path in paths for name in sorted(_imports(path)) if _within(name, *packages)]
 
 
-def _modules_in(*parts):
-    return [path for path in MODULES if _within(_name(path), *(f"stylegan_tf.{part}" for part in parts))]
+MAINS = [path for path in MODULES + SCRIPTS if _is_main(path)]
 
 
 def test_the_parser_sees_imports_inside_functions(tmp_path):
@@ -55,26 +79,28 @@ def test_the_parser_sees_imports_inside_functions(tmp_path):
     assert _imports(path) == {"a.b", "c", "c.d"}
 
 
-@pytest.mark.parametrize(
-    "lower, higher",
-    [
-        (("config", "errors"), ("command_line", "train_flags", "schedule", "losses", "ops", "layers", "networks")),
-        (("ops",), ("layers", "networks")),
-        (("layers",), ("networks",)),
-        (("config", "ops", "layers", "networks"), ("training", "data", "schedule", "losses", "visualize", "metrics")),
-        (("schedule", "losses", "data"), ("training", "networks", "layers", "ops", "visualize")),
-        (("training", "visualize"), ("train_flags", "command_line")),
-    ],
-)
-def test_imports_point_one_way(lower, higher):
-    paths = _modules_in(*lower)
-    assert paths
-    assert _offenders(paths, *(f"stylegan_tf.{name}" for name in higher)) == []
+def test_imports_point_one_way():
+    row_of = {part: row for row, parts in enumerate(ORDER) for part in parts}
+    upwards = [
+        (_name(path), name)
+        for path in MODULES
+        if not _is_main(path) and _part(_name(path)) in row_of
+        for name in sorted(_imports(path))
+        if _part(name) not in (None, _part(_name(path))) and row_of[_part(name)] >= row_of[_part(_name(path))]
+    ]
+    assert upwards == []
+
+
+def test_every_file_at_the_top_is_a_command_or_named_and_every_folder_has_its_place():
+    top = ROOT / "stylegan_tf"
+    files = {path.stem for path in top.glob("*.py") if not _is_main(path)}
+    assert files == {"__init__", *ALONE_AT_THE_TOP}
+    folders = {path.name for path in top.iterdir() if any(path.glob("*.py"))}
+    assert folders <= {part for row in ORDER for part in row} - set(ALONE_AT_THE_TOP)
 
 
 def test_nothing_imports_a_main():
-    mains = [_name(path) for path in MODULES if _is_main(path)]
-    assert _offenders(MODULES + SCRIPTS, *mains) == []
+    assert _offenders(MODULES + SCRIPTS, *(_name(path) for path in MAINS)) == []
 
 
 def test_only_instance_normalisation_knows_tensorflow_addons():
@@ -82,30 +108,51 @@ def test_only_instance_normalisation_knows_tensorflow_addons():
     assert importers <= {"stylegan_tf.ops.normalisation"}
 
 
-def test_only_flags_and_mains_import_absl():
-    allowed = {"stylegan_tf.cli.command_line"} | {_name(path) for path in MODULES + SCRIPTS if _is_main(path)}
+def test_only_cli_and_mains_import_absl():
     importers = {module for module, _ in _offenders(MODULES + SCRIPTS, "absl")}
-    assert {module for module in importers if not module.endswith("_flags")} <= allowed
+    assert {name for name in importers if _part(name) != "cli"} <= {_name(path) for path in MAINS}
 
 
-def test_options_and_the_schedule_are_free_of_tensorflow():
-    assert _offenders(_modules_in("config", "errors", "command_line", "train_flags", "schedule"), "tensorflow") == []
-
-
-MAINS = [path for path in MODULES + SCRIPTS if _is_main(path)]
+def test_what_starts_fast_is_free_of_tensorflow():
+    parts = [f"stylegan_tf.{part}" for part in WITHOUT_TENSORFLOW]
+    assert _offenders([path for path in MODULES if _within(_name(path), *parts)], "tensorflow") == []
 
 
 @pytest.mark.parametrize("path", MAINS, ids=_name)
 def test_help_of_every_main_works_without_tensorflow(path, tmp_path):
-    (tmp_path / "tensorflow").mkdir()
-    (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('--help imported TensorFlow')")
-    how = ["-m", _name(path)] if path in MODULES else [str(path)]
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    command = [sys.executable, *how, "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60)
+    result = _without_tensorflow(tmp_path, *(["-m", _name(path)] if path in MODULES else [str(path)]), "--help")
     missing = re.search(r"No module named '(?!stylegan_tf)(\w+)", result.stderr)
     if missing and path in SCRIPTS:
         pytest.skip(f"a developers' tool that needs {missing[1]}")
     assert (result.returncode, result.stderr) == (0, "")
-    summary = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n")[0]
-    assert summary in " ".join(result.stdout.split())
+    if path.parent.name != "stylegan_tf" or path.stem != "__main__":
+        assert _summary(path) in " ".join(result.stdout.split())
+
+
+def test_one_command_lists_all_and_runs_each(tmp_path):
+    commands = {path.parent.name if path.stem == "__main__" else path.stem: path for path in MAINS if path in MODULES}
+    del commands["stylegan_tf"]  # The list itself.
+    listed = _without_tensorflow(tmp_path, "-m", "stylegan_tf")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert re.findall(r"^  (\w+)  ", listed.stdout, re.MULTILINE) == sorted(commands)
+    for path in commands.values():
+        assert _summary(path) in " ".join(listed.stdout.split())
+    ran = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "inspect-tfrecords", "--help")
+    assert ran.returncode == 0 and "--data_dir=VALUE" in ran.stdout
+    failed = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "train", "--run_dir=r")
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1) and "data_dir is missing" in failed.stderr
+    unknown = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "evalate")
+    assert (unknown.returncode, unknown.stderr) == (1, "error: unknown command evalate; did you mean evaluate?\n")
+
+
+def _without_tensorflow(folder, *arguments):
+    """Runs Python where TensorFlow cannot be imported."""
+    (folder / "tensorflow").mkdir(exist_ok=True)
+    (folder / "tensorflow" / "__init__.py").write_text("raise ImportError('--help imported TensorFlow')")
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=60)
+
+
+def _summary(path):
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n")[0]

@@ -1,1 +1,1 @@
-"""What tools/benchmark.py measures: cases in processes of their own, counted work, the machine's ceiling."""
+"""What stylegan_tf.benchmark measures: cases in processes of their own, counted work, the machine's ceiling."""

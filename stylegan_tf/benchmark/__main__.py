@@ -25,43 +25,41 @@ from stylegan_tf.config import PRECISIONS
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
-RESOLUTION = flags.DEFINE_list("resolution", "32", "sizes to train at, as the networks' full size")
-BATCH_SIZE = flags.DEFINE_list("batch_size", "16", "images per iteration, of all replicas together")
-FMAP_BASE = flags.DEFINE_integer("fmap_base", 2048, "width of the networks: see the training flags")
-FMAP_MAX = flags.DEFINE_integer("fmap_max", 128, "most channels of a layer")
-PRECISION = flags.DEFINE_list("precision", "float32,bfloat16", f"of {', '.join(PRECISIONS)}")
-FORM = flags.DEFINE_list("form", "plain,fused", "fused: what training runs; plain: its readable reference")
-JIT_COMPILE = flags.DEFINE_list("jit_compile", "off", "of off, on: compile the networks' gradients with XLA as a whole")
-PART = flags.DEFINE_list("parts", ",".join(PARTS), f"of {', '.join(PARTS)}")
-REPLICAS = flags.DEFINE_integer(
-    "replicas", 1, "also train on so many mirrored replicas, on a CPU with its share of the cores each"
+FLAGS = flags.FLAGS
+flags.DEFINE_list("resolution", "32", "Sizes to train at, as the networks' full size.")
+flags.DEFINE_list("batch_size", "16", "Images per iteration, of all replicas together.")
+flags.DEFINE_integer("fmap_base", 2048, "Width of the networks: see the training flags.")
+flags.DEFINE_integer("fmap_max", 128, "Most channels of a layer.")
+flags.DEFINE_list("precision", "float32,bfloat16", f"Of {', '.join(PRECISIONS)}.")
+flags.DEFINE_list("form", "plain,fused", "fused: what training runs; plain: its readable reference.")
+flags.DEFINE_list("jit_compile", "off", "Of off, on: compile the networks' gradients with XLA as a whole.")
+flags.DEFINE_list("parts", ",".join(PARTS), f"Of {', '.join(PARTS)}.")
+flags.DEFINE_integer(
+    "replicas", 1, "Also train on so many mirrored replicas, on a CPU with its share of the cores each."
 )
-ITERATIONS = flags.DEFINE_integer("iterations_per_call", 4, "iterations in a call: pauses between turns weigh less")
-ROUNDS = flags.DEFINE_integer("rounds", 7, "how often every case is measured in a run")
-RUNS = flags.DEFINE_integer("runs", 1, "how often everything starts again, with new processes")
-MOST_SECONDS = flags.DEFINE_float("most_seconds", 300.0, "leave a case out whose first iteration takes longer")
-CEILING = flags.DEFINE_boolean("ceiling", True, "measure the fastest matrix product and 3x3 convolution, too")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "a dataset to read reals from; without it random ones are written")
-JSON = flags.DEFINE_string("json", None, "a file to write all measurements to")
+flags.DEFINE_integer("iterations_per_call", 4, "Iterations in a call: pauses between turns weigh less.", lower_bound=1)
+flags.DEFINE_integer("rounds", 7, "How often every case is measured in a run.", lower_bound=1)
+flags.DEFINE_integer("runs", 1, "How often everything starts again, with new processes.", lower_bound=1)
+flags.DEFINE_float("most_seconds", 300.0, "Leave a case out whose first iteration takes longer.")
+flags.DEFINE_boolean("ceiling", True, "Measure the fastest matrix product and 3x3 convolution, too.")
+flags.DEFINE_string("data_dir", None, "A dataset to read reals from; without it random ones are written.")
+flags.DEFINE_string("json", None, "A file to write all measurements to.")
 
 
 def main() -> None:
     cases = _cases()
-    for part in PART.value:
+    for part in FLAGS.parts:
         _check_one_of("parts", part, PARTS)
-    for name, flag in (("rounds", ROUNDS), ("runs", RUNS), ("iterations_per_call", ITERATIONS)):
-        if flag.value < 1:
-            raise UserError(f"--{name} must be at least 1, got {flag.value}.")
-    if not MOST_SECONDS.value > 0:
-        raise UserError(f"--most_seconds must be above 0, got {MOST_SECONDS.value}.")
+    if not FLAGS.most_seconds > 0:
+        raise UserError(f"--most_seconds must be above 0, got {FLAGS.most_seconds}.")
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
-        data_dir = DATA_DIR.value or _random_images(folder, max(case.resolution for case in cases))
+        data_dir = FLAGS.data_dir or _random_images(folder, max(case.resolution for case in cases))
         cases = [Case(**{**case.to_dict(), "data_dir": data_dir}) for case in cases]
         print(machine_line(), flush=True)
         runs = []
-        for number in range(RUNS.value):
-            print(f"run {number + 1} of {RUNS.value}: {len(cases)} cases, {ROUNDS.value} rounds", flush=True)
-            runs.append(measure(cases, PART.value, ROUNDS.value, CEILING.value, MOST_SECONDS.value))
+        for number in range(FLAGS.runs):
+            print(f"run {number + 1} of {FLAGS.runs}: {len(cases)} cases, {FLAGS.rounds} rounds", flush=True)
+            runs.append(measure(cases, FLAGS.parts, FLAGS.rounds, FLAGS.ceiling, FLAGS.most_seconds))
             print("\n".join(table_lines(runs[-1])), flush=True)
     print("\n".join(ratio_lines(runs)))
     _write(runs)
@@ -69,22 +67,22 @@ def main() -> None:
 
 def _cases() -> list[Case]:
     """The plain float32 one first, if it is among them: the reference."""
-    for value in PRECISION.value:
+    for value in FLAGS.precision:
         _check_one_of("precision", value, PRECISIONS)
-    for value in FORM.value:
+    for value in FLAGS.form:
         _check_one_of("form", value, FORMS)
-    for value in JIT_COMPILE.value:
+    for value in FLAGS.jit_compile:
         _check_one_of("jit_compile", value, ("off", "on"))
     cases = []
-    sizes = itertools.product(_numbers("resolution", RESOLUTION.value), _numbers("batch_size", BATCH_SIZE.value))
+    sizes = itertools.product(_numbers("resolution", FLAGS.resolution), _numbers("batch_size", FLAGS.batch_size))
     for resolution, batch_size in sizes:
-        for jit, precision, form in itertools.product(JIT_COMPILE.value, PRECISION.value, FORM.value):
-            size = {"resolution": resolution, "batch_size": batch_size, "iterations": ITERATIONS.value}
-            width = {"fmap_base": FMAP_BASE.value, "fmap_max": FMAP_MAX.value}
+        for jit, precision, form in itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form):
+            size = {"resolution": resolution, "batch_size": batch_size, "iterations": FLAGS.iterations_per_call}
+            width = {"fmap_base": FLAGS.fmap_base, "fmap_max": FLAGS.fmap_max}
             options = {"precision": precision, "form": form, "jit_compile": jit == "on"}
             cases.append(Case(**size, **width, **options))
-            if REPLICAS.value > 1 and form == "fused":
-                cases.append(Case(**size, **width, **options, replicas=REPLICAS.value))
+            if FLAGS.replicas > 1 and form == "fused":
+                cases.append(Case(**size, **width, **options, replicas=FLAGS.replicas))
     return cases
 
 
@@ -109,8 +107,8 @@ def _random_images(folder: str, resolution: int) -> str:
 
 
 def _write(runs: list[Run]) -> None:
-    if JSON.value:
-        path = pathlib.Path(JSON.value)
+    if FLAGS.json:
+        path = pathlib.Path(FLAGS.json)
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as temporary:
             temporary.write_text(json.dumps({"runs": [run.to_dict() for run in runs]}, indent=1) + "\n")

@@ -12,6 +12,7 @@
 import contextlib
 import difflib
 import errno
+import math
 import os
 import select
 import signal
@@ -63,6 +64,14 @@ def flag_group(title: str) -> Iterator[None]:
     _GROUPS.setdefault(title, []).extend(name for name in _in_order() if name not in before)
 
 
+def require(*names: str) -> None:
+    """UserError for the first of these flags that was not given, with its help as what to give."""
+    for name in names:
+        if not flags.FLAGS[name].value:
+            text = flags.FLAGS[name].help
+            raise UserError(f"--{name} is missing: give {text[:1].lower()}{text[1:]}")
+
+
 def _call(main: Callable[[], None]) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
@@ -109,6 +118,10 @@ def _parse(argv: list) -> list:
         sys.exit(_fail(f"cannot read the flag file {os_error_line(error)}"))
     except (UnicodeError, RecursionError) as error:
         sys.exit(_fail(f"--flagfile: a flag file is text, one --name=value a line ({short(reason_of(error), 100)})."))
+    for name in _own_flags():
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            sys.exit(_fail(f"--{name} must be a finite number, got {value}."))
     if len(rest) > 1:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))

@@ -97,7 +97,7 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
 
 def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
     """Looks at one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
-    advice = "put it back (tools/create_tfrecords.py writes the same files again)"
+    advice = "put it back (python -m stylegan_tf.create_tfrecords writes the same files again)"
     paths = info.shards(resolution)
     for path, expected in zip(paths, info.shard_counts):  # What is quickly found comes first.
         try:
@@ -154,7 +154,7 @@ def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
 
 def _find_levels(folder: pathlib.Path) -> tuple[str, dict[int, tuple[str, ...]]]:
     """-> (name, {resolution: paths of all its shards in order}), largest level first."""
-    hint = "Make one with tools/create_tfrecords.py."
+    hint = "Make one with python -m stylegan_tf.create_tfrecords."
     if not folder.is_dir():
         raise UserError(f"the data folder {folder} {'is a file' if folder.exists() else 'does not exist'}. {hint}")
     shards: dict[int, dict[int, str]] = {}

@@ -1,6 +1,6 @@
 """Networks that tell whether a picture has an attribute: discriminators with one output, a file each.
 
-`python -m stylegan_tf.train_classifier` writes such files, and `tools/convert_checkpoint.py` makes them of the
+`stylegan_tf.train_classifier` writes such files, and `stylegan_tf.convert_checkpoint` makes them of the
 authors' classifiers.
 """
 

@@ -3,7 +3,7 @@
 Sum over five layers of VGG16 of: mean over pixels of the weighted squared difference of features, which are scaled
 to unit length over their channels first. The weights of the channels are learned, one vector a layer.
 
-No weights come with this package. `tools/build_lpips.py` makes a file of the two that a user has: ImageNet's VGG16
+No weights come with this package. `stylegan_tf.build_lpips` makes a file of the two that a user has: ImageNet's VGG16
 and the learned vectors (`convert_weights`), which `load_lpips` reads.
 """
 
@@ -102,12 +102,12 @@ def save_lpips(path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load_lpips(path) -> ImageDistance:
-    """The distance of a file of `tools/build_lpips.py`; call it in the scope of the strategy that it is to run in.
+    """The distance of a file of `stylegan_tf.build_lpips`; call it in the scope of the strategy that it is to run in.
 
     Raises UserError if it is no such file, or damaged.
     """
     path = pathlib.Path(path)
-    hint = "make one with tools/build_lpips.py"
+    hint = "make one with python -m stylegan_tf.build_lpips"
     if not path.is_file():
         raise UserError(f"{path} does not exist: {hint}.")
     try:

@@ -1,7 +1,7 @@
 """Which form of the computation is traced: the fast one, or the plain one that reads like the paper.
 
 The plain form is the reference: upscale then convolve, convolve then downscale, one TensorFlow op after the other.
-Tests compare the fast form with it on values, first and second derivatives; tools/benchmark.py measures both.
+Tests compare the fast form with it on values, first and second derivatives; stylegan_tf.benchmark measures both.
 """
 
 import contextlib

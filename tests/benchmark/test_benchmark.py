@@ -1,4 +1,4 @@
-"""tools/benchmark.py as a user runs it, at a size that means nothing."""
+"""python -m stylegan_tf.benchmark as a user runs it, at a size that means nothing."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def test_every_part_of_every_case_is_measured_in_every_round(tmp_path):
         (["--form=fast"], ["form", "plain", "fast"]),
         (["--parts=all"], ["parts", "iteration", "all"]),
         (["--resolution=big"], ["resolution", "whole numbers", "big"]),
-        (["--rounds=0"], ["rounds", "at least 1"]),
+        (["--rounds=0"], ["rounds", "positive"]),
         (["--jit_compile=maybe"], ["jit_compile", "on", "maybe"]),
         (["--most_seconds=0"], ["most_seconds", "above 0"]),
     ],

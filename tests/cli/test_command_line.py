@@ -68,6 +68,11 @@ def test_a_misspelt_flag_suggests_the_nearest(script):
     _assert_one_line(_run(script, "--resolutoin=8"), "error: unknown flag --resolutoin; did you mean --resolution?")
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_no_flag_takes_a_number_that_is_not_finite(script, value):
+    _assert_one_line(_run(script, f"--alone={value}"), f"error: --alone must be a finite number, got {value}.")
+
+
 def test_a_flag_like_no_other_points_to_the_help(script):
     _assert_one_line(_run(script, "--zzqq"), "error: unknown flag --zzqq; --help lists all flags.")
 

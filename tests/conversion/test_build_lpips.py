@@ -1,4 +1,4 @@
-"""tools/build_lpips.py: from PyTorch's files to the distance."""
+"""python -m stylegan_tf.build_lpips: from PyTorch's files to the distance."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""tools/convert_checkpoint.py as a user runs it."""
+"""python -m stylegan_tf.convert_checkpoint as a user runs it."""
 
 import os
 import subprocess

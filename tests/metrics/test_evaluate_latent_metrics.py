@@ -49,4 +49,4 @@ def test_what_is_missing_is_told_in_one_line(tmp_path):
     save_networks(tmp_path / "network.npz", Networks(None, None, generator, {}))
     result = run(f"--network={tmp_path / 'network.npz'}", "--metrics=ppl10_wend", f"--image_distance={tmp_path / 'x'}")
     assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert "x does not exist: make one with tools/build_lpips.py" in result.stderr
+    assert "x does not exist: make one with python -m stylegan_tf.build_lpips" in result.stderr

@@ -66,7 +66,7 @@ def test_weights_that_do_not_fit_are_named(weights):
 
 def test_other_files_are_told_in_one_line(tmp_path, file):
     path = tmp_path / "x.npz"
-    with pytest.raises(UserError, match="does not exist: make one with tools/build_lpips.py"):
+    with pytest.raises(UserError, match="does not exist: make one with python -m stylegan_tf.build_lpips"):
         load_lpips(path)
     for content in (b"", b"PK\x03\x04", file.read_bytes()[:1000], file.read_bytes()[:-1000]):
         path.write_bytes(content)

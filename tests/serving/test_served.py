@@ -1,4 +1,4 @@
-"""Exports behind a server that does not know this package, asked in gRPC, in REST and by `tools/serving_client.py`.
+"""Exports behind a server that does not know this package, asked in gRPC, in REST and by `stylegan_tf.serving_client`.
 
 With STYLEGAN_TF_OTHER_PYTHON, a Python with the other of the two supported stacks, that one serves the exports, too.
 """
