@@ -12,7 +12,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.state import TrainState
-from stylegan_tf.training.step import StepInputs, TrainingStep, build_iterations
+from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
 
 class TrainingCase:
@@ -28,7 +28,7 @@ class TrainingCase:
         config = _config(case)
         with strategy.scope():
             self.state = TrainState(config, config.generator, config.discriminator)
-        self._iterations = build_iterations(config, self.state, strategy, case.resolution, case.batch_size)
+        self._iteration = build_iteration(config, self.state, strategy, case.resolution, case.batch_size)
         self._step = TrainingStep(config, self.state, case.resolution, case.batch_size)
         self._images_seen = 0
         self._batches = _batches(case, config, strategy)
@@ -58,9 +58,9 @@ class TrainingCase:
         return lambda: [value.numpy() for value in run(self._batch, self._inputs()).values()]
 
     def iterate(self, count: int):
-        """Some iterations in one call."""
-        metrics = self._iterations(self._batches, tf.constant(count), self._inputs())
-        return [value.numpy() for value in metrics.values()]
+        """Some iterations one after the other, as training runs them; waits for all of them at the end."""
+        metrics = [self._iteration(self._batches, self._inputs()) for _ in range(count)]
+        return [{name: value.numpy() for name, value in iteration.items()} for iteration in metrics]
 
     def _generation(self):
         generator, size = self.state.generator_ema, self.case.batch_size

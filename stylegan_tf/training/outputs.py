@@ -1,12 +1,17 @@
 """What a run leaves in its folder for people, beside logs and checkpoints: pictures, network files, metrics."""
 
 import pathlib
+import time
 from collections.abc import Iterable, Mapping
 from typing import Callable, Optional
 
+import tensorflow as tf
+
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import file_name, save_networks
+from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.reporting import RunReport
 from stylegan_tf.training.run_folder import write_errors_named
@@ -18,8 +23,12 @@ from stylegan_tf.training.stop_signal import Stopped, StopSignal
 Measure = Callable[[int, float, int], Iterable[tuple[str, Mapping[str, float]]]]
 
 
+# (data, strategy, averaged generator, images seen) -> how it is measured; loads what the metrics need.
+PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int], Measure]
+
+
 class Outputs:
-    """Writes grids and network files when they are due, and has metrics computed.
+    """Writes grids, network files and checkpoints when it is told to, and has metrics computed.
 
     Raises UserError, naming the file, where writing fails.
     """
@@ -29,21 +38,27 @@ class Outputs:
         config: TrainConfig,
         info: DatasetInfo,
         state: TrainState,
+        checkpoints: Checkpoints,
         report: RunReport,
         measure: Optional[Measure] = None,
     ):
         self._config, self._info, self._state, self._report = config, info, state, report
+        self._checkpoints = checkpoints
         self._measure = measure
         self._measured = None  # Images seen by the network that was measured last.
         self._run_dir = pathlib.Path(config.run_dir)
         self._grid = SampleGrid(config, info, state)
 
-    def first_pictures(self, phase: Phase) -> None:
-        """The reals, and what the untrained generator makes."""
+    def first_pictures(self, phase: Phase, stop: StopSignal) -> None:
+        """The reals, and what the untrained generator makes; not if the run is to stop already."""
+        if stop:
+            return
+        began = time.monotonic()
         path = self._run_dir / "reals.png"
         with write_errors_named(path):
             save_reals(self._config, self._info, self._state.generator.config.resolution, path)
         self._save_grid(phase)
+        self._report.say(f"first pictures written in {time.monotonic() - began:.1f} s")
 
     def tick(self, phase: Phase) -> None:
         """What is due at this tick; `state.ticks` counts it."""
@@ -51,6 +66,10 @@ class Outputs:
             self._save_grid(phase)
         if self._state.ticks % self._config.network_ticks == 0:
             self._save_networks(phase)
+
+    def checkpoint(self) -> None:
+        with write_errors_named(self._checkpoints.folder):
+            self._checkpoints.save()
 
     def last(self, phase: Phase, grid: bool) -> None:
         """The networks as they are at the end of the run, and a grid unless there is no time for it."""
@@ -90,3 +109,22 @@ class Outputs:
             metadata["content_box"] = self._info.relative_box
         with write_errors_named(path):
             save_networks(path, self._state.networks(metadata))
+
+
+class SilentOutputs:
+    """Those of a process that is not the chief: nothing."""
+
+    def first_pictures(self, phase: Phase, stop: StopSignal) -> None:
+        pass
+
+    def tick(self, phase: Phase) -> None:
+        pass
+
+    def checkpoint(self) -> None:
+        pass
+
+    def last(self, phase: Phase, grid: bool) -> None:
+        pass
+
+    def metrics(self, phase: Phase, stop: StopSignal) -> None:
+        pass

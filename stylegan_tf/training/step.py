@@ -6,6 +6,7 @@ So groups of the minibatch standard deviation, and with them all results, do not
 """
 
 import functools
+import math
 from typing import NamedTuple, Optional
 
 import tensorflow as tf
@@ -39,16 +40,21 @@ class StepInputs(NamedTuple):
     generator_learning_rate: Optional[tf.Tensor] = None  # float32; None: the same for both networks.
 
 
-def build_iterations(
-    config: TrainConfig, state: TrainState, strategy, resolution: int, batch_size: int, draw: Optional[Draw] = None
+def build_iteration(
+    config: TrainConfig,
+    state: TrainState,
+    strategy: tf.distribute.Strategy,
+    resolution: int,
+    batch_size: int,
+    draw: Optional[Draw] = None,
 ):
-    """A traced function that runs several iterations at one resolution.
+    """A traced function that runs one iteration at one resolution.
 
     draw: where the random inputs come from, see `random_inputs.Draw`; None: from the run's seed.
 
-    Returns `run(iterator, count, inputs) -> {name: float32 mean}`; `inputs.images_seen` is that before the first one.
-    The names: d_loss, g_loss, real_score, fake_score and, where R1 is on, r1 (squared gradient norm). A mean is that
-    of the iterations with a finite value: others were skipped, or computed no R1. It is NaN if there are none.
+    Returns `run(iterator, inputs) -> {name: float32 mean over the batch}`. The names: d_loss, g_loss, real_score,
+    fake_score and, where R1 is on, r1 (squared gradient norm). NaN stands for what is not finite, as in a step that was
+    skipped, and for an R1 that was not computed.
     Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
     """
     share = batch_size // strategy.num_replicas_in_sync
@@ -67,22 +73,17 @@ def build_iterations(
         metrics.update(step.train_generator(batch, inputs))
         return tf.stack([metrics[name] for name in names])  # One tensor: one message between machines.
 
-    @tf.function
-    def run(iterator, count, inputs):
-        totals, counts = tf.zeros([len(names)]), tf.zeros([len(names)])
-        for index in tf.range(count):
-            batch = next(iterator)
-            # Every change to the state waits for `seen`, or for gradients by the data: none happens before these are
-            # there, so that data that cannot be read leave the state as it was between two iterations.
-            with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
-                seen = inputs.images_seen + tf.cast(index, tf.int64) * batch_size
-            current = inputs._replace(images_seen=seen)
-            per_replica = strategy.run(iteration, args=(batch, current))
-            metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-            finite = tf.math.is_finite(metrics)
-            totals += tf.where(finite, metrics, 0.0)
-            counts += tf.cast(finite, tf.float32)
-        return dict(zip(names, tf.unstack(totals / counts)))
+    @tf.function(autograph=False)
+    def run(iterator, inputs):
+        batch = next(iterator)
+        # Every change to the state waits for `seen`, or for gradients by the data: none happens before these are
+        # there, so that data that cannot be read leave the state as it was between two iterations.
+        with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+            seen = tf.identity(inputs.images_seen)
+        per_replica = strategy.run(iteration, args=(batch, inputs._replace(images_seen=seen)))
+        metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+        finite = tf.where(tf.math.is_finite(metrics), metrics, math.nan)
+        return dict(zip(names, tf.unstack(finite)))
 
     return run
 

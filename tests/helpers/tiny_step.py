@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.training.state import TrainState
-from stylegan_tf.training.step import StepInputs, build_iterations
+from stylegan_tf.training.step import StepInputs, build_iteration
 from tests.helpers.tiny_run import tiny_config
 
 
@@ -31,14 +31,14 @@ def inputs(images_seen=0, alpha=1.0, learning_rate=0.001):
 
 
 def run(info, iterations, strategy=None, resolution=16, batch_size=8, alpha=0.75, **options):
-    """Trains for some iterations; returns (metrics, all variables as arrays)."""
+    """Trains for some iterations; returns (means of the metrics, all variables as arrays)."""
     strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
     config, state = build(info, strategy, **options)
     batches = training_batches(strategy, info, resolution, batch_size, seed=3)
-    step = build_iterations(config, state, strategy, resolution, batch_size)
-    metrics = step(batches, tf.constant(iterations), inputs(alpha=alpha))
+    iteration = build_iteration(config, state, strategy, resolution, batch_size)
+    found = [iteration(batches, inputs(batch_size * index, alpha=alpha)) for index in range(iterations)]
     arrays = {name: variable.numpy() for name, variable in arrays_of(state)}
-    return {name: float(value) for name, value in metrics.items()}, arrays
+    return {name: float(np.mean([metrics[name] for metrics in found])) for name in found[0]}, arrays
 
 
 def arrays_of(state):

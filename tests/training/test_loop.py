@@ -11,7 +11,7 @@ import pytest
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.training import loop
+from stylegan_tf.training import divergence
 from stylegan_tf.training.gradients import Gradients
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
@@ -83,7 +83,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
 
 def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
     """Its steps are skipped while all losses stay finite: nothing else would tell."""
-    monkeypatch.setattr(loop, "_MOST_SKIPPED", 3)
+    monkeypatch.setattr(divergence, "MOST_SKIPPED", 3)
     computed = Gradients.generator
 
     def overflowing(self, images, scalars):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.training import loop
+from stylegan_tf.training import level
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
 from tests.helpers.tiny_run import tiny_config, write_images
@@ -100,7 +100,7 @@ def test_a_signal_while_a_level_is_prepared_stops_at_once_and_loses_nothing(whol
             reached.append("what comes after the signal")
         return training_batches(strategy, info, resolution, *args, **options)
 
-    monkeypatch.setattr(loop, "training_batches", batches)
+    monkeypatch.setattr(level, "training_batches", batches)
     with pytest.raises(SystemExit):
         run(config)
     assert not reached
