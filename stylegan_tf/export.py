@@ -53,9 +53,7 @@ def main():
         truncation_cutoff=FLAGS.truncation_cutoff,
         weights=FLAGS.weights,
         as_constants=FLAGS.constants,
-        content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
-        resolution=networks.metadata.get("resolution"),
-        alpha=networks.metadata.get("alpha", 1.0),
+        content_box=networks.content_box if FLAGS.crop else None,
     )
     metrics = results_of_network(path.parent, path.name)
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}

@@ -90,15 +90,14 @@ def _prepared(network):
     from stylegan_tf.networks.network_file import load_networks
 
     networks = load_networks(network)
-    generator, metadata = networks.best_generator, networks.metadata
-    growth = {"resolution": metadata.get("resolution"), "alpha": metadata.get("alpha", 1.0)}
+    generator = networks.best_generator
     config = ProjectionConfig(**{name: FLAGS[name].value for name in _OPTIONS})
     label = None  # Only z depends on it; in w, it chooses where to start.
     if FLAGS["class"].value is not None:
         label = class_label(FLAGS["class"].value, generator.config.label_size)
-    box = metadata.get("content_box") if FLAGS.crop else None
+    box = networks.content_box if FLAGS.crop else None
     distance = _distance()
-    projector = Projector(generator, distance, config, label, box, **growth)
+    projector = Projector(generator, distance, config, label, box)
     fitted = {"fit": FLAGS.fit or ("pad" if box else "crop"), "background": parse_background(FLAGS.background)}
     pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
     targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)

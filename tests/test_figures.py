@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.visualize.interpolation import Interpolation
 from stylegan_tf.visualize.picture_source import PictureSource
@@ -21,9 +22,9 @@ BOX = [0.0, 0.25, 1.0, 0.75]
 @pytest.fixture(scope="module")
 def gray(tmp_path_factory):
     """(file, generator) of a gray, conditional network, trained on letterboxed pictures, saved while it grew."""
-    generator, _ = tiny.generator(num_channels=1, label_size=3, resolution=32)
+    generator, _ = tiny.generator(num_channels=1, label_size=3, resolution=32, growth=Growth(16, 0.25))
     path = tmp_path_factory.mktemp("network") / "net.npz"
-    save_networks(path, Networks(None, None, generator, {"content_box": BOX, "resolution": 16, "alpha": 0.25}))
+    save_networks(path, Networks(None, None, generator, {"content_box": BOX}))
     return path, generator
 
 
@@ -35,7 +36,7 @@ def _run(main, network, *arguments):
 
 def _source(generator, **options):
     label = np.array([0, 0, 1], np.float32)
-    return PictureSource(generator, label, BOX, 0.5, 8, resolution=16, alpha=0.25, **options)
+    return PictureSource(generator, label, BOX, 0.5, 8, **options)
 
 
 def _picture(path):

@@ -55,10 +55,8 @@ def picture_source(
     return PictureSource(
         generator,
         label=class_label(FLAGS["class"].value, generator.config.label_size) if labeled else None,
-        content_box=networks.metadata.get("content_box") if FLAGS.crop else None,
+        content_box=networks.content_box if FLAGS.crop else None,
         truncation_psi=FLAGS.truncation_psi if truncated else None,
         truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
         noise_mode=noise_mode,
-        resolution=networks.metadata.get("resolution"),  # Of a network that was saved while it grew.
-        alpha=networks.metadata.get("alpha", 1.0),
     )

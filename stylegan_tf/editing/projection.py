@@ -42,7 +42,6 @@ class Projector:
       distance: two batches of float32 images [N, h, w, 3], about [-1, 1] -> [N].
       label: [label_size], of all pictures; a network with labels needs it in z only.
       content_box: the part of letterboxed images that is compared, see `crop_to_box`.
-      resolution, alpha: how far a network had grown when it was saved, see `SynthesisNetwork.call`.
     """
 
     def __init__(
@@ -52,8 +51,6 @@ class Projector:
         config: ProjectionConfig,
         label: Optional[np.ndarray] = None,
         content_box: Optional[Sequence[float]] = None,
-        resolution: Optional[int] = None,
-        alpha: float = 1.0,
     ):
         network = generator.config
         self.config, self._space = config, config.space or ("w" if network.use_styles else "z")
@@ -64,7 +61,7 @@ class Projector:
         if self._space == "z" and network.label_size and label is None:
             raise UserError("projection in z needs the label of a network with labels: give --class.")
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
-        self.resolution, self._alpha = resolution or network.resolution, float(alpha)
+        self.resolution = generator.growth.resolution
         self._mean, self._deviation = self._statistics()
         self._traced = tf.function(self._step, reduce_retracing=True)
         self._rendered = tf.function(self._images, reduce_retracing=True)
@@ -125,13 +122,12 @@ class Projector:
         """x [N, 1 or L, W], in standard deviations from the mean, or z [N, 1, Z] -> [N, L, W]."""
         if self._space == "z":
             labels = None if self._label is None else tf.tile(self._label[None], [tf.shape(x)[0], 1])
-            return self._generator.broadcast(self._generator.mapping_network(x[:, 0], labels=labels), self.resolution)
+            return self._generator.broadcast(self._generator.mapping_network(x[:, 0], labels=labels))
         ws = self._mean + self._deviation * x
-        return ws if self._space == "w+" else self._generator.broadcast(ws[:, 0], self.resolution)
+        return ws if self._space == "w+" else self._generator.broadcast(ws[:, 0])
 
     def _images(self, ws, noise):
-        options = {"resolution": self.resolution, "alpha": self._alpha, "noise_mode": "const", "noise": noise or None}
-        return crop_to_box(self._generator.synthesis(ws, **options), self._box)
+        return crop_to_box(self._generator.synthesis(ws, noise_mode="const", noise=noise or None), self._box)
 
     def _distances(self, images, targets):
         both = tf.concat([images, tf.ensure_shape(targets, images.shape)], axis=0)

@@ -16,6 +16,7 @@ from stylegan_tf.metrics.features import FeatureExtractor
 from stylegan_tf.metrics.image_distance import ImageDistance
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variables import named_variables
 
 
@@ -31,9 +32,12 @@ class MetricContext:
     extractor: Optional[FeatureExtractor] = None
     distance: Optional[ImageDistance] = None  # For path length.
     classifiers: Optional[AttributeClassifiers] = None  # For separability.
-    resolution: Optional[int] = None  # That the network has grown to; None: full.
-    alpha: float = 1.0  # Weight of that resolution in the cross-fade.
+    training_growth: Optional[Growth] = None  # Of a network in training; None: what the network says itself.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
+
+    @property
+    def growth(self) -> Growth:
+        return self.training_growth or self.generator.growth
 
     @property
     def rows(self) -> int:
@@ -54,8 +58,8 @@ class MetricContext:
         """What results of this network depend on, whatever the metric: part of every record."""
         return {
             "network_digest": self.network_digest,
-            "resolution": self.resolution or self.generator.config.resolution,
-            "alpha": float(self.alpha),
+            "resolution": self.growth.resolution,
+            "alpha": float(self.growth.alpha),
             "precision": _precision(self.generator),
             "seed": self.seed,
         }

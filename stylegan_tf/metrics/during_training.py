@@ -17,6 +17,7 @@ from stylegan_tf.metrics.measuring import real_images_for
 from stylegan_tf.metrics.names import parse_metrics
 from stylegan_tf.metrics.results import append_result, drop_results_beyond
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 
 _SEED = 0  # The default of `evaluate`: what training has measured is there already for it.
 
@@ -41,7 +42,7 @@ class TrainingMetrics:
     ) -> Callable:
         """Loads what the metrics need, so that mistakes are told before training begins.
 
-        Returns `measure(resolution, alpha, images_seen)`, which yields (line, scalars by name in TensorBoard) for each
+        Returns `measure(growth, images_seen)`, which yields (line, scalars by name in TensorBoard) for each
         result of `generator` and adds it to metric-NAME.jsonl in the run folder. What goes wrong with a metric then is
         a line, too, and no reason for a run to end. Records beyond `images_seen`, where the run goes on, are dropped.
         """
@@ -54,19 +55,19 @@ class TrainingMetrics:
                 distance = load_distance(self._config.image_distance, extractor)
         reals = real_images_for(info, generator.config, self._config.mirror_augment)
 
-        def context(resolution: Optional[int] = None, alpha: float = 1.0) -> MetricContext:
+        def context(growth: Optional[Growth] = None) -> MetricContext:
             return MetricContext(
                 generator, strategy, _SEED, default_cache_folder(), reals, extractor, distance,
-                resolution=resolution, alpha=alpha,
+                training_growth=growth,
             )  # fmt: skip
 
         for metric in self._metrics:
             check(metric, context())
 
-        def measure(resolution: int, alpha: float, images_seen: int) -> Iterator[tuple[str, dict[str, float]]]:
+        def measure(growth: Growth, images_seen: int) -> Iterator[tuple[str, dict[str, float]]]:
             facts = {"network": None, "kimg": images_seen / 1000, "dataset": info.name}
             try:
-                for result in evaluate(self._metrics, context(resolution, alpha)):
+                for result in evaluate(self._metrics, context(growth)):
                     result = result.with_facts(facts)
                     append_result(pathlib.Path(self._config.run_dir), result)
                     yield result.line(), result.scalars()

@@ -83,7 +83,7 @@ def check(metric: MetricName, context: MetricContext) -> None:
     if context.generator.config.label_size and context.reals is None:
         raise UserError(f"{metric.text}: the network has labels, which are drawn from those of --data_dir.")
     if metric.mixed_latents > 1:
-        check_mixing(context.generator, metric.mixed_latents, context.resolution or context.generator.config.resolution)
+        check_mixing(context.generator, metric.mixed_latents, context.growth.resolution)
     if metric.kind == "ppl" and context.distance is None:
         raise UserError(f"{metric.text} needs a distance of images: give one as --image_distance.")
     if metric.kind == "ls":
@@ -130,7 +130,7 @@ def _path_length(metric: MetricName, context: MetricContext) -> tuple[dict, dict
     unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol(metric, context))
     found = perceptual_path_length(
         context.generator, context.distance, _path_length_protocol(metric, context), context.strategy, context.rows,
-        context.labels, context.resolution, context.alpha, unfinished,
+        context.labels, context.growth, unfinished,
     )  # fmt: skip
     return {"ppl": found.mean}, {"pairs_kept": found.kept}
 
@@ -139,7 +139,7 @@ def _separability(metric: MetricName, context: MetricContext) -> tuple[dict, dic
     unfinished = CachedArrays(context.cache_folder, "classified", protocol(metric, context))
     found = linear_separability(
         context.generator, context.classifiers, metric.count, context.seed, context.strategy, context.rows,
-        context.labels, context.resolution, context.alpha, unfinished,
+        context.labels, context.growth, unfinished,
     )  # fmt: skip
     attributes = {name: dataclasses.asdict(each) for name, each in found.attributes.items()}
     return {"z": found.z, "w": found.w}, {"attributes": attributes}

@@ -74,8 +74,7 @@ def generated_statistics(context: MetricContext, count: int, mixed_latents: int,
     """Of the features of `count` generated images. What an interrupted call has done is not done again."""
     kinds = sorted(kinds)
     labels = context.labels
-    options = (labels, context.resolution, context.alpha, mixed_latents)
-    source = GeneratedImages(context.generator, context.seed, *options)
+    source = GeneratedImages(context.generator, context.seed, labels, context.growth, mixed_latents)
     compute = ReplicatedFunction(
         context.strategy, lambda *inputs: context.extractor(source.images(*inputs)), context.rows
     )

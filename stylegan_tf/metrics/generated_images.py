@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stylegan_tf.metrics.mixed_latents import check_mixing, latent_of_layers, mixed_ws
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.ops.resampling import enlarge_2d
 
@@ -23,14 +24,13 @@ class GeneratedImages:
         generator: Generator,
         seed: int,
         real_labels: Optional[np.ndarray] = None,
-        resolution: Optional[int] = None,
-        alpha: float = 1.0,
+        growth: Optional[Growth] = None,
         mixed_latents: int = 1,
     ):
         """
         Args:
           real_labels: [M, label_size]; image i of a conditional network gets a random one of them.
-          resolution, alpha: how far the network has grown; its images are enlarged to full resolution.
+          growth: that of a network in training; None: the network's own. Images are enlarged to full resolution.
           mixed_latents: latents that style every image, see `mixed_latents`.
         Raises:
           ValueError for a conditional network without `real_labels`; UserError if latents cannot be mixed.
@@ -41,17 +41,16 @@ class GeneratedImages:
         self._generator = generator
         self._seed = seed
         self._labels = real_labels if label_size else np.zeros([1, 0], np.float32)
-        self._resolution = resolution or generator.config.resolution
-        self._alpha = alpha
+        self._growth = growth or generator.growth
         self._mixed_latents = mixed_latents
-        check_mixing(generator, mixed_latents, self._resolution)
+        check_mixing(generator, mixed_latents, self._growth.resolution)
 
     def inputs(self, first: int, count: int) -> tuple[np.ndarray, ...]:
         """Of `count` images from `first` on: the arguments of `images`, [n, ...] each."""
         numbers = range(first, first + count)
         z = np.empty([count, self._mixed_latents, self._generator.config.latent_size], np.float32)
         chosen = np.empty([count], np.int64)
-        num_layers = self._generator.synthesis.num_layers_at(self._resolution)
+        num_layers = self._generator.synthesis.num_layers_at(self._growth.resolution)
         latent_of_layer = np.empty([count, num_layers], np.int32)
         for row, number in enumerate(numbers):
             random = np.random.default_rng([self._seed, number])
@@ -76,11 +75,13 @@ class GeneratedImages:
     def ws(self, z, labels, latent_of_layer) -> tf.Tensor:
         """w of every layer: [n, L, W]; L = 1 for the traditional generator."""
         if self._mixed_latents == 1:
-            return self._generator.broadcast(self._generator.mapping_network(z[:, 0], labels=labels), self._resolution)
+            w = self._generator.mapping_network(z[:, 0], labels=labels)
+            return self._generator.broadcast(w, self._growth.resolution)
         return mixed_ws(self._generator, z, labels, latent_of_layer)
 
     def images_of(self, ws, noise_seeds) -> tf.Tensor:
         """ws: [n, L, W]; noise_seeds: int32 [n, 2] -> float32 [n, R, R, 1 or 3], about [-1, 1]."""
-        noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, self._resolution)
-        images = self._generator.synthesis(ws, resolution=self._resolution, alpha=self._alpha, noise=noise)
+        resolution, alpha = self._growth.resolution, self._growth.alpha
+        noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, resolution)
+        images = self._generator.synthesis(ws, resolution=resolution, alpha=alpha, noise=noise)
         return enlarge_2d(images, self._generator.config.resolution)

@@ -47,7 +47,6 @@ def measure_file(
         generator, strategy, seed, pathlib.Path(cache_dir) if cache_dir else default_cache_folder(),
         reals=None if info is None else real_images_for(info, generator.config, bool(mirror)),
         extractor=extractor, distance=distance, classifiers=classifiers, batch_size=batch_size,
-        resolution=metadata.get("resolution"), alpha=metadata.get("alpha", 1.0),
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     facts = {"network": path.name, "kimg": metadata.get("kimg"), "dataset": info.name if info else None}

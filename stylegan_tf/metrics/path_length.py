@@ -18,6 +18,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.numbered_rows import numbered_rows
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.ops.resampling import enlarge_2d
 
 PAIRS_PER_NOISE = 64  # Pairs that share their noise inputs: a minibatch of the paper's, with any batch size of ours.
@@ -56,8 +57,7 @@ def perceptual_path_length(
     strategy: tf.distribute.Strategy,
     rows: int = 32,
     labels: Optional[np.ndarray] = None,
-    resolution: Optional[int] = None,
-    alpha: float = 1.0,
+    growth: Optional[Growth] = None,
     unfinished: Optional[CachedArrays] = None,
 ) -> PathLength:
     """Without truncation. The same for any `rows` and any number of replicas, up to rounding.
@@ -66,10 +66,10 @@ def perceptual_path_length(
       distance: two batches of float32 images [n, h, w, 3], about [-1, 1] -> [n].
       rows: pairs per replica and call, at most.
       labels: [M, label_size]; each pair of a network with labels gets a random one of them.
-      resolution, alpha: how far the network has grown; its images are enlarged to full resolution.
+      growth: that of a network in training; None: the network's own. Images are enlarged to full resolution.
       unfinished: an interrupted call's distances are kept there, and the next call goes on with them.
     """
-    pairs = _Pairs(generator, distance, protocol, labels, resolution, alpha)
+    pairs = _Pairs(generator, distance, protocol, labels, growth)
     compute = ReplicatedFunction(strategy, pairs.lengths, _divisor(rows))
     found = numbered_rows(
         protocol.num_pairs, compute.total_rows, lambda first, count: compute(*pairs.inputs(first, count)),
@@ -120,7 +120,7 @@ def shrink(images: tf.Tensor) -> tf.Tensor:
 class _Pairs:
     """Inputs of pairs by number, as NumPy arrays, and the function on tensors that makes lengths of them."""
 
-    def __init__(self, generator, distance, protocol, labels, resolution, alpha):
+    def __init__(self, generator, distance, protocol, labels, growth):
         config = generator.config
         if config.label_size and (labels is None or labels.shape[1:] != (config.label_size,)):
             raise ValueError(f"a network with labels needs labels [M, {config.label_size}] to draw from.")
@@ -128,8 +128,7 @@ class _Pairs:
         self._distance = distance
         self._protocol = protocol
         self._labels = labels if config.label_size else np.zeros([1, 0], np.float32)
-        self._resolution = resolution or config.resolution
-        self._alpha = alpha
+        self._growth = growth or generator.growth
 
     def inputs(self, first, count):
         """Pair i, from (seed, i) alone: z [n, 2, Z], t [n, 1], labels [n, label_size], noise seeds int32 [n, 2]."""
@@ -164,10 +163,10 @@ class _Pairs:
         return tf.concat([lerp(*w, end) for end in ends], axis=0)
 
     def _images(self, w, noise_seed):
-        synthesis = self._generator.synthesis
-        noise = synthesis.draw_noise(1, self._resolution, noise_seed)
-        ws = self._generator.broadcast(w, self._resolution)
-        images = synthesis(ws, resolution=self._resolution, alpha=self._alpha, noise_mode="none", noise=noise)
+        synthesis, resolution, alpha = self._generator.synthesis, self._growth.resolution, self._growth.alpha
+        noise = synthesis.draw_noise(1, resolution, noise_seed)
+        ws = self._generator.broadcast(w, resolution)
+        images = synthesis(ws, resolution=resolution, alpha=alpha, noise_mode="none", noise=noise)
         return enlarge_2d(images, self._generator.config.resolution)
 
 

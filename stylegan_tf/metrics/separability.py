@@ -27,6 +27,7 @@ from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.numbered_rows import numbered_rows
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.progress import ProgressBar
 
 _LATENTS_PER_CALL = 4096
@@ -59,18 +60,17 @@ def linear_separability(
     strategy: tf.distribute.Strategy,
     rows: int = 32,
     labels: Optional[np.ndarray] = None,
-    resolution: Optional[int] = None,
-    alpha: float = 1.0,
+    growth: Optional[Growth] = None,
     unfinished: Optional[CachedArrays] = None,
 ) -> Separability:
     """Without truncation. The same for any `rows` and any number of replicas, but for verdicts on the brink.
 
     Args:
       num_samples: images to classify; the paper's 200,000. Half of them count, see `check_samples`.
-      rows, labels, resolution, alpha, unfinished: as for `path_length.perceptual_path_length`.
+      rows, labels, growth, unfinished: as for `path_length.perceptual_path_length`.
     """
     check_samples(generator, num_samples)
-    source = GeneratedImages(generator, seed, labels, resolution, alpha)
+    source = GeneratedImages(generator, seed, labels, growth)
     logits = _classified(source, classifiers, num_samples, strategy, rows, unfinished)
     z, w = latents(source, num_samples)
     attributes = {}

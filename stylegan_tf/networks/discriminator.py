@@ -7,6 +7,7 @@ import tensorflow as tf
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
@@ -15,13 +16,22 @@ from stylegan_tf.ops.resampling import downscale_2d
 class Discriminator(tf.keras.Model):
     """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4."""
 
-    def __init__(self, config: DiscriminatorConfig, precision: str = "float32", half_levels: Optional[int] = None):
-        """precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`.
-
-        Weights and scores are always float32.
+    def __init__(
+        self,
+        config: DiscriminatorConfig,
+        precision: str = "float32",
+        half_levels: Optional[int] = None,
+        growth: Optional[Growth] = None,
+    ):
+        """
+        Args:
+          precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`.
+            Weights and scores are always float32.
+          growth: how far the network has grown: the fade of calls that do not say it themselves; None: fully.
         """
         super().__init__(name="discriminator")
         self.config = config
+        self.growth = growth or Growth(config.resolution)
         policies = level_policies(precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
         self.from_rgb = {
@@ -66,13 +76,14 @@ class Discriminator(tf.keras.Model):
         parts.update({f"4x4/{layer.name}": layer for layer in (self.conv, self.dense0, self.dense1)})
         return parts
 
-    def call(self, images, labels=None, alpha=1.0):
+    def call(self, images, labels=None, alpha=None):
         """Scores of images at any level of progressive growing.
 
         Args:
           images: [N, r, r, num_channels] float32 in [-1, 1]; r, one of the levels, says which layers run.
           labels: [N, label_size] when the network has labels.
-          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown.
+          alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown. None: that of
+            `growth`, or 1 at another resolution.
         Returns:
           float32 [N].
         """
@@ -89,6 +100,7 @@ class Discriminator(tf.keras.Model):
         if resolution > 4:
             x = self._block(x, resolution)
             old = self._features(downscale_2d(images), resolution // 2)
+            alpha = self.growth.asked(resolution, alpha).alpha
             x = old + (tf.cast(x, old.dtype) - old) * tf.cast(alpha, old.dtype)
         for r in reversed([r for r in self.config.resolutions[1:] if r < resolution]):
             x = self._block(x, r)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.truncation import Truncation
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.mapping import MappingNetwork
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.networks.synthesis import SynthesisNetwork
@@ -14,26 +15,40 @@ from stylegan_tf.networks.synthesis import SynthesisNetwork
 class Generator(tf.keras.Model):
     """z -> image. Parts: `mapping_network`, `truncation`, `synthesis`."""
 
-    def __init__(self, config: GeneratorConfig, precision: str = "float32", half_levels: Optional[int] = None):
-        """precision, half_levels: dtype of the synthesis network's activations, see `level_policies`.
-
-        Weights, w and images are always float32.
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        precision: str = "float32",
+        half_levels: Optional[int] = None,
+        growth: Optional[Growth] = None,
+    ):
+        """
+        Args:
+          precision, half_levels: dtype of the synthesis network's activations, see `level_policies`. Weights, w and
+            images are always float32.
+          growth: how far the network has grown, see `SynthesisNetwork`; None: fully.
         """
         super().__init__(name="generator")
         self.config = config
+        policies = level_policies(precision, config.resolutions, half_levels)
         self.mapping_network = MappingNetwork(config)
         self.truncation = Truncation(name="truncation")
         self.truncation.build((None, config.w_size))
-        self.synthesis = SynthesisNetwork(config, level_policies(precision, config.resolutions, half_levels))
+        self.synthesis = SynthesisNetwork(config, policies, growth)
         self.built = True
 
     @property
     def parts(self):
         return {"mapping": self.mapping_network, "truncation": self.truncation, "synthesis": self.synthesis}
 
+    @property
+    def growth(self) -> Growth:
+        """How far it has grown: a network file that was saved while networks grew says so."""
+        return self.synthesis.growth
+
     def broadcast(self, w: tf.Tensor, resolution=None) -> tf.Tensor:
-        """The same w for every layer: [N, W] -> [N, L, W]; L = 1 for the traditional generator."""
-        layers = self.synthesis.num_layers_at(resolution or self.config.resolution) if self.config.use_styles else 1
+        """The same w for every layer up to `resolution`: [N, W] -> [N, L, W]; L = 1 for the traditional generator."""
+        layers = self.synthesis.num_layers_at(resolution or self.growth.resolution) if self.config.use_styles else 1
         return tf.tile(w[:, None], [1, layers, 1])
 
     def call(
@@ -45,7 +60,7 @@ class Generator(tf.keras.Model):
         noise_mode="random",
         noise=None,
         resolution=None,
-        alpha=1.0,
+        alpha=None,
     ):
         """Images from latents.
 
@@ -56,7 +71,8 @@ class Generator(tf.keras.Model):
           truncation_cutoff: number of layers it applies to; None: all. The paper's figures use 0.7 and 8.
           noise_mode, noise, resolution, alpha: see `SynthesisNetwork.call`.
         Returns:
-          float32 [N, resolution, resolution, num_channels], about [-1, 1].
+          float32 [N, resolution, resolution, num_channels], about [-1, 1]; of a network that still grows, without
+          `resolution`, the size that it has reached.
         """
         ws = self.broadcast(self.mapping_network(z, labels=labels), resolution)
         if truncation_psi is not None and self.config.use_styles:

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -21,6 +21,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variables import named_variables
 
 FORMAT_VERSION = 1
@@ -48,6 +49,11 @@ class Networks(NamedTuple):
             raise UserError("the network file holds no generator.")
         return generator
 
+    @property
+    def content_box(self) -> Optional[Sequence[float]]:
+        """Where the content of letterboxed training images lies: left, top, right, bottom as fractions; None: all."""
+        return self.metadata.get("content_box")
+
 
 def file_name(kimg: float) -> str:
     """network-000012.npz for 12 thousand images."""
@@ -64,6 +70,8 @@ def save_networks(path, networks: Networks, dtype=np.float32) -> None:
         if network is None:
             continue
         architecture[part] = network.config.to_dict()
+        if network.growth != Growth(network.config.resolution):  # Metadata of a training run say it themselves.
+            architecture["metadata"] = {**network.growth.to_metadata(), **networks.metadata}
         for name, value in named_variables(network).items():
             arrays[f"{part}/{name}"] = value.numpy().astype(dtype)
     write_arrays(path, _ARCHITECTURE, architecture, arrays)
@@ -78,11 +86,13 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
     arrays = read_arrays(path, "network file")
     architecture = _architecture(path, arrays)
     parts = dict.fromkeys(_CONFIGS)
+    metadata = architecture.get("metadata", {})
     for part, config in _configs(path, architecture).items():
         values = {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
-        parts[part] = (Discriminator if part == "discriminator" else Generator)(config, precision)
+        growth = _growth(path, metadata, config.resolution)
+        parts[part] = (Discriminator if part == "discriminator" else Generator)(config, precision, growth=growth)
         assign_arrays(parts[part], values, source=str(path))
-    return Networks(**parts, metadata=architecture.get("metadata", {}))
+    return Networks(**parts, metadata=metadata)
 
 
 def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
@@ -141,6 +151,15 @@ def _architecture(path, arrays) -> dict[str, Any]:
     if newer:
         raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
     return architecture
+
+
+def _growth(path, metadata, full_resolution: int) -> Growth:
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: its architecture entry is damaged (metadata is {metadata!r}).")
+    try:
+        return Growth.from_metadata(metadata, full_resolution)
+    except UserError as error:
+        raise UserError(f"{path}: its architecture entry is damaged: {error}") from None
 
 
 def _configs(path, architecture):

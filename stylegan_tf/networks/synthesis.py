@@ -9,6 +9,7 @@ from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
 from stylegan_tf.ops.resampling import upscale_2d
 
@@ -18,11 +19,22 @@ NOISE_MODES = ("random", "const", "none")
 class SynthesisNetwork(tf.keras.layers.Layer):
     """Two synthesis layers per level, and at each level a 1x1 convolution to RGB."""
 
-    def __init__(self, config: GeneratorConfig, policies: Optional[Mapping[int, str]] = None, **kwargs):
-        """policies: the dtype policy of every level, see `level_policies`; None: float32."""
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        policies: Optional[Mapping[int, str]] = None,
+        growth: Optional[Growth] = None,
+        **kwargs,
+    ):
+        """
+        Args:
+          policies: the dtype policy of every level, see `level_policies`; None: float32.
+          growth: how far the network has grown: what calls compute that do not say it themselves; None: fully.
+        """
         kwargs.setdefault("name", "synthesis")
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.config = config
+        self.growth = growth or Growth(config.resolution)
         policies = policies or level_policies("float32", config.resolutions)
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
         self.to_rgb = {f"{r}x{r}": self._to_rgb(policies[r]) for r in config.resolutions}
@@ -73,15 +85,15 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             self.to_rgb[level].build(shape)
         super().build(input_shape)
 
-    def call(self, ws, resolution=None, alpha=1.0, noise_mode="random", noise=None):
+    def call(self, ws, resolution=None, alpha=None, noise_mode="random", noise=None):
         """Images from per-layer styles.
 
         Args:
           ws: [N, L, W], one w per layer; L may be less than `num_layers` if `resolution` needs fewer.
             The traditional generator reads ws[:, 0] only.
-          resolution: current size of progressive growing (a Python int); None: full.
+          resolution: current size of progressive growing (a Python int); None: that of `growth`.
           alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown: given as a
-            Python number, the level below takes no part.
+            Python number, the level below takes no part. None: that of `growth`, or 1 at another resolution.
           noise_mode: "random": fresh N(0, 1) noise per image; "const": the network's fixed maps; "none": no noise.
           noise: one tensor [N or 1, r, r, 1] per layer, in place of what `noise_mode` says.
         Returns:
@@ -89,7 +101,8 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {noise_mode!r}.")
-        resolution = resolution or self.config.resolution
+        growth = self.growth.asked(resolution, alpha)
+        resolution, alpha = growth.resolution, growth.alpha
         use_noise = noise is not None or noise_mode != "none"
         if noise is None and noise_mode == "random":
             noise = self.draw_noise(tf.shape(ws)[0], resolution)

@@ -26,8 +26,6 @@ class ServingOptions:
     # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.
     as_constants: bool = False
     content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
-    resolution: Optional[int] = None  # What a network that is still growing has reached; None: it is fully grown.
-    alpha: float = 1.0  # Its cross-fade at that resolution.
 
     def __post_init__(self):
         if self.noise_mode not in NOISE_MODES:
@@ -39,27 +37,27 @@ class ServingOptions:
 class NetworkParts:
     """`mapping`, `truncate` and `synthesize`: functions on tensors, to be called while a signature is traced.
 
-    Only one resolution is in them: what progressive growing needed for smaller ones stays behind.
+    Only the resolution that the network has grown to is in them: what smaller ones needed stays behind.
     """
 
     def __init__(self, generator: Generator, options: ServingOptions):
         self.config, self.options = generator.config, options
-        self._resolution = options.resolution or generator.config.resolution
+        self._resolution = generator.growth.resolution
         self._synthesis_network = generator.synthesis  # For drawing noise: no weights of it take part.
-        config, grown = self.config, {"resolution": self._resolution, "alpha": options.alpha}
+        config = self.config
         z, w = tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None, self.num_layers, config.w_size])
         labels = [tf.TensorSpec([None, config.label_size])] if config.label_size else []
         shapes = self._synthesis_network.noise_shapes(self._resolution) if options.noise_mode == "random" else []
         noise = [tf.TensorSpec([None, *shape]) for shape in shapes]
 
         def mapping(z, labels=None):
-            return generator.broadcast(generator.mapping_network(z, labels=labels), self._resolution)
+            return generator.broadcast(generator.mapping_network(z, labels=labels))
 
         def truncate(ws, psi):
             return generator.truncation(ws, psi=psi, cutoff=options.truncation_cutoff)
 
         def synthesize(ws, *noise):
-            return generator.synthesis(ws, noise_mode=options.noise_mode, noise=list(noise) or None, **grown)
+            return generator.synthesis(ws, noise_mode=options.noise_mode, noise=list(noise) or None)
 
         arguments = {
             "mapping": (mapping, [z, *labels]),

@@ -52,6 +52,7 @@ def describe(served: ServedGenerator, generator: Generator, options: ServingOpti
         "tensorflow": tf.version.VERSION,
         "weights_sha256": served.weights_sha256,
         "options": {**vars(options), "content_box": options.content_box and list(options.content_box)},
+        "growth": generator.growth.to_metadata(),
         "architecture": generator.config.to_dict(),
         "image_shape": served.image_shape,
         "inputs": served.inputs(),

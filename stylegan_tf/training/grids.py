@@ -33,7 +33,7 @@ class SampleGrid:
 
     def save(self, path: pathlib.Path, phase: Phase) -> np.ndarray:
         """Writes the grid, enlarged to full resolution while the networks grow; returns it, uint8 [H, W, C]."""
-        images = np.concatenate(list(self._sampler.images(self._z, self._labels, phase.resolution, phase.alpha)))
+        images = np.concatenate(list(self._sampler.images(self._z, self._labels, phase.growth)))
         factor = self._architecture.resolution // phase.resolution
         grid = image_grid(images.repeat(factor, axis=1).repeat(factor, axis=2), self._columns)
         save_image(grid, path)

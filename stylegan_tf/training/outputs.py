@@ -10,6 +10,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import file_name, save_networks
 from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.grids import SampleGrid, save_reals
@@ -19,8 +20,8 @@ from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
 
-# (resolution, alpha, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
-Measure = Callable[[int, float, int], Iterable[tuple[str, Mapping[str, float]]]]
+# (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
+Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]
 
 
 # (data, strategy, averaged generator, images seen) -> how it is measured; loads what the metrics need.
@@ -85,7 +86,7 @@ class Outputs:
         self._measured = images_seen
         try:
             with stop.at_once():
-                for line, scalars in self._measure(phase.resolution, phase.alpha, images_seen):
+                for line, scalars in self._measure(phase.growth, images_seen):
                     self._report.say(line)
                     self._report.scalars(scalars, images_seen)
         except Stopped:
@@ -102,8 +103,7 @@ class Outputs:
             "kimg": self._state.images_seen / 1000,
             "dataset": self._info.name,
             "mirror_augment": self._config.mirror_augment,
-            "resolution": phase.resolution,  # That the networks have grown to, and the weight of that level.
-            "alpha": phase.alpha,
+            **phase.growth.to_metadata(),
         }
         if self._info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
             metadata["content_box"] = self._info.relative_box

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.growth import Growth
 
 # The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it.
 # 4x4 is never trained with the paper's start at 8x8; it takes 8x8's entries, and a tick that goes on in steps of 20.
@@ -28,11 +29,20 @@ class Phase:
     """Where a run stands after some number of images."""
 
     lod: float  # 0 at full resolution; fractions while a level fades in.
-    resolution: int  # Of the images that the networks see, in pixels.
-    alpha: float  # Weight of the current level in [0, 1]; 1 = fully faded in.
+    growth: Growth
     batch_size: int  # Global, a multiple of the number of replicas.
     learning_rate: float
     tick_kimg: float  # Thousands of images between two reports.
+
+    @property
+    def resolution(self) -> int:
+        """Of the images that the networks see, in pixels."""
+        return self.growth.resolution
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the current level in (0, 1]; 1 = fully faded in."""
+        return self.growth.alpha
 
 
 def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_replicas: int = 1) -> Phase:
@@ -42,12 +52,12 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
     nothing grows: the run starts at full resolution.
     """
     lod = _level_of_detail(images_seen, schedule, resolution)
-    current = resolution >> math.floor(lod)
+    growth = Growth.at_lod(lod, resolution)
+    current = growth.resolution
     rates = _LEARNING_RATES if schedule.learning_rates is None else schedule.learning_rates
     return Phase(
         lod=lod,
-        resolution=current,
-        alpha=1.0 - (lod - math.floor(lod)),
+        growth=growth,
         batch_size=batch_size_at(current, schedule, num_replicas),
         learning_rate=schedule.learning_rate if current < min(rates) else _look_up(rates, current),
         tick_kimg=_look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, current),

@@ -12,14 +12,13 @@ from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 
 class PictureSource:
-    """A generator with its truncation, its label and its content box.
+    """A generator with its truncation, its label and its content box. Pictures have the size that it has grown to.
 
     Args:
       label: [label_size], the label of all pictures, for a network with labels.
       content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
       truncation_psi, truncation_cutoff: see `Generator.call`; they do nothing to a traditional generator.
       noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
-      resolution, alpha: how far a network had grown when it was saved; None: fully. Pictures have this resolution.
     """
 
     def __init__(
@@ -30,8 +29,6 @@ class PictureSource:
         truncation_psi: Optional[float] = None,
         truncation_cutoff: Optional[int] = None,
         noise_mode: str = "const",
-        resolution: Optional[int] = None,
-        alpha: float = 1.0,
     ):
         self.config = generator.config
         if self.config.num_channels not in (1, 3):
@@ -41,8 +38,7 @@ class PictureSource:
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation = generator.truncation
         self._noise_shapes = generator.synthesis.noise_shapes
-        self.resolutions = tuple(r for r in self.config.resolutions if r <= (resolution or self.config.resolution))
-        self._growth = {"resolution": self.resolutions[-1], "alpha": alpha}
+        self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
         self._label = label
         self._content_box = content_box
 
@@ -70,11 +66,11 @@ class PictureSource:
 
     def broadcast(self, w: np.ndarray) -> np.ndarray:
         """w [N, W] -> w of every layer [N, L, W], truncated."""
-        return self.sampler.broadcast(w, self._growth["resolution"])
+        return self.sampler.broadcast(w)
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
-        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, **self._growth, noise=noise):
+        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
             yield crop_to_box(images, self._content_box)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:

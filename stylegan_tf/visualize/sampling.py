@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize.picture_files import to_uint8
 
 
@@ -28,37 +29,37 @@ class Sampler:
         sizes = (generator.config.latent_size, generator.config.label_size)
         self._signature = [tf.TensorSpec([None, size]) for size in sizes] + [tf.TensorSpec([])]
         self._traced = {}  # By resolution.
-        self._synthesis = {}  # From w; by resolution and whether the noise is given.
+        self._synthesis = {}  # From w; by whether the noise is given.
 
     def images(
-        self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None, alpha=1.0
+        self, z: np.ndarray, labels: Optional[np.ndarray] = None, growth: Optional[Growth] = None
     ) -> Iterator[np.ndarray]:
         """Yields uint8 [n, r, r, C], batch after batch in order, for z [N, latent_size] and labels [N, label_size].
 
+        growth: what to compute of a network in training; None: what the network says itself.
         Raises ValueError without labels for a conditional network.
         """
-        resolution = resolution or self._generator.config.resolution
+        growth = growth or self._generator.growth
+        resolution = growth.resolution
         if resolution not in self._traced:
             self._traced[resolution] = self._trace(resolution)
         labels = self._checked_labels(z, labels)
         size = batch_size(resolution)
         for start in range(0, len(z), size):
             batch = slice(start, start + size)
-            yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(alpha)).numpy())
+            yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(growth.alpha)).numpy())
 
     def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
         """w of the mapping network, not truncated: float32 [N, W]."""
         return self._generator.mapping_network(z, labels=self._checked_labels(z, labels)).numpy()
 
-    def dlatents(
-        self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution: Optional[int] = None
-    ) -> np.ndarray:
-        """w of every layer up to `resolution`, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
-        return self.broadcast(self.map(z, labels), resolution)
+    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
+        """w of every layer that has grown, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
+        return self.broadcast(self.map(z, labels))
 
-    def broadcast(self, w: np.ndarray, resolution: Optional[int] = None) -> np.ndarray:
-        """The same w for every layer up to `resolution`, truncated: [N, W] -> float32 [N, L, W]."""
-        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution)
+    def broadcast(self, w: np.ndarray) -> np.ndarray:
+        """The same w for every layer that has grown, truncated: [N, W] -> float32 [N, L, W]."""
+        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32))
         if self._truncation["psi"] is not None and self._generator.config.use_styles:
             ws = self._generator.truncation(ws, **self._truncation)
         return ws.numpy()
@@ -68,8 +69,6 @@ class Sampler:
         ws: np.ndarray,
         noise_seeds: Optional[Sequence[int]] = None,
         noise_layers: Optional[np.ndarray] = None,
-        resolution: Optional[int] = None,
-        alpha: float = 1.0,
         noise: Optional[Sequence[np.ndarray]] = None,
     ) -> Iterator[np.ndarray]:
         """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
@@ -78,19 +77,18 @@ class Sampler:
           noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
             batch. None: noise as the sampler's `noise_mode` says.
           noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
-          resolution, alpha: of a network that still grows, see `SynthesisNetwork.call`.
           noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
         """
-        resolution = resolution or self._generator.config.resolution
+        resolution = self._generator.growth.resolution
         size = batch_size(resolution)
-        synthesize = self._traced_synthesis(resolution, with_noise=noise_seeds is not None or noise is not None)
+        synthesize = self._traced_synthesis(with_noise=noise_seeds is not None or noise is not None)
         for start in range(0, len(ws), size):
             batch = slice(start, start + size)
             maps = [layer[batch] for layer in noise or ()]
             if noise_seeds is not None:
                 layers = None if noise_layers is None else noise_layers[batch]
                 maps = self._draw_noise(noise_seeds[batch], layers, resolution)
-            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps, np.float32(alpha)).numpy())
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps).numpy())
 
     def _checked_labels(self, z, labels):
         label_size = self._generator.config.label_size
@@ -116,22 +114,20 @@ class Sampler:
 
         return generate
 
-    def _traced_synthesis(self, resolution, with_noise):
-        if (resolution, with_noise) not in self._synthesis:
-            shapes = self._generator.synthesis.noise_shapes(resolution) if with_noise else []
+    def _traced_synthesis(self, with_noise):
+        if with_noise not in self._synthesis:
+            shapes = self._generator.synthesis.noise_shapes(self._generator.growth.resolution) if with_noise else []
             signature = [
                 tf.TensorSpec([None, None, self._generator.config.w_size]),
                 [tf.TensorSpec([None, *shape]) for shape in shapes],
-                tf.TensorSpec([]),
             ]
 
             @tf.function(input_signature=signature)
-            def synthesize(ws, noise, alpha):
-                options = {"noise_mode": self._noise_mode, "noise": noise or None}
-                return self._generator.synthesis(ws, resolution=resolution, alpha=alpha, **options)
+            def synthesize(ws, noise):
+                return self._generator.synthesis(ws, noise_mode=self._noise_mode, noise=noise or None)
 
-            self._synthesis[resolution, with_noise] = synthesize
-        return self._synthesis[resolution, with_noise]
+            self._synthesis[with_noise] = synthesize
+        return self._synthesis[with_noise]
 
 
 def batch_size(resolution: int) -> int:

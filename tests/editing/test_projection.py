@@ -10,6 +10,7 @@ from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.image_distance import pixel_distance
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize.sampling import Sampler
 from tests.helpers import tiny_networks as tiny
 
@@ -142,8 +143,9 @@ def test_large_images_are_compared_at_the_distance_resolution(generator):
     assert set(sizes) == {4}
 
 
-def test_a_network_that_was_saved_while_it_grew_is_searched_at_its_size(generator):
-    projector = Projector(generator, pixel_distance(), ProjectionConfig(steps=1, space="w+"), resolution=4, alpha=0.5)
+def test_a_network_that_was_saved_while_it_grew_is_searched_at_its_size():
+    generator, _ = tiny.generator(growth=Growth(4, 0.5))
+    projector = Projector(generator, pixel_distance(), ProjectionConfig(steps=1, space="w+"))
     found = next(projector.find(tiny.images(1, 4).astype(np.uint8)))
     assert found.ws.shape == (1, *projector.dlatent_shape) == (1, 2, 7)
 

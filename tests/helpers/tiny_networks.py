@@ -22,9 +22,9 @@ ROWS = {
 }
 
 
-def generator(seed=0, precision="float32", half_levels=None, **options):
+def generator(seed=0, precision="float32", half_levels=None, growth=None, **options):
     """(generator, its weights)."""
-    network = Generator(GeneratorConfig(**{**GENERATOR, **options}), precision, half_levels)
+    network = Generator(GeneratorConfig(**{**GENERATOR, **options}), precision, half_levels, growth)
     return network, plain.randomize(network, seed)
 
 

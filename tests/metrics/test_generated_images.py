@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.metrics.generated_images import GeneratedImages
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.two_replicas import two_replicas
@@ -51,7 +52,7 @@ def test_images_are_the_generators_without_truncation(generator):
 
 
 def test_a_growing_networks_images_are_enlarged(generator):
-    source = GeneratedImages(generator, seed=0, resolution=4)
+    source = GeneratedImages(generator, seed=0, growth=Growth(4))
     z, _, noise_seeds, _ = source.inputs(0, 2)
     noise = generator.synthesis.draw_noise_of_images(tf.constant(noise_seeds), 4)
     small = generator(z[:, 0], resolution=4, noise=noise)
@@ -60,7 +61,7 @@ def test_a_growing_networks_images_are_enlarged(generator):
 
 
 def test_the_fade_is_that_of_the_network(generator):
-    half, full = (GeneratedImages(generator, seed=0, resolution=8, alpha=alpha) for alpha in (0.25, 1.0))
+    half, full = (GeneratedImages(generator, seed=0, growth=Growth(8, alpha)) for alpha in (0.25, 1.0))
     assert (_images(half, 0, 2) != _images(full, 0, 2)).any()
 
 

@@ -13,6 +13,7 @@ from stylegan_tf.metrics.path_length import (
     shrink,
     slerp,
 )
+from stylegan_tf.networks.growth import Growth
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.two_replicas import two_replicas
@@ -110,7 +111,7 @@ def test_a_grown_part_of_the_network_is_enlarged_to_full_size(network):
         return distance(first[:, ::2, ::2], second[:, ::2, ::2])
 
     protocol = PathLengthProtocol("w", "end", num_pairs=8, epsilon=STEP)
-    found = perceptual_path_length(generator, spy, protocol, one_device(), resolution=4)
+    found = perceptual_path_length(generator, spy, protocol, one_device(), growth=Growth(4))
     assert set(map(tuple, seen)) == {(8, 8, 3)}
     assert found.mean > 0
 

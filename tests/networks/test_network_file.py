@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import stylegan_tf
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import (
     DEMO_FILE,
     Networks,
@@ -60,6 +62,41 @@ def _refused(path):
     message = str(error.value)
     assert str(path) in message and "\n" not in message
     return message
+
+
+def test_networks_that_were_saved_while_they_grew_draw_and_score_what_they_had_grown_to(tmp_path):
+    growth, z, images = Growth(8, 0.25), tiny.normal(2, 5), tiny.images(2, 8)
+    generator, _ = tiny.generator(resolution=16)
+    discriminator, _ = tiny.discriminator(resolution=16)
+    save_networks(tmp_path / "a.npz", Networks(generator, discriminator, None, {"resolution": 8, "alpha": 0.25}))
+    loaded = load_networks(tmp_path / "a.npz")
+    save_networks(tmp_path / "b.npz", loaded._replace(metadata={}))  # They say it themselves.
+    for networks in (loaded, load_networks(tmp_path / "b.npz")):
+        assert networks.generator.growth == networks.discriminator.growth == growth
+        ws = networks.generator.broadcast(networks.generator.mapping_network(z))
+        assert ws.shape == (2, 4, 7)
+        expected = generator(z, noise_mode="const", resolution=8, alpha=0.25)
+        tiny.assert_close(networks.generator(z, noise_mode="const"), expected, 1e-6)
+        tiny.assert_close(networks.generator.synthesis(ws, noise_mode="const"), expected, 1e-6)
+        at_16 = generator(z, noise_mode="const", resolution=16)
+        tiny.assert_close(networks.generator(z, noise_mode="const", resolution=16), at_16, 1e-6)
+        tiny.assert_close(networks.discriminator(images), discriminator(images, alpha=0.25), 1e-6)
+
+
+@pytest.mark.parametrize(
+    "metadata, message",
+    [
+        ({"resolution": 2}, "its resolution is 2, expected one of 4, 8"),
+        ({"resolution": 8.0}, "its resolution is 8.0"),
+        ({"resolution": None}, "its resolution is None"),
+        ({"alpha": "x"}, "its alpha is 'x', expected a number from 0 to 1"),
+        ({"alpha": float("nan")}, "its alpha is nan"),
+        ([1], r"metadata is \[1\]"),
+    ],
+)
+def test_a_growth_that_cannot_be_is_refused(saved, metadata, message):
+    _change_architecture(saved, lambda architecture: architecture.update(metadata=metadata))
+    assert re.search(message, _refused(saved))
 
 
 def test_everything_comes_back_as_it_was(networks, saved):

@@ -1,5 +1,6 @@
 """What each signature answers, against the networks in NumPy."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.conversion.authors_networks import import_pickle
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
 from tests.helpers import numpy_networks as plain
@@ -20,7 +22,7 @@ NETWORKS = {
     "gray": ({"num_channels": 1, "resolution": 16}, ServingOptions(noise_mode="none")),
     "letterboxed": ({}, ServingOptions(content_box=BOX)),
     "traditional": (tiny.ROWS["b"], ServingOptions()),
-    "growing": ({"resolution": 16}, ServingOptions(resolution=8, alpha=0.25)),
+    "growing": ({"resolution": 16, "growth": Growth(8, 0.25)}, ServingOptions()),
 }
 PSI = np.array([0.7, -0.5, 1.0], np.float32)
 
@@ -43,7 +45,7 @@ class Case:
     def w(self, z):
         """[N, L, W] in float64, without truncation."""
         w = plain.mapping(self.config, self.weights, z.astype(np.float64), self.labels)
-        resolution = self.options.resolution or self.config.resolution
+        resolution = self.generator.growth.resolution
         layers = 2 * (int(np.log2(resolution)) - 1) if self.config.use_styles else 1
         return np.tile(w[:, None], [1, layers, 1])
 
@@ -55,7 +57,7 @@ class Case:
         return np.concatenate([moved[:, :cutoff], ws[:, cutoff:] if cutoff is not None else moved[:, :0]], axis=1)
 
     def assert_shows(self, images, ws):
-        grown = {"resolution": self.options.resolution or self.config.resolution, "alpha": self.options.alpha}
+        grown = dataclasses.asdict(self.generator.growth)
         use_noise = self.options.noise_mode == "const"
         expected = plain.synthesis(self.config, self.weights, ws, use_noise=use_noise, **grown)
         if self.options.content_box:

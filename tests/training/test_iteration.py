@@ -14,7 +14,7 @@ from stylegan_tf.networks.variables import trainable_variables
 from stylegan_tf.ops import compiled
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs
-from stylegan_tf.training.step import build_iterations
+from stylegan_tf.training.step import build_iteration
 from tests.helpers.tiny_step import arrays_of, build, inputs
 
 LEVELS = types.SimpleNamespace(folder="none", resolution=8, num_channels=3, label_size=0)  # 4x4 and 8x8.
@@ -125,10 +125,10 @@ def test_an_iteration_is_the_papers(monkeypatch, resolution, alpha, least_elemen
     config, state = started()
     before = {name: variable.numpy() for name, variable in arrays_of(state)}
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-    run = build_iterations(config, state, strategy, resolution, N, draw=lambda _, stream: passes[stream])
+    run = build_iteration(config, state, strategy, resolution, N, draw=lambda _, stream: passes[stream])
     data = tf.data.Dataset.from_tensors({"images": reals, "labels": np.zeros([N, 0], np.float32)})
     batches = iter(strategy.distribute_datasets_from_function(lambda _: data))
-    metrics = run(batches, tf.constant(1), inputs(alpha=alpha, learning_rate=RATE))
+    metrics = run(batches, inputs(alpha=alpha, learning_rate=RATE))
     _, by_hand = started()
     with plain_form():
         expected = iterate_by_hand(by_hand, reals, *passes, resolution, alpha)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.training import reporting
 from stylegan_tf.training.reporting import RunReport, repair_stats, shrunk, tick_line
 from stylegan_tf.training.schedule import Phase
 
-PHASE = Phase(lod=1.25, resolution=16, alpha=0.75, batch_size=32, learning_rate=0.001, tick_kimg=1)
+PHASE = Phase(lod=1.25, growth=Growth(16, 0.75), batch_size=32, learning_rate=0.001, tick_kimg=1)
 
 
 def _records(run_dir):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.visualize.sampling import Sampler, batch_size, seed_latents
 from tests.helpers import tiny_networks as tiny
@@ -77,8 +78,8 @@ def test_levels_in_growth_can_be_drawn_and_each_is_traced_once():
     sampler = Sampler(generator)
     z = tiny.normal(2, 5)
     for resolution, alpha in ((4, 1.0), (8, 0.25), (8, 0.75)):
-        options = {"resolution": resolution, "alpha": alpha}
-        _assert_pictures(_sample(sampler, z, **options), generator(z, noise_mode="const", **options))
+        images = generator(z, noise_mode="const", resolution=resolution, alpha=alpha)
+        _assert_pictures(_sample(sampler, z, growth=Growth(resolution, alpha)), images)
     assert [traced.experimental_get_tracing_count() for traced in sampler._traced.values()] == [1, 1]
 
 

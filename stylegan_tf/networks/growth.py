@@ -1,0 +1,47 @@
+"""How far networks have grown (progressive growing, ProGAN Sec. 2). No TensorFlow here."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from stylegan_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """The level that networks compute, and how much of it is faded in."""
+
+    resolution: int  # In pixels.
+    alpha: float = 1.0  # Weight of this level in the cross-fade with the one below; 1: it is all there.
+
+    @classmethod
+    def at_lod(cls, lod: float, full_resolution: int) -> "Growth":
+        """At a level of detail: 0 is the full resolution, 1 half of it, ...; a fraction is a fade."""
+        whole = math.floor(lod)
+        return cls(full_resolution >> whole, 1.0 - (lod - whole))
+
+    def lod(self, full_resolution: int) -> float:
+        """The inverse of `at_lod`."""
+        return math.log2(full_resolution // self.resolution) + 1.0 - self.alpha
+
+    def asked(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":
+        """What a call computes that may leave out either: this growth; at another level, all of that level."""
+        if alpha is None:
+            alpha = self.alpha if resolution in (None, self.resolution) else 1.0
+        return Growth(resolution or self.resolution, alpha)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """As network files have it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any], full_resolution: int) -> "Growth":
+        """What a network file says; full where it says nothing. UserError for what no network can be."""
+        growth = cls(metadata.get("resolution", full_resolution), metadata.get("alpha", 1.0))
+        levels = [2**k for k in range(2, full_resolution.bit_length())]
+        if growth.resolution not in levels or isinstance(growth.resolution, (bool, float)):
+            raise UserError(f"its resolution is {growth.resolution!r}, expected one of {', '.join(map(str, levels))}.")
+        if isinstance(growth.alpha, bool) or not isinstance(growth.alpha, (int, float)) or not 0 <= growth.alpha <= 1:
+            raise UserError(f"its alpha is {growth.alpha!r}, expected a number from 0 to 1.")
+        return growth
