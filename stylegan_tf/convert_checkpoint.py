@@ -39,6 +39,7 @@ def main() -> None:
     # Late: imports TensorFlow.
     from stylegan_tf.conversion.authors_networks import LICENCE, PARTS, export_networks, import_pickle
     from stylegan_tf.conversion.variable_shapes import count_parameters
+    from stylegan_tf.networks.growth import Growth
 
     networks = (import_pickle if FLAGS.to == "network" else export_networks)(source, dest)
     print(f"{dest}: written and compared with {source}")
@@ -47,7 +48,10 @@ def main() -> None:
             config = getattr(networks, part).config
             size = f"{config.resolution}x{config.resolution}x{config.num_channels}"
             labels = f", {config.label_size} labels" if config.label_size else ""
-            print(f"  {part} ({name}): {size}{labels}, {count_parameters(config):,} parameters")
+            growth = getattr(networks, part).growth
+            grown = f", grown to {growth.resolution}x{growth.resolution}" if growth != Growth(config.resolution) else ""
+            grown += f" at alpha {growth.alpha:g}" if growth.alpha < 1 else ""
+            print(f"  {part} ({name}): {size}{grown}{labels}, {count_parameters(config):,} parameters")
     if FLAGS.to == "network":
         print(f"Licence: {LICENCE}.")
 

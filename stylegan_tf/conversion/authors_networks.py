@@ -4,6 +4,7 @@ Both directions read back what they have written and compare every array before 
 """
 
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
 from stylegan_tf.networks.variables import named_variables
 
@@ -33,6 +35,7 @@ class ConvertedNetwork(NamedTuple):
     fused_from: int
     variables: Mapping[str, np.ndarray]  # Under the authors' names, as they are in the file.
     arrays: Mapping[str, np.ndarray]  # Under our names, in our layout.
+    growth: Growth
 
 
 def import_pickle(source, dest) -> Networks:
@@ -41,7 +44,8 @@ def import_pickle(source, dest) -> Networks:
     Raises UserError, naming option or variable, for what is no such file or what this version does not have.
     """
     converted = convert_networks(source)
-    metadata = {"converted_from": pathlib.Path(source).name, "licence": LICENCE}
+    grown = next(converted[part] for part in ("generator_ema", "generator", "discriminator") if part in converted)
+    metadata = {"converted_from": pathlib.Path(source).name, "licence": LICENCE, **grown.growth.to_metadata()}
     networks = Networks(**{part: _build(converted.get(part)) for part in PARTS}, metadata=metadata)
 
     def write(path):
@@ -65,7 +69,7 @@ def export_networks(source, dest) -> Networks:
     for part, network in _present(networks):
         function, arguments = write_architecture(network.config)
         options[PARTS[part]] = {"build_func_name": function, "static_kwargs": arguments}
-        for name, value in {**_levels_of_detail(network.config), **_authors_arrays(network)}.items():
+        for name, value in {**_levels_of_detail(network), **_authors_arrays(network)}.items():
             entries[f"{PARTS[part]}/{name}"] = value
 
     def write(path):
@@ -118,7 +122,8 @@ def _convert(network: PickledNetwork) -> ConvertedNetwork:
         if function.endswith("_paper") and not options.get("fused_scale", True):
             variables = {_with_suffix(name, function): value for name, value in variables.items()}
         config, fused_from = read_architecture(function, options, variables)
-        return ConvertedNetwork(config, fused_from, variables, from_authors(variables, config, fused_from))
+        arrays = from_authors(variables, config, fused_from)
+        return ConvertedNetwork(config, fused_from, variables, arrays, _growth(variables, config))
     except UserError as error:
         raise UserError(f"network {network.name!r}: {error}") from None
 
@@ -141,16 +146,27 @@ def _with_suffix(name: str, function: str) -> str:
     return re.sub(rf"^(\d+x\d+/{layer})/", rf"\g<1>{suffix}/", name)
 
 
-def _levels_of_detail(config: NetworkConfig) -> dict[str, np.ndarray]:
-    """The authors' variables of that name; 0: fully grown."""
-    with_subnetworks = not (isinstance(config, DiscriminatorConfig) or is_progan(config))
-    return {name: np.float32(0) for name in (["lod", "G_synthesis/lod"] if with_subnetworks else ["lod"])}
+def _growth(variables: Mapping[str, np.ndarray], config: NetworkConfig) -> Growth:
+    """What the authors' variable `lod` says; a style generator hands its own one on to its synthesis network."""
+    value = variables.get("lod", variables.get("G_synthesis/lod", np.float32(0)))
+    highest = math.log2(config.resolution // 4)
+    if np.size(value) != 1 or not 0 <= float(value) <= highest:
+        raise UserError(f"variable 'lod' (the level of growth) is {value!r}, expected a number from 0 to {highest:g}.")
+    return Growth.at_lod(float(value), config.resolution)
+
+
+def _levels_of_detail(network) -> dict[str, np.ndarray]:
+    """The authors' variables of that name."""
+    with_subnetworks = not (isinstance(network.config, DiscriminatorConfig) or is_progan(network.config))
+    lod = np.float32(network.growth.lod(network.config.resolution))
+    return {name: lod for name in (["lod", "G_synthesis/lod"] if with_subnetworks else ["lod"])}
 
 
 def _build(converted):
     if converted is None:
         return None
-    network = (Discriminator if isinstance(converted.config, DiscriminatorConfig) else Generator)(converted.config)
+    kind = Discriminator if isinstance(converted.config, DiscriminatorConfig) else Generator
+    network = kind(converted.config, growth=converted.growth)
     assign_arrays(network, converted.arrays, source="the converted network")
     return network
 
@@ -170,7 +186,8 @@ def _read_exported(path, name) -> ConvertedNetwork:
         variables = {key[len(name) + 1 :]: data[key] for key in data.files if key.startswith(f"{name}/")}
         recorded = json.loads(str(data["config"]))[name]
     config, fused_from = read_architecture(recorded["build_func_name"], recorded["static_kwargs"], variables)
-    return ConvertedNetwork(config, fused_from, variables, from_authors(variables, config, fused_from))
+    arrays = from_authors(variables, config, fused_from)
+    return ConvertedNetwork(config, fused_from, variables, arrays, _growth(variables, config))
 
 
 def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], part: str) -> None:

@@ -29,7 +29,7 @@ _LAYERS = {
     "conv1_down": "Conv1_down",
 }
 _STEPS = {"noise/strength": "Noise/weight", "style/weight": "StyleMod/weight", "style/bias": "StyleMod/bias"}
-_IGNORED = {"lod", "G_synthesis/lod"}  # The schedule's current level of detail: not a weight.
+_IGNORED = {"lod", "G_synthesis/lod"}  # The level of growth: not a weight.
 _IMAGE_LIKE = ("const/const", "noise/map")  # [1, C, H, W] there, [1, H, W, C] here.
 
 

@@ -9,6 +9,7 @@ import pytest
 from stylegan_tf.conversion.authors_networks import convert_networks, export_networks, import_pickle
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import load_networks
 from tests.helpers import authors_layout as authors
 from tests.helpers.authors_pickles import pickled
@@ -192,6 +193,26 @@ def test_a_file_that_was_not_written_right_does_not_appear(tmp_path, monkeypatch
     with pytest.raises(RuntimeError, match="generator: dlatent_avg was not written"):
         import_pickle(write(tmp_path, *networks_of()), tmp_path / "ours.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["network.pkl"]
+
+
+@pytest.mark.parametrize("lod, growth", [(2.0, Growth(4)), (0.25, Growth(16, 0.75)), (1.5, Growth(4 * 2, 0.5))])
+@pytest.mark.parametrize("style", [True, False], ids=["stylegan", "progan"])
+def test_the_level_of_growth_is_kept_both_ways(tmp_path, style, lod, growth):
+    networks = networks_of({"lod": lod}) if style else progan_networks(lod=lod)
+    import_pickle(write(tmp_path, *networks), tmp_path / "ours.npz")
+    ours = load_networks(tmp_path / "ours.npz")
+    assert all(network.growth == growth for network in ours[:3])
+    images = ours.generator_ema(np.zeros([1, ours.generator.config.latent_size], np.float32), noise_mode="const")
+    assert images.shape[1] == growth.resolution
+    export_networks(tmp_path / "ours.npz", tmp_path / "theirs.npz")
+    found = {key: float(value) for key, value in exported(tmp_path / "theirs.npz").items() if key.endswith("/lod")}
+    assert found == dict.fromkeys(found, lod) and {"G/lod", "D/lod", "Gs/lod"} <= set(found)
+
+
+@pytest.mark.parametrize("lod", [-1.0, 2.5, float("nan")])
+def test_a_level_of_growth_that_cannot_be_is_refused(tmp_path, lod):
+    with pytest.raises(UserError, match=r"variable 'lod' \(the level of growth\) is .* expected a number from 0 to 2"):
+        import_pickle(write(tmp_path, *networks_of({"lod": lod})), tmp_path / "ours.npz")
 
 
 REFERENCES = ["config_a", "config_b", "config_f", "conditional", "fused_256"]

@@ -14,8 +14,8 @@ TRADITIONAL.update({"truncation_psi": None, "const_input_layer": False, "style_m
 
 
 class _Variables(dict):
-    def __init__(self, seed):
-        super().__init__(lod=np.float32(0.25))
+    def __init__(self, seed, lod=0.0):
+        super().__init__(lod=np.float32(lod))
         self.random = np.random.RandomState(seed)
 
     def draw(self, name, *shape):
@@ -35,10 +35,10 @@ def levels(options):
     return range(2, options["resolution"].bit_length())
 
 
-def style_generator(name="G", seed=0, **options):
+def style_generator(name="G", seed=0, lod=0.0, **options):
     """G_style with its two components."""
     kwargs = EasyDict({**SIZES, **VECTORS, **options})
-    own = _Variables(seed)
+    own = _Variables(seed, lod)
     mapping, synthesis = _mapping(kwargs, seed + 1), _synthesis(kwargs, seed + 2)
     own.draw("dlatent_avg", kwargs["dlatent_size"] if kwargs["mapping_layers"] else kwargs["latent_size"])
     parts = {
@@ -48,10 +48,10 @@ def style_generator(name="G", seed=0, **options):
     return _network(name, "G_style", kwargs, own, components=parts)
 
 
-def progan_generator(name="G", seed=0, **options):
+def progan_generator(name="G", seed=0, lod=0.0, **options):
     """G_paper, by default as in a file of the ProGAN code: version 2, no components."""
     kwargs = EasyDict({**SIZES, "latent_size": None, **options})
-    variables, top = _Variables(seed), kwargs["resolution"].bit_length() - 1
+    variables, top = _Variables(seed, lod), kwargs["resolution"].bit_length() - 1
     latent = kwargs["latent_size"] or channels(kwargs, 0)
     for k in levels(kwargs):
         size, width = f"{2**k}x{2**k}", channels(kwargs, k - 1)
@@ -65,9 +65,9 @@ def progan_generator(name="G", seed=0, **options):
     return _network(name, "G_paper", kwargs, variables, kind=ProganNetwork, version=2, components=None)
 
 
-def discriminator(name="D", seed=0, function="D_basic", **options):
+def discriminator(name="D", seed=0, function="D_basic", lod=0.0, **options):
     kwargs = EasyDict({**SIZES, **options})
-    variables, top = _Variables(seed), kwargs["resolution"].bit_length() - 1
+    variables, top = _Variables(seed, lod), kwargs["resolution"].bit_length() - 1
     for k in levels(kwargs):
         size, width = f"{2**k}x{2**k}", channels(kwargs, k - 1)
         variables.weights(f"FromRGB_lod{top - k}", 1, 1, kwargs["num_channels"], width)
