@@ -23,8 +23,9 @@ from typing import Callable
 
 from absl import app, flags, logging
 
+from stylegan_tf.cli import flag_files
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import os_error_line, reason_of, short
+from stylegan_tf.files.file_errors import os_error_line, short
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
@@ -41,6 +42,9 @@ def run(main: Callable[[], None]) -> None:
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
@@ -106,18 +110,13 @@ def _parse(argv: list) -> list:
         print(_help())
         sys.exit(0)
     try:
-        rest = flags.FLAGS(argv)
+        rest = flags.FLAGS([argv[0], *flag_files.expanded(argv[1:])])
+    except UserError as error:
+        sys.exit(_fail(str(error)))
     except flags.UnrecognizedFlagError as error:
         sys.exit(_fail(_unknown_flag(error.flagname)))
-    except flags.CantOpenFlagFileError as error:
-        # absl's own text is "ERROR:: Unable to open flagfile: [Errno 2] ...".
-        sys.exit(_fail("cannot open the flag file: " + str(error).rpartition("flagfile: ")[2]))
     except flags.Error as error:
         sys.exit(_fail(str(error)))
-    except OSError as error:  # A folder in place of a flag file.
-        sys.exit(_fail(f"cannot read the flag file {os_error_line(error)}"))
-    except (UnicodeError, RecursionError) as error:
-        sys.exit(_fail(f"--flagfile: a flag file is text, one --name=value a line ({short(reason_of(error), 100)})."))
     for name in _own_flags():
         value = flags.FLAGS[name].value
         if isinstance(value, float) and not math.isfinite(value):
@@ -125,7 +124,16 @@ def _parse(argv: list) -> list:
     if len(rest) > 1:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))
+    _expand_home()
     return rest
+
+
+def _expand_home() -> None:
+    """`--data_dir=~/set`: the shell replaces ~ at the start of a word only. No flag but paths begins so."""
+    for name in _own_flags():
+        value = flags.FLAGS[name].value
+        if isinstance(value, str) and value.startswith("~"):
+            flags.FLAGS[name].value = os.path.expanduser(value)
 
 
 def _unknown_flag(name: str) -> str:

@@ -9,6 +9,7 @@ from stylegan_tf.cli.command_line import flag_group
 from stylegan_tf.cli.option_flags import define_flag, flag_value
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.config.option import GROUPS, option_fields
+from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
 FLAGS = flags.FLAGS
@@ -79,6 +80,10 @@ def write_flag_file(path: os.PathLike) -> None:
     for name in OPTIONS:
         value = FLAGS[name].value
         if value != FLAGS[name].default or name in always:
-            lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if text != text.strip() or "\n" in text:
+                raise UserError(f"--{name} begins or ends with a space or holds a line break, which no flag file can.")
+            lines.append(f"--{name}={text}")
     with written_aside(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        # Names of files may be any bytes.
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")

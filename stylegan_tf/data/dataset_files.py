@@ -101,7 +101,7 @@ def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
     paths = info.shards(resolution)
     for path, expected in zip(paths, info.shard_counts):  # What is quickly found comes first.
         try:
-            count = _count_records(path)
+            count = len(find_records(path))
         except FileNotFoundError:
             return f"{path} is gone, it was there when the run started: {advice}."
         except OSError as error:
@@ -205,16 +205,23 @@ def _check_shard(path: str, resolution: int) -> _Shard:
         )
     # Raw records of one level have one length, so that the size tells their number; elsewhere headers do.
     count, rest = divmod(size, length + tfrecord_files.OVERHEAD)
-    return _Shard(shape[2], count if encoding == "raw" and not rest else _count_records(path), encoding)
+    if encoding != "raw" or rest:
+        count = len(find_records(path, checked=False))
+    return _Shard(shape[2], count, encoding)
 
 
-def _count_records(path: str) -> int:
-    count = 0
-    for record in tfrecord_files.scan(path):
-        if record.damage:
-            raise UserError(f"{path} is cut off or damaged at record {count}: write it again.")
-        count += 1
-    return count
+def find_records(path: str, checked: bool = True) -> list[tfrecord_files.Record]:
+    """Where the records of a file are. Raises UserError for a damaged length; without `checked` where it shows only."""
+    found = list(tfrecord_files.scan(path))
+    shows = bool(found) and found[-1].damage is not None
+    if shows or checked:
+        wrong = tfrecord_files.wrong_length(path, found)
+        if wrong is not None:
+            raise UserError(f"the length of record {wrong} of {path} is damaged: write the dataset again, or copy it "
+                            "again.")
+    if shows:
+        raise UserError(f"{path} is cut off at record {len(found) - 1}: write it again.")
+    return found
 
 
 def _content_box(description: dict, resolution: int, folder) -> Optional[Box]:

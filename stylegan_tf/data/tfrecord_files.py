@@ -100,6 +100,20 @@ def scan(path, verify: bool = False, batch_bytes: int = 2**24) -> Iterator[Recor
         yield from _verified(data, waiting)
 
 
+def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
+    """The first of a file's records whose length does not fit its checksum: from there on nothing is where it seems."""
+    if not found:
+        return None
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        starts = [record.offset - HEADER.size for record in found if record.offset >= HEADER.size]
+        heads = [data[start : start + HEADER.size] for start in starts]
+    heads = [head for head in heads if len(head) == HEADER.size]
+    crcs = _masked(crc32c([head[: LENGTH.size] for head in heads]))
+    stored = np.array([HEADER.unpack(head)[1] for head in heads], np.uint32)
+    wrong = np.flatnonzero(crcs != stored)
+    return int(wrong[0]) if len(wrong) else None
+
+
 def _walk(data, verify: bool) -> Iterator[Record]:
     position, end = 0, len(data)
     while position < end:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import data_errors_named, find_damage, find_dataset, load_labels
+from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.errors import UserError
@@ -91,7 +92,7 @@ def test_a_missing_shard_is_named(folder):
 def test_an_empty_and_a_cut_off_file_are_named(folder):
     path = folder / "set-r03-00001-of-00002.tfrecords"
     data = path.read_bytes()
-    for size, message in ((0, "empty"), (100, "cut off"), (len(data) - 7, "cut off or damaged at record 4")):
+    for size, message in ((0, "empty"), (100, "cut off"), (len(data) - 7, "cut off at record 4")):
         path.write_bytes(data[:size])
         with pytest.raises(UserError, match=f"set-r03-00001-of-00002.tfrecords is {message}"):
             find_dataset(folder)
@@ -156,6 +157,22 @@ def test_a_damaged_record_is_found_while_reading(folder):
         with data_errors_named(info, 8):
             for _ in training_dataset(info, 8, batch_size=5).take(2):
                 pass
+
+
+@pytest.mark.parametrize("bit", [0, 3, 40])
+def test_the_record_whose_length_is_damaged_is_the_one_that_is_named(folder, bit):
+    info = find_dataset(folder)
+    path = folder / "set-r03-00001-of-00002.tfrecords"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 5 * 2 + bit // 8] ^= 1 << bit % 8  # In the length of the third record of five.
+    path.write_bytes(data)
+    message = "the length of record 2 of .*set-r03-00001-of-00002.tfrecords is damaged"
+    with pytest.raises(UserError, match=message):
+        with data_errors_named(info, 8):
+            for _ in training_dataset(info, 8, batch_size=5).take(2):
+                pass
+    with pytest.raises(UserError, match=message):
+        open_source(str(folder))
 
 
 def test_a_record_of_the_wrong_shape_is_found_while_reading(folder):

@@ -151,6 +151,18 @@ def test_a_tar_archive_that_is_damaged_in_the_middle_is_refused(tmp_path, place)
         open_source(str(tmp_path / "in.tar"))
 
 
+def test_a_zip_archive_whose_directory_is_short_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.png", png())
+    data = bytearray((tmp_path / "in.zip").read_bytes())
+    first = data.index(b"PK\x01\x02") + 32
+    data[first] = 51  # The length of its comment: the next entry (46 bytes and a name of 5) is in it.
+    (tmp_path / "in.zip").write_bytes(data)
+    with pytest.raises(UserError, match="its directory has 2 entries, its end says 3"):
+        open_source(str(tmp_path / "in.zip"))
+
+
 def test_more_bytes_than_an_array_has_are_noticed(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros([4, 8, 8, 3], np.uint8))
     data = (tmp_path / "a.npy").read_bytes()

@@ -1,7 +1,9 @@
 """Collections of image files in a zip or a tar archive. Nothing is ever extracted to a path that an archive names."""
 
+import os
 import posixpath
 import stat
+import struct
 import tarfile
 import zipfile
 from typing import Optional
@@ -75,9 +77,11 @@ class ZipCollection(ArchiveCollection):
     """The pictures in a zip archive; a member goes by its name in the directory."""
 
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
-        links = {}
-        for info in self._open().infolist():
+        links, entries = {}, self._open().infolist()
+        _check_number(self._path, len(entries))
+        for info in entries:
             if info.is_dir():
+                left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
                 continue
             if info.flag_bits & 1:
                 raise UserError(f"--source {self._path} is encrypted ({info.filename}): unpack it first.")
@@ -170,6 +174,17 @@ def _check_end(archive: tarfile.TarFile, path: str) -> None:
             if not block:
                 return
     raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
+
+
+def _check_number(path: str, found: int) -> None:
+    """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
+    with open(path, "rb") as stream:
+        stream.seek(-min(os.path.getsize(path), 2**16 + 22), os.SEEK_END)
+        end = stream.read()
+    place = end.rfind(b"PK\x05\x06")
+    expected = struct.unpack_from("<H", end, place + 10)[0]  # 65535: there is a longer number elsewhere.
+    if expected not in (0xFFFF, found % 2**16):
+        raise ValueError(f"its directory has {found} entries, its end says {expected}")
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:

@@ -11,6 +11,7 @@ from stylegan_tf.data.making.decoding import BadPicture
 from stylegan_tf.data.making.sources import reading
 from stylegan_tf.data.making.sources.collection import Collection, Labels
 from stylegan_tf.data.making.sources.image_files import others_in
+from stylegan_tf.errors import UserError
 
 
 class TFRecordCollection(Collection):
@@ -21,7 +22,12 @@ class TFRecordCollection(Collection):
         self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
         self.resolution = self._info.resolution
         self._paths = self._info.shards(self._info.resolution)
-        found = [[(record.offset, record.length) for record in tfrecord_files.scan(path)] for path in self._paths]
+        found = [
+            [(record.offset, record.length) for record in dataset_files.find_records(path)] for path in self._paths
+        ]
+        counts = tuple(map(len, found))
+        if counts != self._info.shard_counts:
+            raise UserError(f"{folder} holds {sum(counts)} records, its sizes say {self._info.count}: write it again.")
         self._shards = np.repeat(np.arange(len(found)), [len(shard) for shard in found])
         self._places = np.array([place for shard in found for place in shard], np.int64)  # [N, 2]
         self._streams: dict[int, object] = {}

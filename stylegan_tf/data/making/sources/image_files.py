@@ -10,6 +10,7 @@ from stylegan_tf.data.making.decoding import is_picture_content
 from stylegan_tf.data.making.sources import reading
 from stylegan_tf.data.making.sources.collection import Collection, LeftOut
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png"),
@@ -85,13 +86,13 @@ def list_collection(path: pathlib.Path) -> FileCollection:
         raise UserError(f"--source {path} names no images: expected one path a line.")
     (most, times), = collections.Counter(names).most_common(1)
     if times > 1:
-        raise UserError(f"--source {path} names {most} twice.")
+        raise UserError(f"--source {path} names {short(most, 200)} twice.")
     found = FileCollection(str(path.parent), names)
     with reading.reading_picture(f"a file in {path}"):
         missing = [name for name in names if not os.path.lexists(os.path.join(path.parent, name))]
     if missing:
         raise UserError(f"--source {path} names {len(missing)} of {len(names)} files that are not there, such as "
-                        f"{missing[0]} (looked for in {path.parent}).")
+                        f"{short(missing[0], 200)} (looked for in {path.parent}).")
     return found
 
 

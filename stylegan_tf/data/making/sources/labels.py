@@ -17,6 +17,7 @@ from stylegan_tf.data.making.sources.arrays import read_array
 from stylegan_tf.data.making.sources.collection import Collection, Labels, as_labels, one_hot
 from stylegan_tf.data.making.sources.reading import reason
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name", "image", "image_id", "id")
 _PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"}
@@ -147,7 +148,7 @@ def _file_names(names: Sequence[str], where: str) -> list[str]:
     names = [_composed(str(name).strip()) for name in names]
     (most, times), = collections.Counter(names).most_common(1)
     if times > 1:
-        raise UserError(f"{where} has {times} labels for {most}: one of them is wrong.")
+        raise UserError(f"{where} has {times} labels for {short(most, 200)}: one of them is wrong.")
     return names
 
 
@@ -181,13 +182,14 @@ def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
     rows = [row for row in lines if any(cell.strip() for cell in row)]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if len(header) < 2 or header[0].lower() not in _FILE_COLUMNS or len(rows) < 2:
-        raise UserError(f"{where} should begin with a line like file,class, found: {','.join(header) or 'none'}.")
+        found = short(",".join(header), 200) or "none"
+        raise UserError(f"{where} should begin with a line like file,class, found: {found}.")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise UserError(f"line {number} of {where} has {len(row)} cells, its header {len(header)}.")
         empty = next((name for name, cell in zip(header, row) if not cell.strip()), None)
         if empty is not None:
-            raise UserError(f"line {number} of {where} has nothing in its column {empty}.")
+            raise UserError(f"line {number} of {where} has nothing in its column {short(empty, 200)}.")
     files = _file_names([row[0] for row in rows[1:]], where)
     cells = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
     numbers = _as_numbers(cells, files, where)
@@ -199,7 +201,7 @@ def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
         return files, one_hot(np.array([places[text] for text in texts]), tuple(classes))
     if numbers is None:
         wrong = next(cell for row in cells for cell in row if not _is_number(cell))
-        raise UserError(f"{where} has several columns that should all be numbers: found '{wrong}'.")
+        raise UserError(f"{where} has several columns that should all be numbers: found '{short(wrong, 200)}'.")
     return files, Labels(numbers.astype(np.float32), tuple(header[1:]))
 
 
@@ -225,7 +227,8 @@ def _check_finite(table: np.ndarray, files: Sequence[str], where: str) -> None:
         wrong = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
     if len(wrong):
         label = table[wrong[0]].tolist()
-        raise UserError(f"{where} has the label {label if len(label) > 1 else label[0]} for {files[wrong[0]]} "
+        label = short(label if len(label) > 1 else label[0], 200)
+        raise UserError(f"{where} has the label {label} for {short(files[wrong[0]], 200)} "
                         f"({len(wrong)} such labels), expected finite numbers.")
 
 

@@ -1,0 +1,50 @@
+"""Flag files: `--flagfile=NAME` in a command line becomes what the file holds, in its place.
+
+absl reads them as text of the locale's encoding; names of files are bytes to the system, and any may be in our files.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import os_error_line
+
+_FLAG = ("--flagfile", "-flagfile")
+_COMMENTS = ("#", "//")
+_MAX_BYTES = 2**24
+_MAX_DEPTH = 20  # Of files that name files.
+
+
+def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
+    """The arguments, with those of flag files in place of their names. Raises UserError for a file that is none."""
+    found, rest = [], iter(arguments)
+    for argument in rest:
+        name, separator, value = argument.partition("=")
+        if name not in _FLAG:
+            found.append(argument)
+            continue
+        path = os.path.expanduser(value if separator else next(rest, ""))
+        found += expanded(_lines(path, above), (*above, path))
+    return found
+
+
+def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
+    """What the lines of a flag file say."""
+    if not path:
+        raise UserError("--flagfile needs the name of a file.")
+    if path in above or len(above) >= _MAX_DEPTH:
+        raise UserError(f"the flag file {path} leads back to itself: {' -> '.join((*above[-3:], path))}.")
+    try:
+        if stat.S_ISREG(os.stat(path).st_mode) and os.path.getsize(path) > _MAX_BYTES:
+            raise UserError(f"{path} is too large for a flag file, which is text: one --name=value a line.")
+        with open(path, "rb") as stream:
+            content = stream.read(_MAX_BYTES)
+    except OSError as error:
+        raise UserError(f"cannot open the flag file {os_error_line(error)}") from error
+    if b"\0" in content:
+        raise UserError(f"{path} is no flag file, which is text: one --name=value a line.")
+    for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        text = line.decode("utf-8", "surrogateescape").strip()
+        if text and not text.startswith(_COMMENTS):
+            yield text
