@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import DamagedFile, read_arrays, write_arrays
+from stylegan_tf.files.arrays import DamagedFile, check_finite, read_described, write_arrays
+from stylegan_tf.files.written_aside import make_folder
 from stylegan_tf.training.state import TrainState
 
 _ENTRY = "checkpoint"
@@ -38,7 +39,7 @@ class Checkpoints:
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         seen = self._state.images_seen
         path = self._path(seen)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION}, arrays)
         numbers = self._numbers()
         # What is numbered higher was damaged, or `restore` would have taken it.
@@ -64,9 +65,7 @@ class Checkpoints:
         for number in reversed(self._numbers()):
             path = self._path(number)
             try:
-                arrays = read_arrays(path, "checkpoint")
-                if arrays.pop(_ENTRY, None) is None:
-                    raise DamagedFile(f"{path} has no entry {_ENTRY}.")
+                arrays = self._read(path)
             except DamagedFile as error:
                 damaged.append(f"{os.path.relpath(path)} is damaged ({str(error)[:200]})")
                 continue
@@ -82,6 +81,14 @@ class Checkpoints:
                 "another --run_dir (--init_from takes the newest network file)."
             )
         return False
+
+    def _read(self, path: pathlib.Path) -> dict[str, np.ndarray]:
+        description, arrays = read_described(path, "checkpoint", _ENTRY)
+        version = description.get("format_version")
+        if isinstance(version, int) and version > _FORMAT_VERSION:
+            raise UserError(f"{path} has format version {version}; this program reads up to {_FORMAT_VERSION}.")
+        check_finite(path, arrays)
+        return arrays
 
     def _variables(self) -> dict[str, tf.Variable]:
         return {f"{part}/{name}": v for part, named in self._state.variables.items() for name, v in named.items()}
