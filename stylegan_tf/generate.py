@@ -3,6 +3,7 @@
     python -m stylegan_tf.generate --network runs/demo --seeds 0-31 --outdir out
     python -m stylegan_tf.generate --network runs/demo --seeds 0-31 --grid out/grid.png
     python -m stylegan_tf.generate --network runs/demo --seeds 0-49999 --outdir out.zip --truncation_psi 1
+    python -m stylegan_tf.generate --network runs/demo --directions directions.npz --move pca1=2 --outdir moved
 
 The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed is the same image.
 Images that are in --outdir already, made with the same network and flags, are not made again: an interrupted
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli import command_line, move_flags, sampling_flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.digests import file_sha256
@@ -63,7 +64,7 @@ class _SeedStyles:
     """The styles of seeds; names of their images."""
 
     def __init__(self, source, seeds):
-        self._source, self._seeds = source, seeds
+        self._source, self._seeds, self._offset = source, seeds, move_flags.style_offset(source)
         self.names = [f"seed{seed:04d}" for seed in seeds]
         psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
         self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
@@ -72,7 +73,8 @@ class _SeedStyles:
         """Yields (indices, w [n, L, W], noise maps or None) in order."""
         for start in range(0, len(indices), _CHUNK):
             part = indices[start : start + _CHUNK]
-            yield part, self._source.dlatents(self._source.latents(self._seeds[index] for index in part)), None
+            ws = self._source.dlatents(self._source.latents(self._seeds[index] for index in part))
+            yield part, ws + self._offset, None
 
     def save(self, path):
         from stylegan_tf.files.dlatents import save_dlatents
@@ -87,7 +89,7 @@ class _FileStyles:
     def __init__(self, source):
         from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
-        self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
+        self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape) + move_flags.style_offset(source)
         uses_noise = FLAGS.noise_mode == "const"
         self._noise = load_noise(FLAGS.dlatents, len(self._ws), source.noise_shapes) if uses_noise else None
         self.names = [f"image{index:04d}" for index in range(len(self._ws))]
@@ -102,6 +104,8 @@ def _write_files(network, source, styles):
     from stylegan_tf.visualize.image_collections import open_collection
 
     made_with = {"network": network.name, "network_sha256": file_sha256(network), **styles.options}
+    if FLAGS.directions:
+        made_with.update(directions_sha256=file_sha256(FLAGS.directions), move=FLAGS.move)
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
     names = [f"{name}.{FLAGS.format}" for name in styles.names]
     wanted = {name: index for index, name in enumerate(names)}  # A seed that is named twice is one file.

@@ -23,7 +23,7 @@ from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Network and pictures"):
-    flags.DEFINE_string("network", None, "A network file, or a run folder: its newest network.")
+    flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
     flags.DEFINE_string("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
     flags.DEFINE_string("outdir", None, "Folder for the results.")
     flags.DEFINE_integer("max_images", None, "The first pictures of a folder only.", lower_bound=1)
@@ -46,7 +46,7 @@ with command_line.flag_group("Search"):
     )  # fmt: skip
     define_flags_of(TrainConfig, "feature_extractor")
 
-_NEEDED = {"network": "a network file or a run folder", "target": "a picture or a folder of pictures"}
+_NEEDED = {"network": "a network file, a run folder, or demo", "target": "a picture or a folder of pictures"}
 _NEEDED["outdir"] = "a folder for the results"
 _VIDEO_FRAMES = 100
 

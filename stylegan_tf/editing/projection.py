@@ -17,7 +17,7 @@ from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.visualize.picture_files import crop_to_box, to_uint8
-from stylegan_tf.visualize.sampling import batch_size
+from stylegan_tf.visualize.sampling import batch_size, random_w
 
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
 _CANDIDATES = 256  # Latents of which projection in z starts at the best.
@@ -142,14 +142,8 @@ class Projector:
 
     def _statistics(self):
         """Mean [W] of w, and the deviation of a component (the root of the mean square over all)."""
-        generator, random = self._generator, np.random.RandomState(self.config.seed)
-        z = random.randn(_STATISTICS, generator.config.latent_size).astype(np.float32)
-        labels = None
-        if generator.config.label_size:
-            classes = np.eye(generator.config.label_size, dtype=np.float32)
-            drawn = classes[random.randint(len(classes), size=_STATISTICS)]
-            labels = drawn if self._label is None else np.tile(self._label, [_STATISTICS, 1])
-        w = generator.mapping_network(z, labels=labels).numpy()
+        generator = self._generator
+        w = random_w(generator, _STATISTICS, self.config.seed, self._label)
         mean = w.mean(axis=0) if self._label is not None else generator.truncation.w_avg.numpy()
         return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2)))
 

@@ -71,7 +71,7 @@ def linear_separability(
     """
     check_samples(generator, num_samples)
     source = GeneratedImages(generator, seed, labels, growth)
-    logits = _classified(source, classifiers, num_samples, strategy, rows, unfinished)
+    logits = classified(source, classifiers, num_samples, strategy, rows, unfinished)
     z, w = latents(source, num_samples)
     attributes = {}
     with ProgressBar(len(classifiers.names), "Separability", "attributes") as bar:
@@ -98,7 +98,7 @@ def check_samples(generator: Generator, num_samples: int) -> None:
         )
 
 
-def _classified(source, classifiers, num_samples, strategy, rows, unfinished) -> np.ndarray:
+def classified(source, classifiers, num_samples, strategy, rows, unfinished=None) -> np.ndarray:
     """Logits of all samples: float32 [num_samples, attributes]."""
 
     def classify(z, labels, noise_seeds, latent_of_layer):
@@ -135,13 +135,17 @@ def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
     """
     if verdicts.all() or not verdicts.any():
         return 0.0  # Nothing is open about them, and no plane could be fitted.
+    sides = separating_plane(points, verdicts).predict(points)
+    table = [[np.sum((sides == side) & (verdicts == verdict)) for verdict in (False, True)] for side in (False, True)]
+    return conditional_entropy(np.array(table))
+
+
+def separating_plane(points: np.ndarray, verdicts: np.ndarray) -> LinearSVC:
+    """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true."""
     svm = LinearSVC(dual=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.
-        svm.fit(points, verdicts)
-    sides = svm.predict(points)
-    table = [[np.sum((sides == side) & (verdicts == verdict)) for verdict in (False, True)] for side in (False, True)]
-    return conditional_entropy(np.array(table))
+        return svm.fit(points, verdicts)
 
 
 def conditional_entropy(table: np.ndarray) -> float:

@@ -30,16 +30,14 @@ class PictureSource:
         truncation_cutoff: Optional[int] = None,
         noise_mode: str = "const",
     ):
-        self.config = generator.config
+        self.generator, self.config, self.label = generator, generator.config, label
         if self.config.num_channels not in (1, 3):
             raise UserError(
                 f"pictures have 1 channel (gray) or 3 (RGB), but this network makes {self.config.num_channels}."
             )
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation = generator.truncation
-        self._noise_shapes = generator.synthesis.noise_shapes
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
-        self._label = label
         self._content_box = content_box
 
     @property
@@ -50,7 +48,7 @@ class PictureSource:
     @property
     def noise_shapes(self) -> list[tuple[int, int, int]]:
         """(r, r, 1) of one image's noise in every layer; empty without noise inputs."""
-        return self._noise_shapes(self.resolutions[-1])
+        return self.generator.synthesis.noise_shapes(self.resolutions[-1])
 
     def latents(self, seeds: Iterable[int]) -> np.ndarray:
         """z [N, latent_size] of the seeds."""
@@ -62,11 +60,11 @@ class PictureSource:
 
     def map(self, z: np.ndarray) -> np.ndarray:
         """z [N, latent_size] -> w [N, W], not truncated."""
-        return self.sampler.map(z, None if self._label is None else np.tile(self._label, [len(z), 1]))
+        return self.sampler.map(z, None if self.label is None else np.tile(self.label, [len(z), 1]))
 
-    def broadcast(self, w: np.ndarray) -> np.ndarray:
-        """w [N, W] -> w of every layer [N, L, W], truncated."""
-        return self.sampler.broadcast(w)
+    def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
+        """w [N, W] -> w of every layer [N, L, W], truncated; with psi [N] in place of the source's if it is given."""
+        return self.sampler.broadcast(w, psi)
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""

@@ -17,6 +17,17 @@ def seed_latents(seeds: Iterable[int], latent_size: int) -> np.ndarray:
     return np.concatenate(rows).astype(np.float32)
 
 
+def random_w(generator: Generator, count: int, seed: int, label: Optional[np.ndarray] = None) -> np.ndarray:
+    """w of latents, not truncated: float32 [count, W]. A network with labels gets `label`, or random classes."""
+    random, label_size = np.random.RandomState(seed), generator.config.label_size
+    z = random.randn(count, generator.config.latent_size).astype(np.float32)
+    labels = None
+    if label_size:
+        classes = np.eye(label_size, dtype=np.float32)[random.randint(label_size, size=count)]
+        labels = classes if label is None else np.tile(label, [count, 1])
+    return generator.mapping_network(z, labels=labels).numpy()
+
+
 class Sampler:
     """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution."""
 
@@ -57,11 +68,20 @@ class Sampler:
         """w of every layer that has grown, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
         return self.broadcast(self.map(z, labels))
 
-    def broadcast(self, w: np.ndarray) -> np.ndarray:
-        """The same w for every layer that has grown, truncated: [N, W] -> float32 [N, L, W]."""
+    def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
+        """The same w for every layer that has grown, truncated: [N, W] -> float32 [N, L, W].
+
+        psi: [N], in place of the sampler's.
+        """
         ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32))
-        if self._truncation["psi"] is not None and self._generator.config.use_styles:
-            ws = self._generator.truncation(ws, **self._truncation)
+        psi = self._truncation["psi"] if psi is None else psi
+        return ws.numpy() if psi is None else self.truncate(ws, psi)
+
+    def truncate(self, ws: np.ndarray, psi) -> np.ndarray:
+        """ws [N, L, W] truncated with psi, a number or [N], up to the sampler's cutoff: float32 [N, L, W]."""
+        ws = tf.convert_to_tensor(ws, tf.float32)
+        if self._generator.config.use_styles:
+            ws = self._generator.truncation(ws, psi=psi, cutoff=self._truncation["cutoff"])
         return ws.numpy()
 
     def images_of_dlatents(

@@ -1,0 +1,159 @@
+"""Finds directions in the latent space of a network, along which its images change in one way.
+
+    python -m stylegan_tf.directions --network runs/demo --method pca,sefa --output directions.npz
+    python -m stylegan_tf.directions --network runs/demo --method attributes --classifiers classifiers/demo
+    python -m stylegan_tf.generate --network runs/demo --directions directions.npz --move pca1=2,sefa3=-1 --outdir out
+
+pca         principal components of w
+sefa        what changes the styles most, from the weights alone
+attributes  the planes that tell images that have an attribute from the others, by classifiers or by a table of labels
+
+Amounts are standard deviations of w along the direction: +2 means the same everywhere. Beside the file, a picture of
+the same name shows the images of --seeds moved along each direction.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+_METHODS = ("pca", "sefa", "attributes")
+with command_line.flag_group("Directions"):
+    flags.DEFINE_list("method", ["pca"], "One or several of pca, sefa, attributes.")
+    flags.DEFINE_string("output", "directions.npz", "The file. Directions of an older one are lost.")
+    flags.DEFINE_integer("count", 10, "Directions of pca, and of sefa.", lower_bound=1)
+    flags.DEFINE_string("layers", None, "Layers that the directions apply to: coarse, middle, fine or like 0-3; "
+                        "left out: all.")  # fmt: skip
+    flags.DEFINE_integer("samples", 20_000, "Images or latents to look at.", lower_bound=2)
+    flags.DEFINE_string("classifiers", None, "attributes: a folder of stylegan_tf.train_classifier.")
+    flags.DEFINE_string(
+        "labels", None,
+        "attributes: in place of classifiers a .csv with the first line `seed,glasses,hat`, then for each image its "
+        "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: numbers of those of --dlatents.",
+    )  # fmt: skip
+    flags.DEFINE_string("dlatents", None, "The file of dlatents that --labels is about, such as project's.")
+    flags.DEFINE_integer("seed", 0, "Of the latents to look at.", lower_bound=0, upper_bound=2**31 - 1)
+with command_line.flag_group("Picture"):
+    flags.DEFINE_bool("picture", True, "Draw it.")
+    flags.DEFINE_string("seeds", "0", "Seeds of the images that are moved.")
+    flags.DEFINE_list("amounts", ["-3", "-2", "-1", "0", "1", "2", "3"], "How far, one a column.")
+    flags.DEFINE_integer(
+        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
+    )
+sampling_flags.define_noise_mode(["const", "none"])
+
+
+def main():
+    unknown = sorted(set(FLAGS.method) - set(_METHODS))
+    if unknown:
+        raise UserError(f"--method takes {', '.join(_METHODS)}; got {unknown[0]!r}.")
+    if "attributes" in FLAGS.method and bool(FLAGS.classifiers) == bool(FLAGS.labels):
+        raise UserError("--method=attributes needs either --classifiers=FOLDER or --labels=FILE.csv.")
+    seeds, amounts = parse_seeds(FLAGS.seeds), _amounts()
+    network = sampling_flags.network_path()
+    source = sampling_flags.picture_source(network, noise_mode=FLAGS.noise_mode)
+    from stylegan_tf.editing.directions import save_directions
+    from stylegan_tf.files.digests import file_sha256
+
+    directions = _find(source)
+    output = Path(FLAGS.output)
+    made_with = {"network_sha256": file_sha256(network), "method": FLAGS.method, "seed": FLAGS.seed}
+    save_directions(output, directions, made_with)
+    print(f"{output}: {', '.join(directions.names)}")
+    if FLAGS.picture:
+        _draw(source, directions, seeds, amounts, output.with_suffix(".png"))
+
+
+def _amounts():
+    try:
+        return [float(amount) for amount in FLAGS.amounts]
+    except ValueError:
+        raise UserError(f"--amounts takes numbers like -2,0,2; got {','.join(FLAGS.amounts)!r}.") from None
+
+
+def _find(source):
+    """All directions that were asked for."""
+    from stylegan_tf.editing import finding_directions as finding
+    from stylegan_tf.visualize.layer_groups import parse_layers
+    from stylegan_tf.visualize.sampling import random_w
+
+    layers = (0, source.dlatent_shape[0])
+    if FLAGS.layers is not None:
+        source.check_styles("--layers")
+        numbers = parse_layers(FLAGS.layers, source.resolutions)
+        layers = (numbers[0], numbers[-1] + 1)
+        if len(numbers) != layers[1] - layers[0]:
+            raise UserError(f"--layers takes neighbouring layers, got {FLAGS.layers}.")
+    w = random_w(source.generator, FLAGS.samples, FLAGS.seed, source.label)
+    found = {
+        "pca": lambda: finding.principal_components(w, FLAGS.count, layers),
+        "sefa": lambda: finding.style_factors(source.generator, w, FLAGS.count, layers),
+        "attributes": lambda: finding.attribute_normals(*_attributes(source), w, layers),
+    }
+    first, *others = [found[method]() for method in _METHODS if method in FLAGS.method]
+    return sum(others, first)
+
+
+def _attributes(source):
+    """-> names, w [N, W], scores [N, K]."""
+    from stylegan_tf.editing.finding_directions import read_label_table
+
+    if FLAGS.classifiers:
+        return _classified(source)
+    kind, numbers, names, scores = read_label_table(FLAGS.labels)
+    if kind == "seed":
+        return names, source.map(source.latents(numbers)), scores
+    if not FLAGS.dlatents:
+        raise UserError("--labels has numbers of images: give the file that they are in as --dlatents.")
+    from stylegan_tf.files.dlatents import load_dlatents
+
+    ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
+    if numbers.max() >= len(ws):
+        raise UserError(f"--labels names image {numbers.max()}, {FLAGS.dlatents} has {len(ws)}, counted from 0.")
+    return names, ws[numbers].mean(axis=1), scores
+
+
+def _classified(source):
+    import numpy as np
+
+    from stylegan_tf.distribution.strategy import create_strategy
+    from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+    from stylegan_tf.metrics.generated_images import GeneratedImages
+    from stylegan_tf.metrics.separability import classified, latents
+
+    strategy = create_strategy("one")
+    config = source.config
+    with strategy.scope():
+        classifiers = load_classifiers(FLAGS.classifiers)
+    classifiers.check(config.resolution, config.num_channels)
+    labels = np.eye(config.label_size, dtype=np.float32) if source.label is None else source.label[None]
+    images = GeneratedImages(source.generator, FLAGS.seed, labels)
+    scores = classified(images, classifiers, FLAGS.samples, strategy, rows=32)
+    return classifiers.names, latents(images, FLAGS.samples)[1], scores
+
+
+def _draw(source, directions, seeds, amounts, path):
+    """A row for each seed and direction, a column for each amount."""
+    import numpy as np
+
+    from stylegan_tf.visualize.picture_files import save_image
+    from stylegan_tf.visualize.tile_table import Band, tile_table
+
+    tiles, beside = [], []
+    ws = source.dlatents(source.latents(seeds))
+    for index, name in enumerate(directions.names):
+        beside.append(Band(name, index * len(seeds), (index + 1) * len(seeds) - 1))
+        offsets = np.stack([directions.offset({name: amount}, ws.shape[1]) for amount in amounts])
+        tiles += [list(source.pictures(w + offsets)) for w in ws]
+    above = [Band(f"{amount:+g}", column, column) for column, amount in enumerate(amounts)]
+    breaks = {band.first for band in beside[1:]}
+    save_image(tile_table(tiles, FLAGS.scale, above, beside, breaks_above=breaks), path)
+    print(path)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

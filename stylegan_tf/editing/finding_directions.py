@@ -1,0 +1,94 @@
+"""Ways to find directions in w: principal components, SeFa, and planes that separate attributes."""
+
+import csv
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from stylegan_tf.editing.directions import Directions
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.separability import separating_plane
+from stylegan_tf.networks.generator import Generator
+
+
+def principal_components(w: np.ndarray, count: int, layers: tuple[int, int]) -> Directions:
+    """pca1, pca2, ...: the axes along which w [N, W] varies most (Härkönen et al., GANSpace)."""
+    centred = np.asarray(w, np.float64) - w.mean(axis=0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)  # In ascending order.
+    return _numbered("pca", vectors.T[::-1], count, w, layers)
+
+
+def style_factors(generator: Generator, w: np.ndarray, count: int, layers: tuple[int, int]) -> Directions:
+    """sefa1, sefa2, ...: what changes the styles of the layers most, the eigenvectors of A'A (Shen and Zhou, SeFa).
+
+    A has the weights of all style layers below each other, a row for each style, as they multiply w.
+    """
+    if not generator.config.use_styles:
+        raise UserError("sefa needs styles, but this network is a traditional generator: take --method=pca.")
+    blocks = [layer for block in generator.synthesis.blocks.values() for layer in block]
+    weights = [layer.style.scaled_weight().numpy().astype(np.float64) for layer in blocks[slice(*layers)]]  # [W, 2C]
+    a = np.concatenate(weights, axis=1).T
+    _, vectors = np.linalg.eigh(a.T @ a)
+    return _numbered("sefa", vectors.T[::-1], count, w, layers)
+
+
+def attribute_normals(
+    names: Sequence[str], w: np.ndarray, scores: np.ndarray, samples: np.ndarray, layers: tuple[int, int]
+) -> Directions:
+    """For each attribute the normal of the plane that separates the w [N, W] of the images that have it.
+
+    It points to where it is there. As many images count that have it as such that do not, those with the highest and
+    with the lowest scores: an attribute may be rare, and a network that never shows it whole may still tend to it.
+
+    Args:
+      scores: [N, K], above 0 where an image has the attribute; NaN where nobody knows.
+      samples: [M, W], the w whose deviation along the normals counts.
+    """
+    normals = []
+    for index, name in enumerate(names):
+        known = np.flatnonzero(np.isfinite(scores[:, index]))
+        values = scores[known, index]
+        if len(set(values)) < 2:
+            raise UserError(f"attribute {name!r}: all of the {len(values)} images that are labelled have it, or none.")
+        order, side = known[np.argsort(values, kind="stable")], _images_a_side(values)
+        ends = np.concatenate([order[:side], order[-side:]])
+        normals.append(separating_plane(w[ends], np.arange(2 * side) >= side).coef_[0])
+    return Directions.of(names, np.stack(normals), samples, layers)
+
+
+def _images_a_side(scores):
+    """The number of the rarer kind, but at least a fiftieth and at most a quarter of classifiers' verdicts."""
+    rarer = min(np.sum(scores > 0), np.sum(scores <= 0))
+    if set(scores) == {-1.0, 1.0}:  # Labels: nobody is surer of one than of another.
+        return rarer
+    return int(np.clip(rarer, max(1, len(scores) // 50), max(1, len(scores) // 4)))
+
+
+def read_label_table(path) -> tuple[str, np.ndarray, tuple[str, ...], np.ndarray]:
+    """A .csv with a first column `seed` or `image` and a column of 0 and 1 for each attribute; empty: not known.
+
+    -> ("seed" or "image", numbers [N], names of the attributes, scores [N, K]: 1, -1, NaN).
+    """
+    path = pathlib.Path(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            header, *rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise UserError(f"--labels {path} cannot be read as a table ({error}).") from None
+    if header[0] not in ("seed", "image") or len(header) < 2 or not rows:
+        raise UserError(f"--labels {path}: its first line should be like `seed,glasses,hat` or `image,glasses,hat`.")
+    scores = {"1": 1.0, "0": -1.0, "": np.nan}
+    for line, row in enumerate(rows, start=2):
+        if len(row) != len(header) or not row[0].isdecimal() or not set(row[1:]) <= set(scores):
+            raise UserError(f"--labels {path}, row {line}: expected a number, and 0, 1 or nothing for each attribute.")
+    numbers = np.array([int(row[0]) for row in rows])
+    return header[0], numbers, tuple(header[1:]), np.array([[scores[cell] for cell in row[1:]] for row in rows])
+
+
+def _numbered(name, vectors, count, w, layers):
+    """The first `count` vectors; of both signs the one whose largest component is positive."""
+    vectors = vectors[:count]
+    largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
+    names = [f"{name}{index + 1}" for index in range(len(vectors))]
+    return Directions.of(names, vectors * np.sign(largest)[:, None], w, layers)
