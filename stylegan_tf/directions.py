@@ -24,7 +24,7 @@ FLAGS = flags.FLAGS
 _METHODS = ("pca", "sefa", "attributes")
 with command_line.flag_group("Directions"):
     flags.DEFINE_list("method", ["pca"], "One or several of pca, sefa, attributes.")
-    flags.DEFINE_string("output", "directions.npz", "The file. Directions of an older one are lost.")
+    flags.DEFINE_string("output", "directions.npz", "The file. An older one is replaced.")
     flags.DEFINE_integer("count", 10, "Directions of pca, and of sefa.", lower_bound=1)
     flags.DEFINE_string("layers", None, "Layers that the directions apply to: coarse, middle, fine or like 0-3; "
                         "left out: all.")  # fmt: skip
@@ -33,7 +33,7 @@ with command_line.flag_group("Directions"):
     flags.DEFINE_string(
         "labels", None,
         "attributes: in place of classifiers a .csv with the first line `seed,glasses,hat`, then for each image its "
-        "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: numbers of those of --dlatents.",
+        "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: a number in --dlatents.",
     )  # fmt: skip
     flags.DEFINE_string("dlatents", None, "The file of dlatents that --labels is about, such as project's.")
     flags.DEFINE_integer("seed", 0, "Of the latents to look at.", lower_bound=0, upper_bound=2**31 - 1)

@@ -27,7 +27,8 @@ ORDER = (
     ("data",),
     ("distribution",),
     ("visualize",),
-    ("training", "editing", "metrics", "conversion"),
+    ("training", "metrics", "conversion"),
+    ("editing",),
     ("serving", "benchmark", "explorer"),
     ("cli",),
 )

@@ -45,6 +45,7 @@ def attribute_normals(
       scores: [N, K], above 0 where an image has the attribute; NaN where nobody knows.
       samples: [M, W], the w whose deviation along the normals counts.
     """
+    w = w - samples.mean(axis=0)  # The SVM's regularisation holds the plane near the origin.
     normals = []
     for index, name in enumerate(names):
         known = np.flatnonzero(np.isfinite(scores[:, index]))
