@@ -33,7 +33,7 @@ with command_line.flag_group("Network and pictures"):
     )  # fmt: skip
     flags.DEFINE_string("background", "white", "Of transparent and letterboxed pictures.")
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
-    flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
+    flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
     flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the way to it.")
 with command_line.flag_group("Search"):
     _OPTIONS = [field.name for field in option_fields(ProjectionConfig)]
@@ -94,7 +94,7 @@ def _prepared(network):
     config = ProjectionConfig(**{name: FLAGS[name].value for name in _OPTIONS})
     label = None  # Only z depends on it; in w, it chooses where to start.
     if FLAGS["class"].value is not None:
-        label = class_label(FLAGS["class"].value, generator.config.label_size)
+        label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
     box = networks.content_box if FLAGS.crop else None
     distance = _distance()
     projector = Projector(generator, distance, config, label, box)

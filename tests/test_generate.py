@@ -21,7 +21,7 @@ pytestmark = pytest.mark.end_to_end
 def network(tmp_path_factory):
     generator, _ = tiny.generator(num_channels=1, label_size=3)
     path = tmp_path_factory.mktemp("network") / "net.npz"
-    save_networks(path, Networks(None, None, generator, {}))
+    save_networks(path, Networks(None, None, generator, {"label_names": ["cat", "dog", "owl"]}))
     return path, generator
 
 
@@ -43,7 +43,7 @@ def _picture(path):
 
 def test_a_folder_of_gray_conditional_images_is_continued(network, tmp_path):
     out, styles = tmp_path / "out", tmp_path / "w.npz"
-    done = _generate(network, "--class=1", "--seeds=0-2", f"--outdir={out}", f"--save_dlatents={styles}")
+    done = _generate(network, "--class=dog", "--seeds=0-2", f"--outdir={out}", f"--save_dlatents={styles}")
     assert done.returncode == 0, done.stderr
     images = _expected(network[1], range(5), 0.7, label=1)[..., 0]
     for seed in range(3):
@@ -54,7 +54,7 @@ def test_a_folder_of_gray_conditional_images_is_continued(network, tmp_path):
     # As if interrupted: one image is gone; one is marked, to see that it stays.
     (out / "seed0001.png").unlink()
     Image.fromarray(np.full([8, 8], 77, np.uint8)).save(out / "seed0002.png")
-    done = _generate(network, "--class=1", "--seeds=0-4", f"--outdir={out}")
+    done = _generate(network, "--class=dog", "--seeds=0-4", f"--outdir={out}")
     assert done.returncode == 0 and "5/5 images" in done.stderr, done.stderr
     np.testing.assert_array_equal(_picture(out / "seed0001.png"), images[1])
     np.testing.assert_array_equal(_picture(out / "seed0004.png"), images[4])

@@ -18,7 +18,7 @@ with flag_group("Network and images"):
         "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
     )
     flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.")
-    flags.DEFINE_string("class", None, "For a network with labels: positions in the label that are 1, like 3 or 0,5.")
+    flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 
 
@@ -52,9 +52,12 @@ def picture_source(
 
     networks = load_networks(path)
     generator = networks.best_generator
+    label = None
+    if labeled:
+        label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
     return PictureSource(
         generator,
-        label=class_label(FLAGS["class"].value, generator.config.label_size) if labeled else None,
+        label=label,
         content_box=networks.content_box if FLAGS.crop else None,
         truncation_psi=FLAGS.truncation_psi if truncated else None,
         truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import read_json, reading
+from stylegan_tf.files.npy_streams import read_array
 from stylegan_tf.progress import ProgressBar
 
 DESCRIPTION_FILE = "dataset.json"
@@ -82,17 +83,20 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
     """-> float32 [count, label_size], in record order; [count, 0] for a dataset without labels."""
     if info.labels_path is None:
         return np.zeros([info.count, 0], np.float32)
-    try:
+    with reading(info.labels_path, "file of labels", "write the dataset again"):
         with open(info.labels_path, "rb") as stream:
-            labels = np.load(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"cannot read the labels in {info.labels_path}: {error}.") from error
+            labels = read_array(stream, os.path.getsize(info.labels_path))
     if labels.ndim != 2 or len(labels) != info.count or labels.dtype.kind not in "fiub":
         raise UserError(
             f"{info.labels_path} holds {labels.dtype} {list(labels.shape)}, expected numbers [{info.count}, labels]: "
             "one row for each image."
         )
-    return labels.astype(np.float32)
+    with np.errstate(over="ignore"):
+        labels = labels.astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(labels).all(axis=1))
+    if len(wrong):
+        raise UserError(f"{info.labels_path}: the label of image {wrong[0]} is not finite ({len(wrong)} such labels).")
+    return labels
 
 
 def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
@@ -241,12 +245,12 @@ def _read_description(folder: pathlib.Path) -> dict:
     path = folder / DESCRIPTION_FILE
     if not path.exists():
         return {}
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}.") from error
+    description = read_json(path, "description of a dataset", "write the dataset again")
     if not isinstance(description, dict):
         raise UserError(f"{path} should hold a JSON object.")
+    names = description.get("label_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} has label_names that are no list of names: write the dataset again.")
     return description
 
 

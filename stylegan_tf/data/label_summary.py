@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
+
 _LISTED = 20  # Classes or numbers.
 
 
@@ -20,6 +22,12 @@ def described_labels(labels: np.ndarray, names: Sequence[str]) -> str:
     if (labels.sum(axis=1) == 1).all():
         return f"labels: {_number(size, 'class', 'classes')}: {many}{empty}"
     return f"labels: {_number(size, 'column')} of 0 and 1, with ones: {many}{empty}"
+
+
+def described_use(info: DatasetInfo, used: bool) -> str:
+    """The same for the labels of a data set, and whether training uses them."""
+    text = described_labels(load_labels(info), info.label_names)
+    return text if used or not info.label_size else f"{text}; they are not used: --conditional"
 
 
 def _range(name: str, column: np.ndarray) -> str:

@@ -58,6 +58,14 @@ class Networks(NamedTuple):
         return self.metadata.get("content_box")
 
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the columns of the labels mean; () where nobody has told."""
+        names = self.metadata.get("label_names")
+        known = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+        return tuple(names) if known else ()
+
+
 def file_name(kimg: float) -> str:
     """network-000012.npz for 12 thousand images."""
     return _FILE_NAME.format(kimg=round(kimg))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
+from stylegan_tf.data.label_summary import described_use
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.errors import UserError
@@ -90,7 +91,8 @@ def _train(
     else:
         report, outputs = WorkerReport(), SilentOutputs()
     with report:
-        for line in [_greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
+        labels = described_use(setup.info, bool(state.generator.config.label_size))
+        for line in [_greeting(setup, state, resumed), labels, *notes, *checkpoints.warnings, *initial]:
             report.say(line)
         report.say(f"networks built in {built - began:.1f} s, weights set in {time.monotonic() - built:.1f} s")
         loop = _Loop(setup, state, checkpoints, report, outputs)

@@ -105,6 +105,8 @@ class Outputs:
             "mirror_augment": self._config.mirror_augment,
             **phase.growth.to_metadata(),
         }
+        if self._state.generator.config.label_size:
+            metadata["label_names"] = list(self._info.label_names)  # For `generate --class NAME`.
         if self._info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
             metadata["content_box"] = self._info.relative_box
         with write_errors_named(path):

@@ -33,9 +33,35 @@ def test_a_label_has_ones_where_it_is_told():
     assert class_label(None, 0) is None
 
 
+def test_a_label_may_be_told_by_name_and_by_value():
+    names = ("cat", "hat=no", "hat=yes", "a, b")
+    for text, expected in [
+        ("cat", [1, 0, 0, 0]),
+        ("hat=yes", [0, 0, 1, 0]),
+        ("cat, hat=no", [1, 1, 0, 0]),
+        ("a, b", [0, 0, 0, 1]),
+        ("cat=0.25,hat=yes=-2", [0.25, 0, -2, 0]),
+        ("0=0.3,2=1", [0.3, 0, 1, 0]),
+    ]:
+        np.testing.assert_array_equal(class_label(text, 4, names), np.float32(expected), err_msg=text)
+    np.testing.assert_array_equal(class_label("2", 3, ("1", "2", "5")), [0, 1, 0])  # Names come first.
+
+
 @pytest.mark.parametrize(
-    "text, size, message", [("0", 0, "has no labels"), (None, 3, "choose"), ("x", 3, "from 0 to 2")]
+    "text, size, names, message",
+    [
+        ("0", 0, (), "has no labels"),
+        (None, 3, (), "choose .*numbers from 0 to 2"),
+        (None, 2, ("cat", "dog"), "choose .*there are cat, dog"),
+        ("x", 3, (), "'x' is none of .*from 0 to 2"),
+        ("3", 3, (), "'3' is none of"),
+        ("bird", 2, ("cat", "dog"), "'bird' is none of the network's; there are cat, dog"),
+        ("0", 2, ("1", "2"), "'0' is none of"),
+        ("0=nan", 2, (), "takes NAME or NAME=NUMBER, got '0=nan'"),
+        ("0=1e39", 2, (), "takes NAME or NAME=NUMBER"),
+        ("0=", 2, (), "takes NAME or NAME=NUMBER"),
+    ],
 )
-def test_labels_that_do_not_fit_are_refused(text, size, message):
+def test_labels_that_do_not_fit_are_refused(text, size, names, message):
     with pytest.raises(UserError, match=message):
-        class_label(text, size)
+        class_label(text, size, names)

@@ -127,7 +127,7 @@ def test_a_description_that_disagrees_is_refused(folder):
     with pytest.raises(UserError, match="holds 10 images, its dataset.json says 20"):
         find_dataset(folder)
     (folder / "dataset.json").write_text("{")
-    with pytest.raises(UserError, match="cannot read .*dataset.json"):
+    with pytest.raises(UserError, match="dataset.json is not a readable description"):
         find_dataset(folder)
 
 
@@ -138,8 +138,20 @@ def test_labels_must_fit_the_images(folder):
     with pytest.raises(UserError, match="set-rxx.labels holds float32 .9, 2., expected numbers .10, labels."):
         find_dataset(folder)
     path.write_bytes(b"not an array")
-    with pytest.raises(UserError, match="cannot read the labels"):
+    with pytest.raises(UserError, match="is not a readable file of labels"):
         find_dataset(folder)
+
+
+def test_labels_must_be_finite_and_their_names_texts(folder):
+    path = folder / "set-rxx.labels"
+    with open(path, "wb") as stream:
+        np.save(stream, np.full([10, 1], np.inf))
+    with pytest.raises(UserError, match="the label of image 0 is not finite .10 such"):
+        find_dataset(folder)
+    for names in ([1], "ab", {"a": 1}, 5):
+        (folder / "dataset.json").write_text(json.dumps({"label_names": names}))
+        with pytest.raises(UserError, match="label_names that are no list of names"):
+            find_dataset(folder)
 
 
 def test_a_level_that_is_not_there_is_named(folder):

@@ -67,6 +67,9 @@ def test_conditional_gray_images_train(tmp_path):
     networks = load_networks(tmp_path / "run")
     assert networks.generator.config.label_size == networks.discriminator.config.label_size == 3
     assert networks.generator.config.num_channels == 1
+    assert networks.label_names == ("label0", "label1", "label2")
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "labels: 3 classes: label0 11, label1 11, label2 10" in log and "not used" not in log
 
 
 def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 from stylegan_tf.data.making.sources import reading, spool
 from stylegan_tf.data.making.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.npy_streams import read_array
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")
 _LABEL_NAMES = ("labels", "label", "y", "y_train", "classes", "arr_1")
@@ -126,21 +127,6 @@ def npz_collection(path: str) -> ArrayCollection:
     count = len(_checked(array, path))
     labels = None if labels is None else as_labels(labels, f"{path}:{label_name}", count)
     return ArrayCollection(array, path, labels, _other_arrays(names, image_name, label_name))
-
-
-def read_array(stream, size: int) -> np.ndarray:
-    """A `.npy` stream of `size` bytes. Raises ValueError if its head claims more, before memory is taken."""
-    version = np.lib.format.read_magic(stream)
-    head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = head(stream)
-    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if dtype.hasobject or expected > size:
-        raise ValueError(f"it claims to hold {dtype} {list(shape)}, which {size:,} bytes cannot")
-    data = stream.read(expected)
-    if len(data) != expected:
-        raise ValueError(f"it is cut off after {len(data):,} of {expected:,} bytes")
-    stream.read()  # A checksum is compared at the end of a member.
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def svhn_collection(path: str) -> ArrayCollection:

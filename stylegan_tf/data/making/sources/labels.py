@@ -13,11 +13,11 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.data import demo
-from stylegan_tf.data.making.sources.arrays import read_array
 from stylegan_tf.data.making.sources.collection import Collection, Labels, as_labels, one_hot
 from stylegan_tf.data.making.sources.reading import reason
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.npy_streams import read_array
 
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name", "image", "image_id", "id")
 _PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"}
