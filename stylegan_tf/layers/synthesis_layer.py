@@ -41,6 +41,11 @@ class SynthesisLayer(tf.keras.layers.Layer):
         parts = {"": self.source, "noise": self.noise, "style": self.style}
         return {name: layer for name, layer in parts.items() if layer is not None}
 
+    def build(self, input_shape):
+        """For a layer that is called before `build_for`: its parts are built where the features and w are known."""
+        self.source.build(input_shape)
+        super().build(input_shape)
+
     def build_for(self, input_shape, output_resolution, w_size):
         """Creates the variables: what `build` cannot know is the resolution of the output and the width of w."""
         feature_shape = (None, output_resolution, output_resolution, self.source.filters)
@@ -81,6 +86,9 @@ class SynthesisLayer(tf.keras.layers.Layer):
 
     def _fused(self, features, w, noise, use_noise):
         """The same as the rest of `call`, compiled."""
+        for part, shape in ((self.noise, features.shape), (self.style, w.shape)):
+            if part is not None and not part.built:
+                part.build(shape)
         if self.noise is not None and use_noise:
             noise = tf.convert_to_tensor(self.noise.map) if noise is None else noise
             strength = tf.convert_to_tensor(self.noise.strength)
