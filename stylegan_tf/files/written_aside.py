@@ -36,12 +36,49 @@ def written_aside(path: os.PathLike) -> Iterator[pathlib.Path]:
     temporary = temporary_name(path)
     with errors_name(path, temporary):
         _remove_leftovers(path)
-        with _reserved(temporary):
-            try:
-                yield temporary
-                publish([(temporary, path)])
-            finally:
-                temporary.unlink(missing_ok=True)
+        descriptor = _reserve(temporary)
+        try:
+            yield temporary
+            publish([(temporary, path)])
+        finally:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+
+
+class WrittenTogether:
+    """Many files that get their names together: they share the wait for the disk. `write` may be called by threads.
+
+    What is not published when the process ends is gone, and is removed by the next one that calls `remove_leftovers`.
+    """
+
+    def __init__(self):
+        self._waiting: list[tuple[int, pathlib.Path, pathlib.Path]] = []  # Descriptor, temporary name, name.
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def write(self, path: os.PathLike, content: bytes) -> None:
+        path = followed(path)
+        temporary = temporary_name(path)
+        with errors_name(path, temporary):
+            descriptor = _reserve(temporary)
+            self._waiting.append((descriptor, temporary, path))
+            with open(descriptor, "wb", closefd=False) as stream:
+                stream.write(content)
+
+    def publish(self) -> None:
+        """Returns when all that was written is on the disk under its name."""
+        try:
+            publish([(temporary, path) for _, temporary, path in self._waiting])
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Removes what was not published."""
+        while self._waiting:
+            descriptor, temporary, _ = self._waiting.pop()
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
 
 
 def followed(path: os.PathLike) -> pathlib.Path:
@@ -139,16 +176,20 @@ def errors_name(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None
         raise
 
 
-@contextlib.contextmanager
-def _reserved(temporary: pathlib.Path) -> Iterator[None]:
-    """Makes the file, and holds a lock on it by which other processes see that somebody writes it."""
+def _reserve(temporary: pathlib.Path) -> int:
+    """Makes the file -> its descriptor, with a lock by which other processes see that somebody writes it."""
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with contextlib.suppress(OSError):  # A file system without locks.
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):  # A file system without locks.
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def remove_leftovers(folder: os.PathLike) -> None:
+    """What killed processes were writing in the folder, whatever its name was to be."""
+    with contextlib.suppress(OSError):
+        for path in pathlib.Path(folder).iterdir():
+            if is_temporary(path) and is_left_behind(path):
+                path.unlink(missing_ok=True)
 
 
 def _remove_leftovers(path: pathlib.Path) -> None:

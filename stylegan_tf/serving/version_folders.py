@@ -1,5 +1,6 @@
 """saved_models/NAME/1, .../2, ...: a server watches such a folder and serves the highest number that it finds."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -8,28 +9,50 @@ import tempfile
 from typing import Callable
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.locks import locked
+from stylegan_tf.files.written_aside import errors_name, make_folder, sync_folder, sync_tree
+
+_PREFIX = ".unfinished-"
+_LOCK = "lock"
 
 
 def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Path:
     """Calls `write(path)`, which fills the folder `path`, and gives the result the next free number in `folder`.
 
     A number appears only when everything in it is there: the work is done in a folder beside it, whose name no server
-    takes for a version. Exports that run at the same time get different numbers. Returns the path with the number.
+    takes for a version, and goes to the disk. Exports that run at the same time get different numbers. Returns the
+    path with the number.
     Raises UserError if `folder` cannot be made or written to.
     """
     folder = pathlib.Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        workplace = pathlib.Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}): choose another --saved_model_dir.") from None
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            make_folder(folder)
+            with locked(folder / ".exports.lock", f"the folder {folder}", wait=60):
+                _remove_leftovers(folder)
+                workplace = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+                stack.callback(shutil.rmtree, workplace, ignore_errors=True)
+                stack.enter_context(locked(workplace / _LOCK, f"the export {workplace}"))
+        except OSError as error:
+            raise UserError(f"cannot write to {folder} ({error.strerror}): choose another --saved_model_dir.") from None
         unfinished = workplace / "version"  # mkdtemp's own folder is closed to other users, such as a server's.
         unfinished.mkdir()
-        write(unfinished)
-        return _numbered(unfinished, folder)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        with errors_name(folder):
+            write(unfinished)
+            sync_tree(unfinished)  # A server may take it as soon as it has its number.
+            path = _numbered(unfinished, folder)
+            sync_folder(folder)
+        return path
+
+
+def _remove_leftovers(folder: pathlib.Path) -> None:
+    """What killed exports have left; one that is under way holds its lock."""
+    for workplace in folder.glob(f"{_PREFIX}*"):
+        try:
+            with locked(workplace / _LOCK, str(workplace)):
+                shutil.rmtree(workplace, ignore_errors=True)
+        except (UserError, OSError):
+            pass
 
 
 def versions(folder) -> list[int]:

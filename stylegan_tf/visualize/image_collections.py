@@ -1,28 +1,41 @@
 """Many images in a folder or in a zip file, with a record of what made each: an interrupted command goes on."""
 
+import contextlib
 import json
 import os
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
-from stylegan_tf.visualize.picture_files import save_image
+from stylegan_tf.files.file_errors import parse_line, reading
+from stylegan_tf.files.locks import locked
+from stylegan_tf.files.written_aside import WrittenTogether, make_folder, remove_leftovers, written_aside
+from stylegan_tf.visualize.picture_files import encoded
 
 RECORD = "images.jsonl"
+_MOST_WAITING, _LONGEST_WAIT = 256, 5.0  # Pictures, seconds: until they get their names.
+
+
+class Made(NamedTuple):
+    """What the record says about an image."""
+
+    options: str  # As sorted JSON.
+    size: Optional[int]  # Of its file in bytes; records of earlier versions do not have it.
 
 
 class ImageFolder:
     """Images in a folder. `with ImageFolder(path, options) as images: ... images.add(names, pictures)`.
 
-    The folder's images.jsonl says what made each image: after a line {"options": {...}} come lines {"file": NAME} for
-    the images that these options made. An image that is there and was made by equal options need not be made again;
-    others are replaced.
+    The folder's images.jsonl says what made each image: after a line {"options": {...}} come lines {"file": NAME,
+    "size": BYTES} for the images that these options made. An image that is there and was made by equal options need not
+    be made again; others are replaced. What the record names is on the disk: pictures get their names and their lines
+    in groups, every few seconds. Several processes may fill one folder.
     """
 
     def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
@@ -30,16 +43,14 @@ class ImageFolder:
         self.path = Path(path)
         self._options = json.dumps(options, sort_keys=True)
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         except FileExistsError:
             raise UserError(f"{self.path} is a file: give the name of a folder, or of a new .zip.") from None
+        remove_leftovers(self.path)
         record = self.path / RECORD
-        text = record.read_text(encoding="utf-8", errors="replace") if record.is_file() else ""
-        self.made_by = parse_record(text)
-        self._record = open(record, "a", encoding="utf-8")
-        if text and not text.endswith("\n"):
-            self._record.write("\n")  # A line that was cut off.
-        self._record.write(f'{{"options": {self._options}}}\n')
+        self.made_by = parse_record(_text(record))
+        self._written, self._names = WrittenTogether(), []
+        self._published_at = time.monotonic()
         self._pool = ThreadPoolExecutor()  # Compression leaves Python's lock.
 
     def __enter__(self):
@@ -47,56 +58,85 @@ class ImageFolder:
 
     def __exit__(self, kind, _error, _traceback):
         self._pool.shutdown()
-        self._record.close()
+        if kind is None or not issubclass(kind, OSError):  # What was made before an interruption stays.
+            self._publish()
+        else:
+            self._written.discard()
 
     def has(self, name: str) -> bool:
-        """Whether these options made the image `name` before. Files are there as a whole or not at all."""
-        return self.made_by.get(name) == self._options and (self.path / name).is_file()
+        """Whether these options made the image `name` before, and its file is as it was."""
+        made = self.made_by.get(name)
+        return made is not None and made.options == self._options and (name in self._names or self._is_whole(name))
 
     def add(self, names: Sequence[str], images: np.ndarray) -> None:
         """Writes uint8 images [n, H, W, 1 or 3] under n names; a name's suffix says how, see `save_image`."""
-        list(self._pool.map(save_image, images, [self.path / name for name in names]))
-        for name in names:
-            self.made_by[name] = self._options
-            self._record.write(json.dumps({"file": name}) + "\n")
-        self._record.flush()
+        sizes = list(self._pool.map(self._write, names, images))
+        self.made_by.update({name: Made(self._options, size) for name, size in zip(names, sizes)})
+        self._names += names
+        if len(self._written) >= _MOST_WAITING or time.monotonic() - self._published_at > _LONGEST_WAIT:
+            self._publish()
+
+    def _write(self, name: str, image: np.ndarray) -> int:
+        content = encoded(image, name)
+        self._written.write(self.path / name, content)
+        return len(content)
+
+    def _publish(self) -> None:
+        """The images first, then the lines that say that they are there."""
+        if self._names:
+            self._written.publish()
+            lines = [f'{{"options": {self._options}}}']
+            lines += [json.dumps({"file": name, "size": self.made_by[name].size}) for name in self._names]
+            with locked(self.path / f".{RECORD}.lock", f"the record of {self.path}", wait=60):
+                _append(self.path / RECORD, lines)
+            self._names = []
+        self._published_at = time.monotonic()
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether the file is there, as large as it was made; one of which nobody knows the size is not empty."""
+        path, expected = self.path / name, self.made_by[name].size
+        size = path.stat().st_size if path.is_file() else 0
+        return size > 0 and expected in (None, size)
 
 
 class ImageZip(ImageFolder):
     """Images in a zip file. Until all are there they are in a folder beside, NAME.zip.unfinished.
 
-    Images that are in the zip file already stay there, unless they are replaced.
+    Images that are in the zip file already stay there, unless they are replaced. It is for one process at a time.
     """
 
     def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
         self.archive = Path(path)
-        self._archived = {}
-        if self.archive.exists():
-            self._archived = _archived_record(self.archive)
-        super().__init__(self.archive.with_name(self.archive.name + ".unfinished"), options)
+        make_folder(self.archive.parent)
+        with contextlib.ExitStack() as stack:
+            lock = self.archive.with_name(f".{self.archive.name}.lock")
+            stack.enter_context(locked(lock, str(self.archive), "wait for it, or take another --outdir"))
+            self._archived = _archived_record(self.archive) if self.archive.exists() else {}
+            super().__init__(self.archive.with_name(self.archive.name + ".unfinished"), options)
+            self._until_the_end = stack.pop_all()
 
     def __exit__(self, kind, error, traceback):
-        super().__exit__(kind, error, traceback)
-        if kind is None:
-            self._pack()
+        with self._until_the_end:
+            super().__exit__(kind, error, traceback)
+            if kind is None:
+                self._pack()
 
     def has(self, name: str) -> bool:
-        return super().has(name) or self._archived.get(name) == self._options
+        made = self._archived.get(name)
+        return super().has(name) or (made is not None and made.options == self._options)
 
     def _pack(self):
-        new = {name: options for name, options in self.made_by.items() if (self.path / name).is_file()}
+        new = {name: made for name, made in self.made_by.items() if self._is_whole(name)}
         if new or not self.archive.exists():
             with written_aside(self.archive) as temporary, zipfile.ZipFile(temporary, "w") as target:
                 self._copy_archived(target, without=new)
                 for name in new:
                     target.write(self.path / name, name)  # Images are compressed as they are.
                 target.writestr(RECORD, _record_text({**self._archived, **new}))
-        for name in [*new, RECORD]:
-            (self.path / name).unlink()
-        try:
+        for name in [*self.made_by, RECORD]:
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Somebody else's files are in it.
             self.path.rmdir()
-        except OSError:  # Somebody else's files are in it.
-            pass
 
     def _copy_archived(self, target, without):
         if not self.archive.exists():
@@ -113,36 +153,48 @@ def open_collection(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolde
     return ImageZip(path, options) if is_zip else ImageFolder(path, options)
 
 
-def parse_record(text: str) -> dict[str, str]:
-    """Name of an image -> the options that made it, as sorted JSON. Lines that are cut off are passed over."""
+def parse_record(text: str) -> dict[str, Made]:
+    """By the names of the images. Lines that are cut off or damaged are passed over."""
     made_by, options = {}, None
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
+    for entry in map(parse_line, text.splitlines()):
+        if entry is None:
             continue
-        if isinstance(entry, dict) and "options" in entry:
+        if "options" in entry:
             options = json.dumps(entry["options"], sort_keys=True)
-        elif isinstance(entry, dict) and isinstance(entry.get("file"), str) and options is not None:
-            made_by[entry["file"]] = options
+        elif isinstance(entry.get("file"), str) and options is not None:
+            size = entry.get("size")
+            made_by[entry["file"]] = Made(options, size if isinstance(size, int) else None)
     return made_by
 
 
-def _record_text(made_by):
+def _text(record: Path) -> str:
+    return record.read_text(encoding="utf-8", errors="replace") if record.is_file() else ""
+
+
+def _append(record: Path, lines: Sequence[str]) -> None:
+    """Whole lines, which are on the disk then."""
+    with open(record, "ab+") as stream:
+        if stream.seek(0, os.SEEK_END) and stream.seek(-1, os.SEEK_END) >= 0 and stream.read(1) != b"\n":
+            stream.write(b"\n")  # After a line that was cut off.
+        stream.write("".join(f"{line}\n" for line in lines).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _record_text(made_by: Mapping[str, Made]) -> str:
     lines, last = [], None
-    for name, options in made_by.items():
-        if options != last:
-            lines.append(f'{{"options": {options}}}')
-        lines.append(json.dumps({"file": name}))
-        last = options
+    for name, made in made_by.items():
+        if made.options != last:
+            lines.append(f'{{"options": {made.options}}}')
+        lines.append(json.dumps({"file": name, "size": made.size}))
+        last = made.options
     return "".join(line + "\n" for line in lines)
 
 
-def _archived_record(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            text = archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in names else ""
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is no readable zip file ({error}): remove it or give another name.") from None
-    return {name: options for name, options in parse_record(text).items() if name in names}
+def _archived_record(path) -> dict[str, Made]:
+    """Of the images that are in the zip file, as large as they were."""
+    with reading(path, "zip file", "remove it or give another name"), zipfile.ZipFile(path) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+        text = archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in sizes else ""
+    record = parse_record(text)
+    return {name: made for name, made in record.items() if made.size in (None, sizes.get(name)) and name in sizes}

@@ -1,5 +1,6 @@
 """Pictures of generated images: float images to bytes, grids, sizes, files."""
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -81,12 +82,19 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
 
     The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
     """
+    content = encoded(image, path)
+    with written_aside(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def encoded(image: np.ndarray, path: os.PathLike) -> bytes:
+    """The content of the file `path` of uint8 [H, W, 1 or 3]; its suffix says how, see `save_image`."""
     encoding = _ENCODINGS.get(Path(path).suffix.lower())
     if encoding is None:
         raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
-    picture = _as_picture(image)
-    with written_aside(path) as temporary:
-        picture.save(temporary, **encoding)
+    stream = io.BytesIO()
+    _as_picture(image).save(stream, **encoding)
+    return stream.getvalue()
 
 
 def _as_picture(image: np.ndarray) -> Image.Image:

@@ -74,3 +74,39 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to .*file/mine.*choose another --saved_model_dir"):
         publish_version(tmp_path / "file" / "mine", write_model)
+
+
+def test_a_version_is_on_the_disk_before_it_has_its_number(tmp_path, monkeypatch):
+    events, sync, rename = [], os.fsync, os.rename
+
+    def recorded_sync(descriptor):
+        events.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    def recorded_rename(old, new):
+        events.append(f"number {os.path.basename(new)}")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", recorded_sync)
+    monkeypatch.setattr(os, "rename", recorded_rename)
+    publish_version(tmp_path, write_model)
+    assert events == ["saved_model.pb", "version", "number 1", tmp_path.name]
+
+
+def test_what_a_killed_export_has_left_is_removed_and_one_under_way_is_not(tmp_path):
+    for content in ({}, {"version/saved_model.pb": "half"}, {"lock": ""}):
+        left = tmp_path / f".unfinished-{len(content)}{'lock' in content}"
+        (left / "version").mkdir(parents=True)
+        for name, text in content.items():
+            (left / name).write_text(text)
+
+    def write(path):
+        write_model(path)
+        if number[0] == 1:
+            number[0] = 2
+            publish_version(tmp_path, write_model)  # Another one, at the same time.
+            assert path.exists()
+
+    number = [1]
+    publish_version(tmp_path, write)
+    assert sorted(os.listdir(tmp_path)) == ["1", "2"]
