@@ -1,5 +1,7 @@
 """One iteration of training: discriminator step, moving average, generator step (App. C), on all replicas.
 
+docs/training_iteration.md has the order of everything in it, and what is drawn when.
+
 The networks see the whole global batch as one computation split over the replicas: all random inputs are drawn for
 the global batch and replica r of R takes images r, r + R, r + 2R, ... The pipeline orders the reals in the same way.
 So groups of the minibatch standard deviation, and with them all results, do not depend on the number of replicas.

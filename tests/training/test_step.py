@@ -96,7 +96,7 @@ def test_w_avg_moves_towards_the_mean_of_w_at_every_pass(info):
     _, untrained = build(info)
     before = untrained.generator_variables["truncation/w_avg"].numpy()
     tf.distribute.get_strategy().run(step.train_generator, args=({}, inputs(images_seen=24)))
-    seed = tf.random.experimental.stateless_fold_in(tf.constant([config.seed, 24], tf.int64), 1)
+    seed = tf.random.experimental.stateless_fold_in(tf.constant([config.seed, 24], tf.int64), tf.constant(1, tf.int64))
     z = tf.random.stateless_normal([8, 16], tf.random.experimental.stateless_split(seed, 4)[0])
     mean = np.mean(untrained.generator.mapping_network(z), axis=0)
     np.testing.assert_allclose(
