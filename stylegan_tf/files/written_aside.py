@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
 
 from stylegan_tf.files.locks import boot_id
 
@@ -182,6 +183,11 @@ def _reserve(temporary: pathlib.Path) -> int:
     with contextlib.suppress(OSError):  # A file system without locks.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
+
+
+def open_reserved(temporary: pathlib.Path) -> BinaryIO:
+    """A new file to write to; while it is open, `remove_leftovers` leaves it alone."""
+    return os.fdopen(_reserve(temporary), "wb")
 
 
 def remove_leftovers(folder: os.PathLike) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Callable, Optional
+from typing import BinaryIO, Callable, Optional
 
 import numpy as np
 
@@ -70,10 +70,11 @@ def write_tfrecords(
     (unless `skip_bad`), and if the disk is too small.
     """
     dest = pathlib.Path(os.path.abspath(dest))
-    _check_dest(dest, options.overwrite)
+    unfinished = UnfinishedSet(dest)
+    if not unfinished.may_be_in_place:
+        _check_dest(dest, options.overwrite)
     expected = estimate(source, options.encoding)
     num_shards = _num_shards(len(source), options, expected)
-    unfinished = UnfinishedSet(dest)
     if options.join and not unfinished.folder.exists():
         raise UserError(f"there are no parts to join: {unfinished.folder} does not exist.")
     order = np.arange(len(source))
@@ -82,16 +83,24 @@ def write_tfrecords(
     if not options.join:
         report(expected.text(source))
         check_disk(dest, expected, unfinished.folder)
-    unfinished.begin(_plan(source, options, num_shards), options.restart)
-    conversion_of = _Conversion(source, options, unfinished, np.array_split(order, num_shards))
-    try:
-        with _disk_errors(dest):
+    plan = _plan(source, options, num_shards)
+    part = f"part {options.part[0]} of {options.part[1]}" if options.part else "all of it"
+    with _disk_errors(dest), unfinished.locked(part.replace(" ", "-")):
+        if unfinished.is_in_place(plan):
+            unfinished.tidy_up()
+            return dest
+        _check_dest(dest, options.overwrite)
+        unfinished.begin(plan, options.restart)
+        conversion_of = _Conversion(source, options, unfinished, np.array_split(order, num_shards))
+        try:
             if not options.join:
                 conversion_of.write_shards()
-            return None if options.part else conversion_of.finish(report)
-    except BaseException:
-        unfinished.discard_if_empty()
-        raise
+            if not options.part:
+                conversion_of.finish(report)
+        except BaseException:
+            unfinished.discard_if_empty()
+            raise
+    return None if options.part else dest
 
 
 class _Conversion:
@@ -99,7 +108,7 @@ class _Conversion:
 
     def __init__(self, source, options: WriteOptions, unfinished: UnfinishedSet, shards: list[np.ndarray]):
         self.source, self.options, self.unfinished, self.shards = source, options, unfinished, shards
-        self.name = unfinished.dest.name
+        self.name = unfinished.name
 
     def write_shards(self) -> None:
         """Those of this run that are not there yet."""
@@ -138,7 +147,7 @@ class _Conversion:
             digest.update(self.source.fingerprint(int(index)).encode() + b"\0")
         return digest.hexdigest()[:16]
 
-    def finish(self, report: Callable[[str], None]) -> pathlib.Path:
+    def finish(self, report: Callable[[str], None]) -> None:
         """All shards are there: labels and description are written, and the folder gets its name."""
         reports = [self.unfinished.shard(shard) for shard in range(len(self.shards))]
         missing = [str(shard) for shard, found in enumerate(reports) if found is None]
@@ -156,7 +165,6 @@ class _Conversion:
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
         self._account(reports, bad, report)
         self.unfinished.move_into_place()
-        return self.unfinished.dest
 
     def _account(self, reports: list[dict], bad: Sequence[tuple[int, str]], report: Callable[[str], None]) -> None:
         """Tells what has become of every file that was seen, and what the user may not have meant."""
@@ -240,7 +248,8 @@ class _ShardFiles:
 
     def __init__(self, conversion_of: _Conversion, shard: int, digest: str):
         self._conversion, self._shard = conversion_of, shard
-        self._streams: dict[int, object] = {}
+        self._streams: dict[int, BinaryIO] = {}
+        self._paths: dict[int, pathlib.Path] = {}
         self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "wide": Wide(), "pictures": digest}
 
     def __enter__(self) -> "_ShardFiles":
@@ -249,7 +258,8 @@ class _ShardFiles:
     def write(self, chunk: record_workers.Chunk) -> None:
         for resolution, data in chunk.levels.items():
             if resolution not in self._streams:
-                self._streams[resolution] = open(self._path(resolution), "wb")
+                opened = self._conversion.unfinished.open_temporary(self._name(resolution))
+                self._streams[resolution], self._paths[resolution] = opened
             self._streams[resolution].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
@@ -257,20 +267,19 @@ class _ShardFiles:
         self._report["box"] = record_workers.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
-        for resolution, stream in self._streams.items():
-            with stream:
+        with contextlib.ExitStack() as stack:
+            for resolution, stream in self._streams.items():
+                stack.enter_context(stream)  # Open until it has its name: else it would be taken for a leftover.
                 self._report["bytes"][resolution] = stream.tell()
-        if kind is None:
-            files = [(self._path(resolution), self._name(resolution)) for resolution in self._streams]
-            self._conversion.unfinished.finish_shard(self._shard, files, self._report)
+                stream.flush()
+            if kind is None:
+                files = [(path, self._name(resolution)) for resolution, path in self._paths.items()]
+                self._conversion.unfinished.finish_shard(self._shard, files, self._report)
 
     def _name(self, resolution: int) -> str:
         return records.shard_file_name(
             self._conversion.name, resolution, self._shard, len(self._conversion.shards)
         )
-
-    def _path(self, resolution: int) -> pathlib.Path:
-        return self._conversion.unfinished.temporary(self._name(resolution))
 
 
 def levels_of(resolution: int) -> list[int]:
