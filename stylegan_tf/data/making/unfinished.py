@@ -54,7 +54,11 @@ class UnfinishedSet:
 
     def is_in_place(self, plan: dict) -> bool:
         """Whether an earlier run of this plan has given the set its name, and was killed while it tidied up."""
-        return self.may_be_in_place and (self.folder / "plan.json").exists() and not self._changed(plan)
+        if not self.may_be_in_place:
+            return False
+        if (self.folder / "plan.json").exists():
+            return not self._changed(plan)
+        return not any(self.folder.iterdir())  # The plan was the last to go.
 
     def begin(self, plan: dict, restart: bool) -> None:
         """Makes the folder, or takes up one that an earlier run has left. Raises UserError if its plan was another."""
