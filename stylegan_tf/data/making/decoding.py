@@ -79,8 +79,10 @@ def picture_size(picture: Picture) -> tuple[int, int]:
     if isinstance(picture, np.ndarray):
         return picture.shape[1], picture.shape[0]
     with _decoding_errors(), open_picture(picture) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return image.size[::-1] if turned else image.size
+        size = image.size
+        if image.format == "TIFF":  # Whose size Pillow has turned already, or not: that depends on its version.
+            size = (image.tag_v2[256], image.tag_v2[257])
+        return size[::-1] if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
 
 
 def open_picture(content: bytes) -> Image.Image:

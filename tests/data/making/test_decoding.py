@@ -107,7 +107,9 @@ def test_the_exif_orientation_is_applied(orientation):
 def test_the_size_is_that_after_turning():
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert picture_size(encoded(Image.new("RGB", (8, 5)), exif=exif)) == (5, 8)
+    for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+        assert picture_size(encoded(Image.new("RGB", (8, 5)), kind, exif=exif)) == (5, 8), kind
+        assert picture_size(encoded(Image.new("RGB", (8, 5)), kind)) == (8, 5), kind
     assert picture_size(np.zeros([5, 8, 3], np.uint8)) == (8, 5)
 
 
