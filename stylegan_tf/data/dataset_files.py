@@ -33,7 +33,7 @@ class DatasetInfo:
     labels_path: Optional[str] = None
     label_size: int = 0
     label_names: tuple[str, ...] = ()
-    encoding: str = "raw"  # Of the records: "raw" or "png".
+    encoding: str = "raw"  # Of the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
 
     @property
@@ -62,7 +62,8 @@ def find_dataset(folder) -> DatasetInfo:
     first, shard_counts = shapes[largest][0], tuple(found.count for found in shapes[largest])
     for resolution, shards in shapes.items():
         for path, found, expected in zip(levels[resolution], shards, shard_counts):
-            if found != (first.channels, expected, first.encoding):
+            encoding = records.level_encoding(first.encoding, largest=resolution == largest)
+            if found != (first.channels, expected, encoding):
                 raise UserError(
                     f"{path} holds {found.count} {found.encoding} images of {found.channels} channel(s), the files of "
                     f"level {largest} hold {expected} {first.encoding} images of {first.channels}: the dataset is "

@@ -67,7 +67,7 @@ def training_dataset(
         dataset = _only(dataset, share, batch_size * num_input_pipelines)
     if by_number:
         dataset = records_by_number(info, resolution, dataset)
-    dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
+    dataset = _files_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
     # Position of a batch in the sequence: what the mirroring is drawn from, so that it survives a restart.
     positions = tf.data.Dataset.range(first_image, 2**62, batch_size * num_input_pipelines)
     dataset = tf.data.Dataset.zip((positions, dataset))
@@ -81,7 +81,7 @@ def decoded_batches(
 ) -> tf.data.Dataset:
     """Batches (uint8 [n, r, r, C], ...) of elements (record, ...), in order; what is beside a record stays there."""
     size = (resolution, info.num_channels)
-    dataset = _pngs_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=drop_remainder)
+    dataset = _files_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=drop_remainder)
     if info.encoding == "raw":
         dataset = dataset.map(lambda batch, *rest: (records.parse_examples(batch, *size), *rest))
     return dataset.prefetch(2)
@@ -198,13 +198,15 @@ def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int,
     return assemble
 
 
-def _pngs_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) -> tf.data.Dataset:
-    """PNG records one by one and in parallel; raw ones stay: they are cheaper to take apart by the batch."""
+def _files_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) -> tf.data.Dataset:
+    """PNG and JPEG records one by one and in parallel; raw ones stay: they are cheaper to take apart by the batch."""
     if info.encoding == "raw":
         return dataset
 
+    encoding = records.level_encoding(info.encoding, largest=resolution == info.resolution)
+
     def decode(serialized, *rest):
-        return records.parse_png_example(serialized, resolution, info.num_channels), *rest
+        return records.parse_picture_example(serialized, resolution, info.num_channels, encoding), *rest
 
     return dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

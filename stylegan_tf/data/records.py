@@ -1,12 +1,14 @@
 """One TFRecord: the schema that the writer and the reader share, and the levels of an image.
 
 An Example has `shape` = int64 [C, H, W] and `data` = the raw uint8 bytes in that order, as in the authors' files, so
-that either side reads what the other has written. With the encoding "png" it has `png` = a PNG file instead of `data`.
+that either side reads what the other has written. With the encoding "png" it has `png` = a PNG file instead of `data`,
+with "jpeg" `jpeg` = a JPEG file at the largest level, and `png` at the others.
 TensorFlow is needed for `parse_examples` alone.
 """
 
 import io
 import re
+from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -14,7 +16,9 @@ from PIL import Image
 
 from stylegan_tf.data import example_proto
 
-ENCODINGS = ("raw", "png")
+ENCODINGS = ("raw", "png", "jpeg")
+_FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Which one an Example has tells its encoding.
+_JPEG = {"quality": 95, "subsampling": 0}  # Of pictures that do not come as JPEG files.
 
 MIN_RESOLUTION = 4
 _FILE_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)(-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?\.tfrecords")
@@ -71,50 +75,92 @@ def image_levels(images: np.ndarray) -> dict[int, np.ndarray]:
     return levels
 
 
+def encoded_levels(
+    images: np.ndarray, encoding: str = "raw", files: Optional[Sequence[Optional[bytes]]] = None
+) -> dict[int, list[bytes]]:
+    """uint8 [N, H, H, C] -> {H: N serialised Examples, H / 2: ..., 4: ...}.
+
+    files: for the encoding "jpeg", the JPEG files that the images were, None for the others: they are encoded here, and
+      the smaller levels are made of what that has left of them.
+    """
+    if encoding == "jpeg":
+        files = list(files or [None] * len(images))
+        images = images.copy()
+        for index, image in enumerate(images):
+            if files[index] is None:
+                files[index] = _encoded(image, "JPEG", **_JPEG)
+                images[index] = _decoded(files[index], "JPEG")
+    levels = {}
+    for resolution, level in image_levels(images).items():
+        if encoding == "jpeg" and resolution == images.shape[1]:
+            shape = (images.shape[3], resolution, resolution)
+            levels[resolution] = [example_proto.serialize({"shape": shape, "jpeg": file}) for file in files]
+        else:
+            levels[resolution] = [encode_example(image, level_encoding(encoding, largest=False)) for image in level]
+    return levels
+
+
+def level_encoding(encoding: str, largest: bool) -> str:
+    """Of one level of a set: small levels would suffer from JPEG, and PNGs of them are small as well."""
+    return "png" if encoding == "jpeg" and not largest else encoding
+
+
 def encode_example(image_hwc: np.ndarray, encoding: str = "raw") -> bytes:
-    """uint8 [H, W, C] -> a serialised Example. The same image always gives the same bytes."""
+    """uint8 [H, W, C] -> a serialised Example, "raw" or "png". The same image always gives the same bytes."""
     height, width, channels = image_hwc.shape
     shape = (channels, height, width)
     if encoding == "raw":
         image_chw = np.ascontiguousarray(image_hwc.transpose(2, 0, 1))  # NumPy 1's tobytes() is slow without it.
         return example_proto.serialize({"shape": shape, "data": image_chw.tobytes()})
-    stream = io.BytesIO()
-    Image.fromarray(image_hwc[:, :, 0] if channels == 1 else image_hwc).save(stream, "PNG")
-    return example_proto.serialize({"shape": shape, "png": stream.getvalue()})
+    return example_proto.serialize({"shape": shape, "png": _encoded(image_hwc, "PNG")})
 
 
 def example_encoding(serialized: bytes) -> str:
-    """ "raw" or "png". Raises ValueError if it is not a record of ours or of the authors."""
+    """One of `ENCODINGS`. Raises ValueError if it is not a record of ours or of the authors."""
+    return _FEATURES[_picture_feature(example_proto.parse(serialized))]
+
+
+def example_file(serialized: bytes) -> bytes:
+    """The picture's file in a record that is not raw."""
     features = example_proto.parse(serialized)
-    found = [name for name in ("data", "png") if isinstance(features.get(name), bytes)]
-    if not isinstance(features.get("shape"), tuple) or len(found) != 1:
-        names = sorted(features) or "nothing"
-        raise ValueError(f"an Example with 'shape' and 'data' (or 'png') was expected, it has {names}")
-    return "raw" if found == ["data"] else "png"
+    return features[_picture_feature(features)]
 
 
 def decode_example(serialized: bytes) -> np.ndarray:
-    """The inverse of `encode_example`, one record at a time. Raises ValueError, which says what is wrong with it."""
-    encoding = example_encoding(serialized)
+    """-> uint8 [H, W, C], one record at a time. Raises ValueError, which says what is wrong with it."""
     features = example_proto.parse(serialized)
-    shape = features["shape"]
-    if encoding == "png":
-        image = _decode_png(features["png"])
+    name, shape = _picture_feature(features), features["shape"]
+    data = features[name]
+    if name != "data":
+        image = _decoded(data, name.upper())
         if image.transpose(2, 0, 1).shape != shape:
             raise ValueError(f"shape {list(shape)} [C, H, W] does not fit its picture of {list(image.shape)} [H, W, C]")
         return image
-    data = features["data"]
     if len(shape) != 3 or len(data) != np.prod(shape):
         raise ValueError(f"shape {list(shape)} [C, H, W] does not fit its data of {len(data)} bytes")
     return np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0)
 
 
-def _decode_png(data: bytes) -> np.ndarray:
+def _picture_feature(features) -> str:
+    found = [name for name in _FEATURES if isinstance(features.get(name), bytes)]
+    if not isinstance(features.get("shape"), tuple) or len(found) != 1:
+        names = sorted(features) or "nothing"
+        raise ValueError(f"an Example with 'shape' and 'data' (or 'png' or 'jpeg') was expected, it has {names}")
+    return found[0]
+
+
+def _encoded(image_hwc: np.ndarray, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image_hwc[:, :, 0] if image_hwc.shape[2] == 1 else image_hwc).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _decoded(data: bytes, kind: str) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        with Image.open(io.BytesIO(data), formats=[kind]) as picture:
             image = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"its PNG is damaged: {error}") from error
+    except Exception as error:  # Pillow's plugins raise exceptions of all kinds for damaged files.
+        raise ValueError(f"its {kind} is damaged: {error}") from error
     return image[:, :, np.newaxis] if image.ndim == 2 else image
 
 
@@ -133,12 +179,16 @@ def parse_examples(serialized, resolution: int, num_channels: int):
     return images
 
 
-def parse_png_example(serialized, resolution: int, num_channels: int):
-    """Graph version for one PNG record: string [] -> uint8 [r, r, C]. Fails on any other size."""
+def parse_picture_example(serialized, resolution: int, num_channels: int, encoding: str):
+    """Graph version for one record of a PNG or JPEG file: string [] -> uint8 [r, r, C]. Fails on any other size."""
     import tensorflow as tf
 
-    features = {"shape": tf.io.FixedLenFeature([3], tf.int64), "png": tf.io.FixedLenFeature([], tf.string)}
-    image = tf.io.decode_png(tf.io.parse_single_example(serialized, features)["png"], channels=num_channels)
+    features = {"shape": tf.io.FixedLenFeature([3], tf.int64), encoding: tf.io.FixedLenFeature([], tf.string)}
+    file = tf.io.parse_single_example(serialized, features)[encoding]
+    if encoding == "jpeg":  # "INTEGER_ACCURATE": the pixels that Pillow gives, of which the smaller levels are made.
+        image = tf.io.decode_jpeg(file, channels=num_channels, dct_method="INTEGER_ACCURATE")
+    else:
+        image = tf.io.decode_png(file, channels=num_channels)
     expected = [resolution, resolution, num_channels]
     tf.debugging.assert_equal(tf.shape(image), expected, message="wrong shape of a record")
     return tf.ensure_shape(image, expected)

@@ -48,17 +48,19 @@ class Square(NamedTuple):
     """uint8 [r, r, C] and which part of it is picture; None: all of it.
 
     peak: the largest value of a picture of more than 8 bits, None for others.
+    file: the JPEG file of which the image is the decoded content, without any change; None for others.
     """
 
     image: np.ndarray
     box: Optional[Box]
     peak: Optional[float] = None
+    file: Optional[bytes] = None
 
 
 def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for a wrong size if `options.fit` is None."""
-    image, peak = _open(picture, options)
-    size, box = (options.resolution, options.resolution), None
+    image, peak, is_plain_jpeg = _open(picture, options)
+    size, box, original = (options.resolution, options.resolution), None, image.size
     if options.fit is None and image.size != size:
         raise UserError(
             f"it has {image.width}x{image.height} pixels, expected {size[0]}x{size[1]} like the first: "
@@ -68,10 +70,11 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
         image, box = _letterboxed(image, options)
     elif options.fit == "crop" and image.width != image.height:
         image = _central_square(image)
+    file = picture if is_plain_jpeg and box is None and original == image.size == size else None
     if image.size != size:
         image = image.resize(size, FILTERS[options.filter])
     pixels = np.asarray(image)
-    return Square(pixels.reshape(*size, options.num_channels), box, peak)
+    return Square(pixels.reshape(*size, options.num_channels), box, peak, file)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -132,13 +135,19 @@ class _decoding_errors:
             raise ValueError(" ".join(str(error).split()) or kind.__name__) from error
 
 
-def _open(picture: Picture, options: PictureOptions) -> tuple[Image.Image, Optional[float]]:
-    """-> "RGB" or "L", upright and opaque, and the peak (see `Square`). Of an animation the first frame."""
+class _Opened(NamedTuple):
+    image: Image.Image  # "RGB" or "L", upright and opaque.
+    peak: Optional[float]
+    is_plain_jpeg: bool  # The image is what any reader of the JPEG file sees.
+
+
+def _open(picture: Picture, options: PictureOptions) -> _Opened:
+    """Of an animation the first frame."""
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.ndim == 3 and 1 <= picture.shape[2] <= 4):
             raise ValueError(f"expected uint8 [H, W] or [H, W, 1 to 4], found {picture.dtype} {list(picture.shape)}")
         picture = picture[:, :, 0] if picture.shape[2:] == (1,) else picture
-        return _flattened(Image.fromarray(np.ascontiguousarray(picture)), options), None
+        return _Opened(_flattened(Image.fromarray(np.ascontiguousarray(picture)), options), None, False)
     with _decoding_errors(), open_picture(picture) as image:
         wide_colour = _has_wide_colour(image)
         image.load()
@@ -149,7 +158,9 @@ def _open(picture: Picture, options: PictureOptions) -> tuple[Image.Image, Optio
             if options.white is not None:
                 raise UserError("it has colours of 16 bits, for which there is no --white: convert it to 8 bits.")
             peak = max(high for _, high in upright.getextrema()) * 257
-        return _flattened(upright, options), peak
+        flat = _flattened(upright, options)
+        is_plain_jpeg = image.format == "JPEG" and image.mode == flat.mode and image.getexif().get(0x0112, 1) == 1
+        return _Opened(flat, peak, is_plain_jpeg)
 
 
 def _has_wide_colour(image: Image.Image) -> bool:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.making.decoding import BadPicture
+from stylegan_tf.data.making.decoding import BadPicture, Square
 from stylegan_tf.errors import UserError
 
-_SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG records.
+_SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG and JPEG records.
 _RESERVE = 0.02  # What should be free beyond the estimate.
 
 
@@ -33,17 +33,15 @@ class Estimate(NamedTuple):
 
 
 def estimate(source, encoding: str) -> Estimate:
-    """Exact for raw records; for PNG from a few pictures, evenly spaced."""
+    """Exact for raw records; for the others from a few pictures, evenly spaced."""
     if encoding == "raw":
-        images = [np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8)]
+        squares = [_black(source)]
     else:
-        images = _samples(source)
+        squares = _samples(source)
     largest, every = [], []
-    for image in images:
-        sizes = {
-            resolution: len(records.encode_example(level[0], encoding)) + tfrecord_files.OVERHEAD
-            for resolution, level in records.image_levels(image[np.newaxis]).items()
-        }
+    for square in squares:
+        encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
+        sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
         largest.append(sizes[source.resolution])
         every.append(sum(sizes.values()))
     image_bytes = -(-sum(every) // len(every))
@@ -59,7 +57,7 @@ def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) ->
     if needed > free:
         raise UserError(
             f"the disk of {parent} has {readable(free)} free, the dataset needs {readable(needed)} more: free some "
-            "space, choose another --dest or a smaller --resolution, or --encoding=png."
+            "space, choose another --dest or a smaller --resolution, or --encoding=png or jpeg."
         )
 
 
@@ -72,11 +70,15 @@ def readable(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _samples(source) -> list[np.ndarray]:
-    images = []
+def _samples(source) -> list[Square]:
+    squares = []
     for index in range(0, len(source), max(1, len(source) // _SAMPLES)):
         try:
-            images.append(source.read(index).image)
+            squares.append(source.read(index))
         except BadPicture:
             continue
-    return images or [np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8)]
+    return squares or [_black(source)]
+
+
+def _black(source) -> Square:
+    return Square(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)

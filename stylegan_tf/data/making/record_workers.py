@@ -86,7 +86,7 @@ def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: 
 
 def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     """Reads pictures and makes the records of all levels. Unreadable ones are left out and listed."""
-    images, bad, boxes, peaks = [], [], [], []
+    images, files, bad, boxes, peaks = [], [], [], [], []
     for index in indices:
         try:
             square = source.read(int(index))
@@ -94,14 +94,13 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
             bad.append((int(index), " ".join(str(error).split())))
             continue
         images.append(square.image)
+        files.append(square.file)
         peaks.append(square.peak)
         boxes.append(square.box or (0, 0, source.resolution, source.resolution))
     if not images:
         return Chunk({}, 0, bad, None)
-    levels = {
-        resolution: tfrecord_files.frame([records.encode_example(image, encoding) for image in level])
-        for resolution, level in records.image_levels(np.stack(images)).items()
-    }
+    encoded = records.encoded_levels(np.stack(images), encoding, files)
+    levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks))
 
 

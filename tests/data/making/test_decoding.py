@@ -56,7 +56,7 @@ PICTURES = {
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_rgb_on_the_background(kind):
     picture, expected = PICTURES[kind]
-    image, box, _ = square(picture, background=(0, 0, 255))
+    image, box, *_ = square(picture, background=(0, 0, 255))
     assert image.shape == (4, 4, 3) and image.dtype == np.uint8 and box is None
     np.testing.assert_array_equal(image.reshape(-1, 3), [expected] * 16)
 
@@ -122,21 +122,21 @@ def wide_picture():
 
 def test_crop_takes_the_central_square():
     for picture in (wide_picture(), wide_picture().transpose(1, 0, 2)):
-        image, box, _ = square(picture, 8, fit="crop")
+        image, box, *_ = square(picture, 8, fit="crop")
         assert (image == 90).all() and box is None
 
 
 def test_stretch_uses_all_of_the_picture():
-    image, box, _ = square(wide_picture(), 6, fit="stretch", filter="box")
+    image, box, *_ = square(wide_picture(), 6, fit="stretch", filter="box")
     assert image[0, :, 0].tolist() == [10, 10, 90, 90, 10, 10] and box is None
 
 
 def test_pad_letterboxes_and_tells_where_the_picture_is():
-    image, box, _ = square(wide_picture(), 48, fit="pad", background=(1, 2, 3))
+    image, box, *_ = square(wide_picture(), 48, fit="pad", background=(1, 2, 3))
     assert box == (0, 16, 48, 32)
     np.testing.assert_array_equal(image[16:32], wide_picture())
     assert (image[:16] == [1, 2, 3]).all() and (image[32:] == [1, 2, 3]).all()
-    image, box, _ = square(wide_picture().transpose(1, 0, 2), 48, fit="pad", num_channels=1, background=(0, 0, 255))
+    image, box, *_ = square(wide_picture().transpose(1, 0, 2), 48, fit="pad", num_channels=1, background=(0, 0, 255))
     assert box == (16, 0, 32, 48) and (image[:, :16] == 29).all()  # 0.114 * 255.
 
 

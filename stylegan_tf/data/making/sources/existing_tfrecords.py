@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.data import dataset_files, records, tfrecord_files
-from stylegan_tf.data.making.decoding import BadPicture
+from stylegan_tf.data.making.decoding import BadPicture, Picture
 from stylegan_tf.data.making.sources import reading
 from stylegan_tf.data.making.sources.collection import Collection, Labels
 from stylegan_tf.data.making.sources.image_files import others_in
@@ -49,7 +49,7 @@ class TFRecordCollection(Collection):
         shard = self._shards[index]
         return f"record {index - int(np.searchsorted(self._shards, shard))} of {self._paths[shard]}"
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int) -> Picture:
         shard = int(self._shards[index])
         if shard not in self._streams:
             self._streams[shard] = open(self._paths[shard], "rb")
@@ -59,7 +59,10 @@ class TFRecordCollection(Collection):
         if not tfrecord_files.is_sound(data):
             raise BadPicture("is damaged: its checksum is wrong")
         try:
-            return records.decode_example(data[:length])
+            example = data[: -tfrecord_files.CRC.size]
+            image = records.decode_example(example)
+            # As a file it can be kept: a JPEG suffers from being encoded once more.
+            return records.example_file(example) if self._info.encoding == "jpeg" else image
         except ValueError as error:
             raise BadPicture(f"is damaged: {error}") from error
 
