@@ -1,23 +1,32 @@
-"""Makes a looping animation that walks through the images of some seeds.
+"""Makes an animation that walks through images: of seeds, or of files of dlatents.
 
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-5 --output walk.webp
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-23 --grid 4x2 --seconds 6 --output walks.mp4
+    python -m stylegan_tf.interpolate --network runs/demo --keys 5,7@1,projected/dlatents.npz:0 --noloop
 
-After the last frame comes the first. The noise stays the same in all frames.
+After the last frame comes the first, unless --noloop. The noise stays the same in all frames.
 """
 
 import re
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, sampling_flags
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli import command_line, move_flags, sampling_flags
+from stylegan_tf.cli.key_images import parse_keys, styles_of
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Interpolation"):
-    flags.DEFINE_string("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid shared out among the loops.")
+    flags.DEFINE_string("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid shared out among the walks.")
+    flags.DEFINE_string("dlatents", None, "In place of seeds: walk through the images of this file of dlatents.")
+    flags.DEFINE_string(
+        "keys",
+        None,
+        "In place of seeds: seeds, and files of dlatents or images in them, each with a psi of its own if wanted, like "
+        "0-3,7@1,w.npz:2,w.npz:0@0.5. Dlatents without a psi are used as they are.",
+    )
+    flags.DEFINE_bool("loop", True, "From the last image back to the first.")
     flags.DEFINE_enum("space", "w", ["z", "w"], "Interpolate in z, on the sphere of the latents, or in w.")
     flags.DEFINE_enum(
         "path",
@@ -26,8 +35,8 @@ with command_line.flag_group("Interpolation"):
         "smooth: a spline through the seeds. straight: from seed to seed in a line (w) or an arc (z), as the paper's "
         "perceptual path length has it.",
     )
-    flags.DEFINE_string("grid", "1x1", "Columns x rows of loops side by side.")
-    flags.DEFINE_float("seconds", None, "Length of the loop; left out: one second for each seed of a loop.")
+    flags.DEFINE_string("grid", "1x1", "Columns x rows of walks side by side.")
+    flags.DEFINE_float("seconds", None, "Length; left out: a second from each image to the next.")
     flags.DEFINE_float("fps", 25.0, "Frames a second. The times of a GIF are whole hundredths of a second.")
     flags.DEFINE_string("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (needs imageio-ffmpeg).")
     flags.DEFINE_integer(
@@ -37,7 +46,7 @@ sampling_flags.define_noise_mode(["const", "none"])
 
 
 def main():
-    seeds = parse_seeds(FLAGS.seeds)
+    keys = _keys()
     columns, rows = _grid(FLAGS.grid)
     for name in ("seconds", "fps"):
         if FLAGS[name].value is not None and not 0 < FLAGS[name].value < 10_000:
@@ -50,12 +59,36 @@ def main():
     from stylegan_tf.visualize.tile_table import scale_for
 
     size = source.resolutions[-1]
-    count = frame_count(FLAGS.seconds or len(seeds) / (columns * rows), FLAGS.fps)
-    options = {"columns": columns, "rows": rows, "scale": scale_for((size, size), FLAGS.scale)}
-    walk = Interpolation(source, seeds, count, FLAGS.space, FLAGS.path == "smooth", **options)
+    walks = _walks(source, keys, columns * rows)
+    count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
+    options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
+    walk = Interpolation(source, walks, count, offset=move_flags.style_offset(source), **options)
     with ProgressBar(count, "Generating", "frames") as bar:
         write_animation(_counted(walk.frames(), bar), count, FLAGS.output, FLAGS.fps)
     print(FLAGS.output)
+
+
+def _keys():
+    given = [name for name in ("seeds", "dlatents", "keys") if FLAGS[name].present]
+    if len(given) > 1:
+        raise UserError(f"--{given[0]} and --{given[1]} both say what to walk through: give one of them.")
+    keys = parse_keys(FLAGS[given[0] if given else "seeds"].value, given[0] if given else "seeds")
+    if FLAGS.space == "z" and any(key.seed is None for key in keys):
+        raise UserError("files of dlatents are in w: --space=z walks through seeds only.")
+    return keys
+
+
+def _walks(source, keys, count):
+    import numpy as np
+
+    from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, shared_out
+
+    options = {"smooth": FLAGS.path == "smooth", "closed": FLAGS.loop}
+    if FLAGS.space == "w":
+        return [StyleWalk(ws, **options) for ws in shared_out(styles_of(source, keys), count)]
+    psi = np.float32([FLAGS.truncation_psi if key.psi is None else key.psi for key in keys])
+    z = source.latents(key.seed for key in keys)
+    return [LatentWalk(source, *both, **options) for both in zip(shared_out(z, count), shared_out(psi, count))]
 
 
 def _counted(frames, bar):

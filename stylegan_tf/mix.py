@@ -1,6 +1,10 @@
 """Mixes styles: the images of --rows with some of their layers' styles from the images of --cols.
 
-python -m stylegan_tf.mix --network runs/demo --rows 0-3 --cols 10-14 --styles coarse --output mix.png
+    python -m stylegan_tf.mix --network runs/demo --rows 0-3 --cols 10-14 --styles coarse --output mix.png
+    python -m stylegan_tf.mix --network runs/demo --rows projected/dlatents.npz --cols 10-14@1 --styles fine
+
+Images are seeds, files of dlatents (used as they are) or images in them, each with a psi of its own if wanted, like
+0-3,7@1,w.npz:2,w.npz:0@0.5.
 """
 
 from pathlib import Path
@@ -8,12 +12,12 @@ from pathlib import Path
 from absl import flags
 
 from stylegan_tf.cli import command_line, sampling_flags
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.key_images import parse_keys, styles_of
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Mixing"):
-    flags.DEFINE_string("rows", "0-3", "Seeds of the sources A, one a row.")
-    flags.DEFINE_string("cols", "10-14", "Seeds of the sources B, one a column.")
+    flags.DEFINE_string("rows", "0-3", "The sources A, one a row.")
+    flags.DEFINE_string("cols", "10-14", "The sources B, one a column.")
     flags.DEFINE_string(
         "styles",
         "middle",
@@ -28,7 +32,7 @@ sampling_flags.define_noise_mode()
 
 
 def main():
-    rows, columns = (parse_seeds(FLAGS[name].value, name) for name in ("rows", "cols"))
+    rows, columns = (parse_keys(FLAGS[name].value, name) for name in ("rows", "cols"))
     source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode)
     from stylegan_tf.visualize.layer_groups import parse_layers
     from stylegan_tf.visualize.picture_files import save_image
@@ -36,7 +40,8 @@ def main():
 
     layers = parse_layers(FLAGS.styles, source.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
-    picture = mixing_picture(source, rows, columns, layers, caption, FLAGS.scale)
+    ws_a, ws_b = styles_of(source, rows), styles_of(source, columns)
+    picture = mixing_picture(source, ws_a, ws_b, layers, caption, FLAGS.scale)
     Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     save_image(picture, FLAGS.output)
     print(FLAGS.output)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.files.dlatents import save_dlatents
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.visualize.interpolation import Interpolation
+from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk
 from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
 from tests.helpers import tiny_networks as tiny
@@ -53,11 +54,14 @@ def test_a_figure_of_a_gray_conditional_letterboxed_growing_network(gray, tmp_pa
 
 def test_mixing_with_layers_by_number(gray, tmp_path):
     output = tmp_path / "mix.png"
-    arguments = ["--class=2", "--truncation_psi=0.5", "--rows=0,1", "--cols=5", "--styles=0-1,4", "--scale=2"]
+    source = _source(gray[1], noise_mode="none")
+    ws = source.dlatents(source.latents([0, 1, 5]))
+    save_dlatents(tmp_path / "w.npz", ws.shape, [ws])
+    columns = f"--cols={tmp_path / 'w.npz'}:2"  # Seed 5's.
+    arguments = ["--class=2", "--truncation_psi=0.5", "--rows=0,1", columns, "--styles=0-1,4", "--scale=2"]
     done = _run("mix", gray[0], *arguments, "--noise_mode=none", f"--output={output}")
     assert done.returncode == 0, done.stderr
-    source = _source(gray[1], noise_mode="none")
-    expected = mixing_picture(source, [0, 1], [5], [0, 1, 4], "Styles from B: 0-1, 4", scale=2)
+    expected = mixing_picture(source, ws[:2], ws[2:], [0, 1, 4], "Styles from B: 0-1, 4", scale=2)
     np.testing.assert_array_equal(_picture(output), expected)
 
 
@@ -68,7 +72,9 @@ def test_interpolating_a_traditional_network(tmp_path):
     arguments = ["--seeds=0-3", "--grid=2x1", "--space=z", "--seconds=1", "--fps=6", "--scale=8"]
     done = _run("interpolate", tmp_path / "net.npz", *arguments, f"--output={output}")
     assert done.returncode == 0 and "6/6 frames  100%" in done.stderr, done.stderr
-    walk = Interpolation(PictureSource(generator), [0, 1, 2, 3], 6, "z", columns=2, scale=8)
+    source = PictureSource(generator)
+    z = source.latents([0, 1, 2, 3])
+    walk = Interpolation(source, [LatentWalk(source, z[:2]), LatentWalk(source, z[2:])], 6, columns=2, scale=8)
     with Image.open(output) as picture:
         assert (picture.n_frames, picture.size) == (6, (128, 64))
         for index, frame in enumerate(walk.frames()):
@@ -80,7 +86,9 @@ def test_interpolating_a_traditional_network(tmp_path):
     "main, arguments, message",
     [
         ("figures", [], "--figure is missing: one of uncurated, style_mixing"),
-        ("mix", ["--cols=x"], "--cols takes numbers and ranges"),
+        ("mix", ["--cols=x"], "--cols takes seeds like 0-3,7 and files"),
+        ("interpolate", ["--keys=1,2", "--seeds=3"], "give one of them"),
+        ("interpolate", ["--keys=1,w.npz", "--space=z"], "files of dlatents are in w"),
         ("interpolate", ["--output=x.avi"], "x.avi: the name of an animation ends in .webp, .gif, .mp4"),
         ("interpolate", ["--grid=0x2"], "--grid takes columns x rows like 3x2, got '0x2'"),
         ("interpolate", ["--fps=0"], "--fps must be above 0"),

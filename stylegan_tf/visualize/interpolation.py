@@ -1,7 +1,8 @@
-"""Frames of a loop through the images of some seeds."""
+"""Frames of a walk through images: through w or z, closed or open, several walks side by side."""
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 import numpy as np
 
@@ -12,59 +13,73 @@ from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.sampling import batch_size
 
 
-class Interpolation:
-    """A loop through the images of seeds; several loops side by side if there are columns and rows.
+class StyleWalk:
+    """Through w of every layer: `walk(times)` -> float32 [n, L, W] for keys [K, L, W], which are used as they are."""
 
-    Args:
-      seeds: those of the upper left loop, then those of the one to its right, and so on.
-      space: "z" or "w".
-      frames: length of the loop; after the last frame comes the first.
-      smooth: see `LatentPath`.
-      scale: enlargement by repeated pixels.
-    """
+    def __init__(self, keys: np.ndarray, smooth: bool = True, closed: bool = True):
+        self._path = LatentPath(keys.reshape(len(keys), -1), smooth=smooth, closed=closed)
+        self._shape = keys.shape[1:]
+        self.length = self._path.length
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        return self._path(times).reshape(-1, *self._shape)
+
+
+class LatentWalk:
+    """Through z [K, Z], on the sphere of the latents, with psi [K] that changes evenly; None: the source's."""
 
     def __init__(
-        self,
-        source: PictureSource,
-        seeds: Sequence[int],
-        frames: int,
-        space: str = "w",
-        smooth: bool = True,
-        columns: int = 1,
-        rows: int = 1,
-        scale: int = 1,
+        self, source: PictureSource, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True
     ):
-        keys, rest = divmod(len(seeds), columns * rows)
-        if rest or keys < 2:
-            raise UserError(
-                f"a grid of {columns}x{rows} loops needs the same number of seeds for each, at least two: "
-                f"{len(seeds)} seeds cannot be shared out so."
-            )
+        self._source = source
+        self._path = LatentPath(keys, on_sphere=True, smooth=smooth, closed=closed)
+        self._psi = None if psi is None else LatentPath(np.reshape(psi, [-1, 1]), smooth=False, closed=closed)
+        self.length = self._path.length
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        psi = None if self._psi is None else self._psi(times)[:, 0]
+        return self._source.broadcast(self._source.map(self._path(times)), psi)
+
+
+class Interpolation:
+    """The frames of walks of the same length.
+
+    Args:
+      walks: the upper left one, the one to its right, and so on.
+      frames: of a closed walk the last one precedes the first; an open one ends at its last key.
+      columns: of walks; scale: enlargement by repeated pixels.
+      offset: what is added to w of every layer, [L, W].
+    """
+
+    def __init__(self, source: PictureSource, walks: Sequence, frames: int, columns=1, scale=1, offset=0, closed=True):
         self.num_frames = frames
-        self._source, self._space, self._columns, self._scale = source, space, columns, scale
-        z = source.latents(seeds)
-        points = z if space == "z" else source.map(z)
-        on_sphere = space == "z"
-        self._paths = [
-            LatentPath(points[first : first + keys], on_sphere, smooth) for first in range(0, len(seeds), keys)
-        ]
-        self._step = keys / frames
+        self._source, self._walks, self._columns, self._scale = source, walks, columns, scale
+        self._offset = offset
+        self._step = walks[0].length / (frames if closed else frames - 1)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Yields uint8 [H, W, 3]; only a few are in memory at a time."""
-        count = max(1, batch_size(self._source.resolutions[-1]) // len(self._paths))
+        count = max(1, batch_size(self._source.resolutions[-1]) // len(self._walks))
         for start in range(0, self.num_frames, count):
             times = np.arange(start, min(start + count, self.num_frames)) * self._step
-            points = np.stack([path(times) for path in self._paths], axis=1)  # [n, loops, D]
-            flat = points.reshape(-1, points.shape[-1])
-            ws = self._source.dlatents(flat) if self._space == "z" else self._source.broadcast(flat)
-            pictures = self._source.pictures(ws)
-            for frame in pictures.reshape(len(times), len(self._paths), *pictures.shape[1:]):
+            ws = np.stack([walk(times) for walk in self._walks], axis=1)  # [n, walks, L, W]
+            pictures = self._source.pictures(ws.reshape(-1, *ws.shape[2:]) + self._offset)
+            for frame in pictures.reshape(len(times), len(self._walks), *pictures.shape[1:]):
                 yield resized(image_grid(frame, self._columns), self._scale)
 
 
+def shared_out(keys: Sequence, walks: int) -> list[Sequence]:
+    """The keys of each of several walks. UserError if they are too few, or not the same number for all."""
+    count, rest = divmod(len(keys), walks)
+    if rest or count < 2:
+        raise UserError(
+            f"{walks} walk(s) need the same number of images each, at least two: {len(keys)} cannot be shared out so."
+        )
+    return [keys[first : first + count] for first in range(0, len(keys), count)]
+
+
 def frame_count(seconds: float, fps: float) -> int:
-    """Frames of a loop. UserError if it would be fewer than two."""
+    """Frames of an animation. UserError if it would be fewer than two."""
     count = math.floor(seconds * fps + 0.5)
     if count < 2:
         raise UserError(f"{seconds:g} seconds at {fps:g} frames a second are no animation: raise --seconds or --fps.")

@@ -36,9 +36,9 @@ class PictureSource:
                 f"pictures have 1 channel (gray) or 3 (RGB), but this network makes {self.config.num_channels}."
             )
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
-        self.truncation = generator.truncation
+        self.truncation, self.truncation_psi = generator.truncation, truncation_psi
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
-        self._content_box = content_box
+        self.content_box = content_box
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:
@@ -69,7 +69,7 @@ class PictureSource:
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
         for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
-            yield crop_to_box(images, self._content_box)
+            yield crop_to_box(images, self.content_box)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
         """`image_batches` in RGB: uint8 [n, h, w, 3]."""

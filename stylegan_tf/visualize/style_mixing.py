@@ -23,8 +23,9 @@ def mix_layers(ws: np.ndarray, other: np.ndarray, layers: Sequence[int]) -> np.n
 
 def mixing_table(
     source: PictureSource,
-    rows: Sequence[tuple[int, Sequence[int]]],
-    column_seeds: Sequence[int],
+    ws_a: np.ndarray,
+    layers_of_rows: Sequence[Sequence[int]],
+    ws_b: np.ndarray,
     beside: Sequence[Band] = (),
     breaks: Sequence[int] = (),
     scale: Optional[int] = None,
@@ -32,41 +33,40 @@ def mixing_table(
     """Sources A in the left column, sources B in the top row, their mixtures where they meet.
 
     Args:
-      rows: for each row the seed of its source A and the layers that are copied from B.
+      ws_a: of the source A of each row, [rows, L, W]; ws_b: of the sources B, [columns, L, W].
+      layers_of_rows: for each row the layers that are copied from B.
       beside, breaks: captions of the rows, and rows with a wider gap above them; row 0 is that of the sources B.
     Returns:
       uint8 [H, W, 3].
     """
     source.check_styles("style mixing")
-    ws_a = source.dlatents(source.latents([seed for seed, _ in rows]))
-    ws_b = source.dlatents(source.latents(column_seeds))
     tiles = [[None, *source.pictures(ws_b)]]
-    with ProgressBar(len(rows), "Mixing", "rows") as bar:
-        for (_, layers), w_a, picture in zip(rows, ws_a, source.pictures(ws_a)):
+    with ProgressBar(len(ws_a), "Mixing", "rows") as bar:
+        for layers, w_a, picture in zip(layers_of_rows, ws_a, source.pictures(ws_a)):
             mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
             tiles.append([picture, *source.pictures(mixed)])
             bar.update(len(tiles) - 1)
-    above = [Band("Source B", 1, len(column_seeds))]
+    above = [Band("Source B", 1, len(ws_b))]
     return tile_table(tiles, scale, above, beside, "Source A", breaks_above={1, *breaks}, breaks_beside={1})
 
 
-def mixing_picture(source: PictureSource, row_seeds, column_seeds, layers, caption: str, scale=None) -> np.ndarray:
+def mixing_picture(source: PictureSource, ws_a, ws_b, layers, caption: str, scale=None) -> np.ndarray:
     """`mixing_table` with the same layers copied in every row."""
-    rows = [(seed, layers) for seed in row_seeds]
-    return mixing_table(source, rows, column_seeds, [Band(caption, 1, len(rows))], scale=scale)
+    return mixing_table(source, ws_a, [layers] * len(ws_a), ws_b, [Band(caption, 1, len(ws_a))], scale=scale)
 
 
 def style_mixing_figure(source: PictureSource, row_seeds, column_seeds, scale=None) -> np.ndarray:
     """Figure 3: rows where the coarse styles come from B, then rows with the middle ones, then with the fine ones."""
     groups = layer_groups(source.resolutions)
     counts = share_rows(len(row_seeds), [_ROW_SHARES[group.name] for group in groups])
-    rows, beside, first = [], [], 1
+    layers_of_rows, beside, first = [], [], 1
     for group, count in zip(groups, counts):
-        rows += [(seed, group.layers) for seed in row_seeds[first - 1 : first - 1 + count]]
+        layers_of_rows += [group.layers] * count
         title = f"{group.name.capitalize()} from B" if count == 1 else f"{group.name.capitalize()} styles from B"
         beside.append(Band(f"{title}\n{group.span}", first, first + count - 1))
         first += count
-    return mixing_table(source, rows, column_seeds, beside, [band.first for band in beside], scale)
+    ws_a, ws_b = (source.dlatents(source.latents(seeds)) for seeds in (row_seeds, column_seeds))
+    return mixing_table(source, ws_a, layers_of_rows, ws_b, beside, [band.first for band in beside], scale)
 
 
 def share_rows(count: int, shares: Sequence[int]) -> list[int]:

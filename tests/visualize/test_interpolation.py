@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize.interpolation import Interpolation, frame_count
+from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, shared_out
 from tests.helpers import picture_sources
 
 
@@ -13,8 +13,13 @@ def source():
     return picture_sources.source(psi=0.7, cutoff=2)[0]
 
 
-def _frames(*args, **options):
-    return np.stack(list(Interpolation(*args, **options).frames()))
+def _frames(source, seeds, frames, space="w", walks=1, smooth=True, closed=True, **options):
+    z = source.latents(seeds)
+    if space == "z":
+        paths = [LatentWalk(source, keys, smooth=smooth, closed=closed) for keys in shared_out(z, walks)]
+    else:
+        paths = [StyleWalk(keys, smooth, closed) for keys in shared_out(source.dlatents(z), walks)]
+    return np.stack(list(Interpolation(source, paths, frames, closed=closed, **options).frames()))
 
 
 def _pictures(source, seeds):
@@ -50,17 +55,38 @@ def test_halfway_in_z_is_the_image_of_the_middle_of_the_arc(source):
 
 
 def test_loops_side_by_side_get_their_seeds_in_order(source):
-    frames = _frames(source, [0, 1, 2, 3, 4, 5, 6, 7], frames=2, columns=2, rows=2, scale=3)
+    frames = _frames(source, [0, 1, 2, 3, 4, 5, 6, 7], frames=2, walks=4, columns=2, scale=3)
     assert frames.shape == (2, 96, 96, 3)
     expected = _pictures(source, [0, 2, 4, 6]).repeat(3, axis=1).repeat(3, axis=2)
     expected = np.concatenate([np.concatenate(expected[:2], axis=1), np.concatenate(expected[2:], axis=1)])
     assert np.abs(frames[0].astype(int) - expected).mean() < 0.05
 
 
-@pytest.mark.parametrize("seeds, grid", [([0], (1, 1)), ([0, 1, 2], (2, 1)), ([0, 1], (2, 1))])
-def test_seeds_that_do_not_fit_the_grid_are_refused(source, seeds, grid):
-    with pytest.raises(UserError, match=f"{len(seeds)} seeds cannot be shared out"):
-        Interpolation(source, seeds, 4, columns=grid[0], rows=grid[1])
+def test_an_open_walk_begins_at_its_first_image_and_ends_at_its_last(source):
+    frames = _frames(source, [3, 4, 5], frames=5, closed=False)
+    expected = _pictures(source, [3, 4, 5])
+    assert np.abs(frames[[0, 2, 4]].astype(int) - expected).mean() < 0.05
+
+
+def test_psi_changes_evenly_from_key_to_key(source):
+    z = source.latents([3, 3])
+    walk = LatentWalk(source, z, np.float32([1.0, 0.0]), smooth=False, closed=False)
+    expected = source.broadcast(np.repeat(source.map(z[:1]), 3, axis=0), np.float32([1.0, 0.5, 0.0]))
+    np.testing.assert_allclose(walk(np.array([0, 0.5, 1])), expected, atol=1e-4)
+    assert np.abs(expected[0] - expected[2]).max() > 0.1
+
+
+def test_an_offset_is_added_in_every_frame(source):
+    ws = source.dlatents(source.latents([3, 4]))
+    offset = np.random.RandomState(0).randn(*source.dlatent_shape).astype(np.float32)
+    (first, _) = Interpolation(source, [StyleWalk(ws)], 2, offset=offset).frames()
+    assert np.abs(first.astype(int) - source.pictures(ws[:1] + offset)[0]).mean() < 0.05
+
+
+@pytest.mark.parametrize("keys, walks", [([0], 1), ([0, 1, 2], 2), ([0, 1], 2)])
+def test_keys_that_do_not_fit_the_grid_are_refused(keys, walks):
+    with pytest.raises(UserError, match=f"{len(keys)} cannot be shared out"):
+        shared_out(keys, walks)
 
 
 def test_frames_are_counted():

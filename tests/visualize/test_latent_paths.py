@@ -1,4 +1,4 @@
-"""Closed paths through latents."""
+"""Paths through latents."""
 
 import numpy as np
 import pytest
@@ -49,6 +49,16 @@ def test_two_keys_are_a_way_there_and_back():
     path = LatentPath(KEYS[:2])
     np.testing.assert_allclose(path([0.5]), path([1.5]), atol=1e-6)
     np.testing.assert_allclose(path([0.5]), KEYS[:2].mean(axis=0)[None], rtol=1e-5)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("on_sphere", [False, True])
+def test_open_paths_end_at_their_last_key(on_sphere, smooth):
+    path = LatentPath(KEYS, on_sphere, smooth, closed=False)
+    assert path.length == 3
+    np.testing.assert_allclose(path([0, 1, 2, 3, 3.5]), KEYS[[0, 1, 2, 3, 3]], atol=1e-5)
+    two = LatentPath(KEYS[:2], smooth=smooth, closed=False)
+    np.testing.assert_allclose(two([0.25]), 0.75 * KEYS[:1] + 0.25 * KEYS[1:2], rtol=1e-5)
 
 
 def test_equal_and_opposite_directions_make_no_nan():

@@ -39,10 +39,10 @@ def test_mixing_takes_the_named_layers_from_the_other():
 
 
 def test_mixing_all_layers_gives_the_source_b_and_none_the_source_a(source):
-    pictures_a = source.pictures(source.dlatents(source.latents([0, 1])))
-    pictures_b = source.pictures(source.dlatents(source.latents([5, 6, 7])))
-    everything = _tiles(mixing_picture(source, [0, 1], [5, 6, 7], range(6), "all", scale=1), 2, 3)
-    nothing = _tiles(mixing_picture(source, [0, 1], [5, 6, 7], [], "none", scale=1), 2, 3)
+    ws_a, ws_b = (source.dlatents(source.latents(seeds)) for seeds in ([0, 1], [5, 6, 7]))
+    pictures_a, pictures_b = source.pictures(ws_a), source.pictures(ws_b)
+    everything = _tiles(mixing_picture(source, ws_a, ws_b, range(6), "all", scale=1), 2, 3)
+    nothing = _tiles(mixing_picture(source, ws_a, ws_b, [], "none", scale=1), 2, 3)
     for row in range(2):
         for column in range(3):
             np.testing.assert_array_equal(everything[row, column], pictures_b[column])
@@ -50,8 +50,9 @@ def test_mixing_all_layers_gives_the_source_b_and_none_the_source_a(source):
 
 
 def test_the_sources_are_in_the_left_column_and_the_top_row(source):
-    table = mixing_table(source, [(0, [0]), (1, [0])], [5, 6], scale=1)
-    pictures = source.pictures(source.dlatents(source.latents([0, 1, 5, 6])))
+    ws = source.dlatents(source.latents([0, 1, 5, 6]))
+    table = mixing_table(source, ws[:2], [[0], [0]], ws[2:], scale=1)
+    pictures = source.pictures(ws)
     left = table[:, : table.shape[1] - 2 * 18 - 4]  # Without the columns of B and most of the wide gap.
     np.testing.assert_array_equal(_tiles(left, 2, 1)[:, 0], pictures[:2])
     top = table[: table.shape[0] - 2 * 18 - 4]

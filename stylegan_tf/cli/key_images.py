@@ -1,0 +1,70 @@
+"""Images that are named on the command line, by seeds or as dlatents in files, each with its psi; their styles."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.errors import UserError
+
+
+class Key(NamedTuple):
+    """An image by its seed, or images by the file of their dlatents; psi None: as the command has it."""
+
+    seed: Optional[int] = None
+    file: Optional[str] = None
+    indices: Optional[tuple] = None  # In the file; None: all.
+    psi: Optional[float] = None
+
+
+def parse_keys(text: str, flag: str) -> list[Key]:
+    """Seeds, ranges, files of dlatents and images in them, each with its psi if wanted.
+
+    "0-2,7@1,w.npz,w.npz:0-3@0.5" -> seeds 0 to 2, seed 7 with psi 1, all images of w.npz, its first four with psi 0.5.
+    """
+    keys = []
+    for part in (part.strip() for part in text.split(",")):
+        match = re.fullmatch(r"(?P<what>.+?)(?:@(?P<psi>[-+]?(?:\d+\.?\d*|\.\d+)))?", part)
+        what, psi = (match["what"], match["psi"] and float(match["psi"])) if match else (part, None)
+        file = re.fullmatch(r"(.+\.np[yz])(?::(\d+(?:-\d+)?))?", what, re.IGNORECASE)
+        if file:
+            indices = tuple(parse_seeds(file[2], flag)) if file[2] else None
+            keys.append(Key(file=file[1], indices=indices, psi=psi))
+        elif re.fullmatch(r"\d+(?:-\d+)?", what):
+            keys += [Key(seed=seed, psi=psi) for seed in parse_seeds(what, flag)]
+        else:
+            raise UserError(f"--{flag} takes seeds like 0-3,7 and files of dlatents like w.npz:2; got {part!r}.")
+    return keys
+
+
+def styles_of(source, keys: Sequence[Key]):
+    """w of every layer, truncated as each key has it: float32 [N, L, W] for a `PictureSource`.
+
+    Seeds without a psi get the source's; dlatents without one are used as they are.
+    """
+    import numpy as np
+
+    by_seed = [key for key in keys if key.seed is not None]
+    of_seeds = iter(_of_seeds(source, by_seed) if by_seed else ())
+    return np.concatenate([_of_file(source, key) if key.seed is None else next(of_seeds)[None] for key in keys])
+
+
+def _of_seeds(source, keys):
+    import numpy as np
+
+    psi = None
+    if any(key.psi is not None for key in keys):
+        default = 1.0 if source.truncation_psi is None else source.truncation_psi
+        psi = np.float32([default if key.psi is None else key.psi for key in keys])
+    return source.broadcast(source.map(source.latents(key.seed for key in keys)), psi)
+
+
+def _of_file(source, key):
+    from stylegan_tf.files.dlatents import load_dlatents
+
+    ws = load_dlatents(key.file, *source.dlatent_shape)
+    if key.indices is not None:
+        if max(key.indices) >= len(ws):
+            raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")
+        ws = ws[list(key.indices)]
+    return ws if key.psi is None else source.sampler.truncate(ws, key.psi)

@@ -1,0 +1,43 @@
+"""Lists of images from text, and their styles."""
+
+import numpy as np
+import pytest
+
+from stylegan_tf.cli.key_images import Key, parse_keys, styles_of
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.dlatents import save_dlatents
+from tests.helpers import picture_sources
+
+
+def test_keys_are_seeds_and_files_each_with_its_psi():
+    keys = parse_keys("0-1@.5, 7@-1,a/w.npz,w@2.npy:0-1@0.25,w.npz:3", "keys")
+    assert keys[:3] == [Key(seed=0, psi=0.5), Key(seed=1, psi=0.5), Key(seed=7, psi=-1.0)]
+    assert keys[3:] == [
+        Key(file="a/w.npz"),
+        Key(file="w@2.npy", indices=(0, 1), psi=0.25),
+        Key(file="w.npz", indices=(3,)),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "x", "3@", "w.npz:", "w.npz:a", "w.png", "1-", "3@1@2", "2-1"])
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(UserError, match="--keys"):
+        parse_keys(text, "keys")
+
+
+def test_styles_come_in_the_order_of_the_keys_each_truncated_as_it_says(tmp_path):
+    source, generator = picture_sources.source(psi=0.7, cutoff=2)
+    w = source.map(source.latents([3, 4]))
+    own = np.random.RandomState(0).randn(2, *source.dlatent_shape).astype(np.float32)
+    save_dlatents(tmp_path / "w.npz", own.shape, [own])
+    styles = styles_of(source, parse_keys(f"3@0.5,{tmp_path}/w.npz:1,4,{tmp_path}/w.npz@0", "keys"))
+    average = generator.truncation.w_avg.numpy()
+    expected = source.broadcast(w[:1])
+    expected[0, :2] = average + 0.5 * (w[0] - average)
+    np.testing.assert_allclose(styles[0], expected[0], atol=1e-5)
+    np.testing.assert_array_equal(styles[1], own[1])
+    np.testing.assert_allclose(styles[2], source.broadcast(w[1:])[0], atol=1e-5)
+    np.testing.assert_allclose(styles[3:, :2], np.broadcast_to(average, [2, 2, len(average)]), atol=1e-5)
+    np.testing.assert_array_equal(styles[3:, 2:], own[:, 2:])  # Beyond the cutoff.
+    with pytest.raises(UserError, match="has 2 images, counted from 0: there is no 2"):
+        styles_of(source, parse_keys(f"{tmp_path}/w.npz:2", "keys"))
