@@ -31,6 +31,7 @@ setup(
         f"tensorflow>=2.16; {NEW}",
         f"numpy; {NEW}",
         "absl-py",
+        "google-crc32c",  # Checksums of TFRecords.
         "py-cpuinfo",  # `benchmark` tells what the CPU can do.
         "pillow>=10.1",  # Fonts in any size for captions.
         "scikit-learn",

@@ -1,12 +1,13 @@
 """Frames to animated WebP, GIF and MP4 files, one frame in memory at a time."""
 
+import io
 import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import GifImagePlugin, Image
+from PIL import GifImagePlugin, Image, ImageFile
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
@@ -39,20 +40,30 @@ def frame_durations(count: int, fps: float, unit: int) -> list[int]:
     return [end - start for start, end in zip(starts, starts[1:])]
 
 
-class _StreamedImage(Image.Image):
-    """A picture of many frames that are made as Pillow seeks them, in order; only the current one is in memory."""
+class _Frames(ImageFile.ImageFile):
+    """A file of many frames that are made as Pillow seeks them, in order; only the current one is in memory.
+
+    What it overrides and sets is what Pillow's documentation asks of a plugin for reading a file.
+    """
+
+    format = "frames"
 
     def __init__(self, frames: Iterator[np.ndarray], count: int):
-        super().__init__()
         self.n_frames, self.is_animated = count, count > 1
         self._frames, self._position = frames, -1
+        super().__init__(io.BytesIO())
+
+    def _open(self) -> None:
         self.seek(0)
 
     def seek(self, frame: int) -> None:
         if frame <= self._position:  # Pillow goes back to where it began when it is done.
             return
-        picture = Image.fromarray(next(self._frames))
-        self.im, self._mode, self._size, self._position = picture.im, picture.mode, picture.size, frame
+        pixels = next(self._frames)
+        height, width, _ = pixels.shape
+        self._mode, self._size, self._position = "RGB", (width, height), frame
+        self.fp = io.BytesIO(pixels.tobytes())
+        self.tile = [("raw", (0, 0, width, height), 0, ("RGB", 0, 1))]
 
     def tell(self) -> int:
         return self._position
@@ -61,8 +72,7 @@ class _StreamedImage(Image.Image):
 def _write_webp(frames, count, path, fps):
     # Pillow turns the list append_images over twice, but a picture of many frames frame by frame.
     durations = frame_durations(count, fps, unit=1)
-    images = _StreamedImage(frames, count)
-    images.save(path, format="WEBP", save_all=True, duration=durations, loop=0, quality=90, method=4)
+    _Frames(frames, count).save(path, format="WEBP", save_all=True, duration=durations, loop=0, quality=90, method=4)
 
 
 def _write_gif(frames, count, path, fps):

@@ -12,13 +12,13 @@ RANDOM = np.random.RandomState(0)
 def test_checksums_are_those_of_the_rfc():
     # RFC 3720, B.4: 32 zeros, 32 ones, ascending, descending; and the usual check value.
     messages = [bytes(32), b"\xff" * 32, bytes(range(32)), bytes(range(31, -1, -1)), b"123456789"]
-    expected = [0x8A9136AA, 0x62A8AB43, 0x46DD794E, 0x113FDB5C, 0xE3069283]
-    assert tfrecord_files.crc32c(messages).tolist() == expected
-    assert [int(tfrecord_files.crc32c([message])[0]) for message in messages] == expected
+    crcs = [0x8A9136AA, 0x62A8AB43, 0x46DD794E, 0x113FDB5C, 0xE3069283]
+    masked = [((crc >> 15 | (crc & 0x7FFF) << 17) + 0xA282EAD8) % 2**32 for crc in crcs]
+    assert [tfrecord_files.masked_crc32c(message) for message in messages] == masked
 
 
 def test_files_are_those_of_tensorflow(tmp_path):
-    messages = [RANDOM.bytes(size) for size in (4, 5, 63, 64, 65, 127, 128, 129, 1000, 70_001)]
+    messages = [RANDOM.bytes(size) for size in (0, 1, 4, 65, 1000, 70_001)]
     with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
         for message in messages:
             writer.write(message)
@@ -36,13 +36,6 @@ def test_records_are_found_in_files(tmp_path):
         assert found == [(message, None) for message in messages]
     path.write_bytes(b"")
     assert list(tfrecord_files.scan(path)) == []
-
-
-def test_small_batches_find_the_same(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(tfrecord_files.frame([RANDOM.bytes(100) for _ in range(7)]))
-    whole = list(tfrecord_files.scan(path, verify=True))
-    assert list(tfrecord_files.scan(path, verify=True, batch_bytes=150)) == whole and len(whole) == 7
 
 
 @pytest.mark.parametrize("cut", [5, 14, 200])
