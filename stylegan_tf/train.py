@@ -18,7 +18,7 @@ def main():
         from stylegan_tf.metrics.during_training import TrainingMetrics
 
         prepare_metrics = TrainingMetrics(config)
-    train(config, training_flags.write_flag_file, prepare_metrics)
+    train(config, prepare_metrics)
 
 
 if __name__ == "__main__":

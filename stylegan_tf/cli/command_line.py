@@ -110,7 +110,7 @@ def _parse(argv: list) -> list:
         print(_help())
         sys.exit(0)
     try:
-        rest = flags.FLAGS([argv[0], *flag_files.expanded(argv[1:])])
+        rest = flags.FLAGS([argv[0], *flag_files.expanded(flag_files.files_first(argv[1:]))])
     except UserError as error:
         sys.exit(_fail(str(error)))
     except flags.UnrecognizedFlagError as error:
@@ -164,7 +164,8 @@ def _help() -> str:
     for title, names in groups.items():
         if names:
             parts.append("\n".join([f"{title}:"] + [_describe(flags.FLAGS[name]) for name in names]))
-    parts.append("  --flagfile=FILE\n      Read flags from FILE, one --name=value a line; later flags win.")
+    text = "Read flags from FILE, one --name=value a line; those of the command line win."
+    parts.append(f"  --flagfile=FILE\n      {text}")
     return "\n\n".join(parts)
 
 

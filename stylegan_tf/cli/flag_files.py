@@ -16,6 +16,21 @@ _MAX_BYTES = 2**24
 _MAX_DEPTH = 20  # Of files that name files.
 
 
+def files_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments in an order in which every flag of the command line wins over those of flag files."""
+    files, others = [], []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*files, *others, argument, *rest]
+        name, separator, _ = argument.partition("=")
+        found = files if name in _FLAG else others
+        found.append(argument)
+        if name in _FLAG and not separator:
+            found += [value for value in (next(rest, None),) if value is not None]
+    return files + others
+
+
 def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
     """The arguments, with those of flag files in place of their names. Raises UserError for a file that is none."""
     found, rest = [], iter(arguments)

@@ -1,16 +1,17 @@
 """The flags of training, made from the options of `TrainConfig` and its parts, and how they become one."""
 
-import os
+import pathlib
 from typing import Any
 
 from absl import flags
 
 from stylegan_tf.cli.command_line import flag_group
+from stylegan_tf.cli.flag_files import expanded
 from stylegan_tf.cli.option_flags import define_flag, flag_value
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.config.option import GROUPS, option_fields
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.training.flag_file import FILE_NAME, architecture_options
 
 FLAGS = flags.FLAGS
 _PARTS = {
@@ -38,8 +39,12 @@ for _group in GROUPS:
 
 
 def train_config_from_flags() -> TrainConfig:
-    """The validated options. Raises UserError, naming the flag, for a value that makes no sense."""
-    if FLAGS.init_from:
+    """The validated options. Raises UserError, naming the flag, for a value that makes no sense.
+
+    A flag that nobody has set has the value that the run in --run_dir began with; where none has begun and --init_from
+    is given, the networks' flags have those of that network file.
+    """
+    if not _take_flags_of_begun_run() and FLAGS.init_from:
         _take_architecture(FLAGS.init_from)
     # The data set decides later; the smallest shape is one that every width fits.
     shape = {"resolution": 4, "num_channels": 3, "label_size": 0}
@@ -53,9 +58,28 @@ def _build(kind: type, values: dict) -> Any:
     return kind(**{f.name: flag_value(f) for f in option_fields(kind) if f.name not in values}, **values)
 
 
+def _take_flags_of_begun_run() -> bool:
+    """Gives the flags that nobody has set the values of the flags.cfg of the run to resume; False if there is none."""
+    run_dir = pathlib.Path(FLAGS.run_dir or "")
+    path = run_dir / FILE_NAME
+    if not FLAGS.run_dir or not path.is_file() or not any(run_dir.glob("checkpoints/images-*.npz")):
+        return False
+    begun = flags.FlagValues()
+    for field in OPTIONS.values():
+        define_flag(field, begun)
+    try:
+        begun(["", *expanded([f"--flagfile={path}"])])
+    except flags.Error as error:
+        raise UserError(f"cannot go on with the flags in {path}: {error}. Mend the file, or remove it.") from None
+    for name in OPTIONS:
+        if begun[name].present and not FLAGS[name].present:
+            FLAGS[name].value = begun[name].value
+    return True
+
+
 def _take_architecture(path: str) -> None:
     """Gives the flags of the networks that nobody has set the values of the network file."""
-    names = {name for name in _architecture_flags() if not FLAGS[name].present}
+    names = {name for name in architecture_options() if not FLAGS[name].present}
     if not names:
         return
     from stylegan_tf.networks.network_file import read_configs  # Imports TensorFlow.
@@ -63,27 +87,3 @@ def _take_architecture(path: str) -> None:
     for network in read_configs(path).values():
         for name in names & set(vars(network)):
             FLAGS[name].value = getattr(network, name)
-
-
-def _architecture_flags() -> set:
-    options = {field.name for kind in (GeneratorConfig, DiscriminatorConfig) for field in option_fields(kind)}
-    return options & set(OPTIONS)
-
-
-def write_flag_file(path: os.PathLike) -> None:
-    """Writes every flag that differs from its default, so that `--flagfile=PATH` replays the run.
-
-    After --init_from all options of the networks are written: the run can go on when that file is no longer there.
-    """
-    lines = ["# Replays this run: python -m stylegan_tf.train --flagfile=THIS_FILE --run_dir=ANOTHER_FOLDER"]
-    always = _architecture_flags() if FLAGS.init_from else set()
-    for name in OPTIONS:
-        value = FLAGS[name].value
-        if value != FLAGS[name].default or name in always:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            if text != text.strip() or "\n" in text:
-                raise UserError(f"--{name} begins or ends with a space or holds a line break, which no flag file can.")
-            lines.append(f"--{name}={text}")
-    with written_aside(path) as temporary:
-        # Names of files may be any bytes.
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")

@@ -89,6 +89,19 @@ def table_value_type(field: dataclasses.Field) -> type:
     return typing.get_args(_not_optional(field.type))[1]
 
 
+def value_text(value: Any) -> Optional[str]:
+    """An option's value as its flag takes it: true, 0.001, 8:128,16:64, or 64 for {4: 64}; None for None."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        if list(value) == [4]:
+            return str(value[4])
+        return ",".join(f"{resolution}:{number}" for resolution, number in sorted(value.items()))
+    return str(value)
+
+
 def is_resolution(value: Any) -> bool:
     """Whether images can have this size: a power of two of at least 4."""
     return _is_whole(value) and value >= 4 and value & (value - 1) == 0

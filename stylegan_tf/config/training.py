@@ -9,7 +9,7 @@ from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, S
 from stylegan_tf.errors import UserError
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
-PRECISIONS = ("float32", "bfloat16", "float16")
+PRECISIONS = ("float32", "bfloat16", "float16")  # What layers can compute in.
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
 INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
@@ -41,11 +41,18 @@ class ScheduleConfig(Options):
         "up to the same gradients, in less memory. Resolutions below the first one listed are not divided.",
         above=0,
     )
-    learning_rate: float = option(
-        SCHEDULE, 0.001, "Learning rate of both networks below the first resolution of --learning_rates.", above=0
+    learning_rate: Optional[float] = option(
+        SCHEDULE,
+        None,
+        "Learning rate of both networks, at every resolution below the first one of --learning_rates; both left out: "
+        "the paper's 0.001, from 128x128 up 0.0015, 0.002, 0.003.",
+        above=0,
     )
     learning_rates: Optional[Mapping[int, float]] = option(
-        SCHEDULE, None, "Learning rate by resolution; left out: 128:0.0015,256:0.002,512:0.003.", above=0
+        SCHEDULE, None, "Learning rate by resolution, from the first one that is listed up.", above=0
+    )
+    discriminator_learning_rate: Optional[Mapping[int, float]] = option(
+        SCHEDULE, None, "The discriminator's own, by resolution or one number; left out: that of both.", above=0
     )
     tick_kimg: Optional[Mapping[int, float]] = option(
         REPORTS,
@@ -141,9 +148,11 @@ class TrainConfig(Options):
     precision: str = option(
         RUN,
         "float32",
-        "What the layers compute in; weights, w, statistics, images and losses stay float32. bfloat16 is for CPUs, "
-        "TPUs and new GPUs; float16, with dynamic loss scaling, for GPUs: on CPUs it is slow.",
-        choices=PRECISIONS,
+        "What the layers compute in; weights, w, statistics, images and losses stay float32. bfloat16 is for TPUs, new "
+        "GPUs, and CPUs that have instructions for it; float16, with dynamic loss scaling, for GPUs. auto: on a CPU "
+        "the faster one of float32 and bfloat16, measured when a run starts; bfloat16 on TPUs, and on GPUs of compute "
+        "capability 8.0 or newer; a resumed run keeps what it began with.",
+        choices=("auto", *PRECISIONS),
     )
     half_precision_levels: Optional[int] = option(
         RUN,
@@ -185,6 +194,9 @@ class TrainConfig(Options):
 
     image_ticks: int = option(REPORTS, 1, "Ticks between two grids of generated images.", at_least=1)
     network_ticks: int = option(REPORTS, 10, "Ticks between two network files.", at_least=1)
+    keep_networks: Optional[int] = option(
+        REPORTS, None, "How many network files to keep, of the newest; left out: all.", at_least=1
+    )
     checkpoint_ticks: int = option(REPORTS, 1, "Ticks between two checkpoints.", at_least=1)
     keep_checkpoints: int = option(REPORTS, 2, "How many checkpoints to keep, of the newest.", at_least=1)
     keep_checkpoint_every_kimg: float = option(

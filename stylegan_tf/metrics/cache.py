@@ -11,7 +11,6 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
-from stylegan_tf.files.written_aside import make_folder
 
 _KEY = "key"  # An entry for people: what the file's name was made of.
 
@@ -37,7 +36,7 @@ class CachedArrays:
         return arrays
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        make_folder(self.path.parent)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(self.path, _KEY, self._key, arrays)
 
     def is_due(self) -> bool:

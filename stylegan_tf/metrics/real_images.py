@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.data import tfrecord_files
+from stylegan_tf.data.dataset_digest import records_digest
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
 from stylegan_tf.data.pipeline import decoded_batches
 
@@ -39,15 +38,5 @@ class RealImages:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256. Depends on every byte of the records and on their order, and not on times and places of files.
-
-        The checksums that lie beside the records stand for their bytes, so that not all of them need to be read.
-        """
-        digest = hashlib.sha256()
-        for path in self.info.shards(self.resolution):
-            with open(path, "rb") as stream:
-                for record in tfrecord_files.scan(path):
-                    stream.seek(record.offset + record.length)
-                    digest.update(record.length.to_bytes(8, "little") + stream.read(tfrecord_files.CRC.size))
-        digest.update(self.labels().tobytes())
-        return digest.hexdigest()
+        """See `records_digest`."""
+        return records_digest(self.info, self.resolution)

@@ -1,5 +1,7 @@
 """The `checkpoints/` of a run folder: each one is a file that is verified as a whole before anything of it is used."""
 
+import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -11,11 +13,12 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import DamagedFile, check_finite, read_described, write_arrays
-from stylegan_tf.files.written_aside import make_folder
+from stylegan_tf.files.arrays import DamagedFile, read_arrays, write_arrays
+from stylegan_tf.training.run_record import RunRecord
 from stylegan_tf.training.state import TrainState
 
 _ENTRY = "checkpoint"
+_RECORD = "run"  # What the run is, within that entry.
 _FORMAT_VERSION = 1
 _FILE_NAME = re.compile(r"images-(\d+)\.npz")
 
@@ -27,10 +30,16 @@ class Checkpoints:
     `images-N.npz` for N images seen, when it is complete; a run that is killed while it saves leaves the older ones.
     """
 
-    def __init__(self, state: TrainState, run_dir, keep: int, keep_every_kimg: float = 0.0):
-        """keep: how many of the newest stay; keep_every_kimg: and the first of every so many thousand images."""
+    def __init__(
+        self, state: TrainState, run_dir, keep: int, keep_every_kimg: float = 0.0, record: Optional[RunRecord] = None
+    ):
+        """keep: how many of the newest stay; keep_every_kimg: and the first of every so many thousand images.
+
+        record: what the run is, for `newest_record` to tell when it is resumed.
+        """
         self._state = state
-        self.folder = pathlib.Path(run_dir) / "checkpoints"
+        self._record = record
+        self.folder = _folder(run_dir)
         self._keep, self._keep_every = keep, round(keep_every_kimg * 1000)
         self.warnings: list[str] = []  # About files that `restore` passed over.
 
@@ -39,9 +48,10 @@ class Checkpoints:
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         seen = self._state.images_seen
         path = self._path(seen)
-        make_folder(self.folder)
-        write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION}, arrays)
-        numbers = self._numbers()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
+        write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
+        numbers = _numbers(self.folder)
         # What is numbered higher was damaged, or `restore` would have taken it.
         wanted = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
         for number in set(numbers) - wanted:
@@ -51,7 +61,7 @@ class Checkpoints:
     @property
     def latest(self) -> Optional[str]:
         """The newest file, None if there is none."""
-        numbers = self._numbers()
+        numbers = _numbers(self.folder)
         return str(self._path(numbers[-1])) if numbers else None
 
     def restore(self) -> bool:
@@ -62,10 +72,12 @@ class Checkpoints:
         damaged.
         """
         damaged = []
-        for number in reversed(self._numbers()):
+        for number in reversed(_numbers(self.folder)):
             path = self._path(number)
             try:
-                arrays = self._read(path)
+                arrays = read_arrays(path, "checkpoint")
+                if arrays.pop(_ENTRY, None) is None:
+                    raise DamagedFile(f"{path} has no entry {_ENTRY}.")
             except DamagedFile as error:
                 damaged.append(f"{os.path.relpath(path)} is damaged ({str(error)[:200]})")
                 continue
@@ -81,14 +93,6 @@ class Checkpoints:
                 "another --run_dir (--init_from takes the newest network file)."
             )
         return False
-
-    def _read(self, path: pathlib.Path) -> dict[str, np.ndarray]:
-        description, arrays = read_described(path, "checkpoint", _ENTRY)
-        version = description.get("format_version")
-        if isinstance(version, int) and version > _FORMAT_VERSION:
-            raise UserError(f"{path} has format version {version}; this program reads up to {_FORMAT_VERSION}.")
-        check_finite(path, arrays)
-        return arrays
 
     def _variables(self) -> dict[str, tf.Variable]:
         return {f"{part}/{name}": v for part, named in self._state.variables.items() for name, v in named.items()}
@@ -106,12 +110,37 @@ class Checkpoints:
                 )
 
     def _path(self, number: int) -> pathlib.Path:
-        return self.folder / f"images-{number}.npz"
+        return _path(self.folder, number)
 
-    def _numbers(self) -> list[int]:
-        """Images seen of all that are there, ascending."""
-        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
-        return sorted(int(match[1]) for match in map(_FILE_NAME.fullmatch, names) if match)
+
+def newest_record(run_dir: os.PathLike) -> Optional[RunRecord]:
+    """What the run in this folder is by its newest readable checkpoint; None where no checkpoint tells."""
+    folder = _folder(run_dir)
+    for number in reversed(_numbers(folder)):
+        path = _path(folder, number)
+        try:
+            description = json.loads(str(read_arrays(path, "checkpoint", only=_ENTRY)[_ENTRY]))
+        except (DamagedFile, KeyError, ValueError, RecursionError):  # `restore` tells of it.
+            continue
+        found = description.get(_RECORD) if isinstance(description, dict) else None
+        if found is not None:
+            return RunRecord.from_dict(found)
+        return None  # Written before there were records.
+    return None
+
+
+def _folder(run_dir: os.PathLike) -> pathlib.Path:
+    return pathlib.Path(run_dir) / "checkpoints"
+
+
+def _path(folder: pathlib.Path, number: int) -> pathlib.Path:
+    return folder / f"images-{number}.npz"
+
+
+def _numbers(folder: pathlib.Path) -> list[int]:
+    """Images seen of all checkpoints that are there, ascending."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(match[1]) for match in map(_FILE_NAME.fullmatch, names) if match)
 
 
 def kept_numbers(numbers: Iterable[int], keep: int, keep_every: int) -> set[int]:

@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import signal
 import time
-from typing import Callable, Optional, Union
+from typing import Optional, Union
 
 import tensorflow as tf
 
@@ -15,14 +15,24 @@ from stylegan_tf.data.label_summary import described_use
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.checkpoints import Checkpoints, restore_alike
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.training.checkpoints import Checkpoints, newest_record, restore_alike
 from stylegan_tf.training.divergence import symptom_of_losses, symptom_of_steps, symptom_of_weights
+from stylegan_tf.training.flag_file import FILE_NAME, write_flag_file
 from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.level import Level, level_name
 from stylegan_tf.training.outputs import Outputs, PrepareMetrics, SilentOutputs
+from stylegan_tf.training.precision_of_run import settle_precision
 from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
-from stylegan_tf.training.schedule import Phase, check_batches, optimizer_reset_between, phase_at
+from stylegan_tf.training.run_record import RunRecord, changes, data_changes
+from stylegan_tf.training.schedule import (
+    Phase,
+    check_batches,
+    learning_rate_at,
+    optimizer_reset_between,
+    phase_at,
+)
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
@@ -38,17 +48,17 @@ class RunSetup:
     strategy: tf.distribute.Strategy
     processes: Processes
     stop: StopSignal
+    record: RunRecord  # What the run is.
+    begun: Optional[RunRecord]  # What it was when it was left; None for a new one.
 
 
 def train(
     config: TrainConfig,
-    write_flags: Callable[[pathlib.Path], None],
     prepare_metrics: Optional[PrepareMetrics] = None,
 ) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
-      write_flags: writes the run's flags to the path that it is given.
       prepare_metrics: called once with the data, a strategy, the averaged generator and the images seen; what it
         returns is called every `config.metric_ticks`.
     Raises:
@@ -62,10 +72,15 @@ def train(
     with StopSignal() as stop:
         strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
         check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
-        setup = RunSetup(config, info, strategy, Processes(strategy), stop)
-        locked = locked_run_folder(config.run_dir) if setup.processes.is_chief else contextlib.nullcontext([])
-        with setup.processes.errors_named(), locked as notes:
-            stopped = _train(setup, notes, write_flags, prepare_metrics)
+        processes = Processes(strategy)
+        locked = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])
+        with processes.errors_named(), locked as notes:
+            begun = newest_record(config.run_dir)
+            config, lines = settle_precision(config, begun and begun.options.get("precision"), strategy, processes)
+            record = RunRecord.of(config, info)
+            lines += changes(begun, record, config.run_dir) if begun else []
+            setup = RunSetup(config, info, strategy, processes, stop, record, begun)
+            stopped = _train(setup, [*notes, *lines], prepare_metrics)
     if stopped:
         raise SystemExit(128 + (stop.number or signal.SIGTERM))
 
@@ -73,7 +88,6 @@ def train(
 def _train(
     setup: RunSetup,
     notes: list[str],
-    write_flags: Callable[[pathlib.Path], None],
     prepare_metrics: Optional[PrepareMetrics],
 ) -> bool:
     """-> whether the run was stopped."""
@@ -83,11 +97,12 @@ def _train(
     with setup.strategy.scope():
         state = TrainState(config, *config.network_configs(info.resolution, info.num_channels, info.label_size))
     built = time.monotonic()
-    checkpoints = Checkpoints(state, config.run_dir, config.keep_checkpoints, config.keep_checkpoint_every_kimg)
+    kept = (config.keep_checkpoints, config.keep_checkpoint_every_kimg)
+    checkpoints = Checkpoints(state, config.run_dir, *kept, setup.record)
     resumed = restore_alike(checkpoints, state, processes)
     initial = initialise(state, config.init_from) if config.init_from and not resumed else []
     if processes.is_chief:
-        report, outputs = _open_outputs(setup, state, checkpoints, write_flags, prepare_metrics)
+        report, outputs = _open_outputs(setup, state, checkpoints, prepare_metrics)
     else:
         report, outputs = WorkerReport(), SilentOutputs()
     with report:
@@ -98,6 +113,8 @@ def _train(
         loop = _Loop(setup, state, checkpoints, report, outputs)
         if not resumed:
             outputs.first_pictures(loop.phase(), setup.stop)
+        elif setup.begun and data_changes(setup.begun, setup.record):
+            outputs.reals()
         stopped = loop.run()
         processes.wait_for_all()
     return stopped
@@ -107,7 +124,6 @@ def _open_outputs(
     setup: RunSetup,
     state: TrainState,
     checkpoints: Checkpoints,
-    write_flags: Callable[[pathlib.Path], None],
     prepare_metrics: Optional[PrepareMetrics],
 ) -> tuple[RunReport, Outputs]:
     """The chief's. UserError for metrics that cannot be had."""
@@ -116,8 +132,9 @@ def _open_outputs(
     if prepare_metrics:  # The chief measures alone, and the other processes wait: on its own devices then.
         own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
         measure = prepare_metrics(setup.info, own, state.generator_ema, state.images_seen)
-    with write_errors_named(run_dir / "flags.cfg"):
-        write_flags(run_dir / "flags.cfg")
+    path = run_dir / FILE_NAME
+    with write_errors_named(path):
+        write_flag_file(path, config)
     report = RunReport(run_dir, round(config.total_kimg * 1000), state.images_seen)
     return report, Outputs(config, setup.info, state, checkpoints, report, measure)
 
@@ -171,7 +188,8 @@ class _Loop:
         inputs = StepInputs(
             images_seen=tf.constant(state.images_seen, tf.int64),
             alpha=tf.constant(phase.alpha, tf.float32),
-            learning_rate=tf.constant(phase.learning_rate, tf.float32),
+            learning_rate=tf.constant(phase.discriminator_learning_rate, tf.float32),
+            generator_learning_rate=tf.constant(phase.learning_rate, tf.float32),
         )
         try:
             self._metrics.add(self._iteration_at(phase, inputs))
@@ -208,6 +226,11 @@ class _Loop:
         """What was trained before is saved if the data cannot be read."""
         try:
             return self._level.iterate(inputs)
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                f"out of memory at {level_name(self.phase())} ({short(error.message, 120)}): let a replica compute "
+                f"fewer images at once with --max_replica_batch, or lower --batch_sizes. {self._last_checkpoint()}."
+            ) from error
         except UserError as error:
             if self._trained:  # The data come first in an iteration: nothing is half done.
                 self._end_if_diverged(symptom_of_weights(self._state))
@@ -261,9 +284,10 @@ class _Loop:
 
     def _end_if_diverged(self, symptom: Optional[str]) -> None:
         if symptom is not None:
+            _, flag = learning_rate_at(self.phase().resolution, self._config.schedule)
             raise UserError(
                 f"training diverged after {self._state.images_seen / 1000:.1f} kimg: {symptom}. "
-                f"{self._last_checkpoint()}. A lower --learning_rate or a higher --r1_gamma helps."
+                f"{self._last_checkpoint()}. A lower --{flag} or a higher --r1_gamma helps."
             )
 
     def _last_checkpoint(self) -> str:

@@ -11,7 +11,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.network_file import file_name, save_networks
+from stylegan_tf.networks.network_file import file_name, find_networks, save_networks
 from stylegan_tf.training.checkpoints import Checkpoints
 from stylegan_tf.training.grids import SampleGrid, save_reals
 from stylegan_tf.training.reporting import RunReport
@@ -55,11 +55,14 @@ class Outputs:
         if stop:
             return
         began = time.monotonic()
+        self.reals()
+        self._save_grid(phase)
+        self._report.say(f"first pictures written in {time.monotonic() - began:.1f} s")
+
+    def reals(self) -> None:
         path = self._run_dir / "reals.png"
         with write_errors_named(path):
             save_reals(self._config, self._info, self._state.generator.config.resolution, path)
-        self._save_grid(phase)
-        self._report.say(f"first pictures written in {time.monotonic() - began:.1f} s")
 
     def tick(self, phase: Phase) -> None:
         """What is due at this tick; `state.ticks` counts it."""
@@ -111,12 +114,24 @@ class Outputs:
             metadata["content_box"] = self._info.relative_box
         with write_errors_named(path):
             save_networks(path, self._state.networks(metadata))
+            self._remove_old_networks(path)
+
+    def _remove_old_networks(self, newest: pathlib.Path) -> None:
+        """Leaves `keep_networks` network files up to the newest one."""
+        if self._config.keep_networks is not None:
+            paths = find_networks(self._run_dir)
+            written = paths[: paths.index(newest) + 1]
+            for path in written[: -self._config.keep_networks]:
+                path.unlink()
 
 
 class SilentOutputs:
     """Those of a process that is not the chief: nothing."""
 
     def first_pictures(self, phase: Phase, stop: StopSignal) -> None:
+        pass
+
+    def reals(self) -> None:
         pass
 
     def tick(self, phase: Phase) -> None:

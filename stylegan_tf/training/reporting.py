@@ -15,6 +15,8 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.progress import ProgressBar, format_duration
@@ -41,6 +43,8 @@ class RunReport:
         self._earlier_seconds = last.get("total_seconds", 0.0)
         self._run_dir = run_dir
         with self._tensorboard():
+            if images_seen:
+                _start_session(run_dir, images_seen + 1)
             self._writer = tf.summary.create_file_writer(str(run_dir))
         self._total_images = total_images
         self._bar = ProgressBar(total_images, "Training", "images")
@@ -90,6 +94,7 @@ class RunReport:
             "alpha": phase.alpha,
             "batch_size": phase.batch_size,
             "learning_rate": phase.learning_rate,
+            "discriminator_learning_rate": phase.discriminator_learning_rate,
             "sec_per_kimg": (now - self._tick_start) / kimg,
             "total_seconds": self._earlier_seconds + now - self._start,
             **peak_memory(),
@@ -181,13 +186,14 @@ def _append(file: TextIO, line: str) -> None:
 
 
 def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
-    """`kimg 12.3  16x16  alpha 0.25  batch 128  8.1 s/kimg  memory 1.2 GiB  loss/G 0.712  time 12:05`."""
+    """`kimg 12.3  16x16  alpha 0.25  batch 128  rate 0.001  8.1 s/kimg  memory 1.2 GiB  loss/G 0.712  time 12:05`."""
     resolution = record["resolution"]
     parts = [
         f"kimg {record['kimg']:<8.1f}",
         f"{resolution}x{resolution}",
         f"alpha {record['alpha']:.2f}",
         f"batch {record['batch_size']}",
+        _rates(record["learning_rate"], record["discriminator_learning_rate"]),
         f"{record['sec_per_kimg']:.1f} s/kimg",
         f"memory {record['memory_gib']:.1f} GiB",
     ]
@@ -196,6 +202,22 @@ def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
     parts += [f"{name} {record[name]:.4g}" for name in values]
     parts.append(f"time {format_duration(record['total_seconds'])}")
     return "  ".join(parts)
+
+
+def _start_session(run_dir: Path, step: int) -> None:
+    """Tells TensorBoard to forget what it was told from `step` on: a run that was killed trains on those images again.
+
+    It reads the files of a folder in the order of their names, which begin with the time: the next one comes after.
+    """
+    writer = EventFileWriter(str(run_dir))
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    writer.add_event(event_pb2.Event(wall_time=time.time(), step=step, session_log=start))
+    writer.close()
+
+
+def _rates(generator: float, discriminator: float) -> str:
+    """The learning rates of both networks."""
+    return f"rate {generator:g}" if generator == discriminator else f"rates G {generator:g} D {discriminator:g}"
 
 
 def peak_memory() -> dict:

@@ -20,7 +20,7 @@ _BATCH_SIZES = {
     4: {8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
     8: {8: 256, 16: 128, 32: 64, 64: 32},
 }
-_LEARNING_RATES = {128: 0.0015, 256: 0.002, 512: 0.003}
+_LEARNING_RATES = {4: 0.001, 128: 0.0015, 256: 0.002, 512: 0.003}
 _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 30, 1024: 20}
 
 
@@ -31,7 +31,8 @@ class Phase:
     lod: float  # 0 at full resolution; fractions while a level fades in.
     growth: Growth
     batch_size: int  # Global, a multiple of the number of replicas.
-    learning_rate: float
+    learning_rate: float  # The generator's.
+    discriminator_learning_rate: float
     tick_kimg: float  # Thousands of images between two reports.
 
     @property
@@ -54,14 +55,30 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
     lod = _level_of_detail(images_seen, schedule, resolution)
     growth = Growth.at_lod(lod, resolution)
     current = growth.resolution
-    rates = _LEARNING_RATES if schedule.learning_rates is None else schedule.learning_rates
+    learning_rate, _ = learning_rate_at(current, schedule)
+    discriminators = schedule.discriminator_learning_rate
     return Phase(
         lod=lod,
         growth=growth,
         batch_size=batch_size_at(current, schedule, num_replicas),
-        learning_rate=schedule.learning_rate if current < min(rates) else _look_up(rates, current),
+        learning_rate=learning_rate,
+        discriminator_learning_rate=_look_up(discriminators, current) if discriminators else learning_rate,
         tick_kimg=_look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, current),
     )
+
+
+def learning_rate_at(resolution: int, schedule: ScheduleConfig) -> tuple[float, str]:
+    """The learning rate of both networks at `resolution`, and the option that it comes from.
+
+    `learning_rates` holds from the first resolution that it lists up, `learning_rate` everywhere else; what neither
+    says is the paper's.
+    """
+    rates = schedule.learning_rates
+    if rates is not None and resolution >= min(rates):
+        return _look_up(rates, resolution), "learning_rates"
+    if schedule.learning_rate is not None:
+        return schedule.learning_rate, "learning_rate"
+    return _look_up(_LEARNING_RATES, resolution), "learning_rate"
 
 
 def optimizer_reset_between(previous_lod: float, lod: float) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stylegan_tf.cli.flag_files import files_first
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = '''
@@ -165,7 +167,7 @@ def test_help_shows_the_docstring_and_the_flags_by_group_with_defaults(script):
               Flip it. (default: false)
 
           --flagfile=FILE
-              Read flags from FILE, one --name=value a line; later flags win.
+              Read flags from FILE, one --name=value a line; those of the command line win.
         """
     )
 
@@ -226,3 +228,16 @@ def test_names_of_files_may_hold_any_bytes_and_the_home_folder(tmp_path):
     for argument, expected in [(f"--flagfile={tmp_path / 'flags.cfg'}", r"\udcff \xe9"), ("--place=~/a", "/home/me/a")]:
         done = subprocess.run([sys.executable, path, argument], capture_output=True, text=True, env=environment)
         assert (done.returncode, done.stdout) == (0, expected + "\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "given, read",
+    [
+        (["--a=1", "--flagfile=x", "--b"], ["--flagfile=x", "--a=1", "--b"]),
+        (["--a", "1", "--flagfile", "x", "-flagfile=y"], ["--flagfile", "x", "-flagfile=y", "--a", "1"]),
+        (["--a=1", "--", "--flagfile=x"], ["--a=1", "--", "--flagfile=x"]),
+        (["--flagfile"], ["--flagfile"]),
+    ],
+)
+def test_flags_of_the_command_line_come_after_those_of_flag_files(given, read):
+    assert files_first(given) == read

@@ -11,6 +11,7 @@ from stylegan_tf import config
 from stylegan_tf.cli import option_flags, training_flags
 from stylegan_tf.config.option import GROUPS, LOSSES, Options, option, option_fields, value_type
 from stylegan_tf.errors import UserError
+from stylegan_tf.training.flag_file import write_flag_file
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_flags_reach_the_part_they_belong_to(parse):
 def test_the_flag_file_replays_the_run(parse, tmp_path):
     arguments = ["--batch_sizes=16", "--learning_rates=8:0.002", "--mirror_augment", "--nouse_noise", "--total_kimg=60"]
     first = parse(*FOLDERS, *arguments, "--resolution=32", "--strategy=one", "--fmap_base=64")
-    training_flags.write_flag_file(tmp_path / "flags.cfg")
+    write_flag_file(tmp_path / "flags.cfg", first)
     lines = (tmp_path / "flags.cfg").read_text().splitlines()
     assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
     assert {"--batch_sizes=16", "--mirror_augment=true", "--use_noise=false", "--total_kimg=60.0"} <= set(lines)
@@ -164,3 +165,33 @@ def test_a_run_that_the_data_set_cannot_feed_is_refused():
         config.TrainConfig(data_dir="d", run_dir="r", resolution=64).network_configs(32, 3)
     with pytest.raises(UserError, match="conditional needs labels"):
         config.TrainConfig(data_dir="d", run_dir="r", conditional=True).network_configs(32, 3)
+
+
+def _begin(run_dir, text):
+    (run_dir / "checkpoints").mkdir(parents=True)
+    (run_dir / "checkpoints" / "images-32.npz").touch()
+    (run_dir / "flags.cfg").write_text(text)
+
+
+def test_a_begun_run_gives_the_flags_that_nobody_has_set(parse, tmp_path):
+    _begin(tmp_path / "run", "--data_dir=d\n--run_dir=old\n--seed=7\n--learning_rate=0.002\n--use_noise=false\n")
+    run = parse(f"--run_dir={tmp_path / 'run'}", "--learning_rate=0.005")
+    assert (run.data_dir, run.run_dir) == ("d", str(tmp_path / "run"))
+    assert (run.seed, run.schedule.learning_rate, run.generator.use_noise) == (7, 0.005, False)
+
+
+def test_a_folder_without_checkpoints_gives_no_flags(parse, tmp_path):
+    (tmp_path / "flags.cfg").write_text("--data_dir=d\n--seed=7\n")
+    with pytest.raises(UserError, match="data_dir is missing"):
+        parse(f"--run_dir={tmp_path}")
+
+
+def test_flags_of_a_begun_run_that_cannot_be_read_are_named(parse, tmp_path):
+    _begin(tmp_path, "--data_dir=d\n--no_such_flag=1\n")
+    with pytest.raises(UserError, match="cannot go on with the flags in .*flags.cfg.*no_such_flag"):
+        parse(f"--run_dir={tmp_path}")
+
+
+def test_init_from_is_not_read_when_a_run_goes_on(parse, tmp_path):
+    _begin(tmp_path, "--data_dir=d\n--init_from=gone.npz\n")
+    assert parse(f"--run_dir={tmp_path}").init_from == "gone.npz"

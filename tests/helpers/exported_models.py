@@ -86,7 +86,7 @@ def trained_on_letterboxed_pictures(folder):
     # A constant input starts as all ones: instance normalisation would show nothing but rounding errors of it.
     options = {"generator": {"const_input": False}, "total_kimg": 0.016}
     config = tiny_config(folder / "data", folder / "run", schedule, **options)
-    train(config, lambda path: path.write_text("--seed=1\n"))
+    train(config)
     return folder / "run"
 
 

@@ -79,7 +79,7 @@ def test_a_run_saves_what_it_has_and_goes_on_when_the_data_are_back(data_dir, tm
     """The run equals one that saw no error. It is longer than what the pipeline reads ahead."""
     options = {"resolution": 4, "total_kimg": 1.6, "shuffle_images": 1, "keep_checkpoints": 99}
     config = tiny_config(data_dir, tmp_path / "run", {"tick_kimg": {4: 1000}}, **options)
-    train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")), lambda path: None)
+    train(dataclasses.replace(config, run_dir=str(tmp_path / "whole")))
     content = (data_dir / SHARD).read_bytes()
     update = RunReport.update
 
@@ -90,12 +90,12 @@ def test_a_run_saves_what_it_has_and_goes_on_when_the_data_are_back(data_dir, tm
 
     monkeypatch.setattr(RunReport, "update", update_and_cut)
     with pytest.raises(UserError, match=f"{SHARD} holds 8 records now.*The last good checkpoint is .*images-"):
-        train(config, lambda path: None)
+        train(config)
     (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert 24 <= int(saved.stem.split("-")[1]) < 1600
     (data_dir / SHARD).write_bytes(content)
     monkeypatch.setattr(RunReport, "update", update)
-    train(config, lambda path: None)
+    train(config)
     files = [tmp_path / name / "checkpoints" / "images-1600.npz" for name in ("whole", "run")]
     whole, resumed = (dict(np.load(file, allow_pickle=False)) for file in files)
     assert whole.keys() == resumed.keys()

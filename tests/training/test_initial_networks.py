@@ -13,6 +13,7 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
 from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.training.flag_file import write_flag_file
 from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.state import TrainState
@@ -111,7 +112,7 @@ def test_a_run_goes_on_from_the_file_and_later_without_it(tmp_path, networks):
     # A step of 1e-30 leaves every weight as it is: what the run writes is what it has started with.
     growth = {"start_resolution": 8, "learning_rate": 1e-30}
     run = tiny_config(tmp_path / "data", tmp_path / "run", growth, total_kimg=0.016, init_from=path)
-    train(run, lambda path: None)
+    train(run)
     written = load_networks(tmp_path / "run")
     for part in ("discriminator", "generator"):
         expected = arrays(getattr(networks, part))
@@ -119,7 +120,7 @@ def test_a_run_goes_on_from_the_file_and_later_without_it(tmp_path, networks):
         assert_equal(getattr(written, part), expected)
     assert f"starting with the weights of {path}" in (tmp_path / "run" / "log.txt").read_text()
     (tmp_path / "n.npz").unlink()
-    train(dataclasses.replace(run, total_kimg=0.032), lambda path: None)
+    train(dataclasses.replace(run, total_kimg=0.032))
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "resuming at" in log and log.count("starting with the weights") == 1
 
@@ -153,7 +154,7 @@ def test_options_that_no_flag_sets_are_those_of_the_file(parse, tmp_path):
 def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path):
     path = network_file(tmp_path / "n.npz", Generator(GENERATOR))
     first = parse(f"--init_from={path}")
-    training_flags.write_flag_file(tmp_path / "flags.cfg")
+    write_flag_file(tmp_path / "flags.cfg", first)
     (tmp_path / "n.npz").unlink()
     assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
 

@@ -7,12 +7,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.training import divergence
+from stylegan_tf.training import divergence, precision_of_run
 from stylegan_tf.training.gradients import Gradients
+from stylegan_tf.training.level import Level
 from stylegan_tf.training.loop import train
 from stylegan_tf.training.reporting import RunReport
 from tests.helpers.tiny_run import tiny_config, write_images
@@ -24,7 +26,7 @@ def data_dir(tmp_path_factory):
 
 
 def run(config):
-    train(config, lambda path: path.write_text("--seed=1\n"))
+    train(config)
 
 
 def stats_of(run_dir):
@@ -103,7 +105,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_p
     config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
     run(config)
     wider = dataclasses.replace(config.generator, fmap_max=16)
-    with pytest.raises(UserError, match="does not fit this run.*flags.cfg"):
+    with pytest.raises(UserError, match=r"networks, which cannot change.*--fmap_max \(8 -> 16\).*another --run_dir"):
         run(dataclasses.replace(config, generator=wider))
 
 
@@ -147,3 +149,55 @@ def test_a_write_that_fails_ends_the_run_and_keeps_what_was_saved(data_dir, tmp_
     run(config)
     assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32, 48, 64]
     assert "resuming at" in (tmp_path / "run" / "log.txt").read_text()
+
+
+@pytest.mark.end_to_end
+def test_a_run_in_auto_precision_records_what_it_took_and_keeps_it(data_dir, tmp_path, monkeypatch):
+    config = tiny_config(data_dir, tmp_path / "run", total_kimg=0.016, precision="auto")
+    choices = iter([("bfloat16", "told so"), ("float32", "told so")])
+    monkeypatch.setattr(precision_of_run, "fastest_precision", lambda strategy: next(choices))
+    run(config)
+    assert "--precision=bfloat16" in (tmp_path / "run" / "flags.cfg").read_text()
+    run(dataclasses.replace(config, total_kimg=0.032))
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "precision bfloat16: told so" in log
+    assert "precision bfloat16, as the run began" in log
+    assert "total_kimg 0.016 -> 0.032" in log
+    run(dataclasses.replace(config, total_kimg=0.032, precision="float32"))
+    assert "precision bfloat16 -> float32" in (tmp_path / "run" / "log.txt").read_text()
+
+
+@pytest.mark.end_to_end
+def test_as_many_network_files_stay_as_are_wanted(data_dir, tmp_path):
+    grown = {"training_kimg": 0.0, "transition_kimg": 0.0, "tick_kimg": {4: 1.0}, "start_resolution": 16}
+    run(tiny_config(data_dir, tmp_path / "run", grown, total_kimg=4, network_ticks=1, keep_networks=2))
+    assert sorted(path.name for path in (tmp_path / "run").glob("network-*")) == [
+        "network-000003.npz",
+        "network-000004.npz",
+    ]
+
+
+@pytest.mark.end_to_end
+def test_an_iteration_without_memory_ends_in_one_line_with_the_way_out(data_dir, tmp_path, monkeypatch):
+    iterate, calls = Level.iterate, iter(range(9))
+
+    def out_of_memory(self, inputs):
+        if next(calls) == 5:  # In the fade to 8x8, after the first checkpoint.
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4,512,512,32]")
+        return iterate(self, inputs)
+
+    monkeypatch.setattr(Level, "iterate", out_of_memory)
+    with pytest.raises(UserError) as error:
+        run(tiny_config(data_dir, tmp_path / "run"))
+    for words in ("out of memory at 8x8, batch 8", "shape[4,512", "--max_replica_batch", "--batch_sizes", "images-32"):
+        assert words in str(error.value)
+
+
+@pytest.mark.end_to_end
+def test_data_that_have_changed_are_told_and_shown(data_dir, tmp_path):
+    run(tiny_config(data_dir, tmp_path / "run", total_kimg=0.016))
+    first = (tmp_path / "run" / "reals.png").read_bytes()
+    other = write_images(tmp_path / "other" / "tiny", count=40)
+    run(tiny_config(other, tmp_path / "run", total_kimg=0.032))
+    assert "warning: the data set has changed: images 32 -> 40" in (tmp_path / "run" / "log.txt").read_text()
+    assert (tmp_path / "run" / "reals.png").read_bytes() != first

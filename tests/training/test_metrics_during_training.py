@@ -43,8 +43,8 @@ def runs(configs, workplace):
     """Both runs, finished; their network files' arrays."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
-        train(configs[0], lambda path: None)
-        train(configs[1], lambda path: None, TrainingMetrics(configs[1]))
+        train(configs[0])
+        train(configs[1], TrainingMetrics(configs[1]))
     return [dict(np.load(find_network(config.run_dir))) for config in configs]
 
 

@@ -2,18 +2,21 @@
 
 import json
 import math
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.training import reporting
 from stylegan_tf.training.reporting import RunReport, repair_stats, shrunk, tick_line
 from stylegan_tf.training.schedule import Phase
 
-PHASE = Phase(lod=1.25, growth=Growth(16, 0.75), batch_size=32, learning_rate=0.001, tick_kimg=1)
+RATES = {"learning_rate": 0.001, "discriminator_learning_rate": 0.001}
+PHASE = Phase(lod=1.25, growth=Growth(16, 0.75), batch_size=32, **RATES, tick_kimg=1)
 
 
 def _records(run_dir):
@@ -109,6 +112,23 @@ def test_large_images_are_shrunk_to_means_of_squares(channels):
 
 def test_the_line_shows_gpu_memory_only_where_there_is_a_gpu():
     record = {"kimg": 12.34, "resolution": 8, "alpha": 1.0, "batch_size": 4, "sec_per_kimg": 8.06, "total_seconds": 725}
+    record.update(RATES)
     line = tick_line({**record, "memory_gib": 1.24}, {})
-    assert line == "kimg 12.3      8x8  alpha 1.00  batch 4  8.1 s/kimg  memory 1.2 GiB  time 12:05"
+    assert line == "kimg 12.3      8x8  alpha 1.00  batch 4  rate 0.001  8.1 s/kimg  memory 1.2 GiB  time 12:05"
     assert "GPU 3.5 GiB" in tick_line({**record, "memory_gib": 1.24, "gpu_memory_gib": 3.5}, {})
+
+
+def test_the_line_tells_both_learning_rates_where_they_differ():
+    record = {"kimg": 1, "resolution": 8, "alpha": 1.0, "batch_size": 4, "sec_per_kimg": 8, "total_seconds": 7}
+    record.update(memory_gib=1, learning_rate=0.002, discriminator_learning_rate=0.0005)
+    assert "  rates G 0.002 D 0.0005  " in tick_line(record, {})
+
+
+def test_tensorboard_forgets_what_a_killed_run_is_going_to_report_again(tmp_path):
+    for first, seen in ((0, [1000, 2000, 3000]), (1000, [1500])):  # Killed after 3,000; its last checkpoint had 1,000.
+        with RunReport(tmp_path, 4000, first) as report:
+            for images_seen in seen:
+                report.tick(images_seen, PHASE, {"loss/G": 0.5})
+        time.sleep(1.1)  # The files' names hold whole seconds.
+    events = EventAccumulator(str(tmp_path)).Reload().Tensors("loss/G")
+    assert [event.step for event in events] == [1000, 1500]

@@ -20,7 +20,7 @@ TOTAL_KIMG = 0.08
 
 
 def run(config):
-    train(config, lambda path: path.write_text("--seed=1\n"))
+    train(config)
 
 
 def checkpoint(run_dir, images):

@@ -8,7 +8,13 @@ import pytest
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.schedule import batch_size_at, check_batches, optimizer_reset_between, phase_at
+from stylegan_tf.training.schedule import (
+    batch_size_at,
+    check_batches,
+    learning_rate_at,
+    optimizer_reset_between,
+    phase_at,
+)
 
 PAPER = ScheduleConfig()
 # 4 -> 8 -> 16 with 6 images per level and 4 per fade: levels end at 6 and 16, fades at 10 and 20.
@@ -145,3 +151,28 @@ def test_every_row_of_the_reference_schedule(reference):
         assert (phase.resolution, phase.batch_size) == (row["resolution"], row["minibatch"]), row
         assert (phase.learning_rate, phase.tick_kimg) == (row["lr"], row["tick_kimg"]), row
         assert math.floor(phase.lod) == math.floor(row["lod"]) and math.ceil(phase.lod) == math.ceil(row["lod"]), row
+
+
+@pytest.mark.parametrize(
+    "options, rates, flag_at_256",
+    [
+        ({}, [0.001, 0.0015, 0.002], "learning_rate"),
+        ({"learning_rate": 0.01}, [0.01, 0.01, 0.01], "learning_rate"),
+        ({"learning_rates": {128: 0.01}}, [0.001, 0.01, 0.01], "learning_rates"),
+        ({"learning_rate": 0.02, "learning_rates": {256: 0.01}}, [0.02, 0.02, 0.01], "learning_rates"),
+    ],
+)
+def test_one_learning_rate_holds_at_every_resolution_that_no_table_lists(options, rates, flag_at_256):
+    schedule = ScheduleConfig(**options)
+    found = [learning_rate_at(resolution, schedule) for resolution in (64, 128, 256)]
+    assert [rate for rate, _ in found] == rates
+    assert found[-1][1] == flag_at_256
+
+
+def test_the_discriminator_may_have_a_learning_rate_of_its_own():
+    schedule = ScheduleConfig(learning_rate=0.002, discriminator_learning_rate={4: 0.0005, 16: 0.004})
+    phases = [phase_at(images, schedule, 16) for images in (0, 2_000_000)]
+    assert [phase.discriminator_learning_rate for phase in phases] == [0.0005, 0.004]
+    assert [phase.learning_rate for phase in phases] == [0.002, 0.002]
+    plain = phase_at(0, ScheduleConfig(learning_rate=0.003), 16)
+    assert plain.discriminator_learning_rate == plain.learning_rate == 0.003
