@@ -1,6 +1,7 @@
 """What a resumed run may change: every option is refused by its flag, told in a line, or makes no difference."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.option import FROM_DATA_SET, option_fields
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.run_record import RunRecord, changes, data_changes
-from tests.helpers.array_source import ArraySource, write_numbered
+from tests.helpers.array_source import ArraySource
 
 PARTS = ("generator", "discriminator", "schedule", "losses")
 CONFIG = TrainConfig(data_dir="d", run_dir="r")
@@ -29,6 +31,8 @@ BESIDE = {
     "wgan_drift": {"discriminator_loss": "wgan"},
     "use_styles": {"const_input": False},
 }
+IMAGES = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
+LABELS = np.eye(9, 3, dtype=np.float32)
 HARMLESS = {"data_dir", "run_dir", "init_from"}
 
 
@@ -50,8 +54,8 @@ def _other(field):
     option = field.metadata["option"]
     if option.choices:
         return next(choice for choice in option.choices if choice != field.default)
-    for value in (field.default + 1, field.default / 2):
-        if option.holds(value) and (not option.is_resolution or value == 4):
+    for value in (field.default + 1, field.default / 2, 0.5):
+        if value != field.default and option.holds(value) and (not option.is_resolution or value == 4):
             return type(field.default)(value)
     raise AssertionError(f"give another value for {field.name}")
 
@@ -68,7 +72,7 @@ def _with(config, values):
 
 @pytest.fixture(scope="module")
 def info(tmp_path_factory):
-    return find_dataset(write_numbered(tmp_path_factory.mktemp("data") / "numbered", count=8, resolution=16))
+    return find_dataset(write_tfrecords(ArraySource(IMAGES[:8], LABELS[:8]), tmp_path_factory.mktemp("data") / "numbered"))
 
 
 @pytest.mark.parametrize("part, field", _fields(), ids=lambda value: getattr(value, "name", value or "run"))
@@ -78,7 +82,7 @@ def test_every_option_is_refused_told_or_harmless(info, part, field):
     now = _with(before, {field.name: other})
     assert now != before
     records = [RunRecord.of(config, info) for config in (before, now)]
-    if part in ("generator", "discriminator") or field.name == "resolution":
+    if part in ("generator", "discriminator") or field.name in ("resolution", "conditional"):
         with pytest.raises(UserError, match=f"cannot change when it is resumed: .*--{field.name}"):
             changes(*records, "r")
         return
@@ -98,8 +102,6 @@ def test_a_change_is_told_with_both_values(info):
 
 
 def test_a_record_comes_back_from_json(info):
-    import json
-
     record = RunRecord.of(CONFIG, info)
     assert RunRecord.from_dict(json.loads(json.dumps(dataclasses.asdict(record)))) == record
     with pytest.raises(UserError, match="incomplete"):
@@ -116,10 +118,7 @@ def test_an_option_that_an_older_version_did_not_have_had_its_default(info):
 
 
 def test_other_data_under_the_same_name_are_told(info, tmp_path):
-    images = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
-    from stylegan_tf.data.making.writer import write_tfrecords
-
-    other = find_dataset(write_tfrecords(ArraySource(images), tmp_path / "numbered"))
+    other = find_dataset(write_tfrecords(ArraySource(IMAGES, LABELS), tmp_path / "numbered"))
     before, now = RunRecord.of(CONFIG, info), RunRecord.of(CONFIG, other)
     lines = data_changes(before, now)
     assert lines[0] == "the data set has changed: images 8 -> 9"
