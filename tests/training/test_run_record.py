@@ -72,7 +72,8 @@ def _with(config, values):
 
 @pytest.fixture(scope="module")
 def info(tmp_path_factory):
-    return find_dataset(write_tfrecords(ArraySource(IMAGES[:8], LABELS[:8]), tmp_path_factory.mktemp("data") / "numbered"))
+    folder = tmp_path_factory.mktemp("data") / "numbered"
+    return find_dataset(write_tfrecords(ArraySource(IMAGES[:8], LABELS[:8]), folder))
 
 
 @pytest.mark.parametrize("part, field", _fields(), ids=lambda value: getattr(value, "name", value or "run"))
