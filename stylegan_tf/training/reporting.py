@@ -43,8 +43,7 @@ class RunReport:
         self._earlier_seconds = last.get("total_seconds", 0.0)
         self._run_dir = run_dir
         with self._tensorboard():
-            if images_seen:
-                _start_session(run_dir, images_seen + 1)
+            _start_session(run_dir, images_seen + 1 if images_seen else 0)
             self._writer = tf.summary.create_file_writer(str(run_dir))
         self._total_images = total_images
         self._bar = ProgressBar(total_images, "Training", "images")
@@ -207,7 +206,7 @@ def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
 def _start_session(run_dir: Path, step: int) -> None:
     """Tells TensorBoard to forget what it was told from `step` on: a run that was killed trains on those images again.
 
-    It reads the files of a folder in the order of their names, which begin with the time: the next one comes after.
+    It heeds the second such start in a folder and all later ones, so that the first one is needed, too. It reads the files of a folder in the order of their names, which begin with the time: the next one comes after.
     """
     writer = EventFileWriter(str(run_dir))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)

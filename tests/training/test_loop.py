@@ -182,14 +182,14 @@ def test_an_iteration_without_memory_ends_in_one_line_with_the_way_out(data_dir,
     iterate, calls = Level.iterate, iter(range(9))
 
     def out_of_memory(self, inputs):
-        if next(calls) == 5:  # In the fade to 8x8, after the first checkpoint.
+        if next(calls) == 5:  # After the first checkpoint.
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4,512,512,32]")
         return iterate(self, inputs)
 
     monkeypatch.setattr(Level, "iterate", out_of_memory)
     with pytest.raises(UserError) as error:
         run(tiny_config(data_dir, tmp_path / "run"))
-    for words in ("out of memory at 8x8, batch 8", "shape[4,512", "--max_replica_batch", "--batch_sizes", "images-32"):
+    for words in ("out of memory at 4x4, batch 8", "shape[4,512", "--max_replica_batch", "--batch_sizes", "images-32"):
         assert words in str(error.value)
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.training import reporting
@@ -46,7 +46,7 @@ def test_a_tick_is_a_line_an_object_and_scalars(tmp_path, capsys):
 
 def test_speed_counts_the_images_of_the_tick_alone(tmp_path, monkeypatch):
     clock = iter([0.0, 100.0, 110.0, 110.0, 130.0, 130.0])
-    monkeypatch.setattr(reporting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(reporting, "time", SimpleNamespace(monotonic=lambda: next(clock), time=time.time))
     with RunReport(tmp_path, total_images=9000, images_seen=1000) as report:  # At 0 s.
         report.start_tick(1000)  # 100 s
         assert report.tick(3000, PHASE, {})["sec_per_kimg"] == pytest.approx(5.0)  # 110 s
