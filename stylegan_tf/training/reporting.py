@@ -206,7 +206,8 @@ def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
 def _start_session(run_dir: Path, step: int) -> None:
     """Tells TensorBoard to forget what it was told from `step` on: a run that was killed trains on those images again.
 
-    It heeds the second such start in a folder and all later ones, so that the first one is needed, too. It reads the files of a folder in the order of their names, which begin with the time: the next one comes after.
+    It heeds the second such start in a folder and all later ones, so that the first one is needed, too. It reads the
+    files of a folder in the order of their names, which begin with the time: the next one comes after.
     """
     writer = EventFileWriter(str(run_dir))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
