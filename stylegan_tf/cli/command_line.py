@@ -116,7 +116,7 @@ def _parse(argv: list) -> list:
     except flags.UnrecognizedFlagError as error:
         sys.exit(_fail(_unknown_flag(error.flagname)))
     except flags.Error as error:
-        sys.exit(_fail(str(error)))
+        sys.exit(_fail(short(error)))
     for name in _own_flags():
         value = flags.FLAGS[name].value
         if isinstance(value, float) and not math.isfinite(value):

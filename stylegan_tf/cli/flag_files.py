@@ -8,11 +8,12 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import os_error_line
+from stylegan_tf.files.file_errors import os_error_line, short
 
 _FLAG = ("--flagfile", "-flagfile")
 _COMMENTS = ("#", "//")
 _MAX_BYTES = 2**24
+_LONGEST_NAME = 100  # Of a flag.
 _MAX_DEPTH = 20  # Of files that name files.
 
 
@@ -37,6 +38,8 @@ def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
     for argument in rest:
         name, separator, value = argument.partition("=")
         if name not in _FLAG:
+            if name.startswith("-") and len(name) > _LONGEST_NAME:  # absl looks for similar names, without an end.
+                raise UserError(f"unknown flag {short(name, 100)}; --help lists all flags.")
             found.append(argument)
             continue
         path = os.path.expanduser(value if separator else next(rest, ""))

@@ -209,6 +209,8 @@ def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, stateme
         (None, "flags.cfg: Is a directory"),
         (b"--flagfile=%s", "leads back to itself"),
         (b"--flagfile", "--flagfile needs the name of a file"),
+        (b"--" + b"x" * 2000, "unknown flag --xxx"),
+        (b"--resolution=" + b"x" * 2000, "flag --resolution=xxx"),
     ],
 )
 def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message):

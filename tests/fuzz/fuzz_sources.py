@@ -11,6 +11,7 @@ process, or loses a picture without a word. Every input is given by its kind and
 import argparse
 import collections
 import contextlib
+import io
 import json
 import pathlib
 import random
@@ -40,6 +41,8 @@ def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
     from stylegan_tf.errors import UserError
 
+    if not case.source:
+        return run_command(case, folder, chance)
     target = case.target or chance.choice(sorted(case.files))
     for name, content in case.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,49 @@ def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     if labels and info.label_size == 0:
         return "labels were lost"
     return "set"
+
+
+def run_command(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
+    """The command itself with a damaged flag file, up to a set of a few pictures."""
+    from absl import flags
+
+    from stylegan_tf import create_tfrecords
+    from stylegan_tf.cli import command_line
+    from stylegan_tf.data.making import writer
+    from stylegan_tf.errors import UserError
+
+    path = folder / case.target
+    path.write_bytes(mutated(case.files[case.target], chance))
+    written, writer.write_tfrecords = writer.write_tfrecords, _refuse_large(writer.write_tfrecords)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            command_line._parse(["create_tfrecords", f"--flagfile={path}", f"--dest={folder / 'out'}"])
+            create_tfrecords.main()
+        return "set"
+    except UserError as error:
+        return "refused" if len(str(error)) < 1500 else f"a message of {len(str(error))} characters: {error}"
+    except SystemExit as end:
+        plain = end.code == 0 or said.getvalue().startswith("error: ") and said.getvalue().count("\n") == 1
+        return "refused" if plain else f"it ended with {end.code}: {said.getvalue()[-500:]}"
+    finally:
+        writer.write_tfrecords = written
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        flags.FLAGS.unparse_flags()
+
+
+def _refuse_large(write):
+    """Damaged numbers may well ask for millions of pictures."""
+
+    def write_few(source, *arguments, **options):
+        from stylegan_tf.errors import UserError
+
+        if len(source) > 20 or source.resolution > 64:
+            raise UserError("large")
+        return write(source, *arguments, **options)
+
+    return write_few
 
 
 def run_guarded(kind: str, number: int, case: Case, folder: pathlib.Path) -> str:

@@ -150,6 +150,24 @@ def _json(pairs) -> bytes:
 
 _NAMES = [name.removeprefix("p/") for name in pictures("p/")]
 _TABLE = [[name, [float(i), 0.5]] for i, name in enumerate(_NAMES)]
+_FLAGS = """\
+# A comment.
+--source=synthetic
+--max_images=4
+--resolution=8
+--shards=2
+--seed=7
+--fit=crop
+--filter=box
+--channels=3
+--background=#102030
+--white=255
+--noskip_bad
+--encoding=png
+--workers=1
+--shard_mb=0.01
+--labels=none
+"""
 KINDS: dict[str, Callable[[], Case]] = {
     "folder": lambda: Case(pictures("p/"), "p", "folders"),
     "gray_16": lambda: Case({f"p/{i}.png": _wide(i) for i in range(COUNT)}, "p"),
@@ -178,6 +196,7 @@ KINDS: dict[str, Callable[[], Case]] = {
     "labels_json_numbers": lambda: _labelled("l.json", _json(dict(_TABLE))),
     "labels_csv": lambda: _labelled("l.csv", "\n".join(["file,class"] + [f"{n},c{n[-1]}" for n in _NAMES]).encode()),
     "labels_csv_numbers": lambda: _labelled("l.csv", "\n".join(["id,a,b"] + [f"{n},1,2.5" for n in _NAMES]).encode()),
+    "flag_file": lambda: Case({"a.cfg": _FLAGS.encode()}, "", target="a.cfg"),  # The command, with these flags.
     "labels_npy": lambda: _labelled("l.npy", saved(CLASSES.astype(np.float64) / 2)),
 }
 

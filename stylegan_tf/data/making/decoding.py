@@ -10,6 +10,7 @@ from PIL import Image, ImageColor, ImageOps
 
 from stylegan_tf.data.dataset_files import Box
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 FITS = ("crop", "pad", "stretch")
 FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
@@ -118,7 +119,8 @@ def parse_background(text: str) -> tuple[int, int, int]:
     try:
         return ImageColor.getrgb(text)[:3]
     except ValueError:
-        raise UserError(f"--background takes a colour like white, black or #808080, got '{text}'.") from None
+        found = short(text, 100)
+        raise UserError(f"--background takes a colour like white, black or #808080, got '{found}'.") from None
 
 
 class _decoding_errors:

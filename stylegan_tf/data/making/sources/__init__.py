@@ -19,6 +19,7 @@ from stylegan_tf.data.making.sources.image_files import folder_collection, list_
 from stylegan_tf.data.making.sources.labels import find_labels
 from stylegan_tf.data.making.sources.reading import reading_source
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _SYNTHETIC_IMAGES = 1000
@@ -92,7 +93,7 @@ def open_collection(source: str, resolution: Optional[int] = None, max_images: O
     if path.is_dir():
         return _in_folder(path)
     if not path.is_file():
-        raise UserError(f"--source {source}: there is no such file or folder. Give {_KINDS}.")
+        raise UserError(f"--source {short(source)}: there is no such file or folder. Give {_KINDS}.")
     return _in_file(path)
 
 

@@ -45,7 +45,8 @@ def find_labels(collection: Collection, text: str) -> Optional[Labels]:
     attributes = collection.attributes()
     if attributes is None:
         raise UserError(
-            f"--labels={text}: this source has no attributes. Give classes, folders, or a .json, .csv or .npy file."
+            f"--labels={short(text)}: this source has no attributes. Give classes, folders, or a .json, .csv or .npy "
+            "file."
         )
     names = [name.strip() for name in text.split(",") if name.strip()]
     return Labels(*demo.one_hot_labels(attributes, names))
@@ -92,7 +93,7 @@ def _of_file(collection: Collection, text: str) -> Labels:
         data = collection.read_other(text)
         if data is None:
             if not os.path.isfile(text):
-                raise UserError(f"--labels={text}: there is no such file, neither in the source nor here.")
+                raise UserError(f"--labels={short(text)}: there is no such file, neither in the source nor here.")
             data = pathlib.Path(text).read_bytes()
         if text.lower().endswith(".npy"):
             return as_labels(read_array(io.BytesIO(data), len(data)), text, len(collection))

@@ -50,7 +50,7 @@ def reading_source(source: str, what: str = "") -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        kind = f" as {what}" if what else ""
+        source, kind = short(source), f" as {what}" if what else ""
         if not is_fault_of_the_machine(error):
             raise UserError(
                 f"--source {source} cannot be read{kind}: {reason(error)}. Is it damaged, or another kind of file?"
