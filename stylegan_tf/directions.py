@@ -55,17 +55,17 @@ def main():
         raise UserError("--method=attributes needs either --classifiers=FOLDER or --labels=FILE.csv.")
     seeds, amounts = parse_seeds(FLAGS.seeds), _amounts()
     network = sampling_flags.network_path()
-    source = sampling_flags.picture_source(network, noise_mode=FLAGS.noise_mode)
+    painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode)
     from stylegan_tf.editing.directions import save_directions
     from stylegan_tf.files.digests import file_sha256
 
-    directions = _find(source)
+    directions = _find(painter)
     output = Path(FLAGS.output)
     made_with = {"network_sha256": file_sha256(network), "method": FLAGS.method, "seed": FLAGS.seed}
     save_directions(output, directions, made_with)
     print(f"{output}: {', '.join(directions.names)}")
     if FLAGS.picture:
-        _draw(source, directions, seeds, amounts, output.with_suffix(".png"))
+        _draw(painter, directions, seeds, amounts, output.with_suffix(".png"))
 
 
 def _amounts():
@@ -75,49 +75,49 @@ def _amounts():
         raise UserError(f"--amounts takes numbers like -2,0,2; got {','.join(FLAGS.amounts)!r}.") from None
 
 
-def _find(source):
+def _find(painter):
     """All directions that were asked for."""
     from stylegan_tf.editing import finding_directions as finding
     from stylegan_tf.visualize.layer_groups import parse_layers
     from stylegan_tf.visualize.sampling import random_w
 
-    layers = (0, source.dlatent_shape[0])
+    layers = (0, painter.dlatent_shape[0])
     if FLAGS.layers is not None:
-        source.check_styles("--layers")
-        numbers = parse_layers(FLAGS.layers, source.resolutions)
+        painter.check_styles("--layers")
+        numbers = parse_layers(FLAGS.layers, painter.resolutions)
         layers = (numbers[0], numbers[-1] + 1)
         if len(numbers) != layers[1] - layers[0]:
             raise UserError(f"--layers takes neighbouring layers, got {FLAGS.layers}.")
-    w = random_w(source.generator, FLAGS.samples, FLAGS.seed, source.label)
+    w = random_w(painter.generator, FLAGS.samples, FLAGS.seed, painter.label)
     found = {
         "pca": lambda: finding.principal_components(w, FLAGS.count, layers),
-        "sefa": lambda: finding.style_factors(source.generator, w, FLAGS.count, layers),
-        "attributes": lambda: finding.attribute_normals(*_attributes(source), w, layers),
+        "sefa": lambda: finding.style_factors(painter.generator, w, FLAGS.count, layers),
+        "attributes": lambda: finding.attribute_normals(*_attributes(painter), w, layers),
     }
     first, *others = [found[method]() for method in _METHODS if method in FLAGS.method]
     return sum(others, first)
 
 
-def _attributes(source):
+def _attributes(painter):
     """-> names, w [N, W], scores [N, K]."""
     from stylegan_tf.editing.finding_directions import read_label_table
 
     if FLAGS.classifiers:
-        return _classified(source)
+        return _classified(painter)
     kind, numbers, names, scores = read_label_table(FLAGS.labels)
     if kind == "seed":
-        return names, source.map(source.latents(numbers)), scores
+        return names, painter.map(painter.latents(numbers)), scores
     if not FLAGS.dlatents:
         raise UserError("--labels has numbers of images: give the file that they are in as --dlatents.")
     from stylegan_tf.files.dlatents import load_dlatents
 
-    ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape)
+    ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape)
     if numbers.max() >= len(ws):
         raise UserError(f"--labels names image {numbers.max()}, {FLAGS.dlatents} has {len(ws)}, counted from 0.")
     return names, ws[numbers].mean(axis=1), scores
 
 
-def _classified(source):
+def _classified(painter):
     import numpy as np
 
     from stylegan_tf.distribution.strategy import create_strategy
@@ -126,17 +126,17 @@ def _classified(source):
     from stylegan_tf.metrics.separability import classified, latents
 
     strategy = create_strategy("one")
-    config = source.config
+    config = painter.config
     with strategy.scope():
         classifiers = load_classifiers(FLAGS.classifiers)
     classifiers.check(config.resolution, config.num_channels)
-    labels = np.eye(config.label_size, dtype=np.float32) if source.label is None else source.label[None]
-    images = GeneratedImages(source.generator, FLAGS.seed, labels)
+    labels = np.eye(config.label_size, dtype=np.float32) if painter.label is None else painter.label[None]
+    images = GeneratedImages(painter.generator, FLAGS.seed, labels)
     scores = classified(images, classifiers, FLAGS.samples, strategy, rows=32)
     return classifiers.names, latents(images, FLAGS.samples)[1], scores
 
 
-def _draw(source, directions, seeds, amounts, path):
+def _draw(painter, directions, seeds, amounts, path):
     """A row for each seed and direction, a column for each amount."""
     import numpy as np
 
@@ -144,11 +144,11 @@ def _draw(source, directions, seeds, amounts, path):
     from stylegan_tf.visualize.tile_table import Band, tile_table
 
     tiles, beside = [], []
-    ws = source.dlatents(source.latents(seeds))
+    ws = painter.dlatents(painter.latents(seeds))
     for index, name in enumerate(directions.names):
         beside.append(Band(name, index * len(seeds), (index + 1) * len(seeds) - 1))
         offsets = np.stack([directions.offset({name: amount}, ws.shape[1]) for amount in amounts])
-        tiles += [list(source.pictures(w + offsets)) for w in ws]
+        tiles += [list(painter.pictures(w + offsets)) for w in ws]
     above = [Band(f"{amount:+g}", column, column) for column, amount in enumerate(amounts)]
     breaks = {band.first for band in beside[1:]}
     save_image(tile_table(tiles, FLAGS.scale, above, beside, breaks_above=breaks), path)

@@ -37,30 +37,30 @@ def main():
         raise UserError(f"--figure is missing: one of {', '.join(_FIGURES)}.")
     seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
-    source = sampling_flags.picture_source(truncated=FLAGS.figure != "truncation")
+    painter = sampling_flags.painter(truncated=FLAGS.figure != "truncation")
     from stylegan_tf.visualize.picture_files import save_image
 
     output = Path(FLAGS.output or f"{FLAGS.figure}.png")
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_image(_draw(source, seeds, seeds_b), output)
+    save_image(_draw(painter, seeds, seeds_b), output)
     print(output)
 
 
-def _draw(source, seeds, seeds_b):
+def _draw(painter, seeds, seeds_b):
     from stylegan_tf.visualize import noise_figures, sample_figures, style_mixing
 
     if FLAGS.figure == "uncurated":
         if FLAGS.seeds is None:
             seeds = range(sample_figures.uncurated_count(FLAGS.rows))
-        return sample_figures.uncurated_figure(source, seeds, FLAGS.rows, FLAGS.scale)
+        return sample_figures.uncurated_figure(painter, seeds, FLAGS.rows, FLAGS.scale)
     if FLAGS.figure == "style_mixing":
-        return style_mixing.style_mixing_figure(source, seeds, seeds_b, FLAGS.scale)
+        return style_mixing.style_mixing_figure(painter, seeds, seeds_b, FLAGS.scale)
     if FLAGS.figure == "noise_detail":
-        return noise_figures.noise_detail_figure(source, seeds, FLAGS.realisations, FLAGS.scale)
+        return noise_figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale)
     if FLAGS.figure == "noise_components":
-        return noise_figures.noise_components_figure(source, seeds, FLAGS.scale)
+        return noise_figures.noise_components_figure(painter, seeds, FLAGS.scale)
     cutoff = FLAGS.truncation_cutoff if FLAGS["truncation_cutoff"].present else None
-    return sample_figures.truncation_figure(source, seeds, cutoff=cutoff, scale=FLAGS.scale)
+    return sample_figures.truncation_figure(painter, seeds, cutoff=cutoff, scale=FLAGS.scale)
 
 
 if __name__ == "__main__":

@@ -50,21 +50,21 @@ def main():
                 raise UserError(f"--{name} does not go with --dlatents: those styles are used as they are.")
     seeds = parse_seeds(FLAGS.seeds)
     network = sampling_flags.network_path()
-    source = sampling_flags.picture_source(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
-    styles = _FileStyles(source) if FLAGS.dlatents else _SeedStyles(source, seeds)
+    painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
+    styles = _FileStyles(painter) if FLAGS.dlatents else _SeedStyles(painter, seeds)
     if FLAGS.save_dlatents:
         styles.save(FLAGS.save_dlatents)
     if FLAGS.outdir:
-        _write_files(network, source, styles)
+        _write_files(network, painter, styles)
     if FLAGS.grid:
-        _write_grid(source, styles)
+        _write_grid(painter, styles)
 
 
 class _SeedStyles:
     """The styles of seeds; names of their images."""
 
-    def __init__(self, source, seeds):
-        self._source, self._seeds, self._offset = source, seeds, move_flags.style_offset(source)
+    def __init__(self, painter, seeds):
+        self._painter, self._seeds, self._offset = painter, seeds, move_flags.style_offset(painter)
         self.names = [f"seed{seed:04d}" for seed in seeds]
         psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
         self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
@@ -73,25 +73,25 @@ class _SeedStyles:
         """Yields (indices, w [n, L, W], noise maps or None) in order."""
         for start in range(0, len(indices), _CHUNK):
             part = indices[start : start + _CHUNK]
-            ws = self._source.dlatents(self._source.latents(self._seeds[index] for index in part))
+            ws = self._painter.dlatents(self._painter.latents(self._seeds[index] for index in part))
             yield part, ws + self._offset, None
 
     def save(self, path):
         from stylegan_tf.files.dlatents import save_dlatents
 
-        shape = (len(self._seeds), *self._source.dlatent_shape)
+        shape = (len(self._seeds), *self._painter.dlatent_shape)
         save_dlatents(path, shape, (ws for _, ws, _ in self.parts(range(len(self._seeds)))))
 
 
 class _FileStyles:
     """The styles of --dlatents."""
 
-    def __init__(self, source):
+    def __init__(self, painter):
         from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
-        self._ws = load_dlatents(FLAGS.dlatents, *source.dlatent_shape) + move_flags.style_offset(source)
+        self._ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape) + move_flags.style_offset(painter)
         uses_noise = FLAGS.noise_mode == "const"
-        self._noise = load_noise(FLAGS.dlatents, len(self._ws), source.noise_shapes) if uses_noise else None
+        self._noise = load_noise(FLAGS.dlatents, len(self._ws), painter.noise_shapes) if uses_noise else None
         self.names = [f"image{index:04d}" for index in range(len(self._ws))]
         self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}
 
@@ -100,8 +100,8 @@ class _FileStyles:
         yield indices, self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
 
 
-def _write_files(network, source, styles):
-    from stylegan_tf.visualize.image_collections import open_collection
+def _write_files(network, painter, styles):
+    from stylegan_tf.visualize.image_folders import open_image_folder
 
     made_with = {"network": network.name, "network_sha256": file_sha256(network), **styles.options}
     if FLAGS.directions:
@@ -110,29 +110,29 @@ def _write_files(network, source, styles):
     names = [f"{name}.{FLAGS.format}" for name in styles.names]
     wanted = {name: index for index, name in enumerate(names)}  # A seed that is named twice is one file.
     with (
-        open_collection(FLAGS.outdir, made_with) as collection,
+        open_image_folder(FLAGS.outdir, made_with) as folder,
         ProgressBar(len(wanted), "Generating", "images") as bar,
     ):
-        missing = [index for name, index in wanted.items() if not collection.has(name)]
+        missing = [index for name, index in wanted.items() if not folder.has(name)]
         done = len(wanted) - len(missing)
         bar.start_at(done)
         for indices, ws, noise in styles.parts(missing):
             written = 0
-            for images in _enlarged(source.image_batches(ws, noise=noise)):
+            for images in _enlarged(painter.image_batches(ws, noise=noise)):
                 batch = indices[written : written + len(images)]
-                collection.add([names[index] for index in batch], images)
+                folder.add([names[index] for index in batch], images)
                 written, done = written + len(images), done + len(images)
                 bar.update(done)
 
 
-def _write_grid(source, styles):
+def _write_grid(painter, styles):
     import numpy as np
 
     from stylegan_tf.visualize.picture_files import save_image_grid
 
     everything = range(len(styles.names))
     parts = styles.parts(everything)
-    images = [images for _, ws, noise in parts for images in _enlarged(source.image_batches(ws, noise=noise))]
+    images = [images for _, ws, noise in parts for images in _enlarged(painter.image_batches(ws, noise=noise))]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
 

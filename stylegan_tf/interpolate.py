@@ -54,15 +54,15 @@ def main():
     from stylegan_tf.visualize.animation import check_animation_path, write_animation
 
     check_animation_path(FLAGS.output)
-    source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode)
+    painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
     from stylegan_tf.visualize.interpolation import Interpolation, frame_count
     from stylegan_tf.visualize.tile_table import scale_for
 
-    size = source.resolutions[-1]
-    walks = _walks(source, keys, columns * rows)
+    size = painter.resolutions[-1]
+    walks = _walks(painter, keys, columns * rows)
     count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
     options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
-    walk = Interpolation(source, walks, count, offset=move_flags.style_offset(source), **options)
+    walk = Interpolation(painter, walks, count, offset=move_flags.style_offset(painter), **options)
     with ProgressBar(count, "Generating", "frames") as bar:
         write_animation(_counted(walk.frames(), bar), count, FLAGS.output, FLAGS.fps)
     print(FLAGS.output)
@@ -78,17 +78,17 @@ def _keys():
     return keys
 
 
-def _walks(source, keys, count):
+def _walks(painter, keys, count):
     import numpy as np
 
     from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, shared_out
 
     options = {"smooth": FLAGS.path == "smooth", "closed": FLAGS.loop}
     if FLAGS.space == "w":
-        return [StyleWalk(ws, **options) for ws in shared_out(styles_of(source, keys), count)]
+        return [StyleWalk(ws, **options) for ws in shared_out(styles_of(painter, keys), count)]
     psi = np.float32([FLAGS.truncation_psi if key.psi is None else key.psi for key in keys])
-    z = source.latents(key.seed for key in keys)
-    return [LatentWalk(source, *both, **options) for both in zip(shared_out(z, count), shared_out(psi, count))]
+    z = painter.latents(key.seed for key in keys)
+    return [LatentWalk(painter, *both, **options) for both in zip(shared_out(z, count), shared_out(psi, count))]
 
 
 def _counted(frames, bar):

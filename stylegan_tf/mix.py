@@ -33,15 +33,15 @@ sampling_flags.define_noise_mode()
 
 def main():
     rows, columns = (parse_keys(FLAGS[name].value, name) for name in ("rows", "cols"))
-    source = sampling_flags.picture_source(noise_mode=FLAGS.noise_mode)
+    painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
     from stylegan_tf.visualize.layer_groups import parse_layers
     from stylegan_tf.visualize.picture_files import save_image
     from stylegan_tf.visualize.style_mixing import mixing_picture
 
-    layers = parse_layers(FLAGS.styles, source.resolutions)
+    layers = parse_layers(FLAGS.styles, painter.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
-    ws_a, ws_b = styles_of(source, rows), styles_of(source, columns)
-    picture = mixing_picture(source, ws_a, ws_b, layers, caption, FLAGS.scale)
+    ws_a, ws_b = styles_of(painter, rows), styles_of(painter, columns)
+    picture = mixing_picture(painter, ws_a, ws_b, layers, caption, FLAGS.scale)
     Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     save_image(picture, FLAGS.output)
     print(FLAGS.output)

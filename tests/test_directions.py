@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylegan_tf.editing.directions import load_directions
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.painter import Painter
 from tests.helpers import tiny_networks as tiny
 
 pytestmark = pytest.mark.end_to_end
@@ -43,12 +43,12 @@ def test_directions_of_every_method_move_generated_images(tmp_path):
     moves = "--move=hat=1.5,pca2=-1"
     done = _run("generate", *common, "--seeds=3", f"--outdir={tmp_path}", f"--directions={file}", moves)
     assert done.returncode == 0, done.stderr
-    source = PictureSource(generator, np.float32([0, 1]), truncation_psi=0.7, truncation_cutoff=8)
-    ws = source.dlatents(source.latents([3]))
+    painter = Painter(generator, np.float32([0, 1]), truncation_psi=0.7, truncation_cutoff=8)
+    ws = painter.dlatents(painter.latents([3]))
     moved = ws + directions.offset({"hat": 1.5, "pca2": -1}, 4)
-    expected = source.pictures(moved)[0, ..., 0]
+    expected = painter.pictures(moved)[0, ..., 0]
     np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "seed0003.png")), expected, atol=1)
-    assert (source.pictures(ws)[0, ..., 0] != expected).any()
+    assert (painter.pictures(ws)[0, ..., 0] != expected).any()
 
 
 def test_a_move_without_directions_is_told_in_one_line(tmp_path):

@@ -12,7 +12,7 @@ from stylegan_tf.files.dlatents import save_dlatents
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk
-from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
 from tests.helpers import tiny_networks as tiny
 
@@ -35,9 +35,9 @@ def _run(main, network, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
-def _source(generator, **options):
+def _painter(generator, **options):
     label = np.array([0, 0, 1], np.float32)
-    return PictureSource(generator, label, BOX, 0.5, 8, **options)
+    return Painter(generator, label, BOX, 0.5, 8, **options)
 
 
 def _picture(path):
@@ -49,19 +49,19 @@ def test_a_figure_of_a_gray_conditional_letterboxed_growing_network(gray, tmp_pa
     arguments = ["--figure=style_mixing", "--class=2", "--truncation_psi=0.5", "--seeds=0-2", "--seeds_b=5,6"]
     done = _run("figures", gray[0], *arguments, f"--output={output}")
     assert (done.returncode, done.stdout) == (0, f"{output}\n"), done.stderr
-    np.testing.assert_array_equal(_picture(output), style_mixing_figure(_source(gray[1]), [0, 1, 2], [5, 6]))
+    np.testing.assert_array_equal(_picture(output), style_mixing_figure(_painter(gray[1]), [0, 1, 2], [5, 6]))
 
 
 def test_mixing_with_layers_by_number(gray, tmp_path):
     output = tmp_path / "mix.png"
-    source = _source(gray[1], noise_mode="none")
-    ws = source.dlatents(source.latents([0, 1, 5]))
+    painter = _painter(gray[1], noise_mode="none")
+    ws = painter.dlatents(painter.latents([0, 1, 5]))
     save_dlatents(tmp_path / "w.npz", ws.shape, [ws])
     columns = f"--cols={tmp_path / 'w.npz'}:2"  # Seed 5's.
     arguments = ["--class=2", "--truncation_psi=0.5", "--rows=0,1", columns, "--styles=0-1,4", "--scale=2"]
     done = _run("mix", gray[0], *arguments, "--noise_mode=none", f"--output={output}")
     assert done.returncode == 0, done.stderr
-    expected = mixing_picture(source, ws[:2], ws[2:], [0, 1, 4], "Styles from B: 0-1, 4", scale=2)
+    expected = mixing_picture(painter, ws[:2], ws[2:], [0, 1, 4], "Styles from B: 0-1, 4", scale=2)
     np.testing.assert_array_equal(_picture(output), expected)
 
 
@@ -72,9 +72,9 @@ def test_interpolating_a_traditional_network(tmp_path):
     arguments = ["--seeds=0-3", "--grid=2x1", "--space=z", "--seconds=1", "--fps=6", "--scale=8"]
     done = _run("interpolate", tmp_path / "net.npz", *arguments, f"--output={output}")
     assert done.returncode == 0 and "6/6 frames  100%" in done.stderr, done.stderr
-    source = PictureSource(generator)
-    z = source.latents([0, 1, 2, 3])
-    walk = Interpolation(source, [LatentWalk(source, z[:2]), LatentWalk(source, z[2:])], 6, columns=2, scale=8)
+    painter = Painter(generator)
+    z = painter.latents([0, 1, 2, 3])
+    walk = Interpolation(painter, [LatentWalk(painter, z[:2]), LatentWalk(painter, z[2:])], 6, columns=2, scale=8)
     with Image.open(output) as picture:
         assert (picture.n_frames, picture.size) == (6, (128, 64))
         for index, frame in enumerate(walk.frames()):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylegan_tf.files.dlatents import load_dlatents, load_noise
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.painter import Painter
 from tests.helpers import tiny_networks as tiny
 
 pytestmark = pytest.mark.end_to_end
@@ -49,13 +49,13 @@ def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
     with Image.open(out / "a" / "projection.webp") as video:
         assert video.is_animated and video.size == (256, 128)
     # What generate makes of the file.
-    source = PictureSource(network[1], np.eye(3, dtype=np.float32)[0])
+    painter = Painter(network[1], np.eye(3, dtype=np.float32)[0])
     for name in ("a", "b"):
-        ws = load_dlatents(out / name / "dlatents.npz", *source.dlatent_shape)
-        noise = load_noise(out / name / "dlatents.npz", 1, source.noise_shapes)
-        (images,) = source.image_batches(ws, noise=noise)
+        ws = load_dlatents(out / name / "dlatents.npz", *painter.dlatent_shape)
+        noise = load_noise(out / name / "dlatents.npz", 1, painter.noise_shapes)
+        (images,) = painter.image_batches(ws, noise=noise)
         np.testing.assert_allclose(_picture(out / name / "projected.png"), images[0, ..., 0], atol=1)
-    assert load_dlatents(out / "dlatents.npz", *source.dlatent_shape).shape == (2, 4, 7)
+    assert load_dlatents(out / "dlatents.npz", *painter.dlatent_shape).shape == (2, 4, 7)
 
     # As if interrupted in the second picture; the first one is marked, to see that it stays.
     (out / "b" / "projection.json").unlink()

@@ -37,34 +37,34 @@ def parse_keys(text: str, flag: str) -> list[Key]:
     return keys
 
 
-def styles_of(source, keys: Sequence[Key]):
-    """w of every layer, truncated as each key has it: float32 [N, L, W] for a `PictureSource`.
+def styles_of(painter, keys: Sequence[Key]):
+    """w of every layer, truncated as each key has it: float32 [N, L, W] for a `Painter`.
 
-    Seeds without a psi get the source's; dlatents without one are used as they are.
+    Seeds without a psi get the painter's; dlatents without one are used as they are.
     """
     import numpy as np
 
     by_seed = [key for key in keys if key.seed is not None]
-    of_seeds = iter(_of_seeds(source, by_seed) if by_seed else ())
-    return np.concatenate([_of_file(source, key) if key.seed is None else next(of_seeds)[None] for key in keys])
+    of_seeds = iter(_of_seeds(painter, by_seed) if by_seed else ())
+    return np.concatenate([_of_file(painter, key) if key.seed is None else next(of_seeds)[None] for key in keys])
 
 
-def _of_seeds(source, keys):
+def _of_seeds(painter, keys):
     import numpy as np
 
     psi = None
     if any(key.psi is not None for key in keys):
-        default = 1.0 if source.truncation_psi is None else source.truncation_psi
+        default = 1.0 if painter.truncation_psi is None else painter.truncation_psi
         psi = np.float32([default if key.psi is None else key.psi for key in keys])
-    return source.broadcast(source.map(source.latents(key.seed for key in keys)), psi)
+    return painter.broadcast(painter.map(painter.latents(key.seed for key in keys)), psi)
 
 
-def _of_file(source, key):
+def _of_file(painter, key):
     from stylegan_tf.files.dlatents import load_dlatents
 
-    ws = load_dlatents(key.file, *source.dlatent_shape)
+    ws = load_dlatents(key.file, *painter.dlatent_shape)
     if key.indices is not None:
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")
         ws = ws[list(key.indices)]
-    return ws if key.psi is None else source.sampler.truncate(ws, key.psi)
+    return ws if key.psi is None else painter.sampler.truncate(ws, key.psi)

@@ -14,13 +14,13 @@ with flag_group("Moving"):
     )
 
 
-def style_offset(source):
-    """What the flags add to w of every layer: float32 [L, W] for a `PictureSource`, or 0 without them."""
+def style_offset(painter):
+    """What the flags add to w of every layer: float32 [L, W] for a `Painter`, or 0 without them."""
     if not FLAGS.move and not FLAGS.directions:
         return 0
     if not FLAGS.move or not FLAGS.directions:
         raise UserError("--directions=FILE.npz and --move=NAME=AMOUNT go together: give both.")
     from stylegan_tf.editing.directions import load_directions, parse_moves
 
-    directions = load_directions(FLAGS.directions, *source.dlatent_shape)
-    return directions.offset(parse_moves(FLAGS.move), source.dlatent_shape[0])
+    directions = load_directions(FLAGS.directions, *painter.dlatent_shape)
+    return directions.offset(parse_moves(FLAGS.move), painter.dlatent_shape[0])

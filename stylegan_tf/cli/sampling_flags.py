@@ -39,23 +39,23 @@ def network_path() -> Path:
     return find_network(FLAGS.network)
 
 
-def picture_source(
+def painter(
     path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"
 ):
-    """A `PictureSource` of the network file (None: that of --network) as the flags say.
+    """A `Painter` of the network file (None: that of --network) as the flags say.
 
     truncated, labeled: False if the command has truncation or labels of its own.
     """
     path = path or network_path()
     from stylegan_tf.networks.network_file import load_networks
-    from stylegan_tf.visualize.picture_source import PictureSource
+    from stylegan_tf.visualize.painter import Painter
 
     networks = load_networks(path)
     generator = networks.best_generator
     label = None
     if labeled:
         label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
-    return PictureSource(
+    return Painter(
         generator,
         label=label,
         content_box=networks.content_box if FLAGS.crop else None,

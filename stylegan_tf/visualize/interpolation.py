@@ -8,8 +8,8 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.latent_paths import LatentPath
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import image_grid, resized
-from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.sampling import batch_size
 
 
@@ -26,19 +26,19 @@ class StyleWalk:
 
 
 class LatentWalk:
-    """Through z [K, Z], on the sphere of the latents, with psi [K] that changes evenly; None: the source's."""
+    """Through z [K, Z], on the sphere of the latents, with psi [K] that changes evenly; None: the painter's."""
 
     def __init__(
-        self, source: PictureSource, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True
+        self, painter: Painter, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True
     ):
-        self._source = source
+        self._painter = painter
         self._path = LatentPath(keys, on_sphere=True, smooth=smooth, closed=closed)
         self._psi = None if psi is None else LatentPath(np.reshape(psi, [-1, 1]), smooth=False, closed=closed)
         self.length = self._path.length
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         psi = None if self._psi is None else self._psi(times)[:, 0]
-        return self._source.broadcast(self._source.map(self._path(times)), psi)
+        return self._painter.broadcast(self._painter.map(self._path(times)), psi)
 
 
 class Interpolation:
@@ -51,19 +51,19 @@ class Interpolation:
       offset: what is added to w of every layer, [L, W].
     """
 
-    def __init__(self, source: PictureSource, walks: Sequence, frames: int, columns=1, scale=1, offset=0, closed=True):
+    def __init__(self, painter: Painter, walks: Sequence, frames: int, columns=1, scale=1, offset=0, closed=True):
         self.num_frames = frames
-        self._source, self._walks, self._columns, self._scale = source, walks, columns, scale
+        self._painter, self._walks, self._columns, self._scale = painter, walks, columns, scale
         self._offset = offset
         self._step = walks[0].length / (frames if closed else frames - 1)
 
     def frames(self) -> Iterator[np.ndarray]:
         """Yields uint8 [H, W, 3]; only a few are in memory at a time."""
-        count = max(1, batch_size(self._source.resolutions[-1]) // len(self._walks))
+        count = max(1, batch_size(self._painter.resolutions[-1]) // len(self._walks))
         for start in range(0, self.num_frames, count):
             times = np.arange(start, min(start + count, self.num_frames)) * self._step
             ws = np.stack([walk(times) for walk in self._walks], axis=1)  # [n, walks, L, W]
-            pictures = self._source.pictures(ws.reshape(-1, *ws.shape[2:]) + self._offset)
+            pictures = self._painter.pictures(ws.reshape(-1, *ws.shape[2:]) + self._offset)
             for frame in pictures.reshape(len(times), len(self._walks), *pictures.shape[1:]):
                 yield resized(image_grid(frame, self._columns), self._scale)
 

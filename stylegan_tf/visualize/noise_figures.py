@@ -8,8 +8,8 @@ import numpy as np
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.canvas import Canvas
 from stylegan_tf.visualize.layer_groups import layer_groups
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
-from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
 
 REALISATIONS = 100
@@ -24,11 +24,11 @@ class NoiseStatistics(NamedTuple):
     deviation: np.ndarray  # Standard deviation of every pixel's brightness, in steps of 256: float64 [h, w].
 
 
-def noise_statistics(source: PictureSource, w: np.ndarray, realisations: int = REALISATIONS) -> NoiseStatistics:
+def noise_statistics(painter: Painter, w: np.ndarray, realisations: int = REALISATIONS) -> NoiseStatistics:
     """Draws the image of w [L, W] with noise of the seeds 0, 1, ... Only sums are kept of all but the first four."""
     ws = np.broadcast_to(w, [realisations, *w.shape])
     examples, total, squares = [], 0, 0  # Whole numbers: what does not vary has a deviation of exactly 0.
-    for pictures in source.picture_batches(ws, noise_seeds=range(realisations)):
+    for pictures in painter.picture_batches(ws, noise_seeds=range(realisations)):
         examples += list(pictures[: max(0, 4 - len(examples))])
         brightness = pictures.sum(axis=-1, dtype=np.int64)  # Three times the mean of the channels.
         total, squares = total + brightness.sum(axis=0), squares + (brightness**2).sum(axis=0)
@@ -36,17 +36,17 @@ def noise_statistics(source: PictureSource, w: np.ndarray, realisations: int = R
     return NoiseStatistics(np.stack(examples), deviation)
 
 
-def noise_detail_figure(source: PictureSource, seeds: Sequence[int], realisations=REALISATIONS, scale=None):
+def noise_detail_figure(painter: Painter, seeds: Sequence[int], realisations=REALISATIONS, scale=None):
     """Figure 4, a row for every seed: (a) an image, (b) zooms of four realisations, (c) standard deviations.
 
     The zooms show the part, a quarter as wide and high as the image, where the noise does most; it is framed in (a).
     Returns uint8 [H, W, 3].
     """
-    source.check_noise("this figure")
+    painter.check_noise("this figure")
     rows = []
     with ProgressBar(len(seeds) * realisations, "Generating", "images") as bar:
-        for w in source.dlatents(source.latents(seeds)):
-            rows.append(noise_statistics(source, w, realisations))
+        for w in painter.dlatents(painter.latents(seeds)):
+            rows.append(noise_statistics(painter, w, realisations))
             bar.update(len(rows) * realisations)
     height, width = rows[0].deviation.shape
     scale = scale_for((height, width), scale, _DETAIL_PIXELS)
@@ -91,17 +91,17 @@ def busiest_window(values: np.ndarray) -> tuple[int, int, int, int]:
     return int(y), int(x), height, width
 
 
-def noise_components_figure(source: PictureSource, seeds: Sequence[int], scale: Optional[int] = None) -> np.ndarray:
+def noise_components_figure(painter: Painter, seeds: Sequence[int], scale: Optional[int] = None) -> np.ndarray:
     """Figure 5, a row for every seed: noise in all layers, none, the fine ones only, the coarse ones only.
 
     Fine are the fine layers of `layer_groups` (64x64 and up in large networks), coarse all others.
     """
-    source.check_noise("this figure")
-    masks, captions = noise_masks(source.resolutions)
+    painter.check_noise("this figure")
+    masks, captions = noise_masks(painter.resolutions)
     tiles = []
-    for seed, w in enumerate(source.dlatents(source.latents(seeds))):
+    for seed, w in enumerate(painter.dlatents(painter.latents(seeds))):
         ws = np.broadcast_to(w, [len(masks), *w.shape])
-        tiles.append(source.pictures(ws, noise_seeds=[seed] * len(masks), noise_layers=masks))
+        tiles.append(painter.pictures(ws, noise_seeds=[seed] * len(masks), noise_layers=masks))
     above = [Band(caption, column, column) for column, caption in enumerate(captions)]
     return tile_table(tiles, scale, above)
 

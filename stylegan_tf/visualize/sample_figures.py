@@ -9,8 +9,8 @@ import numpy as np
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.canvas import Canvas
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
-from stylegan_tf.visualize.picture_source import PictureSource
 from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
 
 _COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones divided by this.
@@ -23,15 +23,15 @@ def uncurated_count(rows: int) -> int:
     return rows * sum(_COLUMN_DIVISORS)
 
 
-def uncurated_figure(source: PictureSource, seeds: Sequence[int], rows: int = 3, scale: Optional[int] = None):
+def uncurated_figure(painter: Painter, seeds: Sequence[int], rows: int = 3, scale: Optional[int] = None):
     """Figure 2: columns of ever smaller tiles, filled from the top down, as the images come. uint8 [H, W, 3]."""
     needed = uncurated_count(rows)
     if len(seeds) < needed:
         raise UserError(f"this figure shows {needed} images in {rows} rows, but --seeds names {len(seeds)}.")
-    z = source.latents(seeds[:needed])
+    z = painter.latents(seeds[:needed])
     canvas, places, done = None, iter(()), 0
     with ProgressBar(needed, "Generating", "images") as bar:
-        for pictures in source.picture_batches(source.dlatents(z)):
+        for pictures in painter.picture_batches(painter.dlatents(z)):
             if canvas is None:
                 canvas, places = _uncurated_canvas(pictures.shape[1:], rows, scale)
             for picture, (x, y, factor) in zip(pictures, places):
@@ -53,15 +53,15 @@ def _uncurated_canvas(shape, rows, scale):
     return Canvas(left, height * rows), iter(places)
 
 
-def truncation_figure(source: PictureSource, seeds, psis: Sequence[float] = TRUNCATION_PSIS, cutoff=None, scale=None):
+def truncation_figure(painter: Painter, seeds, psis: Sequence[float] = TRUNCATION_PSIS, cutoff=None, scale=None):
     """Figure 8: a row of images from psi 1 over the mean image (psi 0) to the opposite for every seed.
 
-    cutoff: number of layers that are truncated; None: all. `source` itself must not truncate.
+    cutoff: number of layers that are truncated; None: all. `painter` itself must not truncate.
     """
-    source.check_styles("the truncation trick")
+    painter.check_styles("the truncation trick")
     tiles = []
-    for w in source.dlatents(source.latents(seeds)):
+    for w in painter.dlatents(painter.latents(seeds)):
         ws = np.repeat(w[None], len(psis), axis=0)
-        tiles.append(source.pictures(source.truncation(ws, psi=list(psis), cutoff=cutoff).numpy()))
+        tiles.append(painter.pictures(painter.truncation(ws, psi=list(psis), cutoff=cutoff).numpy()))
     above = [Band(f"psi = {psi:g}", column, column) for column, psi in enumerate(psis)]
     return tile_table(tiles, scale, above)

@@ -8,7 +8,7 @@ import numpy as np
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.layer_groups import layer_groups
-from stylegan_tf.visualize.picture_source import PictureSource
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.tile_table import Band, tile_table
 
 _ROW_SHARES = {"coarse": 3, "middle": 2, "fine": 1}  # Rows of Fig. 3.
@@ -22,7 +22,7 @@ def mix_layers(ws: np.ndarray, other: np.ndarray, layers: Sequence[int]) -> np.n
 
 
 def mixing_table(
-    source: PictureSource,
+    painter: Painter,
     ws_a: np.ndarray,
     layers_of_rows: Sequence[Sequence[int]],
     ws_b: np.ndarray,
@@ -39,25 +39,25 @@ def mixing_table(
     Returns:
       uint8 [H, W, 3].
     """
-    source.check_styles("style mixing")
-    tiles = [[None, *source.pictures(ws_b)]]
+    painter.check_styles("style mixing")
+    tiles = [[None, *painter.pictures(ws_b)]]
     with ProgressBar(len(ws_a), "Mixing", "rows") as bar:
-        for layers, w_a, picture in zip(layers_of_rows, ws_a, source.pictures(ws_a)):
+        for layers, w_a, picture in zip(layers_of_rows, ws_a, painter.pictures(ws_a)):
             mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
-            tiles.append([picture, *source.pictures(mixed)])
+            tiles.append([picture, *painter.pictures(mixed)])
             bar.update(len(tiles) - 1)
     above = [Band("Source B", 1, len(ws_b))]
     return tile_table(tiles, scale, above, beside, "Source A", breaks_above={1, *breaks}, breaks_beside={1})
 
 
-def mixing_picture(source: PictureSource, ws_a, ws_b, layers, caption: str, scale=None) -> np.ndarray:
+def mixing_picture(painter: Painter, ws_a, ws_b, layers, caption: str, scale=None) -> np.ndarray:
     """`mixing_table` with the same layers copied in every row."""
-    return mixing_table(source, ws_a, [layers] * len(ws_a), ws_b, [Band(caption, 1, len(ws_a))], scale=scale)
+    return mixing_table(painter, ws_a, [layers] * len(ws_a), ws_b, [Band(caption, 1, len(ws_a))], scale=scale)
 
 
-def style_mixing_figure(source: PictureSource, row_seeds, column_seeds, scale=None) -> np.ndarray:
+def style_mixing_figure(painter: Painter, row_seeds, column_seeds, scale=None) -> np.ndarray:
     """Figure 3: rows where the coarse styles come from B, then rows with the middle ones, then with the fine ones."""
-    groups = layer_groups(source.resolutions)
+    groups = layer_groups(painter.resolutions)
     counts = share_rows(len(row_seeds), [_ROW_SHARES[group.name] for group in groups])
     layers_of_rows, beside, first = [], [], 1
     for group, count in zip(groups, counts):
@@ -65,8 +65,8 @@ def style_mixing_figure(source: PictureSource, row_seeds, column_seeds, scale=No
         title = f"{group.name.capitalize()} from B" if count == 1 else f"{group.name.capitalize()} styles from B"
         beside.append(Band(f"{title}\n{group.span}", first, first + count - 1))
         first += count
-    ws_a, ws_b = (source.dlatents(source.latents(seeds)) for seeds in (row_seeds, column_seeds))
-    return mixing_table(source, ws_a, layers_of_rows, ws_b, beside, [band.first for band in beside], scale)
+    ws_a, ws_b = (painter.dlatents(painter.latents(seeds)) for seeds in (row_seeds, column_seeds))
+    return mixing_table(painter, ws_a, layers_of_rows, ws_b, beside, [band.first for band in beside], scale)
 
 
 def share_rows(count: int, shares: Sequence[int]) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 from stylegan_tf.cli.key_images import Key, parse_keys, styles_of
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.dlatents import save_dlatents
-from tests.helpers import picture_sources
+from tests.helpers import painters
 
 
 def test_keys_are_seeds_and_files_each_with_its_psi():
@@ -26,18 +26,18 @@ def test_what_is_no_key_is_refused(text):
 
 
 def test_styles_come_in_the_order_of_the_keys_each_truncated_as_it_says(tmp_path):
-    source, generator = picture_sources.source(psi=0.7, cutoff=2)
-    w = source.map(source.latents([3, 4]))
-    own = np.random.RandomState(0).randn(2, *source.dlatent_shape).astype(np.float32)
+    painter, generator = painters.painter(psi=0.7, cutoff=2)
+    w = painter.map(painter.latents([3, 4]))
+    own = np.random.RandomState(0).randn(2, *painter.dlatent_shape).astype(np.float32)
     save_dlatents(tmp_path / "w.npz", own.shape, [own])
-    styles = styles_of(source, parse_keys(f"3@0.5,{tmp_path}/w.npz:1,4,{tmp_path}/w.npz@0", "keys"))
+    styles = styles_of(painter, parse_keys(f"3@0.5,{tmp_path}/w.npz:1,4,{tmp_path}/w.npz@0", "keys"))
     average = generator.truncation.w_avg.numpy()
-    expected = source.broadcast(w[:1])
+    expected = painter.broadcast(w[:1])
     expected[0, :2] = average + 0.5 * (w[0] - average)
     np.testing.assert_allclose(styles[0], expected[0], atol=1e-5)
     np.testing.assert_array_equal(styles[1], own[1])
-    np.testing.assert_allclose(styles[2], source.broadcast(w[1:])[0], atol=1e-5)
+    np.testing.assert_allclose(styles[2], painter.broadcast(w[1:])[0], atol=1e-5)
     np.testing.assert_allclose(styles[3:, :2], np.broadcast_to(average, [2, 2, len(average)]), atol=1e-5)
     np.testing.assert_array_equal(styles[3:, 2:], own[:, 2:])  # Beyond the cutoff.
     with pytest.raises(UserError, match="has 2 images, counted from 0: there is no 2"):
-        styles_of(source, parse_keys(f"{tmp_path}/w.npz:2", "keys"))
+        styles_of(painter, parse_keys(f"{tmp_path}/w.npz:2", "keys"))

@@ -5,32 +5,32 @@ import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, shared_out
-from tests.helpers import picture_sources
+from tests.helpers import painters
 
 
 @pytest.fixture(scope="module")
-def source():
-    return picture_sources.source(psi=0.7, cutoff=2)[0]
+def painter():
+    return painters.painter(psi=0.7, cutoff=2)[0]
 
 
-def _frames(source, seeds, frames, space="w", walks=1, smooth=True, closed=True, **options):
-    z = source.latents(seeds)
+def _frames(painter, seeds, frames, space="w", walks=1, smooth=True, closed=True, **options):
+    z = painter.latents(seeds)
     if space == "z":
-        paths = [LatentWalk(source, keys, smooth=smooth, closed=closed) for keys in shared_out(z, walks)]
+        paths = [LatentWalk(painter, keys, smooth=smooth, closed=closed) for keys in shared_out(z, walks)]
     else:
-        paths = [StyleWalk(keys, smooth, closed) for keys in shared_out(source.dlatents(z), walks)]
-    return np.stack(list(Interpolation(source, paths, frames, closed=closed, **options).frames()))
+        paths = [StyleWalk(keys, smooth, closed) for keys in shared_out(painter.dlatents(z), walks)]
+    return np.stack(list(Interpolation(painter, paths, frames, closed=closed, **options).frames()))
 
 
-def _pictures(source, seeds):
-    return source.pictures(source.dlatents(source.latents(seeds)))
+def _pictures(painter, seeds):
+    return painter.pictures(painter.dlatents(painter.latents(seeds)))
 
 
 @pytest.mark.parametrize("space", ["z", "w"])
-def test_the_loop_passes_its_seeds_and_its_last_frame_precedes_its_first(source, space):
-    frames = _frames(source, [3, 4, 5], frames=240, space=space)
+def test_the_loop_passes_its_seeds_and_its_last_frame_precedes_its_first(painter, space):
+    frames = _frames(painter, [3, 4, 5], frames=240, space=space)
     assert frames.shape == (240, 16, 16, 3)
-    differences = np.abs(frames[[0, 80, 160]].astype(int) - _pictures(source, [3, 4, 5]))
+    differences = np.abs(frames[[0, 80, 160]].astype(int) - _pictures(painter, [3, 4, 5]))
     assert np.mean(differences) < 0.05  # A rounding here and there.
     steps = np.abs(frames.astype(float) - np.roll(frames, 1, axis=0)).mean(axis=(1, 2, 3))
     assert (
@@ -39,48 +39,48 @@ def test_the_loop_passes_its_seeds_and_its_last_frame_precedes_its_first(source,
     assert (frames[0] != frames[-1]).any()  # The first is not shown twice.
 
 
-def test_halfway_in_w_is_the_image_of_the_mean_w_truncated(source):
-    frames = _frames(source, [3, 4], frames=4, space="w", smooth=False)
-    w = source.map(source.latents([3, 4]))
-    halfway = source.pictures(source.broadcast(w.mean(axis=0, keepdims=True)))[0]
+def test_halfway_in_w_is_the_image_of_the_mean_w_truncated(painter):
+    frames = _frames(painter, [3, 4], frames=4, space="w", smooth=False)
+    w = painter.map(painter.latents([3, 4]))
+    halfway = painter.pictures(painter.broadcast(w.mean(axis=0, keepdims=True)))[0]
     assert np.abs(frames[1].astype(int) - halfway).mean() < 0.05
     np.testing.assert_array_equal(frames[1], frames[3])
 
 
-def test_halfway_in_z_is_the_image_of_the_middle_of_the_arc(source):
-    frames = _frames(source, [3, 4], frames=4, space="z", smooth=False)
-    directions = [z / np.linalg.norm(z) for z in source.latents([3, 4])]
+def test_halfway_in_z_is_the_image_of_the_middle_of_the_arc(painter):
+    frames = _frames(painter, [3, 4], frames=4, space="z", smooth=False)
+    directions = [z / np.linalg.norm(z) for z in painter.latents([3, 4])]
     z = sum(directions)[None] / np.linalg.norm(sum(directions)) * np.sqrt(5)  # The mapping normalises it anyway.
-    assert np.abs(frames[1].astype(int) - source.pictures(source.dlatents(z))[0]).mean() < 0.05
+    assert np.abs(frames[1].astype(int) - painter.pictures(painter.dlatents(z))[0]).mean() < 0.05
 
 
-def test_loops_side_by_side_get_their_seeds_in_order(source):
-    frames = _frames(source, [0, 1, 2, 3, 4, 5, 6, 7], frames=2, walks=4, columns=2, scale=3)
+def test_loops_side_by_side_get_their_seeds_in_order(painter):
+    frames = _frames(painter, [0, 1, 2, 3, 4, 5, 6, 7], frames=2, walks=4, columns=2, scale=3)
     assert frames.shape == (2, 96, 96, 3)
-    expected = _pictures(source, [0, 2, 4, 6]).repeat(3, axis=1).repeat(3, axis=2)
+    expected = _pictures(painter, [0, 2, 4, 6]).repeat(3, axis=1).repeat(3, axis=2)
     expected = np.concatenate([np.concatenate(expected[:2], axis=1), np.concatenate(expected[2:], axis=1)])
     assert np.abs(frames[0].astype(int) - expected).mean() < 0.05
 
 
-def test_an_open_walk_begins_at_its_first_image_and_ends_at_its_last(source):
-    frames = _frames(source, [3, 4, 5], frames=5, closed=False)
-    expected = _pictures(source, [3, 4, 5])
+def test_an_open_walk_begins_at_its_first_image_and_ends_at_its_last(painter):
+    frames = _frames(painter, [3, 4, 5], frames=5, closed=False)
+    expected = _pictures(painter, [3, 4, 5])
     assert np.abs(frames[[0, 2, 4]].astype(int) - expected).mean() < 0.05
 
 
-def test_psi_changes_evenly_from_key_to_key(source):
-    z = source.latents([3, 3])
-    walk = LatentWalk(source, z, np.float32([1.0, 0.0]), smooth=False, closed=False)
-    expected = source.broadcast(np.repeat(source.map(z[:1]), 3, axis=0), np.float32([1.0, 0.5, 0.0]))
+def test_psi_changes_evenly_from_key_to_key(painter):
+    z = painter.latents([3, 3])
+    walk = LatentWalk(painter, z, np.float32([1.0, 0.0]), smooth=False, closed=False)
+    expected = painter.broadcast(np.repeat(painter.map(z[:1]), 3, axis=0), np.float32([1.0, 0.5, 0.0]))
     np.testing.assert_allclose(walk(np.array([0, 0.5, 1])), expected, atol=1e-4)
     assert np.abs(expected[0] - expected[2]).max() > 0.1
 
 
-def test_an_offset_is_added_in_every_frame(source):
-    ws = source.dlatents(source.latents([3, 4]))
-    offset = np.random.RandomState(0).randn(*source.dlatent_shape).astype(np.float32)
-    (first, _) = Interpolation(source, [StyleWalk(ws)], 2, offset=offset).frames()
-    assert np.abs(first.astype(int) - source.pictures(ws[:1] + offset)[0]).mean() < 0.05
+def test_an_offset_is_added_in_every_frame(painter):
+    ws = painter.dlatents(painter.latents([3, 4]))
+    offset = np.random.RandomState(0).randn(*painter.dlatent_shape).astype(np.float32)
+    (first, _) = Interpolation(painter, [StyleWalk(ws)], 2, offset=offset).frames()
+    assert np.abs(first.astype(int) - painter.pictures(ws[:1] + offset)[0]).mean() < 0.05
 
 
 @pytest.mark.parametrize("keys, walks", [([0], 1), ([0, 1, 2], 2), ([0, 1], 2)])

@@ -12,22 +12,22 @@ from stylegan_tf.visualize.noise_figures import (
     noise_masks,
     noise_statistics,
 )
-from tests.helpers import picture_sources
+from tests.helpers import painters
 
 
 @pytest.fixture(scope="module")
-def source():
-    return picture_sources.source()[0]
+def painter():
+    return painters.painter()[0]
 
 
 @pytest.fixture(scope="module")
-def w(source):
-    return source.dlatents(source.latents([0]))[0]
+def w(painter):
+    return painter.dlatents(painter.latents([0]))[0]
 
 
-def test_deviations_are_those_of_the_brightness_over_the_realisations(source, w):
-    statistics = noise_statistics(source, w, realisations=70)  # More than a batch.
-    pictures = source.pictures(np.stack([w] * 70), noise_seeds=range(70))
+def test_deviations_are_those_of_the_brightness_over_the_realisations(painter, w):
+    statistics = noise_statistics(painter, w, realisations=70)  # More than a batch.
+    pictures = painter.pictures(np.stack([w] * 70), noise_seeds=range(70))
     np.testing.assert_array_equal(statistics.examples, pictures[:4])
     expected = pictures.astype(np.float64).mean(axis=-1).std(axis=0)
     assert expected.max() > 1
@@ -35,14 +35,14 @@ def test_deviations_are_those_of_the_brightness_over_the_realisations(source, w)
 
 
 def test_without_strength_the_noise_changes_nothing():
-    source, generator = picture_sources.source()
+    painter, generator = painters.painter()
     for name, variable in named_variables(generator).items():
         if name.endswith("noise/strength"):
             variable.assign(np.zeros(variable.shape))
-    w = source.dlatents(source.latents([0]))[0]
-    statistics = noise_statistics(source, w, realisations=5)
+    w = painter.dlatents(painter.latents([0]))[0]
+    statistics = noise_statistics(painter, w, realisations=5)
     assert statistics.deviation.max() == 0
-    assert noise_detail_figure(source, [0], realisations=4, scale=4).std() > 0  # Not a division by 0.
+    assert noise_detail_figure(painter, [0], realisations=4, scale=4).std() > 0  # Not a division by 0.
 
 
 def test_the_busiest_window_is_found():
@@ -52,9 +52,9 @@ def test_the_busiest_window_is_found():
     assert busiest_window(values) == (5, 8, 2, 4)
 
 
-def test_the_detail_figure_shows_image_zooms_and_deviations(source, w):
-    statistics = noise_statistics(source, w, realisations=8)
-    figure = noise_detail_figure(source, [0], realisations=8, scale=4)
+def test_the_detail_figure_shows_image_zooms_and_deviations(painter, w):
+    statistics = noise_statistics(painter, w, realisations=8)
+    figure = noise_detail_figure(painter, [0], realisations=8, scale=4)
     gap, size = 4, 64  # 16 pixels enlarged by 4.
     assert figure.shape[1] == 4 * gap + 3 * size
     top = figure.shape[0] - gap - size
@@ -80,19 +80,19 @@ def test_networks_without_fine_layers_show_two_components():
     assert len(captions) == 2
 
 
-def test_the_component_without_noise_is_the_image_without_noise(source, w):
-    figure = noise_components_figure(source, [0], scale=1)
+def test_the_component_without_noise_is_the_image_without_noise(painter, w):
+    figure = noise_components_figure(painter, [0], scale=1)
     tile = figure[-18:-2, -2 - 3 * 18 + 2 :][:, :16]
-    silent, _ = picture_sources.source(noise_mode="none")
+    silent, _ = painters.painter(noise_mode="none")
     np.testing.assert_array_equal(tile, silent.pictures(w[None])[0])
     everything = figure[-18:-2, -2 - 4 * 18 + 2 :][:, :16]
-    np.testing.assert_array_equal(everything, source.pictures(w[None], noise_seeds=[0])[0])
+    np.testing.assert_array_equal(everything, painter.pictures(w[None], noise_seeds=[0])[0])
     assert (everything != tile).any()
 
 
 @pytest.mark.parametrize("row", ["b", "c", "d"])
 def test_networks_without_noise_inputs_are_told_so(row):
-    silent, _ = picture_sources.source(**picture_sources.tiny.ROWS[row])
+    silent, _ = painters.painter(**painters.tiny.ROWS[row])
     for figure in (noise_detail_figure, noise_components_figure):
         with pytest.raises(UserError, match="needs noise inputs, but this network has none"):
             figure(silent, [0])

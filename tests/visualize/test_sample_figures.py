@@ -6,12 +6,12 @@ import pytest
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.visualize.sample_figures import truncation_figure, uncurated_count, uncurated_figure
-from tests.helpers import picture_sources
+from tests.helpers import painters
 
 
 @pytest.fixture(scope="module")
-def source_and_generator():
-    return picture_sources.source()
+def painter_and_generator():
+    return painters.painter()
 
 
 def _row(figure, row, rows, columns, size=16):
@@ -22,42 +22,42 @@ def _row(figure, row, rows, columns, size=16):
     return [figure[bottom - size : bottom, left : left + size] for left in lefts]
 
 
-def _image_of(generator, source, w):
+def _image_of(generator, painter, w):
     """The picture of one w [W] in every layer."""
-    return source.pictures(np.broadcast_to(np.asarray(w, np.float32), [1, 6, len(w)]))[0]
+    return painter.pictures(np.broadcast_to(np.asarray(w, np.float32), [1, 6, len(w)]))[0]
 
 
-def test_psi_0_is_the_image_of_the_mean_w_and_psi_1_the_image_itself(source_and_generator):
-    source, generator = source_and_generator
-    figure = truncation_figure(source, [3, 4], psis=(1.0, 0.0, -1.0), scale=1)
+def test_psi_0_is_the_image_of_the_mean_w_and_psi_1_the_image_itself(painter_and_generator):
+    painter, generator = painter_and_generator
+    figure = truncation_figure(painter, [3, 4], psis=(1.0, 0.0, -1.0), scale=1)
     w_avg = named_variables(generator)["truncation/w_avg"].numpy()
-    ws = generator.mapping_network(source.latents([3, 4])).numpy()
+    ws = generator.mapping_network(painter.latents([3, 4])).numpy()
     for row, w in enumerate(ws):
         full, mean, opposite = _row(figure, row, 2, 3)
-        np.testing.assert_array_equal(full, _image_of(generator, source, w))
-        np.testing.assert_array_equal(mean, _image_of(generator, source, w_avg))
-        assert np.abs(opposite.astype(int) - _image_of(generator, source, 2 * w_avg - w)).max() <= 1
+        np.testing.assert_array_equal(full, _image_of(generator, painter, w))
+        np.testing.assert_array_equal(mean, _image_of(generator, painter, w_avg))
+        assert np.abs(opposite.astype(int) - _image_of(generator, painter, 2 * w_avg - w)).max() <= 1
 
 
-def test_a_cutoff_leaves_the_other_layers_as_they_are(source_and_generator):
-    source, generator = source_and_generator
-    figure = truncation_figure(source, [3], psis=(0.0,), cutoff=2, scale=1)
-    ws = np.repeat(generator.mapping_network(source.latents([3])).numpy()[:, None], 6, axis=1)
+def test_a_cutoff_leaves_the_other_layers_as_they_are(painter_and_generator):
+    painter, generator = painter_and_generator
+    figure = truncation_figure(painter, [3], psis=(0.0,), cutoff=2, scale=1)
+    ws = np.repeat(generator.mapping_network(painter.latents([3])).numpy()[:, None], 6, axis=1)
     ws[:, :2] = named_variables(generator)["truncation/w_avg"].numpy()
-    np.testing.assert_array_equal(_row(figure, 0, 1, 1)[0], source.pictures(ws)[0])
+    np.testing.assert_array_equal(_row(figure, 0, 1, 1)[0], painter.pictures(ws)[0])
 
 
 def test_the_traditional_generator_is_not_truncated():
-    traditional, _ = picture_sources.source(**picture_sources.tiny.ROWS["a"])
+    traditional, _ = painters.painter(**painters.tiny.ROWS["a"])
     with pytest.raises(UserError, match="truncation trick needs styles"):
         truncation_figure(traditional, [0])
 
 
-def test_columns_hold_ever_smaller_tiles_from_the_top_down(source_and_generator):
-    source, _ = source_and_generator
-    figure = uncurated_figure(source, range(27), rows=1, scale=4)
+def test_columns_hold_ever_smaller_tiles_from_the_top_down(painter_and_generator):
+    painter, _ = painter_and_generator
+    figure = uncurated_figure(painter, range(27), rows=1, scale=4)
     assert uncurated_count(1) == 27 and figure.shape == (64, 64 + 32 + 16 + 16 + 8 + 8, 3)
-    pictures = source.pictures(source.dlatents(source.latents(range(27))))
+    pictures = painter.pictures(painter.dlatents(painter.latents(range(27))))
     np.testing.assert_array_equal(figure[:, :64], pictures[0].repeat(4, axis=0).repeat(4, axis=1))
     np.testing.assert_array_equal(figure[32:, 64:96], pictures[2].repeat(2, axis=0).repeat(2, axis=1))
     np.testing.assert_array_equal(figure[16:32, 96:112], pictures[4])
@@ -65,25 +65,25 @@ def test_columns_hold_ever_smaller_tiles_from_the_top_down(source_and_generator)
     assert np.abs(figure[:8, 128:136] - halved).max() <= 1
 
 
-def test_small_networks_are_enlarged_until_the_smallest_tiles_show_every_pixel(source_and_generator):
-    source, _ = source_and_generator
-    assert uncurated_figure(source, range(27), rows=1).shape == (256, 576, 3)
+def test_small_networks_are_enlarged_until_the_smallest_tiles_show_every_pixel(painter_and_generator):
+    painter, _ = painter_and_generator
+    assert uncurated_figure(painter, range(27), rows=1).shape == (256, 576, 3)
 
 
-def test_too_few_seeds_are_refused(source_and_generator):
+def test_too_few_seeds_are_refused(painter_and_generator):
     with pytest.raises(UserError, match="shows 27 images in 1 rows, but --seeds names 3"):
-        uncurated_figure(source_and_generator[0], range(3), rows=1)
+        uncurated_figure(painter_and_generator[0], range(3), rows=1)
 
 
 def test_gray_letterboxed_conditional_and_traditional_networks_can_be_shown():
-    options = {**picture_sources.tiny.ROWS["b"], "num_channels": 1, "label_size": 3}
+    options = {**painters.tiny.ROWS["b"], "num_channels": 1, "label_size": 3}
     label = np.array([0, 1, 0], np.float32)
-    source, _ = picture_sources.source(3, label=label, content_box=(0, 0.25, 1, 0.75), psi=0.7, cutoff=8, **options)
-    figure = uncurated_figure(source, range(27), rows=1, scale=8)
+    painter, _ = painters.painter(3, label=label, content_box=(0, 0.25, 1, 0.75), psi=0.7, cutoff=8, **options)
+    figure = uncurated_figure(painter, range(27), rows=1, scale=8)
     assert figure.shape == (64, 128 + 64 + 32 + 32 + 16 + 16, 3)
     assert (figure[..., 0] == figure[..., 1]).all() and figure[:, :128].std() > 0
 
 
 def test_networks_that_make_no_pictures_are_refused():
     with pytest.raises(UserError, match="1 channel .gray. or 3 .RGB., but this network makes 2"):
-        picture_sources.source(num_channels=2)
+        painters.painter(num_channels=2)

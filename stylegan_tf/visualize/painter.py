@@ -11,7 +11,7 @@ from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 
-class PictureSource:
+class Painter:
     """A generator with its truncation, its label and its content box. Pictures have the size that it has grown to.
 
     Args:
@@ -63,7 +63,7 @@ class PictureSource:
         return self.sampler.map(z, None if self.label is None else np.tile(self.label, [len(z), 1]))
 
     def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
-        """w [N, W] -> w of every layer [N, L, W], truncated; with psi [N] in place of the source's if it is given."""
+        """w [N, W] -> w of every layer [N, L, W], truncated; with psi [N] in place of the painter's if it is given."""
         return self.sampler.broadcast(w, psi)
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:

@@ -147,7 +147,7 @@ class ImageZip(ImageFolder):
                     target.writestr(source.getinfo(name), source.read(name))
 
 
-def open_collection(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolder:
+def open_image_folder(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolder:
     """A zip file if the path ends in .zip, else a folder."""
     is_zip = Path(path).suffix.lower() == ".zip"
     return ImageZip(path, options) if is_zip else ImageFolder(path, options)

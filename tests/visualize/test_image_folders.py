@@ -9,8 +9,8 @@ from PIL import Image
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import temporary_name
-from stylegan_tf.visualize import image_collections
-from stylegan_tf.visualize.image_collections import ImageFolder, ImageZip, Made, open_collection, parse_record
+from stylegan_tf.visualize import image_folders
+from stylegan_tf.visualize.image_folders import ImageFolder, ImageZip, Made, open_image_folder, parse_record
 
 
 def _images(*values):
@@ -67,7 +67,7 @@ def test_a_zip_is_there_when_it_is_complete_and_is_continued_before(tmp_path):
         images.add(["x.png"], _images(1))
         raise KeyboardInterrupt
     assert not path.exists()
-    with open_collection(path, {"psi": 1}) as images:
+    with open_image_folder(path, {"psi": 1}) as images:
         assert images.has("x.png") and not images.has("y.png")
         images.add(["y.png"], _images(2))
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.zip"]
@@ -132,7 +132,7 @@ def test_pictures_are_on_the_disk_before_the_record_names_them(tmp_path, monkeyp
 
 
 def test_many_pictures_get_their_names_in_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_collections, "_MOST_WAITING", 4)
+    monkeypatch.setattr(image_folders, "_MOST_WAITING", 4)
     with ImageFolder(tmp_path, {}) as images:
         for number in range(6):
             images.add([f"{number}.png"], _images(number))
