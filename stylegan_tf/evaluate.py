@@ -3,11 +3,15 @@
     python -m stylegan_tf.evaluate --network runs/ffhq --data_dir datasets/ffhq --metrics fid50k,ppl_wend
     python -m stylegan_tf.evaluate --network runs/demo --data_dir datasets/demo --all \\
         --metrics fid4096,pr4096 --feature_extractor efficientnet_lite0
+    python -m stylegan_tf.evaluate --network 'runs/table1/*' --data_dir datasets/ffhq --table table1.md
+    python -m stylegan_tf.evaluate --images pictures.zip --data_dir datasets/ffhq --metrics fid50k,pr50k
 
 Results go to metric-NAME.jsonl beside the network, and to TensorBoard. What is there already is not computed again.
 """
 
+import glob
 import pathlib
+import sys
 
 from absl import flags
 
@@ -15,11 +19,24 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.names import KNOWN, parse_metrics
+from stylegan_tf.metrics.kinds import KNOWN, parse_metrics
+from stylegan_tf.metrics.result_table import ResultTable, check_table_path
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
-flags.DEFINE_bool("all", False, "Every network of the run folder, from the first to the last.")
+flags.DEFINE_list(
+    "network",
+    [],
+    "Network files, run folders (the newest network of each) or `demo`, separated by commas; * and ? stand for parts "
+    "of names.",
+)
+flags.DEFINE_bool("all", False, "Every network of a run folder, from the first to the last.")
+flags.DEFINE_list(
+    "images",
+    [],
+    "Pictures to measure in place of networks: folders, archives, or what else datasets are made of, separated by "
+    "commas. They have to be as large as images of --data_dir, or see --fit.",
+)
+flags.DEFINE_enum("fit", None, ["crop", "pad", "stretch"], "How --images become as large as those of --data_dir.")
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
 define_flags_of(TrainConfig, "feature_extractor", "image_distance")
@@ -28,7 +45,11 @@ flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
 )
 flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
-flags.DEFINE_string("out", None, "Folder for the results; left out: that of the network, for `demo` this one.")
+flags.DEFINE_bool("crop", True, "If the pictures are letterboxed: compare them without the bars.")
+flags.DEFINE_string(
+    "out", None, "Folder for the results; left out: that of the network, for `demo` and --images this one."
+)
+flags.DEFINE_string("table", None, "Also write the results as one table, a row for each network: .md or .csv.")
 flags.DEFINE_bool("force", False, "Compute also what is there already.")
 flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
 flags.DEFINE_enum(
@@ -39,37 +60,91 @@ flags.DEFINE_string("cache_dir", None, "Folder for statistics of real images and
 
 
 def main():
-    if not FLAGS.network:
-        raise UserError("--network is missing: give a network file, a run folder, or demo.")
+    if not FLAGS.network and not FLAGS.images:
+        raise UserError("--network is missing: give a network file, a run folder, or demo; or pictures as --images.")
     metrics = parse_metrics(FLAGS.metrics)
+    if FLAGS.table:
+        check_table_path(pathlib.Path(FLAGS.table))
+    from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.metrics import recording
+
+    info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
+    subjects = [*_networks(), *((name, None) for name in FLAGS.images)]
+    template = _template(metrics)
+    options = {"info": info, "mirror": FLAGS.mirror_augment, "crop": FLAGS.crop}
+    table, problems = ResultTable(), []
+
+    def left_out(metric, error):  # And the next ones go on.
+        _check_expected(error)
+        problems.append(str(error))
+        print(f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}", file=sys.stderr, flush=True)
+
+    for name, path in subjects:
+        out = pathlib.Path(FLAGS.out or _folder_of(path))
+        try:
+            if path is None:
+                subject = recording.pictures_subject(template, name, **options, fit=FLAGS.fit)
+            else:
+                subject = recording.network_subject(template, path, **options)
+        except UserError as error:
+            left_out(None, error)
+        else:
+            table.add(name, recording.measure_and_record(subject, metrics, out, left_out, FLAGS.force))
+    if FLAGS.table:
+        table.write(pathlib.Path(FLAGS.table))
+    if problems:
+        several = f"{len(problems)} results are missing, see above. The first: " if len(problems) > 1 else ""
+        raise UserError(several + problems[0])
+
+
+def _networks():
+    """(name, file) of every network that is to be measured. UserError for one that is not there."""
+    from stylegan_tf.networks.network_file import find_network, find_networks
+
+    named = []
+    for given in FLAGS.network:
+        is_pattern = glob.has_magic(given) and not pathlib.Path(given).exists()
+        found = sorted(glob.glob(given)) if is_pattern else [given]
+        if not found:
+            raise UserError(f"--network: nothing is called {given}: give network files or run folders.")
+        for name in found:
+            if FLAGS.all:
+                named += [(name if path.name in name else f"{name}/{path.name}", path) for path in find_networks(name)]
+            else:
+                named.append((name, find_network(name)))
+    return named
+
+
+def _template(metrics):
+    """A context without anything to measure yet."""
     import tensorflow as tf
 
-    from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.distribution.strategy import create_strategy
-    from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-    from stylegan_tf.metrics.features import load_extractor
-    from stylegan_tf.metrics.lpips import load_distance
-    from stylegan_tf.metrics.measuring import measure_file
-    from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks
+    from stylegan_tf.metrics.context import MetricContext, default_cache_folder
+    from stylegan_tf.metrics.recording import load_judges
 
-    paths = find_networks(FLAGS.network) if FLAGS.all else [find_network(FLAGS.network)]
-    info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
     several = len(tf.config.list_logical_devices("GPU")) > 1
     strategy = create_strategy(("mirrored" if several else "one") if FLAGS.strategy == "auto" else FLAGS.strategy)
-    needs_distance = any(metric.kind == "ppl" for metric in metrics)
-    extractor = distance = classifiers = None
     with strategy.scope():
-        if any(metric.needs_features for metric in metrics) or (needs_distance and FLAGS.image_distance == "features"):
-            extractor = load_extractor(FLAGS.feature_extractor)
-        if needs_distance and FLAGS.image_distance:
-            distance = load_distance(FLAGS.image_distance, extractor)
-        if FLAGS.classifiers and any(metric.kind == "ls" for metric in metrics):
-            classifiers = load_classifiers(FLAGS.classifiers)
-    tools = {"extractor": extractor, "distance": distance, "classifiers": classifiers}
-    options = {name: FLAGS[name].value for name in ("seed", "batch_size", "force", "mirror_augment", "cache_dir")}
-    for path in paths:
-        out = pathlib.Path(FLAGS.out or ("." if path == DEMO_FILE else path.parent))
-        measure_file(path, metrics, strategy, info, out=out, **tools, **options)
+        judges = load_judges(metrics, FLAGS.feature_extractor, FLAGS.image_distance, FLAGS.classifiers)
+    cache = pathlib.Path(FLAGS.cache_dir) if FLAGS.cache_dir else default_cache_folder()
+    return MetricContext(None, strategy, FLAGS.seed, cache, **judges, batch_size=FLAGS.batch_size)
+
+
+def _folder_of(path):
+    from stylegan_tf.networks.network_file import DEMO_FILE
+
+    return "." if path in (None, DEMO_FILE) else path.parent
+
+
+def _check_expected(error):
+    """What is nobody's mistake ends the command. Too little memory becomes a UserError."""
+    import tensorflow as tf
+
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        raise UserError("out of memory: a smaller --batch_size needs less.") from error
+    if not isinstance(error, UserError):
+        raise error
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.networks.network_file import Networks, file_name, save_networks
@@ -71,10 +72,32 @@ def test_all_networks_of_a_run_are_measured_once(workplace):
     assert third["results"]["fid"] == pytest.approx(found[1]["results"]["fid"], rel=1e-6)
 
 
+@pytest.mark.end_to_end
+def test_several_networks_and_pictures_come_out_as_one_table(workplace):
+    folder = workplace / "pictures"
+    folder.mkdir()
+    for index, image in enumerate(np.random.RandomState(1).randint(0, 256, [20, 8, 8, 3]).astype(np.uint8)):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    found = evaluate(
+        workplace,
+        *("--network=run/network-00000?.npz,run", "--images=pictures", "--data_dir=data", "--table=results.csv"),
+        *("--metrics=fid20,ppl20_wend,is20", "--out=table"),
+    )
+    assert found.returncode == 1 and "Traceback" not in found.stderr
+    assert "error: 3 results are missing, see above. The first: ppl20_wend needs a distance" in found.stderr
+    assert "pictures  ppl20_wend left out: ppl20_wend looks into a network" in found.stderr
+    header, *rows = [line.split(",") for line in (workplace / "results.csv").read_text().splitlines()]
+    assert [name.rpartition("-")[0] for name in header[1:]] == ["fid20-module", "is20-module", "is20-module"]
+    assert [row[0] for row in rows] == ["run/network-000004.npz", "run", "pictures"]
+    assert all(float(value) > 0 for row in rows for value in row[1:-1])
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [
         ([], "--network is missing"),
+        (["--network=no*thing"], "nothing is called no*thing"),
+        (["--network=run", "--table=a.html"], "ends in .md or .csv"),
         (["--network=run", "--metrics=fid50m"], "unknown metric 'fid50m'"),
         (["--network=run"], "fid50k compares with real images: give their folder of TFRecords as --data_dir"),
     ],

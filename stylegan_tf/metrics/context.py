@@ -6,13 +6,16 @@ import hashlib
 import json
 import os
 import pathlib
-from typing import Optional
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.features import FeatureExtractor
+from stylegan_tf.metrics.folder_pictures import FolderPictures
+from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.image_distance import ImageDistance
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.networks.generator import Generator
@@ -22,9 +25,9 @@ from stylegan_tf.networks.variables import named_variables
 
 @dataclasses.dataclass(frozen=True)
 class MetricContext:
-    """The network to measure, and what to measure it with. All metrics of one network share it."""
+    """What is measured, a network or pictures, and what with. All metrics of one network share it."""
 
-    generator: Generator
+    generator: Optional[Generator]  # None: `pictures` are measured.
     strategy: tf.distribute.Strategy
     seed: int  # 0 to 2^31 - 1; latents, noise and everything else that is random come from it.
     cache_folder: pathlib.Path  # Statistics of real images, and unfinished passes.
@@ -34,6 +37,8 @@ class MetricContext:
     classifiers: Optional[AttributeClassifiers] = None  # For separability.
     training_growth: Optional[Growth] = None  # Of a network in training; None: what the network says itself.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
+    pictures: Optional[FolderPictures] = None
+    content_box: Optional[Sequence[float]] = None  # What counts of letterboxed images, see `crop_to_box`; None: all.
 
     @property
     def growth(self) -> Growth:
@@ -42,7 +47,22 @@ class MetricContext:
     @property
     def rows(self) -> int:
         """Images per replica and call: 32 up to 128x128, 4 from 1024x1024."""
-        return self.batch_size or max(4, min(32, 4096 // self.generator.config.resolution))
+        side = max(self.pictures.size) if self.generator is None else self.generator.config.resolution
+        return self.batch_size or max(4, min(32, 4096 // side))
+
+    @property
+    def label_size(self) -> int:
+        return 0 if self.generator is None else self.generator.config.label_size
+
+    def count(self, wanted: int) -> int:
+        """Images that a metric on `wanted` ones looks at: all, if there are fewer pictures."""
+        return wanted if self.generator is not None else min(wanted, len(self.pictures))
+
+    def source(self, mixed_latents: int = 1) -> Union[GeneratedImages, FolderPictures]:
+        """The images that are measured."""
+        if self.generator is None:
+            return self.pictures
+        return GeneratedImages(self.generator, self.seed, self.labels, self.growth, mixed_latents)
 
     @functools.cached_property
     def network_digest(self) -> str:
@@ -52,10 +72,12 @@ class MetricContext:
     @property
     def labels(self) -> Optional[np.ndarray]:
         """Those of the dataset, for a network with labels to draw from: float32 [records, label_size]; else None."""
-        return self.reals.labels() if self.reals and self.generator.config.label_size else None
+        return self.reals.labels() if self.reals and self.label_size else None
 
     def protocol(self) -> dict:
-        """What results of this network depend on, whatever the metric: part of every record."""
+        """What results depend on, whatever the metric: part of every record."""
+        if self.generator is None:
+            return {"pictures_digest": self.pictures.digest, "seed": self.seed}
         return {
             "network_digest": self.network_digest,
             "resolution": self.growth.resolution,

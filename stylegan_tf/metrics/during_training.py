@@ -1,20 +1,20 @@
 """Metrics at an interval of training, as plain callables: training knows nothing of this package."""
 
+import dataclasses
 import pathlib
 from collections.abc import Iterator
-from typing import Callable, Optional
+from typing import Callable
 
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext, default_cache_folder
-from stylegan_tf.metrics.evaluation import check, evaluate
-from stylegan_tf.metrics.features import load_extractor
-from stylegan_tf.metrics.lpips import load_distance
-from stylegan_tf.metrics.measuring import real_images_for
-from stylegan_tf.metrics.names import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics
+from stylegan_tf.metrics.metric import Metric
+from stylegan_tf.metrics.recording import load_judges, real_images_for
 from stylegan_tf.metrics.results import append_result, drop_results_beyond
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -34,7 +34,7 @@ class TrainingMetrics:
         self._config = config
         self._metrics = parse_metrics(config.metrics)
         for metric in self._metrics:
-            if metric.kind == "ls":
+            if "classifiers" in metric.needs:
                 raise UserError(f"metrics: {metric.text} is for stylegan_tf.evaluate, which takes --classifiers.")
 
     def __call__(
@@ -42,36 +42,44 @@ class TrainingMetrics:
     ) -> Callable:
         """Loads what the metrics need, so that mistakes are told before training begins.
 
-        Returns `measure(growth, images_seen)`, which yields (line, scalars by name in TensorBoard) for each
-        result of `generator` and adds it to metric-NAME.jsonl in the run folder. What goes wrong with a metric then is
-        a line, too, and no reason for a run to end. Records beyond `images_seen`, where the run goes on, are dropped.
+        Returns `measure(growth, images_seen)`, which yields (line, scalars by name in TensorBoard) for each result of
+        `generator` and adds it to metric-NAME.jsonl in the run folder. What goes wrong with a metric then is a line,
+        too, and no reason for a run to end. Records beyond `images_seen`, where the run goes on, are dropped.
         """
         drop_results_beyond(self._config.run_dir, images_seen / 1000)
-        extractor = distance = None
         with strategy.scope():
-            if any(metric.needs_features for metric in self._metrics) or self._config.image_distance == "features":
-                extractor = load_extractor(self._config.feature_extractor)
-            if self._config.image_distance:
-                distance = load_distance(self._config.image_distance, extractor)
+            judges = load_judges(self._metrics, self._config.feature_extractor, self._config.image_distance)
         reals = real_images_for(info, generator.config, self._config.mirror_augment)
-
-        def context(growth: Optional[Growth] = None) -> MetricContext:
-            return MetricContext(
-                generator, strategy, _SEED, default_cache_folder(), reals, extractor, distance,
-                training_growth=growth,
-            )  # fmt: skip
-
+        context = MetricContext(
+            generator, strategy, _SEED, default_cache_folder(), reals, **judges, content_box=info.relative_box
+        )
         for metric in self._metrics:
-            check(metric, context())
+            metric.check(context)
 
         def measure(growth: Growth, images_seen: int) -> Iterator[tuple[str, dict[str, float]]]:
-            facts = {"network": None, "kimg": images_seen / 1000, "dataset": info.name}
-            try:
-                for result in evaluate(self._metrics, context(growth)):
-                    result = result.with_facts(facts)
-                    append_result(pathlib.Path(self._config.run_dir), result)
-                    yield result.line(), result.scalars()
-            except (UserError, OSError) as error:  # E.g. no layers for so many latents yet; or the cache is full.
-                yield f"metrics left out: {error}", {}
+            return self._lines(dataclasses.replace(context, training_growth=growth), images_seen, info.name)
 
         return measure
+
+    def _lines(self, context: MetricContext, images_seen: int, dataset: str) -> Iterator[tuple[str, dict[str, float]]]:
+        facts = {"network": None, "kimg": images_seen / 1000, "dataset": dataset}
+        problems: list[str] = []  # E.g. no layers for so many latents yet; the cache is full; too little memory.
+
+        def left_out(metric: Metric, error: Exception) -> None:
+            problems.append(f"{metric.text} left out: {_in_one_line(error)}")
+
+        try:
+            for result in compute_metrics(self._metrics, context, left_out):
+                result = result.with_facts(facts)
+                append_result(pathlib.Path(self._config.run_dir), result)
+                yield result.line(), result.scalars()
+        except Exception as error:
+            problems.append(f"metrics left out: {_in_one_line(error)}")
+        for line in problems:
+            yield line, {}
+
+
+def _in_one_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    about = text[0][:300] if text else ""
+    return about if isinstance(error, UserError) else f"{type(error).__name__}: {about}"

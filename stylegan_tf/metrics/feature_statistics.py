@@ -9,9 +9,9 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.frechet import FeatureMoments
-from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.inception_score import SplitScores
 from stylegan_tf.progress import ProgressBar
+from stylegan_tf.visualize import crop_to_box
 
 # Increased when the same network and data would give other numbers than before.
 PROTOCOL_VERSION = 1
@@ -70,24 +70,26 @@ class Statistics:
         return int(arrays["done"])
 
 
-def generated_statistics(context: MetricContext, count: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
-    """Of the features of `count` generated images. What an interrupted call has done is not done again."""
-    kinds = sorted(kinds)
-    labels = context.labels
-    source = GeneratedImages(context.generator, context.seed, labels, context.growth, mixed_latents)
-    compute = ReplicatedFunction(
-        context.strategy, lambda *inputs: context.extractor(source.images(*inputs)), context.rows
-    )
+def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
+    """Of the features of `wanted` images that are measured. What an interrupted call has done is not done again."""
+    kinds, count = sorted(kinds), context.count(wanted)
+    source = context.source(mixed_latents)
+
+    def features(*inputs):
+        return context.extractor(crop_to_box(source.images(*inputs), source.content_box(context.content_box)))
+
+    compute = ReplicatedFunction(context.strategy, features, context.rows)
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
-    labels_of = context.reals.digest if labels is not None else None
-    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION})
+    labels_of = context.reals.digest if context.labels is not None else None
+    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, **_box_key(context)})
 
     def outputs_from(done):
         for first in range(done, count, compute.total_rows):
             yield [compute(*source.inputs(first, min(compute.total_rows, count - first)))]
 
     unfinished = CachedArrays(context.cache_folder, "generated", key)
-    return _collected(Statistics(kinds, count, context.extractor), outputs_from, count, "Generated", unfinished)
+    label = "Pictures" if context.generator is None else "Generated"
+    return _collected(Statistics(kinds, count, context.extractor), outputs_from, count, label, unfinished)
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
@@ -96,7 +98,7 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
     count = reals.count(wanted)
     total = count * (2 if reals.mirror else 1)
     key = {**extractor.protocol(), "reals": reals.digest, "count": count, "mirror": reals.mirror}
-    key["version"] = PROTOCOL_VERSION
+    key.update({"version": PROTOCOL_VERSION, **_box_key(context)})
     statistics = Statistics(sorted(kinds), total, extractor)
     missing = []
     for kind, part in statistics.parts.items():
@@ -113,11 +115,16 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
     return statistics
 
 
+def _box_key(context: MetricContext) -> dict:
+    return {} if context.content_box is None else {"content_box": list(context.content_box)}
+
+
 def _real_pass(context, count, total, kinds, key) -> Statistics:
     compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
 
     def outputs_from(done):
         for images in context.reals.batches(done, count, compute.total_rows):
+            images = crop_to_box(images, context.content_box)
             views = [images, np.ascontiguousarray(images[:, :, ::-1])] if context.reals.mirror else [images]
             yield [compute(view) for view in views]
 

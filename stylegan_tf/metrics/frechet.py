@@ -2,7 +2,19 @@
 
 import numpy as np
 
+from stylegan_tf.metrics.metric import FeatureMetric, Values, feature_pattern
+
 BLOCK_ROWS = 512  # Rows that are waited for before they go into the covariance: one matrix product for all of them.
+
+
+class FrechetMetric(FeatureMetric):
+    syntax = "fidN, fidN_mix2 to fidN_mix4"
+    pattern = feature_pattern("fid")
+    needs = ("extractor", "reals")
+    statistics = "moments"
+
+    def values(self, reals, fakes, seed) -> Values:
+        return {"fid": frechet_distance(*reals.mean_and_covariance(), *fakes.mean_and_covariance())}
 
 
 class FeatureMoments:

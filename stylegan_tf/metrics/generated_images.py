@@ -4,6 +4,7 @@ As it depends on nothing else, an interrupted metric goes on where it was, and a
 size give the same images.
 """
 
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -60,6 +61,10 @@ class GeneratedImages:
             latent_of_layer[row] = latent_of_layers(random, self._mixed_latents, num_layers)
         noise_seeds = np.array([[self._seed, number] for number in numbers], np.int32)
         return z, self._labels[chosen], noise_seeds, latent_of_layer
+
+    def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
+        """What is cut out of these images where `box` counts: just that."""
+        return box
 
     def images(self, z, labels, noise_seeds, latent_of_layer) -> tf.Tensor:
         """-> uint8 [n, R, R, 1 or 3] at full resolution R.

@@ -2,7 +2,27 @@
 
 import numpy as np
 
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.metric import FeatureMetric, Values, feature_pattern
+
 SPLITS = 10  # The score is the mean over ten parts of the images; their deviation is its error bar.
+
+
+class InceptionScoreMetric(FeatureMetric):
+    syntax = "isN, isN_mix2 to isN_mix4"
+    pattern = feature_pattern("is")
+    needs = ("extractor",)
+    statistics = "scores"
+    least_images = 2 * SPLITS  # The score of a single image is 1, whatever it shows.
+
+    def values(self, reals, fakes, seed) -> Values:
+        mean, deviation = fakes.score()
+        return {"score": mean, "score_deviation": deviation}
+
+    def check(self, context):
+        super().check(context)
+        if context.extractor.num_classes is None:
+            raise UserError(f"{self.text} needs class scores, but {context.extractor.name} has no output 'logits'.")
 
 
 class SplitScores:

@@ -2,8 +2,26 @@
 
 import numpy as np
 
+from stylegan_tf.metrics.metric import FeatureMetric, Values, feature_pattern
+
 MAX_SUBSET_SIZE = 1000
 MIN_SUBSETS = 10
+
+
+class KernelMetric(FeatureMetric):
+    syntax = "kidN, kidN_mix2 to kidN_mix4"
+    pattern = feature_pattern("kid")
+    needs = ("extractor", "reals")
+    statistics = "rows"
+    least_images = 4  # Two subsets of two.
+
+    def values(self, reals, fakes, seed) -> Values:
+        mean, error = kernel_distance(reals.rows(), fakes.rows(), seed)
+        return {"kid": mean, "kid_error": error}
+
+    def protocol(self, context):
+        smaller = min(context.count(self.count), context.reals.count(self.count))
+        return {**super().protocol(context), "subset_size": subset_size(smaller)}
 
 
 def subset_size(count: int) -> int:

@@ -2,8 +2,25 @@
 
 import numpy as np
 
+from stylegan_tf.metrics.metric import FeatureMetric, Values, feature_pattern
+
 NEIGHBOURS = 3
 _BLOCK = 500  # Rows of the distance matrix that are in memory at once.
+
+
+class PrecisionRecallMetric(FeatureMetric):
+    syntax = "prN, prN_mix2 to prN_mix4"
+    pattern = feature_pattern("pr")
+    needs = ("extractor", "reals")
+    statistics = "rows"
+    least_images = NEIGHBOURS + 1
+
+    def values(self, reals, fakes, seed) -> Values:
+        precision, recall = precision_and_recall(reals.rows(), fakes.rows())
+        return {"precision": precision, "recall": recall}
+
+    def protocol(self, context):
+        return {**super().protocol(context), "neighbours": NEIGHBOURS}
 
 
 def precision_and_recall(

@@ -11,27 +11,57 @@ in the primal form, which gets to the optimum where the dual, with more samples 
 """
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Mapping
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import numpy as np
-import tensorflow as tf
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
 
-from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.cache import CachedArrays
-from stylegan_tf.metrics.generated_images import GeneratedImages
+from stylegan_tf.metrics.metric import NetworkMetric, number
 from stylegan_tf.metrics.numbered_rows import numbered_rows
-from stylegan_tf.networks.generator import Generator
-from stylegan_tf.networks.growth import Growth
 from stylegan_tf.progress import ProgressBar
 
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
+
+    from stylegan_tf.metrics.context import MetricContext
+    from stylegan_tf.metrics.generated_images import GeneratedImages
+
 _LATENTS_PER_CALL = 4096
+_PAPERS_SAMPLES = 200_000
 _SAMPLES_PER_DIMENSION = 8  # Half of them count.
+
+
+@dataclasses.dataclass(frozen=True)
+class SeparabilityMetric(NetworkMetric):
+    syntax = "ls, lsN"
+    pattern = re.compile(r"ls(?P<samples>\d+k?)?")
+    needs = ("classifiers",)
+
+    @classmethod
+    def from_match(cls, match):
+        return cls(match[0], number(match["samples"], _PAPERS_SAMPLES))
+
+    def suffix(self, context):
+        return context.classifiers.suffix
+
+    def protocol(self, context):
+        return {"attributes": list(context.classifiers.names), "classifiers_digest": context.classifiers.identity}
+
+    def check(self, context):
+        super().check(context)
+        config = context.generator.config
+        check_samples(config, self.count)
+        context.classifiers.check(config.resolution, config.num_channels)
+
+    def compute(self, context, protocol):
+        found = linear_separability(context, self.count, CachedArrays(context.cache_folder, "classified", protocol))
+        attributes = {name: dataclasses.asdict(each) for name, each in found.attributes.items()}
+        return {"z": found.z, "w": found.w}, {"attributes": attributes}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,25 +83,17 @@ class Separability:
 
 
 def linear_separability(
-    generator: Generator,
-    classifiers: AttributeClassifiers,
-    num_samples: int,
-    seed: int,
-    strategy: tf.distribute.Strategy,
-    rows: int = 32,
-    labels: Optional[np.ndarray] = None,
-    growth: Optional[Growth] = None,
-    unfinished: Optional[CachedArrays] = None,
+    context: "MetricContext", num_samples: int, unfinished: Optional[CachedArrays] = None
 ) -> Separability:
-    """Without truncation. The same for any `rows` and any number of replicas, but for verdicts on the brink.
+    """Without truncation. The same for any `context.rows` and any number of replicas, but for verdicts on the brink.
 
     Args:
       num_samples: images to classify; the paper's 200,000. Half of them count, see `check_samples`.
-      rows, labels, growth, unfinished: as for `path_length.perceptual_path_length`.
+      unfinished: as for `path_length.perceptual_path_length`.
     """
-    check_samples(generator, num_samples)
-    source = GeneratedImages(generator, seed, labels, growth)
-    logits = classified(source, classifiers, num_samples, strategy, rows, unfinished)
+    check_samples(context.generator.config, num_samples)
+    classifiers, source = context.classifiers, context.source()
+    logits = classified(source, classifiers, num_samples, context.strategy, context.rows, unfinished)
     z, w = latents(source, num_samples)
     attributes = {}
     with ProgressBar(len(classifiers.names), "Separability", "attributes") as bar:
@@ -85,12 +107,12 @@ def linear_separability(
     return Separability(2.0 ** sum(each.z for each in found), 2.0 ** sum(each.w for each in found), attributes)
 
 
-def check_samples(generator: Generator, num_samples: int) -> None:
+def check_samples(config: GeneratorConfig, num_samples: int) -> None:
     """Raises UserError for so few samples that a plane could divide them whatever the verdicts.
 
     Planes through N points in D dimensions divide them in any way if N <= D + 1, and most ways up to N = 2 D.
     """
-    needed = _SAMPLES_PER_DIMENSION * max(generator.config.latent_size, generator.config.w_size)
+    needed = _SAMPLES_PER_DIMENSION * max(config.latent_size, config.w_size)
     if num_samples < needed:
         raise UserError(
             f"separability on {num_samples} samples says nothing in this network's latent spaces, where a plane "
@@ -100,6 +122,7 @@ def check_samples(generator: Generator, num_samples: int) -> None:
 
 def classified(source, classifiers, num_samples, strategy, rows, unfinished=None) -> np.ndarray:
     """Logits of all samples: float32 [num_samples, attributes]."""
+    from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 
     def classify(z, labels, noise_seeds, latent_of_layer):
         return classifiers(source.images_of(source.ws(z, labels, latent_of_layer), noise_seeds))
@@ -112,7 +135,7 @@ def classified(source, classifiers, num_samples, strategy, rows, unfinished=None
     )  # fmt: skip
 
 
-def latents(source: GeneratedImages, count: int) -> tuple[np.ndarray, np.ndarray]:
+def latents(source: "GeneratedImages", count: int) -> tuple[np.ndarray, np.ndarray]:
     """z [count, latent_size] and w [count, w_size] of the first `count` images."""
     all_z, all_w = [], []
     for first in range(0, count, _LATENTS_PER_CALL):
@@ -140,8 +163,11 @@ def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
     return conditional_entropy(np.array(table))
 
 
-def separating_plane(points: np.ndarray, verdicts: np.ndarray) -> LinearSVC:
+def separating_plane(points: np.ndarray, verdicts: np.ndarray) -> "LinearSVC":
     """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true."""
+    from sklearn.exceptions import ConvergenceWarning  # Late: it takes a second to import.
+    from sklearn.svm import LinearSVC
+
     svm = LinearSVC(dual=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.

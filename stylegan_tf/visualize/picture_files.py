@@ -53,7 +53,7 @@ def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarra
     height, width = images.shape[1:3]
     try:
         left, top, right, bottom = (round(side * size) for side, size in zip(box, (width, height) * 2))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"the content box {box!r} is not four fractions: --nocrop leaves it out.") from None
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise UserError(

@@ -7,9 +7,10 @@ from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 
 
 class ArraySource:
-    """`images` uint8 [N, r, r, C]; `labels` float32 [N, L] or None."""
+    """`images` uint8 [N, r, r, C]; `labels` float32 [N, L] or None; `box`: what is between the bars of all of them."""
 
-    def __init__(self, images, labels=None, label_names=()):
+    def __init__(self, images, labels=None, label_names=(), box=None):
+        self.box = box
         self.images, self.labels, self.label_names = images, labels, label_names
         self.resolution, self.num_channels = images.shape[1], images.shape[3]
         self.left_out, self.notes, self.white = (), (), None
@@ -24,7 +25,7 @@ class ArraySource:
         return self.images[index].tobytes().hex()
 
     def read(self, index):
-        return Square(self.images[index], None)
+        return Square(self.images[index], self.box)
 
 
 def numbered_images(count, resolution=8, num_channels=3):

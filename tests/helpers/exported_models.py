@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.conversion.authors_networks import import_pickle
-from stylegan_tf.data.making.decoding import Square
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.training.loop import train
@@ -75,13 +74,8 @@ def with_lively_mapping(network):
 
 def trained_on_letterboxed_pictures(folder):
     """The folder of a short run of training at 8x8 on pictures with bars of two pixels above and below."""
-
-    class Letterboxed(ArraySource):
-        def read(self, index):
-            return Square(self.images[index], (0, 2, 8, 6))
-
     images = np.random.RandomState(0).randint(0, 256, [16, 8, 8, 3]).astype(np.uint8)
-    write_tfrecords(Letterboxed(images), folder / "data", WriteOptions(num_shards=1))
+    write_tfrecords(ArraySource(images, box=(0, 2, 8, 6)), folder / "data", WriteOptions(num_shards=1))
     schedule = {"start_resolution": 8, "batch_sizes": {8: 8}}
     # A constant input starts as all ones: instance normalisation would show nothing but rounding errors of it.
     options = {"generator": {"const_input": False}, "total_kimg": 0.016}

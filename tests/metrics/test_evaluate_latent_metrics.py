@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.lpips import convert_weights, load_lpips, save_lpips
 from stylegan_tf.metrics.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.networks.network_file import Networks, save_networks
@@ -34,9 +35,10 @@ def test_path_length_and_separability_from_files(tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     record = json.loads((tmp_path / "metric-ppl10_wend_face.jsonl").read_text())
-    protocol = PathLengthProtocol("w", "end", num_pairs=10, face_crop=True, seed=4)
+    protocol = PathLengthProtocol("w", "end", num_pairs=10, face_crop=True)
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
-    expected = perceptual_path_length(generator, load_lpips(tmp_path / "lpips.npz"), protocol, strategy)
+    context = MetricContext(generator, strategy, 4, tmp_path, distance=load_lpips(tmp_path / "lpips.npz"))
+    expected = perceptual_path_length(context, protocol)
     assert record["results"]["ppl"] == pytest.approx(expected.mean, rel=1e-3) and record["kimg"] == 3.0
     (file,) = tmp_path.glob("metric-ls60-1attributes-*.jsonl")
     scores = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""Path length and separability through `evaluate`: names, protocols, records, and going on after an interruption."""
+"""Path length and separability through `compute_metrics`: names, protocols, records, going on when interrupted."""
 
 import dataclasses
 
@@ -9,11 +9,11 @@ import tensorflow as tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.computation import compute_metrics, full_protocol, result_name
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.evaluation import check, evaluate, protocol, result_name
 from stylegan_tf.metrics.features import FeatureExtractor
 from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance
-from stylegan_tf.metrics.names import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.separability import linear_separability
 from tests.helpers import tiny_networks as tiny
@@ -37,9 +37,9 @@ def context(parts, tmp_path):
 
 
 def test_path_length_is_named_after_its_distance_and_recorded_with_its_protocol(context):
-    (result,) = evaluate(parse_metrics("ppl20_wend_face"), context)
-    options = PathLengthProtocol("w", "end", num_pairs=20, face_crop=True, seed=7)
-    expected = perceptual_path_length(context.generator, context.distance, options, context.strategy)
+    (result,) = compute_metrics(parse_metrics("ppl20_wend_face"), context)
+    options = PathLengthProtocol("w", "end", num_pairs=20, face_crop=True)
+    expected = perceptual_path_length(context, options)
     assert result.name == "ppl20_wend_face-pixels"
     assert result.values == {"ppl": pytest.approx(expected.mean, rel=1e-3)}
     assert result.facts["pairs_kept"] == expected.kept == 20
@@ -53,8 +53,8 @@ def test_the_papers_distance_needs_no_name():
 
 
 def test_separability_is_named_after_its_classifiers_and_recorded_by_attribute(context):
-    (result,) = evaluate(parse_metrics("ls80"), context)
-    expected = linear_separability(context.generator, context.classifiers, 80, 7, context.strategy)
+    (result,) = compute_metrics(parse_metrics("ls80"), context)
+    expected = linear_separability(context, 80)
     assert result.name == f"ls80-1attributes-{context.classifiers.identity[:8]}"
     assert result.values == {"z": pytest.approx(expected.z, rel=1e-3), "w": pytest.approx(expected.w, rel=1e-3)}
     assert result.facts["attributes"].keys() == {"a"} and set(result.facts["attributes"]["a"]) == {"z", "w", "share"}
@@ -69,15 +69,15 @@ def test_other_distances_classifiers_and_seeds_are_other_measurements(context, n
         distance=ImageDistance("pixels", "5678", squared),
         classifiers=AttributeClassifiers(["b"], context.classifiers._networks),
     )
-    assert protocol(metric, context) != protocol(metric, other)
-    assert protocol(metric, context) != protocol(metric, dataclasses.replace(context, seed=8))
+    assert full_protocol(metric, context) != full_protocol(metric, other)
+    assert full_protocol(metric, context) != full_protocol(metric, dataclasses.replace(context, seed=8))
     assert (result_name(metric, context) == result_name(metric, other)) == (name == "ppl_wend")
 
 
 @pytest.mark.parametrize("name", ["ppl60_zfull", "ls80"])
 def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
     metrics = parse_metrics(name)
-    (whole,) = evaluate(metrics, context)
+    (whole,) = compute_metrics(metrics, context)
     monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
     save = CachedArrays.save_now_and_then
 
@@ -88,11 +88,11 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
     with monkeypatch.context() as patch:
         patch.setattr(CachedArrays, "save_now_and_then", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(evaluate(metrics, context))
+            list(compute_metrics(metrics, context))
     (kept,) = context.cache_folder.iterdir()
     with np.load(kept, allow_pickle=False) as data:
         assert len(data["rows"]) == 16
-    (resumed,) = evaluate(metrics, context)
+    (resumed,) = compute_metrics(metrics, context)
     assert resumed.values == whole.values and list(context.cache_folder.iterdir()) == []
 
 
@@ -102,6 +102,7 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
         ("ppl_wend", {"distance": None}, "needs a distance of images: give one as --image_distance"),
         ("ls", {"classifiers": None}, "needs classifiers of attributes: give their folder as --classifiers"),
         ("ls20", {}, "take at least 56"),
+        ("ppl_wend_face", {"generator": tiny.generator(resolution=4)[0]}, "4x4 are too small to crop a face"),
         ("fid50k_mix4", {"generator": tiny.generator(resolution=4)[0]}, "give their folder of TFRecords"),
         ("is50_mix4", {"generator": tiny.generator(resolution=4)[0]}, "4 latents cannot be mixed in the 2 layers"),
     ],
@@ -109,7 +110,7 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
 def test_what_a_metric_lacks_is_told_first(context, name, changes, message):
     (metric,) = parse_metrics(name)
     with pytest.raises(UserError, match=message):
-        check(metric, dataclasses.replace(context, **changes))
+        metric.check(dataclasses.replace(context, **changes))
 
 
 def test_the_distance_of_features_is_squared_and_sees_images_as_bytes_unrounded():

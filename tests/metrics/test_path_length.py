@@ -5,14 +5,9 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.path_length import (
-    PathLengthProtocol,
-    crop_to_face,
-    filtered_mean,
-    perceptual_path_length,
-    shrink,
-    slerp,
-)
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.latent_pairs import crop_to_face, shrink, slerp
+from stylegan_tf.metrics.path_length import PathLengthProtocol, filtered_mean, perceptual_path_length
 from stylegan_tf.networks.growth import Growth
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
@@ -26,8 +21,18 @@ def distance(first, second):
     return tf.reduce_mean(tf.math.squared_difference(first, second) * [3.0, 2.0, 1.0], axis=[1, 2, 3])
 
 
-def one_device():
-    return tf.distribute.OneDeviceStrategy("CPU:0")
+class Labels:
+    """What a context asks of real images: their labels."""
+
+    def __init__(self, labels):
+        self.labels = lambda: labels
+
+
+def measured(generator, protocol, compare=distance, seed=0, rows=32, labels=None, **options):
+    strategy = options.pop("strategy", None) or tf.distribute.OneDeviceStrategy("CPU:0")
+    reals = None if labels is None else Labels(labels)
+    context = MetricContext(generator, strategy, seed, None, reals, distance=compare, batch_size=rows, **options)
+    return perceptual_path_length(context, protocol)
 
 
 def numpy_slerp(a, b, t):
@@ -37,17 +42,17 @@ def numpy_slerp(a, b, t):
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
-def numpy_lengths(generator, v, protocol, labels=None):
+def numpy_lengths(generator, v, protocol, labels=None, seed=0):
     """[num_pairs] in float64, from the definition; each pair alone."""
     config, lengths = generator.config, []
     for number in range(protocol.num_pairs):
-        random = np.random.default_rng([protocol.seed, number, 1])
+        random = np.random.default_rng([seed, number, 1])
         z = random.standard_normal([2, config.latent_size]).astype(np.float32).astype(np.float64)
         label = None if labels is None else labels[random.integers(len(labels))][None]
         if labels is None:
             random.integers(1)
         t = random.random() if protocol.sampling == "full" else 0.0
-        noise = generator.synthesis.draw_noise(1, config.resolution, tf.constant([protocol.seed, number // 64]))
+        noise = generator.synthesis.draw_noise(1, config.resolution, tf.constant([seed, number // 64]))
         names = [name for name in v if name.endswith("noise/map")]
         weights = {**v, **{name: value.numpy().astype(np.float64) for name, value in zip(names, noise)}}
         images = []
@@ -70,9 +75,9 @@ def network():
 @pytest.mark.parametrize("space", ["z", "w"])
 @pytest.mark.parametrize("sampling", ["full", "end"])
 def test_the_value_is_that_of_the_definition(network, space, sampling):
-    protocol = PathLengthProtocol(space, sampling, num_pairs=66, epsilon=STEP, seed=3)  # Two groups of noise.
-    found = perceptual_path_length(network[0], distance, protocol, one_device(), rows=16)
-    expected = np.sort(numpy_lengths(*network, protocol))
+    protocol = PathLengthProtocol(space, sampling, num_pairs=66, epsilon=STEP)  # Two groups of noise.
+    found = measured(network[0], protocol, seed=3, rows=16)
+    expected = np.sort(numpy_lengths(*network, protocol, seed=3))
     assert found.kept == 66  # The 1st percentile lies between the two smallest and is rounded down; so for the 99th.
     assert found.mean == pytest.approx(expected.mean(), rel=2e-3)
     assert expected.std() > 0.1 * expected.mean()
@@ -82,25 +87,24 @@ def test_labels_are_drawn_from_those_given():
     generator, v = tiny.generator(label_size=3)
     labels = np.eye(3, dtype=np.float32)[[0, 2]]
     protocol = PathLengthProtocol("z", "full", num_pairs=6, epsilon=STEP)
-    found = perceptual_path_length(generator, distance, protocol, one_device(), labels=labels)
+    found = measured(generator, protocol, labels=labels)
     assert found.mean == pytest.approx(numpy_lengths(generator, v, protocol, labels).mean(), rel=2e-3)
     with pytest.raises(ValueError, match=r"needs labels \[M, 3\]"):
-        perceptual_path_length(generator, distance, protocol, one_device())
+        measured(generator, protocol)
 
 
 def test_batches_and_replicas_do_not_change_the_value(network):
     protocol = PathLengthProtocol("w", "full", num_pairs=70, epsilon=STEP)
-    one = perceptual_path_length(network[0], distance, protocol, one_device(), rows=8)
+    one = measured(network[0], protocol, rows=8)
     for rows in (3, 64, 1000):
-        other = perceptual_path_length(network[0], distance, protocol, one_device(), rows=rows)
+        other = measured(network[0], protocol, rows=rows)
         assert other.mean == pytest.approx(one.mean, rel=1e-4)
     mirrored = two_replicas()
     with mirrored.scope():
         generator, _ = tiny.generator()
-    two = perceptual_path_length(generator, distance, protocol, mirrored, rows=8)
+    two = measured(generator, protocol, strategy=mirrored, rows=8)
     assert two.mean == pytest.approx(one.mean, rel=1e-4)
-    changed = PathLengthProtocol("w", "full", num_pairs=70, epsilon=STEP, seed=1)
-    assert abs(perceptual_path_length(network[0], distance, changed, one_device()).mean / one.mean - 1) > 1e-3
+    assert abs(measured(network[0], protocol, seed=1).mean / one.mean - 1) > 1e-3
 
 
 def test_a_grown_part_of_the_network_is_enlarged_to_full_size(network):
@@ -111,7 +115,7 @@ def test_a_grown_part_of_the_network_is_enlarged_to_full_size(network):
         return distance(first[:, ::2, ::2], second[:, ::2, ::2])
 
     protocol = PathLengthProtocol("w", "end", num_pairs=8, epsilon=STEP)
-    found = perceptual_path_length(generator, spy, protocol, one_device(), growth=Growth(4))
+    found = measured(generator, protocol, spy, training_growth=Growth(4))
     assert set(map(tuple, seen)) == {(8, 8, 3)}
     assert found.mean > 0
 
@@ -119,13 +123,15 @@ def test_a_grown_part_of_the_network_is_enlarged_to_full_size(network):
 def test_gray_images_come_to_the_distance_in_three_channels():
     generator, v = tiny.generator(num_channels=1)
     protocol = PathLengthProtocol("w", "end", num_pairs=5, epsilon=STEP)
-    found = perceptual_path_length(generator, distance, protocol, one_device())
+    found = measured(generator, protocol)
     assert found.mean == pytest.approx(numpy_lengths(generator, v, protocol).mean(), rel=2e-3)
 
 
 def test_the_face_is_rows_3_to_7_and_columns_2_to_6_of_eight():
     images = np.arange(2 * 16 * 16).reshape(2, 16, 16, 1).astype(np.float32)
     np.testing.assert_array_equal(crop_to_face(tf.constant(images)), images[:, 6:14, 4:12])
+    wide = np.arange(8 * 16).reshape(1, 8, 16, 1).astype(np.float32)
+    np.testing.assert_array_equal(crop_to_face(tf.constant(wide)), wide[:, 3:7, 4:12])
     with pytest.raises(UserError, match="too small to crop a face"):
         crop_to_face(tf.zeros([1, 4, 4, 3]))
 
@@ -138,8 +144,20 @@ def test_only_the_face_counts_if_it_is_asked_for(network):
         return distance(first, second)
 
     protocol = PathLengthProtocol("w", "end", num_pairs=4, face_crop=True)
-    perceptual_path_length(network[0], spy, protocol, one_device())
+    measured(network[0], protocol, spy)
     assert set(map(tuple, seen)) == {(4, 4, 3)}
+
+
+def test_bars_of_letterboxed_images_do_not_count(network):
+    seen = []
+
+    def spy(first, second):
+        seen.append(first.shape[1:])
+        return distance(first, second)
+
+    protocol = PathLengthProtocol("w", "end", num_pairs=4)
+    measured(network[0], protocol, spy, content_box=(0, 0.25, 1, 0.75))
+    assert set(map(tuple, seen)) == {(4, 8, 3)}
 
 
 def test_images_shrink_to_256_by_means_of_boxes():

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
+from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.generated_images import GeneratedImages
 from stylegan_tf.metrics.separability import (
     conditional_entropy,
@@ -19,8 +20,10 @@ from tests.helpers import tiny_networks as tiny
 from tests.helpers.two_replicas import two_replicas
 
 
-def one_device():
-    return tf.distribute.OneDeviceStrategy("CPU:0")
+def measured(generator, classifiers, num_samples, seed=0, rows=32, strategy=None):
+    strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
+    context = MetricContext(generator, strategy, seed, None, classifiers=classifiers, batch_size=rows)
+    return linear_separability(context, num_samples)
 
 
 def binary_entropy(p):
@@ -101,7 +104,7 @@ def test_the_most_confident_half_is_kept():
 
 
 def test_the_score_is_two_to_the_sum_of_the_entropies(network, classifiers):
-    found = linear_separability(network, classifiers, 120, 5, one_device(), rows=64)
+    found = measured(network, classifiers, 120, 5, rows=64)
     source = GeneratedImages(network, 5)
     inputs = [tf.constant(value) for value in source.inputs(0, 120)]
     z, ws = inputs[0][:, 0].numpy(), source.ws(inputs[0], inputs[1], inputs[3])
@@ -122,17 +125,18 @@ def test_the_score_is_two_to_the_sum_of_the_entropies(network, classifiers):
 
 def test_so_few_samples_that_any_verdicts_could_be_divided_are_refused(network, classifiers):
     with pytest.raises(UserError, match="separability on 55 samples says nothing .* take at least 56"):
-        linear_separability(network, classifiers, 55, 0, one_device())
+        measured(network, classifiers, 55)
 
 
 def test_replicas_do_not_change_the_score(network, classifiers):
-    one = linear_separability(network, classifiers, 70, 0, one_device(), rows=8)
+    one = measured(network, classifiers, 70, rows=8)
     mirrored = two_replicas()
     with mirrored.scope():
         generator, _ = tiny.generator()
         networks = [tiny.discriminator(seed=1, mbstd_group_size=0)[0]]
         networks.append(tiny.discriminator(seed=2, mbstd_group_size=0, resolution=4)[0])
-    two = linear_separability(generator, AttributeClassifiers(["large", "small"], networks), 70, 0, mirrored, rows=8)
+    classifiers_of_two = AttributeClassifiers(["large", "small"], networks)
+    two = measured(generator, classifiers_of_two, 70, rows=8, strategy=mirrored)
     assert (two.z, two.w) == pytest.approx((one.z, one.w), rel=1e-3)
 
 

@@ -10,10 +10,13 @@ import tensorflow as tf
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.during_training import TrainingMetrics
 from stylegan_tf.metrics.features import load_extractor
-from stylegan_tf.metrics.measuring import measure_file
-from stylegan_tf.metrics.names import parse_metrics
+from stylegan_tf.metrics.inception_score import InceptionScoreMetric
+from stylegan_tf.metrics.kinds import parse_metrics
+from stylegan_tf.metrics.recording import measure_and_record, network_subject
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, find_network, save_networks
 from stylegan_tf.training.loop import train
 from tests.helpers import small_extractor, tiny_run
@@ -74,14 +77,22 @@ def test_results_come_every_metric_ticks_and_at_the_end(runs, configs):
     assert _records(measured, "kid20")[0]["results"].keys() == {"kid", "kid_error"}
 
 
+def measure(path, metrics, config, cache, **options):
+    strategy, extractor = tf.distribute.OneDeviceStrategy("CPU:0"), load_extractor(config.feature_extractor)
+    template = MetricContext(None, strategy, 0, cache, extractor=extractor)
+    subject = network_subject(template, path, find_dataset(config.data_dir))
+    measure_and_record(subject, parse_metrics(metrics), path.parent, raising, **options)
+
+
+def raising(_metric, error):
+    raise error
+
+
 def test_what_evaluate_finds_is_what_training_measured(runs, configs, workplace, capsys, monkeypatch):
     path = find_network(configs[1].run_dir)
-    strategy, info = tf.distribute.OneDeviceStrategy("CPU:0"), find_dataset(configs[1].data_dir)
-    extractor = load_extractor(configs[1].feature_extractor)
-    options = {"out": path.parent, "cache_dir": str(workplace / "cache" / "stylegan_tf")}
-    measure_file(path, parse_metrics("fid24"), strategy, info, extractor, **options)
+    measure(path, "fid24", configs[1], workplace / "cache" / "stylegan_tf")
     assert "(already there)" in capsys.readouterr().out
-    measure_file(path, parse_metrics("fid24"), strategy, info, extractor, force=True, **options)
+    measure(path, "fid24", configs[1], workplace / "cache" / "stylegan_tf", force=True)
     records = _records(configs[1], "fid24")
     assert records[-1]["network"] == path.name and records[-1]["kimg"] == records[-2]["kimg"]
     assert records[-1]["protocol"] == records[-2]["protocol"]
@@ -91,11 +102,8 @@ def test_what_evaluate_finds_is_what_training_measured(runs, configs, workplace,
 def test_a_network_file_knows_how_far_it_has_grown(workplace, configs, tmp_path):
     networks = Networks(None, None, tiny.generator(num_channels=3)[0], {"resolution": 4, "alpha": 1.0, "kimg": 1.0})
     save_networks(tmp_path / "network-000001.npz", networks)
-    strategy, info = tf.distribute.OneDeviceStrategy("CPU:0"), find_dataset(configs[0].data_dir)
-    extractor = load_extractor(str(workplace / "module"))
-    path = tmp_path / "network-000001.npz"
-    measure_file(path, parse_metrics("is8"), strategy, info, extractor, out=tmp_path, cache_dir=str(tmp_path))
-    (path,) = tmp_path.glob("metric-is8-*.jsonl")
+    measure(tmp_path / "network-000001.npz", "is20", configs[1], tmp_path)
+    (path,) = tmp_path.glob("metric-is20-*.jsonl")
     assert json.loads(path.read_text())["protocol"]["resolution"] == 4
 
 
@@ -107,10 +115,29 @@ def test_metrics_that_training_cannot_have_are_told_before_it_begins(configs):
 
 def test_what_goes_wrong_with_a_metric_does_not_end_the_run(configs, workplace, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    config = dataclasses.replace(configs[1], metrics="is20_mix3", run_dir=str(tmp_path))
+    config = dataclasses.replace(configs[1], metrics="is20_mix3,is20", run_dir=str(tmp_path))
     prepare = TrainingMetrics(config)
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
     measure = prepare(find_dataset(config.data_dir), strategy, tiny.generator()[0], 0)
-    assert list(measure(4, 1.0, 16)) == [("metrics left out: 3 latents cannot be mixed in the 2 layers of a 4x4.", {})]
-    ((line, scalars),) = measure(8, 1.0, 32)
-    assert line.startswith("is20_mix3-module-") and len(scalars) == 2
+    (line, scalars), told = measure(Growth(4), 16)
+    assert line.startswith("is20-module-") and len(scalars) == 2, "what does not apply does not end the list"
+    assert told == ("is20_mix3 left out: 3 latents cannot be mixed in the 2 layers of a 4x4.", {})
+    assert [line.split("-")[0] for line, _ in measure(Growth(8), 32)] == ["is20_mix3", "is20"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of its own\nand more"), MemoryError(), KeyError("x")])
+def test_whatever_a_metric_raises_is_a_line_and_not_the_end_of_a_run(configs, tmp_path, monkeypatch, error):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = dataclasses.replace(configs[1], metrics="is20,fid20", run_dir=str(tmp_path))
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    measure = TrainingMetrics(config)(find_dataset(config.data_dir), strategy, tiny.generator()[0], 0)
+
+    def failing(*_arguments):
+        raise error
+
+    monkeypatch.setattr(InceptionScoreMetric, "values", failing)
+    (line, _), told = measure(Growth(8), 16)
+    assert line.startswith("fid20-module-")
+    assert told[0].startswith(f"is20 left out: {type(error).__name__}: ") and "\n" not in told[0]
+    monkeypatch.setattr(MetricContext, "protocol", failing)
+    assert [scalars for _, scalars in measure(Growth(8), 16)] == [{}, {}]

@@ -78,6 +78,12 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     return Square(pixels.reshape(*size, options.num_channels), box, peak, file)
 
 
+def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
+    """uint8 [H, W, C] of a picture as large as it is. Raises ValueError for what cannot be decoded."""
+    image, _ = _open(picture, options)
+    return np.asarray(image).reshape(image.height, image.width, options.num_channels)
+
+
 def picture_size(picture: Picture) -> tuple[int, int]:
     """(width, height) as it will be shown; reads the head of a file only. Raises ValueError."""
     if isinstance(picture, np.ndarray):

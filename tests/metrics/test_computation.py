@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import scipy.linalg
 import tensorflow as tf
+from PIL import Image
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics import feature_statistics
 from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.evaluation import evaluate
 from stylegan_tf.metrics.features import FeatureExtractor
-from stylegan_tf.metrics.names import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.metrics.recording import pictures_subject
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
 from tests.helpers import tiny_networks as tiny
@@ -73,7 +75,7 @@ def data_dir(tmp_path_factory):
 
 
 def write_set(folder, images, labels=None):
-    write_tfrecords(ArraySource(images, labels), folder, WriteOptions(2, seed=None))
+    write_tfrecords(ArraySource(images, labels), folder, WriteOptions(min(2, len(images)), seed=None))
     return folder
 
 
@@ -90,7 +92,7 @@ def context(generator, data_dir, counted, tmp_path):
 
 
 def results(names, context):
-    return {result.name: result for result in evaluate(parse_metrics(names), context)}
+    return {result.name: result for result in compute_metrics(parse_metrics(names), context)}
 
 
 def fakes(generator, count, seed=7):
@@ -255,6 +257,97 @@ def test_what_a_metric_lacks_is_told_first(context, names, changes, message):
         changes = {**changes, "generator": tiny.generator(label_size=2)[0]}
     with pytest.raises(UserError, match=message):
         results(names, dataclasses.replace(context, **changes))
+
+
+@pytest.mark.parametrize("name, least", [("fid10", 2), ("kid10", 4), ("pr10", 4)])
+def test_few_reals_are_refused_before_the_pass(context, counted, tmp_path, name, least):
+    reals = RealImages(find_dataset(write_set(tmp_path / "set", REALS[: least - 1])), 8)
+    with pytest.raises(UserError, match=f"{name} needs at least {least} real images, there are {least - 1}"):
+        results(name, dataclasses.replace(context, reals=reals))
+    assert counted.images == 0
+
+
+def test_a_metric_that_does_not_apply_does_not_end_the_list(context):
+    names, told = "fid50,is50,ppl20_wend,kid50", []
+    broken = dataclasses.replace(context.extractor, num_classes=None)
+    found = compute_metrics(
+        parse_metrics(names),
+        dataclasses.replace(context, extractor=broken),
+        lambda metric, error: told.append((metric.text, str(error))),
+    )
+    assert [result.name for result in found] == ["fid50-cells", "kid50-cells"]
+    assert [name for name, _ in told] == ["is50", "ppl20_wend"]
+    assert "no output 'logits'" in told[0][1] and "--image_distance" in told[1][1]
+
+
+def narrow_extractor(extractor):
+    """Features are the first pixels of images of 8x4."""
+
+    def compute(images):
+        assert images.shape[1:] == [8, 4, 3]
+        return {"features": tf.reshape(tf.cast(images, tf.float32), [-1, 96])[:, :WIDTH]}
+
+    return dataclasses.replace(extractor, num_classes=None, compute=compute)
+
+
+def test_bars_of_letterboxed_images_do_not_count(context, generator):
+    """Here left and right, for features of half the width."""
+    box = (0.25, 0.0, 0.75, 1.0)
+    narrow = dataclasses.replace(context, extractor=narrow_extractor(context.extractor), content_box=box)
+    (result,) = results("fid40", narrow).values()
+    assert result.name == "fid40-cells-cropped" and result.protocol["content_box"] == list(box)
+    real, fake = (images[:, :, 2:6].reshape(40, 96)[:, :WIDTH] for images in (REALS[:40], fakes(generator, 40)))
+    assert result.values["fid"] == pytest.approx(distance_by_scipy(real, fake), rel=1e-4)
+
+
+def save_pictures(folder, images):
+    folder.mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{index:03d}.png")
+    return str(folder)
+
+
+def test_pictures_of_a_folder_are_measured_as_those_of_a_network_would_be(context, generator, tmp_path):
+    expected = results("fid40,pr40", context)
+    folder = save_pictures(tmp_path / "pictures", fakes(generator, 40))
+    template = dataclasses.replace(context, generator=None, reals=None)
+    subject = pictures_subject(template, folder, context.reals.info)
+    found = results("fid40,pr40,fid60", subject.context)
+    assert {name: found[name].values for name in expected} == {
+        name: pytest.approx(result.values) for name, result in expected.items()
+    }
+    assert "fid60-cells-40images" in found
+    assert "network_digest" not in found["fid40-cells"].protocol
+    with pytest.raises(UserError, match="fid40_mix2 mixes the latents of a network"):
+        results("fid40_mix2", subject.context)
+    with pytest.raises(UserError, match="ppl_wend looks into a network"):
+        results("ppl_wend", subject.context)
+
+
+def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
+    template = dataclasses.replace(context, generator=None, reals=None)
+    wide = np.random.RandomState(0).randint(0, 256, [4, 10, 20, 3]).astype(np.uint8)
+    folder, info = save_pictures(tmp_path / "wide", wide), context.reals.info
+    with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: --fit=crop"):
+        pictures_subject(template, folder, info)
+    fitted = pictures_subject(template, folder, info, fit="stretch").context.pictures
+    assert fitted.inputs(0, 4)[0].shape == (4, 8, 8, 3)
+    Image.fromarray(wide[0, :8, :8]).save(tmp_path / "wide" / "zz.png")
+    uneven = pictures_subject(template, folder, None).context.pictures
+    with pytest.raises(UserError, match="zz.png has 8x8 pixels, the first picture 20x10"):
+        uneven.inputs(0, 5)
+
+
+def test_pictures_without_bars_are_compared_with_letterboxed_images_without_theirs(context, tmp_path):
+    write_tfrecords(ArraySource(REALS[:30], box=(2, 0, 6, 8)), tmp_path / "set", WriteOptions(2, seed=None))
+    info = find_dataset(tmp_path / "set")
+    folder = save_pictures(tmp_path / "narrow", np.ascontiguousarray(REALS[:30, :, 2:6]))
+    template = dataclasses.replace(context, generator=None, reals=None)
+    subject = pictures_subject(template, folder, info)
+    assert subject.context.content_box == (0.25, 0, 0.75, 1)
+    narrow = dataclasses.replace(subject.context, extractor=narrow_extractor(context.extractor))
+    (result,) = results("fid30", narrow).values()
+    assert result.values["fid"] == pytest.approx(0, abs=0.05), "the pictures are the reals"
 
 
 def test_a_network_with_labels_is_measured_with_those_of_the_data(context, tmp_path):

@@ -1,0 +1,98 @@
+"""Metrics and a context -> results. What a kind of metric computes is its own business, see `kinds`."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Callable, Optional
+
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.feature_statistics import PROTOCOL_VERSION, measured_statistics, real_statistics
+from stylegan_tf.metrics.metric import Facts, FeatureMetric, Metric, Values
+from stylegan_tf.metrics.results import MetricResult
+
+LeftOut = Callable[[Metric, Exception], None]  # What to do about a metric that cannot be computed, and why.
+
+
+def compute_metrics(
+    metrics: Sequence[Metric], context: MetricContext, left_out: Optional[LeftOut] = None
+) -> Iterator[MetricResult]:
+    """Results one after the other, as they are there.
+
+    Metrics on the features of the same images share the pass over them: their results come together. With `left_out`,
+    the others go on after an error, also after a UserError for a metric that needs what the context lacks; such ones
+    are told before anything is computed. Without it the first error ends all.
+    """
+    left_out = left_out or _raise
+    todo = []
+    for metric in metrics:
+        try:
+            metric.check(context)
+            todo.append(metric)
+        except Exception as error:
+            left_out(metric, error)
+    while todo:
+        together = [other for other in todo if _images(other) == _images(todo[0])]
+        todo = [metric for metric in todo if metric not in together]
+        start = time.monotonic()
+        for metric, values, facts in _computed(together, context, left_out):
+            facts = {"seconds": round(time.monotonic() - start, 1), **facts}
+            yield MetricResult(result_name(metric, context), values, full_protocol(metric, context), facts)
+
+
+def result_name(metric: Metric, context: MetricContext) -> str:
+    """See `MetricResult.name`."""
+    name = metric.text + metric.suffix(context)
+    if "reals" in metric.needs and context.reals.count(metric.count) < metric.count:
+        name += f"-{context.reals.count(metric.count)}reals"
+    if context.count(metric.count) < metric.count:
+        name += f"-{context.count(metric.count)}images"
+    return name
+
+
+def full_protocol(metric: Metric, context: MetricContext) -> dict:
+    """Everything that the result depends on: two results with the same one are the same measurement."""
+    found = {"version": PROTOCOL_VERSION, **context.protocol(), "count": metric.count, **metric.protocol(context)}
+    if context.reals is not None and ("reals" in metric.needs or context.label_size):
+        found["dataset_digest"] = context.reals.digest
+    if "reals" in metric.needs:
+        found.update(reals=context.reals.count(metric.count), mirrored_copies=context.reals.mirror)
+    return found
+
+
+def _images(metric: Metric) -> tuple:
+    """What metrics have in common that share a pass; the others are alone."""
+    return (metric.count, metric.mixed_latents) if isinstance(metric, FeatureMetric) else (metric,)
+
+
+def _computed(
+    together: Sequence[Metric], context: MetricContext, left_out: LeftOut
+) -> Iterator[tuple[Metric, Values, Facts]]:
+    try:
+        reals, fakes = _statistics(together, context) if isinstance(together[0], FeatureMetric) else ({}, {})
+    except Exception as error:
+        for metric in together:
+            left_out(metric, error)
+        return
+    for metric in together:
+        try:
+            if isinstance(metric, FeatureMetric):
+                values = metric.values(reals.get(metric.statistics), fakes[metric.statistics], context.seed)
+                found = metric, values, {}
+            else:
+                found = (metric, *metric.compute(context, full_protocol(metric, context)))
+        except Exception as error:
+            left_out(metric, error)
+            continue
+        yield found
+
+
+def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict]:
+    """Of real images and of those that are measured, by kind."""
+    count, mixed_latents = _images(metrics[0])
+    of_reals = {metric.statistics for metric in metrics if "reals" in metric.needs}
+    reals = real_statistics(context, count, of_reals).parts if of_reals else {}
+    kinds = {metric.statistics for metric in metrics}
+    return reals, measured_statistics(context, count, mixed_latents, kinds).parts
+
+
+def _raise(_metric: Metric, error: Exception) -> None:
+    raise error

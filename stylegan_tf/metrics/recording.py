@@ -1,0 +1,157 @@
+"""Measures a network file, or pictures, and writes down what comes out."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import tensorflow as tf
+
+from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+from stylegan_tf.metrics.computation import LeftOut, compute_metrics, full_protocol, result_name
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.features import load_extractor
+from stylegan_tf.metrics.folder_pictures import open_pictures
+from stylegan_tf.metrics.lpips import load_distance
+from stylegan_tf.metrics.metric import Metric
+from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.metrics.results import MetricResult, append_result, find_result
+from stylegan_tf.networks.network_file import load_networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is measured, by its name, and what its records say about it."""
+
+    name: str
+    context: MetricContext
+    facts: dict[str, Any]
+
+
+def load_judges(
+    metrics: Sequence[Metric],
+    feature_extractor: str,
+    image_distance: Optional[str] = None,
+    classifiers: Optional[str] = None,
+) -> dict[str, Any]:
+    """What these metrics need to judge images, as arguments of a context. Call it in the strategy's scope."""
+    needs = {part for metric in metrics for part in metric.needs}
+    judges = dict.fromkeys(("extractor", "distance", "classifiers"))
+    wants_distance = "distance" in needs and image_distance
+    if "extractor" in needs or (wants_distance and image_distance == "features"):
+        judges["extractor"] = load_extractor(feature_extractor)
+    if wants_distance:
+        judges["distance"] = load_distance(image_distance, judges["extractor"])
+    if "classifiers" in needs and classifiers:
+        judges["classifiers"] = load_classifiers(classifiers)
+    return judges
+
+
+def network_subject(
+    template: MetricContext,
+    path: pathlib.Path,
+    info: Optional[DatasetInfo],
+    mirror: Optional[bool] = None,
+    crop: bool = True,
+) -> Subject:
+    """A network file. template: a context without a network; mirror: None: as the network was trained."""
+    with template.strategy.scope():
+        networks = load_networks(path)
+    generator, metadata = networks.best_generator, networks.metadata
+    mirror = bool(metadata.get("mirror_augment", False) if mirror is None else mirror)
+    reals = None if info is None else real_images_for(info, generator.config, mirror)
+    box = _common_box(info, networks.content_box) if crop else None
+    context = dataclasses.replace(template, generator=generator, reals=reals, content_box=box)
+    facts = {"network": path.name, "kimg": metadata.get("kimg"), "dataset": info.name if info else None}
+    return Subject(path.name, context, facts)
+
+
+def pictures_subject(
+    template: MetricContext,
+    path: str,
+    info: Optional[DatasetInfo],
+    mirror: Optional[bool] = None,
+    crop: bool = True,
+    fit: Optional[str] = None,
+) -> Subject:
+    """A folder of pictures, an archive, ...: see `open_pictures`."""
+    box = info.relative_box if crop and info else None
+    pictures, level = open_pictures(path, info, fit, box)
+    reals = None if info is None else RealImages(info, level, bool(mirror))
+    context = dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box)
+    return Subject(path, context, {"pictures": path, "dataset": info.name if info else None})
+
+
+def measure_and_record(
+    subject: Subject, metrics: Sequence[Metric], out: pathlib.Path, left_out: LeftOut, force: bool = False
+) -> list[MetricResult]:
+    """Prints a line per result, and adds it to metric-NAME.jsonl and to TensorBoard's events in `out`.
+
+    Results that are there already, for the same network, data, seed and so on, are printed and not computed again.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    found = [] if force else _already_there(subject, metrics, out)
+    names = {result.name for result in found}
+    for result in found:
+        print(f"{subject.name}  {result.line()}  (already there)", flush=True)
+    missing = [metric for metric in metrics if not _applies(metric, subject) or _name(metric, subject) not in names]
+    for result in compute_metrics(missing, subject.context, left_out):
+        result = result.with_facts(subject.facts)
+        append_result(out, result)
+        _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
+        print(f"{subject.name}  {result.line()}", flush=True)
+        found.append(result)
+    return found
+
+
+def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
+    """Real images of the network's size and colours, with its labels. UserError if the dataset has no such images."""
+    if info.num_channels != config.num_channels:
+        raise UserError(f"{info.folder} has {info.num_channels} channel(s), the network makes {config.num_channels}.")
+    if config.label_size and info.label_size != config.label_size:
+        raise UserError(f"{info.folder} has {info.label_size} labels, the network takes {config.label_size}.")
+    info.shards(config.resolution)  # UserError if the dataset lacks that level.
+    return RealImages(info, config.resolution, mirror)
+
+
+def _common_box(info: Optional[DatasetInfo], of_network: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
+    of_data = None if info is None else info.relative_box
+    if of_network and of_data and max(abs(a - b) for a, b in zip(of_network, of_data)) > 1e-6:
+        raise UserError(
+            f"the network was trained on pictures with other bars than those of {info.folder}: --nocrop compares whole "
+            "images."
+        )
+    return of_network or of_data
+
+
+def _already_there(subject: Subject, metrics: Sequence[Metric], out: pathlib.Path) -> list[MetricResult]:
+    there = [
+        find_result(out, _name(metric, subject), full_protocol(metric, subject.context))
+        for metric in metrics
+        if _applies(metric, subject)
+    ]
+    return [result for result in there if result is not None]
+
+
+def _applies(metric: Metric, subject: Subject) -> bool:
+    try:
+        metric.check(subject.context)
+    except UserError:
+        return False
+    return True
+
+
+def _name(metric: Metric, subject: Subject) -> str:
+    return result_name(metric, subject.context)
+
+
+def _write_scalars(folder: pathlib.Path, result: MetricResult, images_seen: int) -> None:
+    """For TensorBoard, at the same step as the run's own scalars."""
+    writer = tf.summary.create_file_writer(str(folder), filename_suffix=".metrics")
+    with writer.as_default():
+        for name, value in result.scalars().items():
+            tf.summary.scalar(name, value, step=images_seen)
+    writer.close()
