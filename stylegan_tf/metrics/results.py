@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
+from stylegan_tf.files.file_errors import parse_line
+from stylegan_tf.files.locks import locked
 from stylegan_tf.files.written_aside import written_aside
 
 
@@ -45,7 +47,8 @@ def append_result(folder, result: MetricResult) -> None:
     """Adds a line to the metric's file; a last line that was cut off by a crash is dropped first."""
     path = result_file(folder, result.name)
     record = {"metric": result.name, "results": _finite(result.values), **result.facts, "protocol": result.protocol}
-    _rewrite(path, [*_lines(path), json.dumps(record) + "\n"])
+    with _locked(folder):
+        _rewrite(path, [*_lines(path), json.dumps(record) + "\n"])
 
 
 def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[MetricResult]:
@@ -72,11 +75,21 @@ def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
 
 def drop_results_beyond(folder, kimg: float) -> None:
     """Removes what a run reported after the checkpoint from which it goes on: those images are trained on again."""
-    for path in pathlib.Path(folder).glob("metric-*.jsonl"):
-        lines = list(_lines(path))
-        kept = [line for line in lines if json.loads(line).get("kimg", 0) <= kimg]
-        if len(kept) < len(lines):
-            _rewrite(path, kept)
+    with _locked(folder):
+        for path in pathlib.Path(folder).glob("metric-*.jsonl"):
+            lines = list(_lines(path))
+            kept = [line for line in lines if not _is_beyond(json.loads(line).get("kimg"), kimg)]
+            if len(kept) < len(lines):
+                _rewrite(path, kept)
+
+
+def _is_beyond(value: Any, kimg: float) -> bool:
+    return isinstance(value, (int, float)) and value > kimg
+
+
+def _locked(folder):
+    """For one process at a time: several may measure networks of one folder."""
+    return locked(pathlib.Path(folder) / ".results.lock", f"the results in {folder}", wait=60)
 
 
 def _lines(path: pathlib.Path) -> Iterator[str]:
@@ -84,11 +97,8 @@ def _lines(path: pathlib.Path) -> Iterator[str]:
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if line.endswith("\n") and isinstance(record, dict) and isinstance(record.get("results"), dict):
+        record = parse_line(line)
+        if line.endswith("\n") and record is not None and isinstance(record.get("results"), dict):
             yield line
 
 

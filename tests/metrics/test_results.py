@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 from stylegan_tf.metrics.results import (
     MetricResult,
@@ -79,3 +83,29 @@ def test_the_newest_values_of_one_network_are_collected(tmp_path):
     assert results_of_network(tmp_path, "n.npz") == {"fid5k": {"fid": 3.0}, "kid5k": {"fid": 4.0}}
     assert results_of_network(tmp_path, "nothing.npz") == {}
     assert results_of_network(tmp_path / "nowhere", "n.npz") == {}
+
+
+def test_processes_that_append_at_the_same_time_lose_no_line(tmp_path):
+    code = """
+import sys
+from stylegan_tf.metrics.results import MetricResult, append_result
+for number in range(20):
+    append_result(sys.argv[1], MetricResult("fid5k", {"fid": 1.0}, {"process": int(sys.argv[2]), "number": number}))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(index)], env=environment) for index in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0] * 3
+    lines = (tmp_path / "metric-fid5k.jsonl").read_text().splitlines()
+    found = {tuple(json.loads(line)["protocol"].values()) for line in lines}
+    assert found == {(process, number) for process in range(3) for number in range(20)} and len(lines) == 60
+    assert [path.name for path in tmp_path.iterdir()] == ["metric-fid5k.jsonl"]
+
+
+def test_lines_of_any_other_content_are_passed_over(tmp_path):
+    append_result(tmp_path, _result(kimg=10.0))
+    with open(tmp_path / "metric-fid5k.jsonl", "a") as stream:
+        stream.write("[" * 100000 + "\n" + '{"results": {"fid": NaN}}\n' + '{"results": {}, "kimg": "x"}\n')
+    drop_results_beyond(tmp_path, 5.0)
+    assert (tmp_path / "metric-fid5k.jsonl").read_text() == '{"results": {}, "kimg": "x"}\n'
