@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import parse_json, short
 
 _EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 _ROLES = ("chief", "worker", "evaluator")
@@ -29,7 +31,7 @@ def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Opt
     if not text:
         return None
     try:
-        description = json.loads(text)
+        description = parse_json(text)
     except ValueError as error:
         raise _error(f"is not JSON ({error})") from None
     if not isinstance(description, dict):
@@ -50,12 +52,19 @@ def _check_roles(roles: Any) -> None:
         raise _error('has a "cluster" that is not an object of lists of addresses')
     for role, addresses in roles.items():
         if role not in _ROLES:
-            raise _error(f"names the role {role!r}, which training does not have: only chief and worker")
-        listed = isinstance(addresses, list) and all(isinstance(address, str) for address in addresses)
-        if not listed or not all(address.rpartition(":")[2].isdigit() and ":" in address for address in addresses):
-            raise _error(f"lists under {role!r} {json.dumps(addresses)}, expected addresses like host0:2222")
+            raise _error(f"names the role {short(role, 60)!r}, which training does not have: only chief and worker")
+        if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+            found = short(json.dumps(addresses), 150)
+            raise _error(f"lists under {role!r} {found}, expected addresses like host0:2222, ports from 1 to 65535")
     if len(roles.get("chief", ())) > 1:
         raise _error(f"names {len(roles['chief'])} chiefs, expected one at most")
+
+
+def _is_address(address: Any) -> bool:
+    if not isinstance(address, str):
+        return False
+    host, _, port = address.rpartition(":")
+    return bool(host.strip()) and re.fullmatch(r"[0-9]{1,5}", port) is not None and 1 <= int(port) <= 65535
 
 
 def _task(task: Any, roles: Mapping[str, list]) -> tuple[str, int]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.cluster import cluster_from_environment
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 
 class Processes:
@@ -70,17 +71,33 @@ class Processes:
             yield
 
 
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+# What else TensorFlow says when another process is gone, or does another thing at the same time.
+_PERHAPS_LOST = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
+_OF_PROCESSES = re.compile(r"collective|coordination|remote (target|peer)|/job:\w+/replica|heartbeat|barrier", re.I)
+
+
 @contextlib.contextmanager
 def lost_processes_named() -> Iterator[None]:
-    """What TensorFlow raises when another process is gone becomes a UserError."""
+    """What TensorFlow raises when another process is gone, or does something else, becomes a UserError."""
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
+    except _LOST as error:
         # The message begins with a trace of the graph; the address of the lost one, if it is known, comes late.
         lost = re.search(r"remote target /job:(\w+)/replica:0/task:(\d+)", str(error))
         raise UserError(
             f"{f'{lost[1]} {lost[2]}' if lost else 'another process'} of this run ended or cannot be reached: its own "
             "output says why. Start all processes again: the run goes on from its last checkpoint."
+        ) from error
+    except _PERHAPS_LOST as error:
+        said = str(error)
+        if not _OF_PROCESSES.search(said):
+            raise
+        reason = short(said[max(0, _OF_PROCESSES.search(said).start() - 60) :], 150)
+        raise UserError(
+            f"the processes of this run no longer do the same, or one of them ended ({reason}): the output of the "
+            "others says why. Start all of them again with the same flags, data and versions: the run goes on from "
+            "its last checkpoint."
         ) from error
 
 

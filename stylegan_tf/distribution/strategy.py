@@ -1,6 +1,7 @@
 """Devices and machines: which `tf.distribute` strategy, and how a dataset is dealt out to its replicas."""
 
 import os
+from types import MappingProxyType
 from typing import Optional
 
 import tensorflow as tf
@@ -8,23 +9,27 @@ import tensorflow as tf
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
+from stylegan_tf.distribution.meeting import Facts, meet
 from stylegan_tf.distribution.processes import ended_by_signals, lost_processes_named
 from stylegan_tf.errors import UserError
 
 
-def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strategy:
+def create_strategy(
+    name: str, tpu: Optional[str] = None, facts: Facts = MappingProxyType({})
+) -> tf.distribute.Strategy:
     """The strategy for --strategy. Call it before anything else of TensorFlow runs: a cluster cannot be joined later.
 
     auto: multi_worker if TF_CONFIG names several processes, else mirrored on several GPUs, else one device.
     mirrored: all GPUs, or without one all logical CPUs. multi_worker: all GPUs (or the CPU) of every process of
-    TF_CONFIG; returns when all of them are there. tpu: all cores of the TPU `tpu`, or of the environment's TPU_NAME.
+    TF_CONFIG; returns when all of them are there and have the same `facts` (of the run, as JSON has them).
+    tpu: all cores of the TPU `tpu`, or of the environment's TPU_NAME.
 
     Raises UserError for a TF_CONFIG that makes no sense or does not fit, and for a TPU that cannot be reached.
     """
     cluster = cluster_from_environment()
     several = cluster is not None and len(cluster.addresses) > 1
     if name == "multi_worker" or (name == "auto" and several):
-        return _multi_worker_strategy(cluster)
+        return _multi_worker_strategy(cluster, facts)
     if several:
         raise UserError(
             f"strategy {name} is for one process, but TF_CONFIG names {len(cluster.addresses)}, which would all write "
@@ -39,12 +44,14 @@ def create_strategy(name: str, tpu: Optional[str] = None) -> tf.distribute.Strat
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy:
+def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts) -> tf.distribute.Strategy:
     if cluster is None:
         raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
     mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
     if count > 1:
-        print(f"process {cluster.index} of {count} at {mine}: waiting for the others", flush=True)
+        _say(f"process {cluster.index} of {count} at {mine}: waiting for the others")
+        with ended_by_signals():
+            meet(cluster, {**_versions(), **facts}, _say)
     try:
         with lost_processes_named(), ended_by_signals():
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -53,6 +60,14 @@ def _multi_worker_strategy(cluster: Optional[Cluster]) -> tf.distribute.Strategy
         raise UserError(
             f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}): is that port free?"
         ) from None
+
+
+def _versions() -> dict[str, str]:
+    return {"TensorFlow": tf.__version__, "Keras": str(getattr(tf.keras, "__version__", ""))}
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:

@@ -24,6 +24,7 @@ from stylegan_tf.training.level import Level, level_name
 from stylegan_tf.training.outputs import Outputs, PrepareMetrics, SilentOutputs
 from stylegan_tf.training.precision_of_run import settle_precision
 from stylegan_tf.training.reporting import RunReport, WorkerReport
+from stylegan_tf.training.run_facts import run_facts
 from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
 from stylegan_tf.training.run_record import RunRecord, changes, data_changes
 from stylegan_tf.training.schedule import (
@@ -70,7 +71,8 @@ def train(
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with StopSignal() as stop:
-        strategy = create_strategy(config.strategy, config.tpu)  # Before anything else runs in TensorFlow.
+        # Before anything else runs in TensorFlow.
+        strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info))
         check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
         processes = Processes(strategy)
         locked = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])

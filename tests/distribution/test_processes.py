@@ -179,3 +179,20 @@ class OtherFolder:
 def test_a_worker_that_does_not_see_the_chiefs_checkpoint_says_so():
     with pytest.raises(UserError, match="process 1 finds no checkpoint in --run_dir, the chief a checkpoint at 32"):
         restore_alike(OtherFolder(), OtherFolder(), OtherFolder())
+
+
+@pytest.mark.end_to_end
+def test_processes_with_other_flags_are_sent_away_and_one_that_waits_hears_a_signal(data_dir, tmp_path):
+    flags = [*TINY, "--resolution=4", "--total_kimg=0.1", f"--data_dir={data_dir}", f"--run_dir={tmp_path / 'run'}"]
+    chiefs, workers = cluster_of_two()
+    with running(([*flags, "--r1_gamma=5"], chiefs), ([*flags, "--r1_gamma=10"], workers)) as processes:
+        for process in processes:
+            _, err = ended(process, code=1)
+            assert re.search("^error: process 1 at .* has --r1_gamma 10.0, the chief has 5.0: start all", err, re.M), err
+    with running((flags, workers)) as (waiting,):
+        line = waiting.stdout.readline()
+        assert "waiting for the others" in line
+        time.sleep(1)
+        waiting.send_signal(signal.SIGTERM)
+        assert waiting.wait(PATIENCE) == -signal.SIGTERM
+    assert not (tmp_path / "run").exists()
