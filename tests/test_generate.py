@@ -82,7 +82,7 @@ def test_styles_from_a_file_give_the_images_that_they_came_from_in_a_zip(network
     "arguments, message",
     [
         ([], "nowhere to write to"),
-        (["--outdir=out"], "choose with --class=N, N from 0 to 2"),
+        (["--outdir=out"], "choose with --class=NAME or =N; there are cat, dog, owl"),
         (["--outdir=out", "--dlatents=w.npz", "--truncation_psi=1"], "--truncation_psi does not go with --dlatents"),
     ],
 )

@@ -56,6 +56,21 @@ def _is_main(path):
     return re.search(r'^if __name__ == "__main__":', path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
+def _top_level_names(path):
+    """What a module defines or imports, outside its functions and classes."""
+    names = set()
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            names.add(statement.name)
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.alias):
+                names.add(node.asname or node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+    return names
+
+
 def _part(name):
     """stylegan_tf.ops.pixels -> ops; anything outside the package -> None."""
     parts = name.split(".")
@@ -98,6 +113,21 @@ def test_every_file_at_the_top_is_a_command_or_named_and_every_folder_has_its_pl
     assert files == {"__init__", *ALONE_AT_THE_TOP}
     folders = {path.name for path in top.iterdir() if any(path.glob("*.py"))}
     assert folders <= {part for row in ORDER for part in row} - set(ALONE_AT_THE_TOP)
+
+
+def test_every_name_that_is_imported_is_there():
+    """Also inside functions, where no test may come by; read from the source, as importing all of it takes long."""
+    paths = {_name(path).removesuffix(".__init__"): path for path in MODULES}
+    lacking = [
+        (_name(path), f"{node.module}.{alias.name}")
+        for path in MODULES + SCRIPTS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and _within(node.module, "stylegan_tf")
+        for alias in node.names
+        if f"{node.module}.{alias.name}" not in paths
+        if node.module not in paths or alias.name not in _top_level_names(paths[node.module])
+    ]
+    assert lacking == []
 
 
 def test_nothing_imports_a_main():

@@ -13,7 +13,7 @@ from PIL import Image
 from stylegan_tf.data.making.decoding import PictureOptions
 from stylegan_tf.data.making.sources import open_collection
 from stylegan_tf.data.making.sources.fitted import FittedSource
-from stylegan_tf.data.making.sources.image_files import FileCollection, is_picture
+from stylegan_tf.data.making.sources.image_files import IMAGE_SUFFIXES, FileCollection
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 from stylegan_tf.files.written_aside import written_aside
@@ -41,7 +41,7 @@ class Targets:
         max_images: Optional[int] = None,
     ):
         file = pathlib.Path(path).expanduser()
-        self.is_one_picture = file.is_file() and is_picture(file.name)
+        self.is_one_picture = file.is_file() and file.name.lower().endswith(IMAGE_SUFFIXES)
         collection = FileCollection(str(file.parent), [file.name]) if self.is_one_picture else None
         if collection is None:
             if path not in ("demo", "synthetic") and not file.exists():
