@@ -188,7 +188,8 @@ def test_processes_with_other_flags_are_sent_away_and_one_that_waits_hears_a_sig
     with running(([*flags, "--r1_gamma=5"], chiefs), ([*flags, "--r1_gamma=10"], workers)) as processes:
         for process in processes:
             _, err = ended(process, code=1)
-            assert re.search("^error: process 1 at .* has --r1_gamma 10.0, the chief has 5.0: start all", err, re.M), err
+            told = "^error: process 1 at .* has --r1_gamma 10.0, the chief has 5.0: start all"
+            assert re.search(told, err, re.M), err
     with running((flags, workers)) as (waiting,):
         line = waiting.stdout.readline()
         assert "waiting for the others" in line
