@@ -38,8 +38,8 @@ def main() -> None:
         raise UserError(f"{dest} is there already: choose another --dest, or add --overwrite.")
     # Late: imports TensorFlow.
     from stylegan_tf.conversion.authors_networks import LICENCE, PARTS, export_networks, import_pickle
-    from stylegan_tf.conversion.variable_shapes import count_parameters
     from stylegan_tf.networks.growth import Growth
+    from stylegan_tf.networks.variable_shapes import count_parameters
 
     networks = (import_pickle if FLAGS.to == "network" else export_networks)(source, dest)
     print(f"{dest}: written and compared with {source}")

@@ -16,13 +16,14 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_pickle
 from stylegan_tf.conversion.variable_names import from_authors, is_progan, to_authors
-from stylegan_tf.conversion.variable_shapes import NetworkConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.arrays import read_described
+from stylegan_tf.files.written_aside import make_folder, written_aside
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
+from stylegan_tf.networks.variable_shapes import NetworkConfig
 from stylegan_tf.networks.variables import named_variables
 
 LICENCE = "weights converted from the authors' releases stay under their licence, CC BY-NC 4.0 (no commercial use)"
@@ -117,6 +118,9 @@ def assign_parts(networks: Iterable[PickledNetwork]) -> dict[str, PickledNetwork
 
 def _convert(network: PickledNetwork) -> ConvertedNetwork:
     function, variables = network.build_function, network.all_variables()
+    for name, value in variables.items():
+        if not np.isfinite(value).all():
+            raise UserError(f"network {network.name!r}: the variable {name!r} holds NaN or infinity.")
     try:
         options = _options(network)
         if function.endswith("_paper") and not options.get("fused_scale", True):
@@ -182,9 +186,9 @@ def _authors_arrays(network, fused_from=None) -> dict[str, np.ndarray]:
 
 def _read_exported(path, name) -> ConvertedNetwork:
     """One network of an exported file, made of nothing but what is in the file."""
-    with np.load(path, allow_pickle=False) as data:
-        variables = {key[len(name) + 1 :]: data[key] for key in data.files if key.startswith(f"{name}/")}
-        recorded = json.loads(str(data["config"]))[name]
+    description, arrays = read_described(path, "file under the authors' names", "config")
+    variables = {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
+    recorded = description[name]
     config, fused_from = read_architecture(recorded["build_func_name"], recorded["static_kwargs"], variables)
     arrays = from_authors(variables, config, fused_from)
     return ConvertedNetwork(config, fused_from, variables, arrays, _growth(variables, config))
@@ -202,6 +206,6 @@ def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.nd
 def _write_checked(dest, write) -> None:
     """Calls `write(temporary path)`, which also checks what it wrote; then the file gets its name."""
     dest = pathlib.Path(dest)
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(dest.parent)
     with written_aside(dest) as temporary:
         write(temporary)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
-from stylegan_tf.conversion.variable_shapes import NetworkConfig, variable_shapes
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.variable_shapes import NetworkConfig, variable_shapes
 
 _LAYERS = {
     "const": "Const",

@@ -1,53 +1,179 @@
-"""Named arrays and a JSON entry in one `.npz`: data, not code. Every array has a checksum, which reading compares."""
+"""Named arrays and a JSON entry in one `.npz`: data, not code. What is read has been compared with what was written.
 
-import errno
+The JSON entry lists every array with its type, shape and checksum. A file is read member by member, each to its end,
+where its checksum is compared; a header that asks for more or less than its member holds is damage, found before any
+memory is taken. NumPy itself stops where a header says, and never looks at a checksum behind that.
+"""
+
 import json
+import math
 import os
 import pathlib
 import zipfile
-import zlib
-from collections.abc import Mapping
-from typing import Any, Optional
+from collections.abc import Collection, Mapping
+from typing import Any, BinaryIO, Optional
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
 from stylegan_tf.files.written_aside import written_aside
 
-# What zipfile and NumPy raise for damage, found by damaging every byte; RuntimeError: "encrypted", "compressed".
-_DAMAGE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-_NOT_DAMAGE = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE)
-
-
-class DamagedFile(UserError):
-    """The file is there, but what it holds cannot be read."""
+_LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
+_PIECE = 2**24  # Bytes that are read at once.
+# What somebody else has compressed may unfold to so many times the file's size, or to so many bytes.
+_MOST_UNFOLDED, _ALWAYS_FITS = 20, 2**28
 
 
 def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]):
-    """Writes `description` as JSON under the name `entry`, and the arrays. The file appears when it is complete.
+    """Writes the arrays, and `description` as JSON under the name `entry`. The file appears when it is complete.
 
     It is what `np.savez` writes; that leaves an open archive behind, which complains later, when the disk is full.
     """
+    listed = {}
     with written_aside(path) as temporary, open(temporary, "wb") as stream:
         with zipfile.ZipFile(stream, "w") as archive:
-            for name, array in {entry: np.array(json.dumps(description)), **arrays}.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())  # Or a power failure leaves a file with its name and without its data.
+            for name, array in arrays.items():
+                listed[name] = _write(archive, name, np.asanyarray(array))
+            _write(archive, entry, np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":"))))
 
 
-def read_arrays(path: pathlib.Path, kind: str, only: Optional[str] = None) -> dict[str, np.ndarray]:
-    """All entries, or one. `kind`, like "network file", is for the messages.
+def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> list:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
+    return _listed(array, archive.getinfo(f"{name}.npy"))
 
-    Raises DamagedFile for anything that is not such a file, whole and with right checksums.
+
+def _listed(array: np.ndarray, member: zipfile.ZipInfo) -> list:
+    return [array.dtype.str, list(array.shape), f"{member.CRC:08x}"]
+
+
+def read_arrays(
+    path: os.PathLike, kind: str, only: Optional[Collection[str]] = None, advice: str = ADVICE
+) -> dict[str, np.ndarray]:
+    """All entries, or those of these names that are there. kind: like "network file"; it and `advice` are for messages.
+
+    Raises DamagedFile for anything that is not such a file, whole, with right checksums, and with the arrays that its
+    JSON entry lists (files of earlier versions have no list).
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files if only in (None, name)}
-    except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in _NOT_DAMAGE:
-            raise UserError(f"cannot read {path}: {error.strerror}.") from None
-        raise DamagedFile(f"{path} is not a readable {kind} ({error}): copy it again or take another.") from None
-    except (AttributeError, TypeError):  # An array, from a plain .npy, is no context manager.
-        raise DamagedFile(f"{path} is a single array, not a {kind}.") from None
+    path = pathlib.Path(path)
+    with reading(path, kind, advice), open(path, "rb") as stream:
+        if stream.read(6) == b"\x93NUMPY":
+            raise ValueError(f"a single array, not a {kind}")
+        stream.seek(0)
+        with zipfile.ZipFile(stream) as archive:
+            members = _members(archive, os.fstat(stream.fileno()).st_size, _count_at_the_end(stream))
+            found = {name: _read(archive, member) for name, member in members.items() if only is None or name in only}
+        if only is None:
+            _compare_with_list(found, members)
+        return found
+
+
+def read_array(path: os.PathLike, kind: str) -> np.ndarray:
+    """The array of an .npy. DamagedFile if it is none, or shorter or longer than it says."""
+    with reading(path, kind), open(path, "rb") as stream:
+        return _array(stream, os.fstat(stream.fileno()).st_size)
+
+
+def read_described(
+    path: os.PathLike, kind: str, entry: str, advice: str = ADVICE
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """-> (description, arrays) as `write_arrays` takes them. UserError if the file is damaged or has no such entry."""
+    arrays = read_arrays(path, kind, advice=advice)
+    if entry not in arrays:
+        found = ", ".join(list(arrays)[:5]) or "nothing"
+        problem = f"is no {kind} of this program, it has no {entry} entry"
+        raise DamagedFile(file_line(path, problem, f"it holds {found}", advice))
+    with reading(path, kind, advice):
+        description = json.loads(str(arrays.pop(entry)))
+        if not isinstance(description, dict):
+            raise ValueError("its description is not an object of JSON")
+    description.pop(_LIST, None)
+    return description, arrays
+
+
+def check_finite(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """DamagedFile, naming the first array that holds NaN or infinity."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f":
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = array.sum(dtype=np.float64)
+            if not np.isfinite(total) and not np.isfinite(array).all():
+                raise DamagedFile(f"{path}: {name!r} holds NaN or infinity; take an earlier file.")
+
+
+def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[str, zipfile.ZipInfo]:
+    """By the names of the arrays. ValueError for what no file of arrays has."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    found = len(archive.infolist())
+    if not found or count not in (None, found):  # One bit in a length within the directory hides what comes after it.
+        raise ValueError(f"its directory lists {found} members" + (f" of {count}" if count else ""))
+    for member in archive.infolist():
+        name = member.filename[:-4]
+        if not member.filename.endswith(".npy"):
+            archive.open(member).close()  # A note, or a damaged name: both places that have it are compared.
+            continue
+        if name in members:
+            raise ValueError(f"it has two members {name}")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is compressed in a way that NumPy has not")
+        members[name] = member
+    total = sum(member.file_size for member in members.values())
+    if total > max(size * _MOST_UNFOLDED, _ALWAYS_FITS):
+        raise ValueError(f"{size} bytes that say that they hold {total}")
+    return members
+
+
+def _count_at_the_end(stream: BinaryIO) -> Optional[int]:
+    """Members by the archive's last record, which zipfile does not compare; None if there are too many for it."""
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, stream.tell() - 2**16 - 22))
+    end = stream.read()
+    record = end.rfind(b"PK\x05\x06")
+    count = int.from_bytes(end[record + 10 : record + 12], "little") if record >= 0 else 0xFFFF
+    return None if count == 0xFFFF else count
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as stream:
+        array = _array(stream, member.file_size)
+        if stream.read(1):  # At its end the checksum is compared.
+            raise ValueError(f"{member.filename} is longer than it says")
+    return array
+
+
+def _array(stream: BinaryIO, size: int) -> np.ndarray:
+    """Of `size` bytes, header included: neither more nor less."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"format {version[0]}.{version[1]} of arrays")
+    shape, is_fortran, dtype = readers[version](stream)
+    if dtype.kind not in "biufcSU" or not dtype.itemsize:
+        raise ValueError("it holds Python objects" if dtype.hasobject else f"the type {dtype}")
+    count, left = math.prod(shape), size - stream.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize != left:
+        raise ValueError(f"{dtype} {list(shape)} does not fit into {left} bytes")
+    flat = np.empty(count, dtype)
+    if left:
+        _fill(stream, memoryview(flat.view(np.uint8)))
+    return flat.reshape(shape, order="F" if is_fortran else "C")
+
+
+def _fill(stream: BinaryIO, view: memoryview) -> None:
+    while view:
+        count = stream.readinto(view[:_PIECE])
+        if not count:
+            raise EOFError("it ends too early")
+        view = view[count:]
+
+
+def _compare_with_list(arrays: Mapping[str, np.ndarray], members: Mapping[str, zipfile.ZipInfo]) -> None:
+    for entry, array in arrays.items():
+        if array.dtype.kind == "U" and array.ndim == 0:
+            description = json.loads(str(array))
+            if isinstance(description, dict) and _LIST in description:
+                expected = description[_LIST]
+                found = {name: _listed(arrays[name], members[name]) for name in arrays if name != entry}
+                different = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+                if different:
+                    raise ValueError(f"{different[0]} is not what was written")

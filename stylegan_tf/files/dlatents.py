@@ -5,7 +5,6 @@ A file may also hold the noise maps of its images, `noise00`, `noise01`, ... for
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional
@@ -13,8 +12,11 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.arrays import read_array, read_arrays
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.written_aside import make_folder, written_aside
 
+_KIND = "file of dlatents"
 _KEY = "dlatents"
 _NOISE = "noise{:02d}"  # By layer.
 
@@ -30,7 +32,7 @@ def save_dlatents(
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".npy"):
         raise UserError(f"{path}: the name of a file of dlatents ends in .npz or .npy.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with written_aside(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as stream:
@@ -88,16 +90,14 @@ def _read(path, keys=(_KEY,), optional=False):
     """The arrays of these names, or the one array of an .npy. None if they are optional and not all there."""
     if not path.is_file():
         raise UserError(f"{path} does not exist: --dlatents takes an .npz with the entry {_KEY!r}, or an .npy.")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return None if optional else [loaded]
-        with loaded:
-            if keys and set(keys) <= set(loaded.files):
-                return [loaded[key] for key in keys]
-            found = ", ".join(loaded.files[:5]) or "nothing"
-    except (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is no readable file of dlatents ({error}).") from None
+    with open(path, "rb") as stream:
+        is_array = stream.read(6) == b"\x93NUMPY"
+    if is_array:
+        return None if optional else [read_array(path, _KIND)]
+    arrays = read_arrays(path, _KIND, only=keys)
+    if keys and len(arrays) == len(keys):
+        return [arrays[key] for key in keys]
     if optional:
         return None
-    raise UserError(f"{path} has no entry {_KEY!r}, it holds: {found}.")
+    found = ", ".join(list(read_arrays(path, _KIND))[:5]) or "nothing"
+    raise UserError(f"{path} has no entry {_KEY!r}, it holds: {short(found)}.")

@@ -18,6 +18,7 @@ from typing import Any, Optional
 from stylegan_tf.errors import UserError
 
 LONGEST = 300  # Characters of a line: what a damaged file brings into a message may be of any length.
+ADVICE = "copy it again or take another"
 _ADVICE = {
     errno.ENOENT: "check the name",
     errno.ENOTDIR: "a part of the name is a file: check the name",
@@ -79,7 +80,7 @@ def os_error_line(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: os.PathLike, kind: str, advice: str = "copy it again or take another") -> Iterator[None]:
+def reading(path: os.PathLike, kind: str, advice: str = ADVICE) -> Iterator[None]:
     """Put it around library code that opens and parses `path`; `kind`, like "network file", is for the message.
 
     Whatever is raised becomes a UserError of one line: DamagedFile where the content is to blame. No list of what

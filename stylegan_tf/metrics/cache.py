@@ -11,6 +11,7 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
+from stylegan_tf.files.written_aside import make_folder
 
 _KEY = "key"  # An entry for people: what the file's name was made of.
 
@@ -36,7 +37,7 @@ class CachedArrays:
         return arrays
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         write_arrays(self.path, _KEY, self._key, arrays)
 
     def is_due(self) -> bool:

@@ -8,16 +8,14 @@ and the learned vectors (`convert_weights`), which `load_lpips` reads.
 """
 
 import hashlib
-import json
 import pathlib
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import write_arrays
+from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
 from stylegan_tf.metrics.image_distance import ImageDistance, feature_distance, pixel_distance
 
 FORMAT = "LPIPS-VGG16, version 0.1"
@@ -110,14 +108,10 @@ def load_lpips(path) -> ImageDistance:
     hint = "make one with python -m stylegan_tf.build_lpips"
     if not path.is_file():
         raise UserError(f"{path} does not exist: {hint}.")
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            entries = {name: data[name] for name in data.files}
-        is_ours = json.loads(str(entries.pop("format")))["format"] == FORMAT
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not a readable LPIPS file ({error}): {hint}.") from None
-    if not is_ours:
+    description, entries = read_described(path, "LPIPS file", "format", hint)
+    if description.get("format") != FORMAT:
         raise UserError(f"{path} is an LPIPS file of another version: {hint}.")
+    check_finite(path, entries)
     arrays = {}
     for name, shape in _shapes().items():
         arrays[name] = _checked(entries, name, shape, str(path))

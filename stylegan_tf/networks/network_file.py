@@ -6,7 +6,7 @@ Entries: `architecture` (JSON), and `generator/...`, `discriminator/...`, `gener
 which is a float32 exactly.
 """
 
-import json
+import math
 import os
 import pathlib
 import re
@@ -18,10 +18,13 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import read_arrays, write_arrays
+from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.foreign_files import foreign_kind
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.variable_shapes import variable_shapes
 from stylegan_tf.networks.variables import named_variables
 
 FORMAT_VERSION = 1
@@ -91,38 +94,37 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
     Raises UserError if there is none, or the file is damaged or of an architecture that this version does not know.
     """
     path = find_network(path)
-    arrays = read_arrays(path, "network file")
-    architecture = _architecture(path, arrays)
+    configs, values, metadata = _read(path)
     parts = dict.fromkeys(_CONFIGS)
-    metadata = architecture.get("metadata", {})
-    for part, config in _configs(path, architecture).items():
-        values = {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
-        growth = _growth(path, metadata, config.resolution)
+    for part, config in configs.items():
+        growth = Growth.from_metadata(metadata, config.resolution)
         parts[part] = (Discriminator if part == "discriminator" else Generator)(config, precision, growth=growth)
-        assign_arrays(parts[part], values, source=str(path))
+        assign_arrays(parts[part], values[part], source=str(path))
     return Networks(**parts, metadata=metadata)
 
 
 def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
-    """Options of a file's networks by part ("generator", ...), without the weights. Errors: as `load_networks`."""
-    path = find_network(path)
-    return _configs(path, _architecture(path, read_arrays(path, "network file", only=_ARCHITECTURE)))
+    """Options of a file's networks by part ("generator", ...), which are not built. Errors: as `load_networks`."""
+    return _read(find_network(path))[0]
 
 
 def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Gives every variable of a network its array. UserError naming the first that is missing, unknown or misshapen."""
     variables = named_variables(network)
-    for name in sorted(set(variables) ^ set(arrays)):
-        problem = "lacks" if name in variables else "has an unknown"
-        raise UserError(f"{source} {problem} variable {name!r}: it does not fit its own architecture entry.")
+    _check_shapes({name: tuple(variable.shape) for name, variable in variables.items()}, arrays, source)
     for name, variable in variables.items():
+        variable.assign(arrays[name].astype(np.float32))
+
+
+def _check_shapes(expected: Mapping[str, tuple], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    for name in sorted(set(expected) ^ set(arrays)):
+        problem = "lacks" if name in expected else "has an unknown"
+        raise UserError(f"{source} {problem} variable {short(name)!r}: it does not fit its own architecture entry.")
+    for name, shape in expected.items():
         array = arrays[name]
-        if array.shape != tuple(variable.shape) or array.dtype not in _DTYPES:
-            raise UserError(
-                f"{source}: variable {name!r} is {array.dtype} of shape {array.shape}, "
-                f"expected float32 or float16 of shape {tuple(variable.shape)}."
-            )
-        variable.assign(array.astype(np.float32))
+        if array.shape != shape or array.dtype not in _DTYPES:
+            found = f"{array.dtype} of shape {array.shape}"
+            raise UserError(f"{source}: variable {name!r} is {found}, expected float32 or float16 of shape {shape}.")
 
 
 def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
@@ -139,6 +141,9 @@ def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
     if path.is_dir():
         files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
         if not files:
+            kind = foreign_kind(path)
+            if kind:
+                raise UserError(f"{path} is {kind}.")
             raise UserError(f"{path} holds no network-NNNNNN.npz: has the run reached its first network file?")
         return sorted(files, key=lambda file: int(file.stem.split("-")[1]))
     if path.is_file():
@@ -148,32 +153,75 @@ def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
     raise UserError(f"{path} does not exist: give a network file, a run folder, or the package's own, {DEMO_NAME}.")
 
 
-def _architecture(path, arrays) -> dict[str, Any]:
-    """The file's JSON entry."""
-    try:
-        architecture = json.loads(str(arrays[_ARCHITECTURE]))
-        version = architecture["format_version"]
-        newer = version > FORMAT_VERSION
-    except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path} is not a network file of this program: it has no architecture entry.") from None
-    if newer:
+def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:
+    """-> (configs, arrays by variable, both by part; metadata), which fit together.
+
+    All of it is compared before a network is built: a damaged size may ask for any amount of memory.
+    """
+    kind = foreign_kind(path)
+    if kind:
+        raise UserError(f"{path} is {kind}.")
+    architecture, arrays = read_described(path, "network file", _ARCHITECTURE)
+    version = architecture.get("format_version")
+    if not isinstance(version, int) or version < 1:
+        raise UserError(f"{path} is not a network file of this program: its architecture entry has no format version.")
+    if version > FORMAT_VERSION:
         raise UserError(f"{path} has format version {version}, this program reads up to {FORMAT_VERSION}: upgrade it.")
-    return architecture
+    configs = _configs(path, architecture)
+    values = {
+        part: {name[len(part) + 1 :]: value for name, value in arrays.items() if name.startswith(f"{part}/")}
+        for part in configs
+    }
+    for part, config in configs.items():
+        if getattr(config, "mapping_layers", 0) > len(values[part]):
+            raise UserError(f"{path}: {part} has too few variables for {config.mapping_layers} mapping layers.")
+        _check_shapes(variable_shapes(config), values[part], source=str(path))
+    check_finite(path, arrays)
+    return configs, values, _metadata(path, architecture, configs)
 
 
-def _growth(path, metadata, full_resolution: int) -> Growth:
+def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
+    configs = {}
+    for part, kind in _CONFIGS.items():
+        if part in architecture:
+            if not isinstance(architecture[part], dict):
+                found = short(repr(architecture[part]), 60)
+                raise UserError(f"{path}: its architecture entry is damaged: {part} is {found}, no table of options.")
+            try:
+                configs[part] = kind.from_dict(architecture[part])
+            except UserError as error:
+                raise UserError(f"{path}: {short(error)}") from None
+    return configs
+
+
+def _metadata(path, architecture, configs) -> dict[str, Any]:
+    """What is said about the networks; what is used of it makes sense."""
+    metadata = architecture.get("metadata", {})
     if not isinstance(metadata, dict):
-        raise UserError(f"{path}: its architecture entry is damaged (metadata is {metadata!r}).")
-    try:
-        return Growth.from_metadata(metadata, full_resolution)
-    except UserError as error:
-        raise UserError(f"{path}: its architecture entry is damaged: {error}") from None
+        raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, no table.")
+    checks = {
+        "kimg": lambda value: _is_number(value) and 0 <= value,
+        "content_box": _is_box,
+        "mirror_augment": lambda value: isinstance(value, bool),
+    }
+    for name, check in checks.items():
+        if metadata.get(name) is not None and not check(metadata[name]):
+            found = f"{name} is {short(repr(metadata[name]), 60)}"
+            raise UserError(f"{path}: its metadata are damaged: {found}; take another copy or an earlier file.")
+    for config in configs.values():
+        try:
+            Growth.from_metadata(metadata, config.resolution)
+        except UserError as error:
+            raise UserError(f"{path}: its metadata are damaged: {short(error)}") from None
+    return metadata
 
 
-def _configs(path, architecture):
-    try:
-        return {part: kind.from_dict(architecture[part]) for part, kind in _CONFIGS.items() if part in architecture}
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except TypeError as error:  # Text where a number belongs, and the like.
-        raise UserError(f"{path}: its architecture entry is damaged ({error}).") from None
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_box(value) -> bool:
+    if not isinstance(value, list) or len(value) != 4 or not all(map(_is_number, value)):
+        return False
+    left, top, right, bottom = value
+    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import DamagedFile, read_arrays, write_arrays
+from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
+from stylegan_tf.files.written_aside import make_folder
 from stylegan_tf.training.run_record import RunRecord
 from stylegan_tf.training.state import TrainState
 
@@ -48,7 +49,7 @@ class Checkpoints:
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         seen = self._state.images_seen
         path = self._path(seen)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
         write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
         numbers = _numbers(self.folder)
@@ -75,9 +76,7 @@ class Checkpoints:
         for number in reversed(_numbers(self.folder)):
             path = self._path(number)
             try:
-                arrays = read_arrays(path, "checkpoint")
-                if arrays.pop(_ENTRY, None) is None:
-                    raise DamagedFile(f"{path} has no entry {_ENTRY}.")
+                arrays = self._read(path)
             except DamagedFile as error:
                 damaged.append(f"{os.path.relpath(path)} is damaged ({str(error)[:200]})")
                 continue
@@ -93,6 +92,14 @@ class Checkpoints:
                 "another --run_dir (--init_from takes the newest network file)."
             )
         return False
+
+    def _read(self, path: pathlib.Path) -> dict[str, np.ndarray]:
+        description, arrays = read_described(path, "checkpoint", _ENTRY)
+        version = description.get("format_version")
+        if isinstance(version, int) and version > _FORMAT_VERSION:
+            raise UserError(f"{path} has format version {version}; this program reads up to {_FORMAT_VERSION}.")
+        check_finite(path, arrays)
+        return arrays
 
     def _variables(self) -> dict[str, tf.Variable]:
         return {f"{part}/{name}": v for part, named in self._state.variables.items() for name, v in named.items()}
@@ -119,7 +126,7 @@ def newest_record(run_dir: os.PathLike) -> Optional[RunRecord]:
     for number in reversed(_numbers(folder)):
         path = _path(folder, number)
         try:
-            description = json.loads(str(read_arrays(path, "checkpoint", only=_ENTRY)[_ENTRY]))
+            description = json.loads(str(read_arrays(path, "checkpoint", only=[_ENTRY])[_ENTRY]))
         except (DamagedFile, KeyError, ValueError, RecursionError):  # `restore` tells of it.
             continue
         found = description.get(_RECORD) if isinstance(description, dict) else None

@@ -48,8 +48,8 @@ def test_files_that_hold_no_styles_are_refused_by_name(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     for name, message in {
         "other.npz": "no entry 'dlatents', it holds: z, y",
-        "damaged.npz": "no readable file of dlatents",
-        "objects.npy": "no readable file of dlatents",
+        "damaged.npz": "not a readable file of dlatents",
+        "objects.npy": "not a readable file of dlatents",
         "absent.npz": "does not exist",
     }.items():
         with pytest.raises(UserError, match=f"{name}.*{message}"):

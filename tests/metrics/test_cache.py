@@ -20,7 +20,8 @@ def test_what_was_saved_is_loaded_and_the_file_says_what_it_is_of(tmp_path):
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array)
     with np.load(cached.path, allow_pickle=False) as data:
-        assert json.loads(str(data["key"])) == KEY
+        described = json.loads(str(data["key"]))
+    assert described.pop("arrays").keys() == ARRAYS.keys() and described == KEY
     cached.remove()
     assert list(cached.path.parent.iterdir()) == []
 
