@@ -1,4 +1,4 @@
-"""Normalisation of activations. The one module that differs between the two supported stacks."""
+"""Pixel norm, and instance norm, which each of the two supported stacks takes from another library."""
 
 import warnings
 
