@@ -1,6 +1,6 @@
 """Kills a training run at random moments, again and again, and compares its end with that of an undisturbed one.
 
-    python tests/kill_training.py --kills 20 --seed 1
+    python -m tests.kill_training --kills 20 --seed 1
 
 Every kill is a `kill -9` of the real command; it hits start-up, tracing, iterations and saving alike, as the run saves
 after every second iteration. Between kills the same command goes on. The checkpoints at the end must be equal bit for
@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from tests.helpers.array_source import write_numbered
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--fmap_base=32 --fmap_max=8 --latent_size=16 --dlatent_size=16 --mapping_fmaps=16 --mapping_layers=2"
@@ -100,9 +102,6 @@ def _last_checkpoint(run_dir: Path) -> dict:
 
 
 def main() -> None:
-    sys.path.insert(0, str(ROOT))
-    from tests.helpers.array_source import write_numbered
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--kimg", type=float, default=1.6, help="length of the run in thousands of images")

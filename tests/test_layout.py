@@ -134,6 +134,14 @@ def test_nothing_imports_a_main():
     assert _offenders(MODULES + SCRIPTS, *(_name(path) for path in MAINS)) == []
 
 
+def test_files_that_the_page_on_architecture_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|md))`", text))
+    files = [path.relative_to(ROOT) for path in MODULES + sorted((ROOT / "tests").rglob("*.py"))]
+    assert len(named) > 30
+    assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)] == []
+
+
 def test_only_instance_normalisation_knows_tensorflow_addons():
     importers = {module for module, _ in _offenders(MODULES + SCRIPTS, "tensorflow_addons")}
     assert importers <= {"stylegan_tf.ops.normalisation"}

@@ -1,11 +1,12 @@
-"""Runs a command of the package that lies beside this folder, whether it is installed or not."""
+"""Importing this finds the package that lies beside this folder, whether it is installed or not."""
 
 import runpy
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 
 def run_command(name: str) -> None:
     """`python -m stylegan_tf.NAME` with the arguments of this process."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     runpy.run_module(f"stylegan_tf.{name}", run_name="__main__", alter_sys=True)

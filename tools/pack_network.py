@@ -9,9 +9,8 @@ starts from it (--init_from) takes the average as its plain generator, too.
 import argparse
 import os
 import pathlib
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import checkout  # noqa: F401  For `stylegan_tf` below.
 
 
 def main() -> None:
