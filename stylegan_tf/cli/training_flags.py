@@ -78,12 +78,14 @@ def _take_flags_of_begun_run() -> bool:
 
 
 def _take_architecture(path: str) -> None:
-    """Gives the flags of the networks that nobody has set the values of the network file."""
-    names = {name for name in architecture_options() if not FLAGS[name].present}
+    """Gives flags that nobody has set the values of the network file: its options, and the level to begin at."""
+    names = {name for name in {*architecture_options(), "start_resolution"} if not FLAGS[name].present}
     if not names:
         return
-    from stylegan_tf.networks.network_file import read_configs  # Imports TensorFlow.
+    from stylegan_tf.networks.network_file import read_configs, read_growth  # Imports TensorFlow.
 
     for network in read_configs(path).values():
         for name in names & set(vars(network)):
             FLAGS[name].value = getattr(network, name)
+    if "start_resolution" in names:
+        FLAGS["start_resolution"].value = read_growth(path).level_to_train

@@ -116,7 +116,7 @@ class TrainConfig(Options):
         None,
         "A network file, or a run folder (its newest network), whose weights a new run starts with: to go on with a "
         "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
-        "flag sets them; they cannot be changed. Growing starts over unless --start_resolution is the full resolution.",
+        "flag sets them; they cannot be changed. So does --start_resolution: a fully grown network starts there.",
     )
     resolution: Optional[int] = option(
         RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True

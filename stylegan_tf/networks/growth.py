@@ -25,6 +25,11 @@ class Growth:
         """The inverse of `at_lod`."""
         return math.log2(full_resolution // self.resolution) + 1.0 - self.alpha
 
+    @property
+    def level_to_train(self) -> int:
+        """Where training goes on: this level, or the one below it where this one was fading in."""
+        return self.resolution if self.alpha == 1 else max(self.resolution // 2, 4)
+
     def asked(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":
         """What a call computes that may leave out either: this growth; at another level, all of that level."""
         if alpha is None:

@@ -14,10 +14,10 @@ FILE_NAME = "flags.cfg"
 def write_flag_file(path: os.PathLike, config: TrainConfig) -> None:
     """Writes every option that differs from its default, so that `--flagfile=PATH` replays the run.
 
-    After --init_from all options of the networks are written: the run can go on when that file is no longer there.
+    After --init_from all that was taken from that file is written: the run can go on when that file is no longer there.
     """
     lines = ["# Replays this run: python -m stylegan_tf.train --flagfile=THIS_FILE --run_dir=ANOTHER_FOLDER"]
-    always = architecture_options() if config.init_from else set()
+    always = {*architecture_options(), "start_resolution"} if config.init_from else set()
     for name, (field, value) in _options(config).items():
         text = value_text(value)
         if text is not None and (value != field.default or name in always):

@@ -4,17 +4,21 @@ import dataclasses
 from typing import Any
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.network_file import assign_arrays, load_networks
+from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.network_file import assign_arrays, find_network, load_networks
 from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.training.state import TrainState
 
 
-def initialise(state: TrainState, path: str) -> list[str]:
+def initialise(state: TrainState, path: str, start_resolution: int) -> list[str]:
     """Copies the networks of a file into the state of a new run; returns lines that tell the user about it.
+
+    start_resolution: that of the schedule, for the lines.
 
     A file without averaged generator gives its plain one for both, and the other way round. Without discriminator
     that of the state stays as it is. Raises UserError naming the first option in which file and run differ.
     """
+    path = str(find_network(path))  # Of a run folder: its newest.
     networks = load_networks(path)
     plain = networks.generator if networks.generator is not None else networks.best_generator
     sources = {
@@ -27,7 +31,10 @@ def initialise(state: TrainState, path: str) -> list[str]:
         _check_same_options(path, part, source.config, target.config)
     for source, target in present.values():
         assign_arrays(target, {name: value.numpy() for name, value in named_variables(source).items()}, source=path)
-    lines = [f"starting with the weights of {path}"]
+    grown, full = networks.best_generator.growth, state.generator.config.resolution
+    how = "fully grown" if grown == Growth(full) else f"grown to {grown.resolution}x{grown.resolution}"
+    start = min(start_resolution, full)
+    lines = [f"starting with the weights of {path}, {how}; training begins at {start}x{start}"]
     if "discriminator" not in present:
         lines.append(f"warning: {path} holds no discriminator; a new one starts from random weights")
     return lines
@@ -35,7 +42,7 @@ def initialise(state: TrainState, path: str) -> list[str]:
 
 def _check_same_options(path: str, part: str, file_config: Any, run_config: Any) -> None:
     advice = {
-        "resolution": "give data of this size, or --resolution",
+        "resolution": "the data set needs this level, and --resolution has to be left out or to name it",
         "num_channels": "give data with as many channels",
         "label_size": "give data with labels of this width and --conditional, or leave both out",
     }

@@ -102,7 +102,9 @@ def _train(
     kept = (config.keep_checkpoints, config.keep_checkpoint_every_kimg)
     checkpoints = Checkpoints(state, config.run_dir, *kept, setup.record)
     resumed = restore_alike(checkpoints, state, processes)
-    initial = initialise(state, config.init_from) if config.init_from and not resumed else []
+    initial = []
+    if config.init_from and not resumed:
+        initial = initialise(state, config.init_from, config.schedule.start_resolution)
     if processes.is_chief:
         report, outputs = _open_outputs(setup, state, checkpoints, prepare_metrics)
     else:

@@ -62,7 +62,8 @@ def state():
 
 def test_all_networks_are_copied(tmp_path, networks):
     new = state()
-    assert len(initialise(new, network_file(tmp_path / "n.npz", *networks[:3]))) == 1
+    path = network_file(tmp_path / "n.npz", *networks[:3])
+    assert initialise(new, path, 8) == [f"starting with the weights of {path}, fully grown; training begins at 8x8"]
     assert_equal(new.generator, arrays(networks.generator))
     assert_equal(new.discriminator, arrays(networks.discriminator))
     assert_equal(new.generator_ema, arrays(networks.generator_ema))
@@ -72,7 +73,7 @@ def test_all_networks_are_copied(tmp_path, networks):
 def test_one_generator_serves_as_both_and_a_missing_discriminator_is_told(tmp_path, networks, part):
     new = state()
     before = arrays(new.discriminator)
-    lines = initialise(new, network_file(tmp_path / "n.npz", **{part: getattr(networks, part)}))
+    lines = initialise(new, network_file(tmp_path / "n.npz", **{part: getattr(networks, part)}), 8)
     expected = arrays(getattr(networks, part))
     assert_equal(new.generator, expected)
     assert_equal(new.generator_ema, expected)
@@ -82,7 +83,7 @@ def test_one_generator_serves_as_both_and_a_missing_discriminator_is_told(tmp_pa
 
 def test_a_file_without_generator_is_refused(tmp_path, networks):
     with pytest.raises(UserError, match="no generator"):
-        initialise(state(), network_file(tmp_path / "n.npz", discriminator=networks.discriminator))
+        initialise(state(), network_file(tmp_path / "n.npz", discriminator=networks.discriminator), 8)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_the_first_option_that_differs_is_named_and_nothing_is_copied(tmp_path, 
     before = arrays(new.generator)
     path = network_file(tmp_path / "n.npz", **{**networks._asdict(), part: other, "metadata": None})
     with pytest.raises(UserError, match=message):
-        initialise(new, path)
+        initialise(new, path, 8)
     assert_equal(new.generator, before)
 
 
@@ -162,3 +163,13 @@ def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path
 def test_a_network_file_that_is_not_there_is_told_at_once(parse, tmp_path):
     with pytest.raises(UserError, match="none.npz does not exist"):
         parse(f"--init_from={tmp_path / 'none.npz'}")
+
+
+@pytest.mark.parametrize(
+    "metadata, given, start",
+    [({}, [], 8), ({"resolution": 4}, [], 4), ({"resolution": 8, "alpha": 0.5}, [], 4)]
+    + [({}, ["--start_resolution=4"], 4), ({"resolution": 4}, ["--start_resolution=8"], 8)],
+)
+def test_training_begins_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, metadata, given, start):
+    path = network_file(tmp_path / "n.npz", Generator(GENERATOR), metadata=metadata)
+    assert parse(f"--init_from={path}", *given).schedule.start_resolution == start
