@@ -34,11 +34,14 @@ with command_line.flag_group("What to generate"):
 with command_line.flag_group("Where to"):
     flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
     flags.DEFINE_enum("format", "png", ["png", "jpg", "webp"], "Files in --outdir; png keeps every bit.")
-    flags.DEFINE_integer("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1)
+    flags.DEFINE_integer("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1, upper_bound=64)
     flags.DEFINE_string("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
-    flags.DEFINE_integer("grid_columns", None, "Images per row of the grid; left out: about as many as rows.")
+    flags.DEFINE_integer(
+        "grid_columns", None, "Images per row of the grid; left out: about as many as rows.", lower_bound=1
+    )
     flags.DEFINE_string("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
-_CHUNK = 1024  # Seeds whose styles are in memory at once.
+_CHUNK = 1024  # Images whose names and styles are in memory at once.
+_LARGEST_GRID = 65536
 
 
 def main():
@@ -48,7 +51,9 @@ def main():
         for name in ("seeds", "truncation_psi", "truncation_cutoff", "class", "save_dlatents"):
             if FLAGS[name].present:
                 raise UserError(f"--{name} does not go with --dlatents: those styles are used as they are.")
-    seeds = parse_seeds(FLAGS.seeds)
+    seeds = parse_seeds(FLAGS.seeds, most=2**40)
+    if FLAGS.grid and len(seeds) > _LARGEST_GRID and not FLAGS.dlatents:
+        raise UserError(f"--grid shows {_LARGEST_GRID:,} images at most, --seeds names {len(seeds):,}.")
     network = sampling_flags.network_path()
     painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
     styles = _FileStyles(painter) if FLAGS.dlatents else _SeedStyles(painter, seeds)
@@ -65,22 +70,25 @@ class _SeedStyles:
 
     def __init__(self, painter, seeds):
         self._painter, self._seeds, self._offset = painter, seeds, move_flags.style_offset(painter)
-        self.names = [f"seed{seed:04d}" for seed in seeds]
         psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
         self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
 
-    def parts(self, indices):
-        """Yields (indices, w [n, L, W], noise maps or None) in order."""
-        for start in range(0, len(indices), _CHUNK):
-            part = indices[start : start + _CHUNK]
-            ws = self._painter.dlatents(self._painter.latents(self._seeds[index] for index in part))
-            yield part, ws + self._offset, None
+    def __len__(self):
+        return len(self._seeds)
+
+    def name(self, index):
+        return f"seed{self._seeds[index]:04d}"
+
+    def part(self, indices):
+        """w [n, L, W], noise maps or None."""
+        ws = self._painter.dlatents(self._painter.latents(self._seeds[index] for index in indices))
+        return ws + self._offset, None
 
     def save(self, path):
         from stylegan_tf.files.dlatents import save_dlatents
 
         shape = (len(self._seeds), *self._painter.dlatent_shape)
-        save_dlatents(path, shape, (ws for _, ws, _ in self.parts(range(len(self._seeds)))))
+        save_dlatents(path, shape, (self.part(indices)[0] for indices in _chunks(self)))
 
 
 class _FileStyles:
@@ -92,12 +100,23 @@ class _FileStyles:
         self._ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape) + move_flags.style_offset(painter)
         uses_noise = FLAGS.noise_mode == "const"
         self._noise = load_noise(FLAGS.dlatents, len(self._ws), painter.noise_shapes) if uses_noise else None
-        self.names = [f"image{index:04d}" for index in range(len(self._ws))]
         self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}
 
-    def parts(self, indices):
+    def __len__(self):
+        return len(self._ws)
+
+    def name(self, index):
+        return f"image{index:04d}"
+
+    def part(self, indices):
         rows = list(indices)
-        yield indices, self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
+        return self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
+
+
+def _chunks(styles):
+    """Of the indices of all images."""
+    for start in range(0, len(styles), _CHUNK):
+        yield range(start, min(start + _CHUNK, len(styles)))
 
 
 def _write_files(network, painter, styles):
@@ -107,22 +126,31 @@ def _write_files(network, painter, styles):
     if FLAGS.directions:
         made_with.update(directions_sha256=file_sha256(FLAGS.directions), move=FLAGS.move)
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
-    names = [f"{name}.{FLAGS.format}" for name in styles.names]
-    wanted = {name: index for index, name in enumerate(names)}  # A seed that is named twice is one file.
     with (
         open_image_folder(FLAGS.outdir, made_with) as folder,
-        ProgressBar(len(wanted), "Generating", "images") as bar,
+        ProgressBar(len(styles), "Generating", "images") as bar,
     ):
-        missing = [index for name, index in wanted.items() if not folder.has(name)]
-        done = len(wanted) - len(missing)
-        bar.start_at(done)
-        for indices, ws, noise in styles.parts(missing):
-            written = 0
-            for images in _enlarged(painter.image_batches(ws, noise=noise)):
-                batch = indices[written : written + len(images)]
-                folder.add([names[index] for index in batch], images)
-                written, done = written + len(images), done + len(images)
+        done = 0
+        for indices in _chunks(styles):
+            wanted = {f"{styles.name(index)}.{FLAGS.format}": index for index in indices}
+            missing = {name: index for name, index in wanted.items() if not folder.has(name)}
+            done += len(indices) - len(missing)  # There already, or named twice.
+            bar.skip(len(indices) - len(missing))
+            for names, images in _drawn(painter, styles, missing):
+                folder.add(names, images)
+                done += len(names)
                 bar.update(done)
+
+
+def _drawn(painter, styles, missing):
+    """Yields (names, images) of some images: a dictionary of their indices by name."""
+    names = list(missing)
+    if not names:
+        return
+    ws, noise = styles.part(list(missing.values()))
+    for images in _enlarged(painter.image_batches(ws, noise=noise)):
+        yield names[: len(images)], images
+        names = names[len(images) :]
 
 
 def _write_grid(painter, styles):
@@ -130,9 +158,8 @@ def _write_grid(painter, styles):
 
     from stylegan_tf.visualize.picture_files import save_image_grid
 
-    everything = range(len(styles.names))
-    parts = styles.parts(everything)
-    images = [images for _, ws, noise in parts for images in _enlarged(painter.image_batches(ws, noise=noise))]
+    everything = {index: index for index in range(len(styles))}
+    images = [images for _, images in _drawn(painter, styles, everything)]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
 

@@ -32,6 +32,11 @@ class ProgressBar:
         """What an earlier run has done: it counts as done, but not for the rate."""
         self._first = self._done = done
 
+    def skip(self, count: int) -> None:
+        """The same for so many of those that come next."""
+        self._first += count
+        self.update(self._done + count)
+
     def update(self, done: int) -> None:
         """`done` units of `total` are finished; draws if it is time to."""
         self._done = done

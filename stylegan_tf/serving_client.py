@@ -47,7 +47,7 @@ Ask = Callable[[list], list]  # Seeds -> their PNG files.
 def main() -> None:
     if bool(FLAGS.url) == bool(FLAGS.grpc):
         raise UserError("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
-    seeds, labels = parse_seeds(FLAGS.seeds), parse_labels(FLAGS.labels)
+    seeds, labels = parse_seeds(FLAGS.seeds, most=2**20), parse_labels(FLAGS.labels)
     batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]
     if FLAGS.requests:
         batches = [batches[index % len(batches)] for index in range(FLAGS.requests)]

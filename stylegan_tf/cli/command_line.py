@@ -12,7 +12,6 @@
 import contextlib
 import difflib
 import errno
-import math
 import os
 import select
 import signal
@@ -28,6 +27,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, short
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
+_LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # Where no file is named, as when stdout goes to a full disk.
 _GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -118,8 +118,8 @@ def _parse(argv: list) -> list:
     except flags.Error as error:
         sys.exit(_fail(short(error)))
     for name in _own_flags():
-        value = flags.FLAGS[name].value
-        if isinstance(value, float) and not math.isfinite(value):
+        if not all(map(_is_in_range, _numbers(flags.FLAGS[name].value))):
+            value = short(flags.FLAGS[name].value, 60)
             sys.exit(_fail(f"--{name} must be a finite number, got {value}."))
     if len(rest) > 1:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
@@ -134,6 +134,17 @@ def _expand_home() -> None:
         value = flags.FLAGS[name].value
         if isinstance(value, str) and value.startswith("~"):
             flags.FLAGS[name].value = os.path.expanduser(value)
+
+
+def _numbers(value) -> list:
+    """Those that a flag's value consists of."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [number for number in values if isinstance(number, (int, float))]
+
+
+def _is_in_range(number) -> bool:
+    """Whether a tensor can hold it: float32 or int64."""
+    return abs(number) < 2**63 if isinstance(number, int) else abs(number) <= _LARGEST_FLOAT
 
 
 def _unknown_flag(name: str) -> str:

@@ -17,7 +17,7 @@ with flag_group("Network and images"):
     flags.DEFINE_float(
         "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
     )
-    flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.")
+    flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
     flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 

@@ -1,5 +1,7 @@
 """Seeds and labels as they are written on the command line."""
 
+import bisect
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Optional
@@ -7,22 +9,47 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 
 _LISTED = 20  # Names of classes in a message.
 
 
-def parse_seeds(text: str, flag: str = "seeds") -> list[int]:
-    """ "0-7,12" -> [0, 1, ..., 7, 12]; NumPy takes seeds of 0 to 2^32 - 1."""
-    seeds = []
+class Seeds(Sequence):
+    """The seeds of ranges, one after another, of which none is in memory."""
+
+    def __init__(self, ranges: Sequence[range]):
+        self._ranges = list(ranges)
+        self._ends = list(itertools.accumulate(map(len, self._ranges)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        which = bisect.bisect_right(self._ends, index)
+        return self._ranges[which][index - self._ends[which]]
+
+
+def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> Seeds:
+    """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. most: seeds that the command can do with."""
+    ranges = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or "-" not in part)):
-            raise UserError(f"--{flag} takes numbers and ranges like 0-7,12; {part.strip()!r} is neither.")
+        if not (_is_count(first) and (_is_count(last) or "-" not in part)):
+            raise UserError(f"--{flag} takes numbers and ranges like 0-7,12; {short(part.strip(), 60)!r} is neither.")
         low, high = int(first), int(last or first)
         if low > high or high >= 2**32:
-            raise UserError(f"--{flag}: {part.strip()!r} is not a range within 0 to {2**32 - 1}.")
-        seeds.extend(range(low, high + 1))
-    return seeds
+            raise UserError(f"--{flag}: {short(part.strip(), 60)!r} is not a range within 0 to {2**32 - 1}.")
+        ranges.append(range(low, high + 1))
+    if sum(map(len, ranges)) > most:
+        raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: {most:,} is the most here.")
+    return Seeds(ranges)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 30
 
 
 def class_label(text: Optional[str], label_size: int, names: Sequence[str] = ()):

@@ -243,3 +243,14 @@ def test_names_of_files_may_hold_any_bytes_and_the_home_folder(tmp_path):
 )
 def test_flags_of_the_command_line_come_after_those_of_flag_files(given, read):
     assert files_first(given) == read
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e39", "1e400"])
+def test_a_number_that_no_tensor_can_hold_is_one_line_in_any_command(script, value):
+    result = _run(script, f"--alone={value}")
+    assert result.returncode == 1 and result.stderr.startswith("error: --alone must be a finite number, got ")
+
+
+def test_a_whole_number_of_any_length_is_one_line(script):
+    result = _run(script, f"--resolution={10**30}")
+    assert result.returncode == 1 and result.stderr.startswith("error: --resolution must be a finite number, got 1000")
