@@ -110,10 +110,8 @@ def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConf
 
 def read_growth(path: Union[str, os.PathLike]) -> Growth:
     """How far the networks of a file have grown, without the weights. Errors: as `load_networks`."""
-    path = find_network(path)
-    architecture = _architecture(path, read_arrays(path, "network file", only=_ARCHITECTURE))
-    full_resolution = max(config.resolution for config in _configs(path, architecture).values())
-    return _growth(path, architecture.get("metadata", {}), full_resolution)
+    configs, _, metadata = _read(find_network(path))
+    return Growth.from_metadata(metadata, max(config.resolution for config in configs.values()))
 
 
 def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:
