@@ -19,7 +19,7 @@ with flag_group("Network and images"):
     )
     flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
     flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
-    flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+    flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
 
 
 def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> None:
@@ -62,4 +62,5 @@ def painter(
         truncation_psi=FLAGS.truncation_psi if truncated else None,
         truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
         noise_mode=noise_mode,
+        aspect_ratio=networks.aspect_ratio if FLAGS.crop else None,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import read_json, reading
+from stylegan_tf.files.file_errors import read_json, reading, short
 from stylegan_tf.files.npy_streams import read_array
 from stylegan_tf.progress import ProgressBar
 
@@ -35,6 +35,7 @@ class DatasetInfo:
     label_names: tuple[str, ...] = ()
     encoding: str = "raw"  # Of the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
+    aspect_ratio: Optional[float] = None  # Of pictures that were stretched to squares: width by height.
 
     @property
     def relative_box(self) -> Optional[tuple[float, ...]]:
@@ -75,7 +76,7 @@ def find_dataset(folder) -> DatasetInfo:
         raise UserError(f"{folder} holds {count} images, its {DESCRIPTION_FILE} says {description['count']}.")
     info = DatasetInfo(
         str(folder), name, largest, first.channels, count, levels, shard_counts, encoding=first.encoding,
-        content_box=_content_box(description, largest, folder),
+        content_box=_content_box(description, largest, folder), aspect_ratio=_aspect_ratio(description, folder),
     )
     return _with_labels(info, tuple(description.get("label_names", ())))
 
@@ -138,6 +139,14 @@ def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tupl
                 continue
             if shape != expected_shape:
                 yield index, f"its shape is {list(shape)}, expected {list(expected_shape)} [H, W, C]"
+
+
+def unstretched_size(size: tuple[int, int], ratio: Optional[float]) -> tuple[int, int]:
+    """(width, height) with the ratio of the two that pictures had before they were stretched; one side grows."""
+    width, height = size
+    if ratio is None:
+        return size
+    return (max(1, round(width * ratio)), height) if ratio >= 1 else (width, max(1, round(height / ratio)))
 
 
 @contextlib.contextmanager
@@ -239,6 +248,16 @@ def _content_box(description: dict, resolution: int, folder) -> Optional[Box]:
     if not (0 <= left < right <= resolution and 0 <= top < bottom <= resolution):
         raise UserError(f"{folder / DESCRIPTION_FILE} has a content_box {box}, which is not inside of the images.")
     return left, top, right, bottom
+
+
+def _aspect_ratio(description: dict, folder) -> Optional[float]:
+    ratio = description.get("aspect_ratio")
+    if ratio is None:
+        return None
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.001 <= ratio <= 1000:
+        found = short(ratio, 60)
+        raise UserError(f"{folder / DESCRIPTION_FILE} has an aspect_ratio {found}, expected width by height.")
+    return float(ratio)
 
 
 def _read_description(folder: pathlib.Path) -> dict:

@@ -35,6 +35,8 @@ def describe(info: DatasetInfo) -> str:
     if info.content_box is not None:
         left, top, right, bottom = info.content_box
         lines.append(f"letterboxed: the pictures are within ({left}, {top}) to ({right}, {bottom})")
+    if info.aspect_ratio is not None:
+        lines.append(f"stretched: the pictures were {info.aspect_ratio:g} times as wide as high")
     for resolution, paths in info.levels.items():
         size = sum(os.path.getsize(path) for path in paths)
         lines.append(f"level {resolution:4}: {readable(size)}, {readable(size / info.count)} an image")
@@ -85,7 +87,9 @@ def preview(info: DatasetInfo, resolution: int, count: int) -> np.ndarray:
 
 
 def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> int:
-    """Writes PNGs `00000000.png`, ... in record order, letterboxed ones without their bars -> how many.
+    """Writes PNGs `00000000.png`, ... in record order -> how many.
+
+    crop: letterboxed ones without their bars, stretched ones in the shape that they had.
 
     Raises UserError if the folder holds anything already.
     """
@@ -97,7 +101,11 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     count = 0
     for image in read_images(info, resolution):
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        (picture.crop(box) if box else picture).save(folder / f"{count:08d}.png")
+        picture = picture.crop(box) if box else picture
+        size = dataset_files.unstretched_size(picture.size, info.aspect_ratio if crop else None)
+        (picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)).save(
+            folder / f"{count:08d}.png"
+        )
         count += 1
     return count
 
@@ -113,7 +121,7 @@ def scaled_box(info: DatasetInfo, resolution: int):
 def compare(first: DatasetInfo, second: DatasetInfo) -> list[str]:
     """Differences between two sets, at all levels, whatever their shards and encodings; [] if they hold the same."""
     differences = []
-    for what in ("count", "resolution", "num_channels", "label_size", "label_names", "content_box"):
+    for what in ("count", "resolution", "num_channels", "label_size", "label_names", "content_box", "aspect_ratio"):
         ours, theirs = getattr(first, what), getattr(second, what)
         if ours != theirs:
             differences.append(f"{what}: {ours} and {theirs}")

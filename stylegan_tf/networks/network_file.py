@@ -59,6 +59,11 @@ class Networks(NamedTuple):
 
 
     @property
+    def aspect_ratio(self) -> Optional[float]:
+        """Width by height of training images that were stretched to squares; None: they were not."""
+        return self.metadata.get("aspect_ratio")
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """What the columns of the labels mean; () where nobody has told."""
         names = self.metadata.get("label_names")
@@ -208,6 +213,7 @@ def _metadata(path, architecture, configs) -> dict[str, Any]:
     checks = {
         "kimg": lambda value: _is_number(value) and 0 <= value,
         "content_box": _is_box,
+        "aspect_ratio": lambda value: _is_number(value) and 0.001 <= value <= 1000,
         "mirror_augment": lambda value: isinstance(value, bool),
     }
     for name, check in checks.items():

@@ -112,6 +112,8 @@ class Outputs:
             metadata["label_names"] = list(self._info.label_names)  # For `generate --class NAME`.
         if self._info.relative_box is not None:  # Letterboxed pictures: `generate` cuts the bars off.
             metadata["content_box"] = self._info.relative_box
+        if self._info.aspect_ratio is not None:  # Stretched ones: `generate` gives them their shape back.
+            metadata["aspect_ratio"] = self._info.aspect_ratio
         with write_errors_named(path):
             save_networks(path, self._state.networks(metadata))
             self._remove_old_networks(path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box
+from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, unstretched
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 
@@ -19,6 +19,7 @@ class Painter:
       content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
       truncation_psi, truncation_cutoff: see `Generator.call`; they do nothing to a traditional generator.
       noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
+      aspect_ratio: width by height of what was stretched to squares: pictures get this shape back.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Painter:
         truncation_psi: Optional[float] = None,
         truncation_cutoff: Optional[int] = None,
         noise_mode: str = "const",
+        aspect_ratio: Optional[float] = None,
     ):
         self.generator, self.config, self.label = generator, generator.config, label
         if self.config.num_channels not in (1, 3):
@@ -38,7 +40,7 @@ class Painter:
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation, self.truncation_psi = generator.truncation, truncation_psi
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
-        self.content_box = content_box
+        self.content_box, self._aspect_ratio = content_box, aspect_ratio
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:
@@ -67,9 +69,9 @@ class Painter:
         return self.sampler.broadcast(w, psi)
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
-        """Yields uint8 [n, h, w, C], without bars; the arguments are those of `Sampler.images_of_dlatents`."""
+        """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""
         for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
-            yield crop_to_box(images, self.content_box)
+            yield unstretched(crop_to_box(images, self.content_box), self._aspect_ratio)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
         """`image_batches` in RGB: uint8 [n, h, w, 3]."""

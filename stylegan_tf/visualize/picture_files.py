@@ -11,6 +11,7 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.data.dataset_files import unstretched_size
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
@@ -60,6 +61,16 @@ def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarra
             f"the content box {box!r} is empty or not inside of images of {width}x{height}: --nocrop leaves it out."
         )
     return images[:, top:bottom, left:right]
+
+
+def unstretched(images: np.ndarray, ratio: Optional[float]) -> np.ndarray:
+    """uint8 [N, H, W, C] that were stretched to squares -> in the shape they had, see `unstretched_size`."""
+    count, height, width, channels = images.shape
+    size = unstretched_size((width, height), ratio)
+    if size == (width, height):
+        return images
+    pictures = [np.asarray(_as_picture(image).resize(size, Image.Resampling.LANCZOS)) for image in images]
+    return np.stack(pictures).reshape(count, size[1], size[0], channels)
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:

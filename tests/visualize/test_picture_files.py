@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize import crop_to_box, image_grid, save_image, save_image_grid, to_uint8
-from stylegan_tf.visualize.picture_files import as_rgb, resized
+from stylegan_tf.visualize.picture_files import as_rgb, resized, unstretched
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -99,3 +99,12 @@ def test_enlarging_repeats_pixels_and_shrinking_averages_them():
 
 def test_gray_becomes_three_equal_channels():
     np.testing.assert_array_equal(as_rgb(np.array([[[[7]]]], np.uint8)), [[[[7, 7, 7]]]])
+
+
+def test_stretched_images_get_their_shape_back():
+    images = np.tile(np.arange(8, dtype=np.uint8)[:, None] * 30, [2, 1, 8])[..., None]  # Rows of one value.
+    wide = unstretched(images, 1.5)
+    assert wide.shape == (2, 8, 12, 1) and wide.dtype == np.uint8
+    np.testing.assert_array_equal(wide, np.tile(images[:, :, :1], [1, 1, 12, 1]))
+    assert unstretched(np.zeros([1, 8, 8, 3], np.uint8), 0.5).shape == (1, 16, 8, 3)
+    assert unstretched(images, None) is images and unstretched(images, 1.01) is images

@@ -49,12 +49,14 @@ class Square(NamedTuple):
     """uint8 [r, r, C] and which part of it is picture; None: all of it.
 
     peak: the largest value of a picture of more than 8 bits, None for others.
+    ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
     """
 
     image: np.ndarray
     box: Optional[Box]
     peak: Optional[float] = None
+    ratio: Optional[float] = None
     file: Optional[bytes] = None
 
 
@@ -75,7 +77,8 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     if image.size != size:
         image = image.resize(size, FILTERS[options.filter])
     pixels = np.asarray(image)
-    return Square(pixels.reshape(*size, options.num_channels), box, peak, file)
+    ratio = original[0] / original[1] if options.fit == "stretch" else None
+    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file)
 
 
 def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:

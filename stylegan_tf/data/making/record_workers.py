@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -40,6 +41,30 @@ class Wide(NamedTuple):
         return Wide(self.count + other.count, self.dark + other.dark, max(self.peak, other.peak))
 
 
+class Stretched(NamedTuple):
+    """Pictures that were stretched to squares: how many, and width by height: sum of the logarithms and range."""
+
+    count: int = 0
+    log_sum: float = 0.0
+    lowest: float = 1e9
+    highest: float = 0.0
+
+    @classmethod
+    def of(cls, ratios: Iterable[Optional[float]]) -> "Stretched":
+        ratios = [ratio for ratio in ratios if ratio is not None]
+        return cls(len(ratios), sum(map(math.log, ratios)), min(ratios, default=1e9), max(ratios, default=0.0))
+
+    def joined(self, other: "Stretched") -> "Stretched":
+        count, log_sum = self.count + other.count, self.log_sum + other.log_sum
+        return Stretched(count, log_sum, min(self.lowest, other.lowest), max(self.highest, other.highest))
+
+    @property
+    def ratio(self) -> Optional[float]:
+        """The geometric mean; None where nothing was distorted."""
+        ratio = round(math.exp(self.log_sum / self.count), 4) if self.count else 1.0
+        return None if abs(ratio - 1) < 0.002 else ratio
+
+
 class Chunk(NamedTuple):
     """What has become of a few pictures."""
 
@@ -48,6 +73,7 @@ class Chunk(NamedTuple):
     bad: list[tuple[int, str]]  # (index in the source, reason) of those that cannot be read.
     box: Optional[Box]  # Around what is picture in any of them; None if there are no pictures.
     wide: Wide = Wide()
+    stretched: Stretched = Stretched()
 
 
 def chunks_of(source, indices: Sequence[int]) -> list[np.ndarray]:
@@ -86,7 +112,7 @@ def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: 
 
 def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     """Reads pictures and makes the records of all levels. Unreadable ones are left out and listed."""
-    images, files, bad, boxes, peaks = [], [], [], [], []
+    images, files, bad, boxes, peaks, ratios = [], [], [], [], [], []
     for index in indices:
         try:
             square = source.read(int(index))
@@ -96,12 +122,13 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
         images.append(square.image)
         files.append(square.file)
         peaks.append(square.peak)
+        ratios.append(square.ratio)
         boxes.append(square.box or (0, 0, source.resolution, source.resolution))
     if not images:
         return Chunk({}, 0, bad, None)
     encoded = records.encoded_levels(np.stack(images), encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
-    return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks))
+    return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks), Stretched.of(ratios))
 
 
 def union(boxes: Iterable[Optional[Box]]) -> Optional[Box]:

@@ -20,7 +20,7 @@ from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.decoding import WIDEST
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
-from stylegan_tf.data.making.record_workers import Wide
+from stylegan_tf.data.making.record_workers import Stretched, Wide
 from stylegan_tf.data.making.sources.collection import LeftOut
 from stylegan_tf.data.making.sources.image_files import summary
 from stylegan_tf.data.making.unfinished import UnfinishedSet
@@ -183,6 +183,10 @@ class _Conversion:
                 f"dark: {wide.count:,} pictures have 16 bits, with values up to {wide.peak:g} of {WIDEST}; "
                 f"{wide.dark:,} of them come out nearly black. --white={wide.peak:g} makes that value white."
             )
+        stretched = _stretched(reports)
+        if stretched.ratio is not None:
+            report(f"stretched: pictures are {stretched.lowest:.3g} to {stretched.highest:.3g} times as wide as high; "
+                   f"{stretched.ratio:g} is recorded, and `generate` gives its pictures that shape.")
         for note in self.source.notes:
             report(f"note: {note}")
 
@@ -238,9 +242,15 @@ class _Conversion:
             "num_shards": len(reports),
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
+            # Where pictures were stretched: width by height of what they were.
+            "aspect_ratio": _stretched(reports).ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
+
+
+def _stretched(reports: list[dict]) -> Stretched:
+    return functools.reduce(Stretched.joined, (Stretched(*found.get("stretched", ())) for found in reports))
 
 
 class _ShardFiles:
@@ -250,7 +260,8 @@ class _ShardFiles:
         self._conversion, self._shard = conversion_of, shard
         self._streams: dict[int, BinaryIO] = {}
         self._paths: dict[int, pathlib.Path] = {}
-        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "wide": Wide(), "pictures": digest}
+        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "wide": Wide(), "stretched": Stretched(),
+                        "pictures": digest}
 
     def __enter__(self) -> "_ShardFiles":
         return self
@@ -264,6 +275,7 @@ class _ShardFiles:
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
         self._report["wide"] = self._report["wide"].joined(chunk.wide)
+        self._report["stretched"] = self._report["stretched"].joined(chunk.stretched)
         self._report["box"] = record_workers.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
@@ -318,6 +330,8 @@ def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
         num_shards = min(count, 99999, -(-count * expected.largest_level_bytes // options.shard_bytes))
     if not 1 <= num_shards <= min(count, 99999):
         raise UserError(f"--shards must be between 1 and the number of images ({count}), got {num_shards}.")
+    if options.seed is not None and not 0 <= options.seed < 2**32:
+        raise UserError(f"--seed must be between 0 and {2**32 - 1}, got {options.seed}.")
     if options.part is not None and not 1 <= options.part[0] <= options.part[1] <= num_shards:
         raise UserError(f"--part i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got "
                         f"{options.part[0]}/{options.part[1]}.")

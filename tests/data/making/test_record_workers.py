@@ -307,6 +307,36 @@ def test_letterboxed_pictures_get_a_content_box(tmp_path):
     assert info.relative_box == (0, 0.125, 1, 0.875)
 
 
+def test_stretched_pictures_get_their_shape_back(tmp_path):
+    (tmp_path / "cars").mkdir()
+    for number in range(4):
+        Image.new("RGB", (64, 48), (number,) * 3).save(tmp_path / "cars" / f"{number}.png")
+    lines = []
+    source = open_source(str(tmp_path / "cars"), fit="stretch")
+    info = find_dataset(write(source, tmp_path / "set", lines.append, num_shards=2))
+    assert (info.resolution, info.aspect_ratio) == (32, 1.3333)
+    assert any(line.startswith("stretched: pictures are 1.33 to 1.33 times as wide as high") for line in lines)
+    assert inspection.extract(info, 32, tmp_path / "out") == 4
+    assert {Image.open(path).size for path in (tmp_path / "out").iterdir()} == {(43, 32)}
+    again = find_dataset(write(open_source(str(tmp_path / "set")), tmp_path / "again", seed=None))
+    assert again.aspect_ratio == 1.3333 and inspection.compare(info, again) == []
+    upright = (tmp_path / "set" / "dataset.json").read_text().replace("1.3333", "0.5")
+    (tmp_path / "set" / "dataset.json").write_text(upright)
+    inspection.extract(find_dataset(tmp_path / "set"), 16, tmp_path / "upright")
+    assert Image.open(tmp_path / "upright" / "00000000.png").size == (16, 32)
+    for wrong in ("0", '"wide"', "true"):
+        (tmp_path / "set" / "dataset.json").write_text(upright.replace("0.5", wrong))
+        with pytest.raises(UserError, match="has an aspect_ratio"):
+            find_dataset(tmp_path / "set")
+
+
+def test_square_pictures_are_not_stretched(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "in" / "a.png")
+    info = find_dataset(write(open_source(str(tmp_path / "in"), fit="stretch"), tmp_path / "set", num_shards=1))
+    assert info.aspect_ratio is None
+
+
 @pytest.mark.parametrize("box", ["wide", [0, 0, 8], [0, 0, 9, 8], [4, 0, 4, 8]])
 def test_a_damaged_content_box_is_refused(tmp_path, box):
     folder = write_numbered(tmp_path / "set")

@@ -77,6 +77,7 @@ def test_the_description_says_what_is_there(tmp_path):
         "label_size": 2,
         "label_names": ["cat", "dog"],
         "content_box": None,
+        "aspect_ratio": None,
     }
 
 

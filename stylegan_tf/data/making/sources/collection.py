@@ -36,6 +36,7 @@ class Collection:
 
     num_channels = 3  # Of what is written, unless asked otherwise.
     content_box: Optional[Box] = None  # Of pictures that are letterboxed already, at `resolution`.
+    aspect_ratio: Optional[float] = None  # Of pictures that are stretched already.
     resolution: Optional[int] = None
     left_out: Sequence[LeftOut] = ()  # Everything else that was seen.
 

@@ -20,7 +20,7 @@ class TFRecordCollection(Collection):
     def __init__(self, folder):
         self._info = dataset_files.find_dataset(folder)
         self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
-        self.resolution = self._info.resolution
+        self.resolution, self.aspect_ratio = self._info.resolution, self._info.aspect_ratio
         self._paths = self._info.shards(self._info.resolution)
         found = [
             [(record.offset, record.length) for record in dataset_files.find_records(path)] for path in self._paths

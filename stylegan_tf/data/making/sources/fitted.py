@@ -47,6 +47,8 @@ class FittedSource:
         """Raises BadPicture for what cannot be decoded, UserError for a wrong size; both name the picture."""
         with reading_picture(self._collection.name(index)):
             square = to_square(self._collection.read(index), self.options)
+        if self._collection.aspect_ratio is not None:
+            square = square._replace(ratio=self._collection.aspect_ratio)
         return square if square.box is not None else square._replace(box=self._known_box())
 
     def fingerprint(self, index: int) -> str:
