@@ -83,7 +83,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
 
 def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
     """uint8 [H, W, C] of a picture as large as it is. Raises ValueError for what cannot be decoded."""
-    image, _ = _open(picture, options)
+    image = _open(picture, options).image
     return np.asarray(image).reshape(image.height, image.width, options.num_channels)
 
 
