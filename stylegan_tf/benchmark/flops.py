@@ -17,6 +17,7 @@ per pixel of the small one in the fused form: the count is that of the form that
 import dataclasses
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.networks.variable_shapes import layer_shapes, mapping_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,48 +30,27 @@ class Work:
 
 def generator_work(config: GeneratorConfig, resolution: int, fused: bool = True, mixing: bool = True) -> Work:
     """One image, all layers that run at `resolution`. mixing: two latents go through the mapping network."""
-    latents, mapping = 2 if mixing else 1, []
-    width = config.latent_size * (2 if config.label_size and config.embed_labels else 1)
-    width += config.label_size if config.label_size and not config.embed_labels else 0
-    hidden = [config.mapping_fmaps] * (config.mapping_layers - 1) + [config.dlatent_size]
-    for units in hidden[: config.mapping_layers]:
-        mapping.append(width * units)
-        width = units
-    if config.label_size and config.embed_labels:
-        mapping.append(config.label_size * config.latent_size)
-    total = latents * sum(mapping)
-    for r in (r for r in config.resolutions if r <= resolution):
-        channels, below = config.feature_maps(r), config.feature_maps(r // 2)
-        pixels = r * r
-        if r == 4:
-            total += 9 * pixels * channels * channels
-            total += 0 if config.const_input else config.w_size * 16 * channels
-        else:
-            total += 9 * _resampling_pixels(r, fused) * below * channels + 9 * pixels * channels * channels
-        if config.use_styles:
-            total += 2 * config.w_size * 2 * channels
-        if r >= resolution // 2:  # Two levels are turned to RGB and cross-faded.
-            total += pixels * channels * config.num_channels
-    return Work(total, latents * mapping[0] if mapping else 0)
+    latents = 2 if mixing else 1
+    mapping = {layer.path: latents * layer.multiply_adds() for layer in mapping_layers(config)}
+    total = sum(mapping.values())
+    for layer in layer_shapes(config):
+        # Two levels are turned to RGB and cross-faded.
+        lowest = resolution // 2 if layer.path.endswith("/to_rgb") else 4
+        if lowest <= layer.level <= resolution:
+            total += layer.multiply_adds(fused)
+    return Work(total, next(iter(mapping.values()), 0))
 
 
 def discriminator_work(config: DiscriminatorConfig, resolution: int, fused: bool = True) -> Work:
     """One image of `resolution`."""
-    levels = [resolution, resolution // 2] if resolution > 4 else [resolution]
-    first = sum(r * r * config.num_channels * config.feature_maps(r) for r in levels)  # From RGB.
-    total = first
-    for r in (r for r in config.resolutions[1:] if r <= resolution):
-        channels, below = config.feature_maps(r), config.feature_maps(r // 2)
-        total += 9 * r * r * channels * channels + 9 * _resampling_pixels(r, fused) * channels * below
-    channels, dense = config.feature_maps(4), config.feature_maps(2)
-    total += 9 * 16 * (channels + (1 if config.mbstd_group_size else 0)) * channels
-    total += 16 * channels * dense + dense * (config.label_size if config.label_size and config.use_labels else 1)
-    return Work(total, first)
-
-
-def _resampling_pixels(r: int, fused: bool) -> int:
-    """Where a resampling convolution multiplies: at the pixels of the large image, r x r, or of the small one."""
-    return (r // 2) ** 2 if fused else r * r
+    total = first = 0
+    for layer in layer_shapes(config):
+        if layer.path.endswith("/from_rgb"):
+            if resolution // 2 <= layer.level <= resolution:
+                first += layer.multiply_adds()
+        elif layer.level <= resolution:
+            total += layer.multiply_adds(fused)
+    return Work(first + total, first)
 
 
 def training_flops(

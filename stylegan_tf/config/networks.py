@@ -79,13 +79,18 @@ class GeneratorConfig(_NetworkConfig):
             raise UserError("const_input needs use_styles: without styles nothing would depend on w.")
 
     @property
+    def mapping_widths(self) -> tuple[int, ...]:
+        """Of the mapping network: of its input, and of what each of its layers gives."""
+        inputs = self.latent_size
+        if self.label_size:  # They are concatenated to z.
+            inputs += self.latent_size if self.embed_labels else self.label_size
+        hidden = (self.mapping_fmaps,) * (self.mapping_layers - 1)
+        return (inputs, *hidden, self.dlatent_size) if self.mapping_layers else (inputs,)
+
+    @property
     def w_size(self) -> int:
         """Width of what the mapping network hands over: `dlatent_size`, or its input's width without layers."""
-        if self.mapping_layers:
-            return self.dlatent_size
-        if self.label_size:
-            return self.latent_size + (self.latent_size if self.embed_labels else self.label_size)
-        return self.latent_size
+        return self.mapping_widths[-1]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,10 +23,9 @@ class MappingNetwork(tf.keras.layers.Layer):
         if config.label_size and config.embed_labels:
             gain = config.label_size**0.5  # Undoes 1 / sqrt(fan_in): the label matrix is a plain N(0, 1).
             self.label_embedding = EqualizedDense(config.latent_size, gain=gain, use_bias=False, name="label_embedding")
-        hidden = [config.mapping_fmaps] * (config.mapping_layers - 1) + [config.dlatent_size]
         self.dense = [
             EqualizedDense(units, lrmul=config.mapping_lrmul, name=f"dense{index}")
-            for index, units in enumerate(hidden[: config.mapping_layers])
+            for index, units in enumerate(config.mapping_widths[1:])
         ]
         self.build((None, config.latent_size))
 
@@ -36,14 +35,10 @@ class MappingNetwork(tf.keras.layers.Layer):
         return {**parts, **{layer.name: layer for layer in self.dense}}
 
     def build(self, input_shape):
-        width = input_shape[-1]
         if self.label_embedding is not None:
             self.label_embedding.build((None, self.config.label_size))
-        if self.config.label_size:
-            width += self.config.latent_size if self.config.embed_labels else self.config.label_size
-        for layer in self.dense:
+        for width, layer in zip(self.config.mapping_widths, self.dense):
             layer.build((None, width))
-            width = layer.units
         super().build(input_shape)
 
     def call(self, z, labels=None):
