@@ -93,7 +93,7 @@ def _walks(painter, keys, count):
 
 def _counted(frames, bar):
     for done, frame in enumerate(frames, start=1):
-        bar.update(done)  # Before it goes: nobody asks for a frame after the last.
+        bar.update(done)  # Before the yield: after the last frame nothing is asked for any more.
         yield frame
 
 

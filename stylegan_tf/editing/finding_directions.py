@@ -61,7 +61,7 @@ def attribute_normals(
 def _images_a_side(scores):
     """The number of the rarer kind, but at least a fiftieth and at most a quarter of classifiers' verdicts."""
     rarer = min(np.sum(scores > 0), np.sum(scores <= 0))
-    if set(scores) == {-1.0, 1.0}:  # Labels: nobody is surer of one than of another.
+    if set(scores) == {-1.0, 1.0}:  # Labels, all equally certain.
         return rarer
     return int(np.clip(rarer, max(1, len(scores) // 50), max(1, len(scores) // 4)))
 

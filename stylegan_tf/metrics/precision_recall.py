@@ -51,7 +51,7 @@ def _squared_radii(rows, neighbours, block):
     for first in range(0, len(rows), block):
         distances = _squared_distances(rows[first : first + block], rows)
         own = np.arange(len(distances))
-        distances[own, first + own] = -1.0  # Itself is the nearest, also where a duplicate is as near.
+        distances[own, first + own] = -1.0  # Every row counts as nearest to itself, even if it has a duplicate.
         radii[first : first + block] = np.partition(distances, neighbours, axis=1)[:, neighbours]
     return radii
 

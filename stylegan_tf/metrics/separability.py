@@ -157,7 +157,7 @@ def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
     points: [N, D]; verdicts: bool [N].
     """
     if verdicts.all() or not verdicts.any():
-        return 0.0  # Nothing is open about them, and no plane could be fitted.
+        return 0.0  # One verdict for all points: its entropy is 0, and no plane can be fitted.
     sides = separating_plane(points, verdicts).predict(points)
     table = [[np.sum((sides == side) & (verdicts == verdict)) for verdict in (False, True)] for side in (False, True)]
     return conditional_entropy(np.array(table))

@@ -108,8 +108,9 @@ def _cut_out(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf
     whole = traced.graph.as_graph_def()
     nodes = [node for node in whole.node if node.name in needed]
     for node in nodes:
-        node.input[:] = [name for name in node.input if not name.startswith("^")]  # The order of reading variables.
-        node.attr.pop("_gradient_op_type", None)  # In Python, for training; TensorFlow's own gradients do.
+        # Without control inputs, which only order reads of variables.
+        node.input[:] = [name for name in node.input if not name.startswith("^")]
+        node.attr.pop("_gradient_op_type", None)  # A gradient that was registered in Python is not part of an export.
     return tf.compat.v1.GraphDef(node=nodes, versions=whole.versions, library=whole.library)
 
 
