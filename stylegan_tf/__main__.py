@@ -4,6 +4,7 @@ A command is a file at the top of the package, or a package with a __main__.py; 
 """
 
 import ast
+import contextlib
 import difflib
 import runpy
 import sys
@@ -17,7 +18,8 @@ def main() -> int:
     """Exit codes: those of the command; 1 for one that is not there."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in _HELP:
-        print(_overview())
+        with contextlib.suppress(BrokenPipeError):  # `stylegan-tf | head`
+            print(_overview(), flush=True)
         return 0
     known = commands()
     module = name.replace("-", "_")

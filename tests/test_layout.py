@@ -184,6 +184,13 @@ def test_one_command_lists_all_and_runs_each(tmp_path):
     assert (unknown.returncode, unknown.stderr) == (1, "error: unknown command evalate; did you mean evaluate?\n")
 
 
+def test_the_list_of_commands_ends_in_silence_when_nobody_reads_on():
+    command = [sys.executable, "-m", "stylegan_tf"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def _without_tensorflow(folder, *arguments):
     """Runs Python where TensorFlow cannot be imported."""
     (folder / "tensorflow").mkdir(exist_ok=True)
