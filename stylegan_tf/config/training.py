@@ -18,7 +18,7 @@ _MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig(Options):
-    """Progressive growing and everything that depends on it (App. C). `schedule.phase_at` turns it into numbers.
+    """Progressive growing and everything that depends on it (App. C). `training.schedule` turns it into numbers.
 
     A table maps a resolution to a value; a resolution that it leaves out takes the entry of the nearest listed
     resolution below, or of the smallest one listed. None stands for the paper's table.
