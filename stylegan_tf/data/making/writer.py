@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import functools
 import hashlib
 import itertools
 import json
@@ -16,20 +15,13 @@ import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
-from stylegan_tf.data.label_summary import described_labels
-from stylegan_tf.data.making import record_workers
-from stylegan_tf.data.making.decoding import WIDEST
+from stylegan_tf.data.making import accounting, record_workers
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.making.record_workers import Stretched, Wide
-from stylegan_tf.data.making.sources.collection import LeftOut
-from stylegan_tf.data.making.sources.image_files import summary
 from stylegan_tf.data.making.unfinished import UnfinishedSet
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import short
 from stylegan_tf.progress import ProgressBar
 
-LEFT_OUT_FILE = "left_out.txt"
-_UNREADABLE = "that cannot be read"
 _LISTED = 10  # Unreadable pictures that are listed in full.
 
 
@@ -158,39 +150,20 @@ class _Conversion:
         self._check_counts(reports)
         self._check_files(reports)
         folder = self.unfinished.files
-        if self.source.labels is not None:
+        labels = self._kept_labels(bad)
+        if labels is not None:
             with open(folder / records.labels_file_name(self.name), "wb") as stream:
-                np.save(stream, self._kept_labels(bad))
+                np.save(stream, labels)
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        self._account(reports, bad, report)
+        for line in accounting.account(self.source, labels, reports, bad, folder, self.unfinished.dest):
+            report(line)
         self.unfinished.move_into_place()
 
-    def _account(self, reports: list[dict], bad: Sequence[tuple[int, str]], report: Callable[[str], None]) -> None:
-        """Tells what has become of every file that was seen, and what the user may not have meant."""
-        left_out = [*self.source.left_out, *(LeftOut(reason, _UNREADABLE) for _, reason in bad)]
-        if left_out:
-            lines = sorted(f"{entry.kind}: {entry.name}" for entry in left_out)
-            text = "".join(f"{short(line, 2000)}\n" for line in lines)
-            (self.unfinished.files / LEFT_OUT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
-            report(f"left out: {summary(left_out)}; all of them are listed in {self.unfinished.dest / LEFT_OUT_FILE}")
-        if self.source.labels is not None:
-            kept = self._kept_labels(bad)
-            report(described_labels(kept, self.source.label_names))
-        wide = functools.reduce(Wide.joined, (Wide(*found.get("wide", ())) for found in reports))
-        if wide.count and self.source.white is None and (wide.dark or wide.peak < WIDEST / 2):
-            report(
-                f"dark: {wide.count:,} pictures have 16 bits, with values up to {wide.peak:g} of {WIDEST}; "
-                f"{wide.dark:,} of them come out nearly black. --white={wide.peak:g} makes that value white."
-            )
-        stretched = _stretched(reports)
-        if stretched.ratio is not None:
-            report(f"stretched: pictures are {stretched.lowest:.3g} to {stretched.highest:.3g} times as wide as high; "
-                   f"{stretched.ratio:g} is recorded, and `generate` gives its pictures that shape.")
-        for note in self.source.notes:
-            report(f"note: {note}")
-
-    def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> np.ndarray:
+    def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
+        """In the order of the records; None without labels."""
+        if self.source.labels is None:
+            return None
         left_out = {index for index, _ in bad}
         kept = [index for index in np.concatenate(self.shards) if index not in left_out]
         return np.asarray(self.source.labels, np.float32)[kept]
@@ -243,14 +216,10 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": _stretched(reports).ratio,
+            "aspect_ratio": accounting.stretched(reports).ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
-
-
-def _stretched(reports: list[dict]) -> Stretched:
-    return functools.reduce(Stretched.joined, (Stretched(*found.get("stretched", ())) for found in reports))
 
 
 class _ShardFiles:
