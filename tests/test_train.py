@@ -96,7 +96,7 @@ def test_a_missing_data_folder_is_one_clear_line(tmp_path):
 def test_an_empty_data_folder_is_one_clear_line(tmp_path):
     (tmp_path / "empty").mkdir()
     result = call("-m", "stylegan_tf.train", "--data_dir=empty", "--run_dir=run", cwd=tmp_path)
-    assert "create_tfrecords.py" in the_error(result)
+    assert "create_tfrecords" in the_error(result)
 
 
 def test_a_resolution_above_the_datas_is_one_clear_line(tmp_path):
