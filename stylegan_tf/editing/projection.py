@@ -172,13 +172,8 @@ class Projector:
         """The network's own maps, for each picture."""
         if not self.config.optimize_noise:
             return []
-        levels = [block for name, block in self._generator.synthesis.blocks.items() if _side(name) <= self.resolution]
-        return [tf.tile(tf.convert_to_tensor(layer.noise.map), [count, 1, 1, 1]) for block in levels for layer in block]
-
-
-def _side(level):
-    """ "16x16" -> 16."""
-    return int(level.split("x")[0])
+        maps = self._generator.synthesis.fixed_noise(self.resolution)
+        return [tf.tile(layer, [count, 1, 1, 1]) for layer in maps]
 
 
 def noise_correlation(maps: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -106,19 +106,22 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         use_noise = noise is not None or noise_mode != "none"
         if noise is None and noise_mode == "random":
             noise = self.draw_noise(tf.shape(ws)[0], resolution)
-        x, below = ws[:, 0], None
-        for index, layer in enumerate(self._layers_up_to(resolution)):
-            if index == self.num_layers_at(resolution) - 2:
-                below = x
-            w = ws[:, index] if self.config.use_styles else None
-            layer_noise = noise[index] if noise else None
-            x = layer(x, w=w, noise=layer_noise, use_noise=use_noise)
-        images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](x), tf.float32)
+        features = self.features(ws, resolution, noise, use_noise)
+        images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](features[-1]), tf.float32)
         if resolution == 4 or (isinstance(alpha, (int, float)) and alpha == 1):
             return images
         half = resolution // 2
-        old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](below), tf.float32))
+        old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](features[-3]), tf.float32))
         return old + (images - old) * tf.cast(alpha, tf.float32)
+
+    def features(self, ws, resolution, noise=None, use_noise=True) -> list[tf.Tensor]:
+        """What every layer up to a resolution gives out, [N, r, r, C]; the arguments are those of `call`."""
+        x, features = ws[:, 0], []
+        for index, layer in enumerate(self._layers_up_to(resolution)):
+            w = ws[:, index] if self.config.use_styles else None
+            x = layer(x, w=w, noise=noise[index] if noise else None, use_noise=use_noise)
+            features.append(x)
+        return features
 
     def _layers_up_to(self, resolution):
         if resolution not in self.config.resolutions:
@@ -135,6 +138,11 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """(r, r, 1) of one image's noise in every layer up to `resolution`; empty without noise inputs."""
         sizes = [r for r in self.config.resolutions if r <= resolution for _ in range(2)]
         return [(r, r, 1) for r in sizes] if self.config.use_noise else []
+
+    def fixed_noise(self, resolution: int) -> list[tf.Tensor]:
+        """The network's own maps in every layer up to `resolution`: [1, r, r, 1]; empty without noise inputs."""
+        layers = self._layers_up_to(resolution) if self.config.use_noise else []
+        return [tf.convert_to_tensor(layer.noise.map) for layer in layers]
 
     def draw_noise(self, batch_size, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
         """Fresh noise for every layer up to `resolution`: a list of [batch_size, r, r, 1] float32 of N(0, 1).
