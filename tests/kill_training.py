@@ -3,8 +3,10 @@
     python -m tests.kill_training --kills 20 --seed 1
 
 Every kill is a `kill -9` of the real command; it hits start-up, tracing, iterations and saving alike, as the run saves
-after every second iteration. Between kills the same command goes on. The checkpoints at the end must be equal bit for
-bit. pytest runs it with a few kills (test_kill_training.py).
+after every second iteration. Between kills the same command goes on. Checkpoints, network files and pictures at the
+end must be equal bit for bit to those of a run that nobody disturbed. The command runs within `tests.guarded`, which
+ends it where a file gets its name before it is on the disk, or is written in place. pytest runs it with a few kills
+(test_kill_training.py).
 """
 
 import argparse
@@ -23,16 +25,19 @@ from tests.helpers.array_source import write_numbered
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--fmap_base=32 --fmap_max=8 --latent_size=16 --dlatent_size=16 --mapping_fmaps=16 --mapping_layers=2"
-FLAGS += " --batch_sizes=8 --grid_columns=4 --grid_rows=1 --resolution=4 --start_resolution=4 --mirror_augment"
+FLAGS += " --batch_sizes=8 --grid_columns=4 --grid_rows=1 --resolution=8 --start_resolution=4 --mirror_augment"
 FLAGS += " --tick_kimg=0.016 --network_ticks=2 --image_ticks=3 --iterations_per_update=2 --strategy=one"
+FLAGS += " --training_kimg=0.08 --transition_kimg=0.08"  # It grows: all of 4x4, the fade and 8x8 are hit.
+PARTS = {"generator", "discriminator", "generator_ema", "generator_adam", "discriminator_adam", "clock"}
 
 
 def kill_again_and_again(folder: Path, data_dir: Path, kills: int, kimg: float, seed: int, say=print) -> int:
     """Returns how many kills hit before the run was complete; raises AssertionError where anything was lost."""
     began = time.monotonic()
-    _train(folder / "whole", data_dir, kimg).communicate()
+    _, errors = _train(folder / "whole", data_dir, kimg).communicate()
     duration = time.monotonic() - began
     expected = _last_checkpoint(folder / "whole")
+    assert {name.split("/")[0] for name in expected} >= PARTS, errors
     say(f"undisturbed: {duration:.1f} s, {expected['clock/images_seen']} images")
     generator = random.Random(seed)
     hits = 0
@@ -59,12 +64,18 @@ def kill_again_and_again(folder: Path, data_dir: Path, kills: int, kimg: float, 
     assert "warning" not in (folder / "killed" / "log.txt").read_text(), "a checkpoint was damaged"
     lines = [(folder / run / "stats.jsonl").read_text().splitlines() for run in ("whole", "killed")]
     assert len(lines[0]) == len(lines[1]), "ticks were lost or reported twice"
+    assert hits, "no kill hit the run"
+    files = [_results(folder / run) for run in ("whole", "killed")]
+    assert any(name.startswith("network-") for name in files[0]) and any(name.startswith("fakes") for name in files[0])
+    assert files[0].keys() == files[1].keys(), sorted(files[0].keys() ^ files[1].keys())
+    different = [name for name in files[0] if files[0][name] != files[1][name]]
+    assert not different, f"{', '.join(different)} differ"
     say(f"after {hits} kills all {len(expected)} variables are equal, bit for bit")
     return hits
 
 
 def _train(run_dir: Path, data_dir: Path, kimg: float) -> subprocess.Popen:
-    command = [sys.executable, "-m", "stylegan_tf.train", *FLAGS.split(), f"--total_kimg={kimg}"]
+    command = [sys.executable, "-m", "tests.guarded", "stylegan_tf.train", *FLAGS.split(), f"--total_kimg={kimg}"]
     command += [f"--data_dir={data_dir}", f"--run_dir={run_dir}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -82,6 +93,11 @@ def _wait_for(process: subprocess.Popen, run_dir: Path, generator: random.Random
     seconds = generator.uniform(0, 0.5)
     _sleep_while_alive(process, seconds)
     return f"{seconds:.3f} s after new checkpoint {more}"
+
+
+def _results(run_dir: Path) -> dict[str, bytes]:
+    """Network files and pictures."""
+    return {path.name: path.read_bytes() for pattern in ("network-*.npz", "*.png") for path in run_dir.glob(pattern)}
 
 
 def _sleep_while_alive(process: subprocess.Popen, seconds: float) -> None:
