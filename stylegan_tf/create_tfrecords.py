@@ -40,7 +40,7 @@ with command_line.flag_group("Pictures"):
         "--resolution crop, unless told otherwise.",
     )
     flags.DEFINE_enum("filter", "lanczos", ["lanczos", "box"], "Of resizing.")
-    flags.DEFINE_integer("channels", None, "1 (gray) or 3 (RGB); left out: what fits the source.")
+    flags.DEFINE_integer("channels", None, "1 (gray), 3 (RGB) or 4 (with transparency); left out: gray or RGB.")
     flags.DEFINE_string("background", "white", "Behind transparent pictures, and beside letterboxed ones.")
     flags.DEFINE_float(
         "white", None, "The value that becomes white in pictures of 16 bits or floats; left out: 65535, no floats."

@@ -48,6 +48,8 @@ class FeatureExtractor:
     def __call__(self, images: tf.Tensor) -> dict:
         if images.shape[-1] == 1:
             images = tf.repeat(images, 3, axis=-1)
+        if images.shape[-1] != 3:
+            raise UserError(f"metrics are of pictures with 1 or 3 channels, these have {images.shape[-1]}.")
         return self.compute(images)
 
 

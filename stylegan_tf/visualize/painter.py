@@ -33,10 +33,9 @@ class Painter:
         aspect_ratio: Optional[float] = None,
     ):
         self.generator, self.config, self.label = generator, generator.config, label
-        if self.config.num_channels not in (1, 3):
-            raise UserError(
-                f"pictures have 1 channel (gray) or 3 (RGB), but this network makes {self.config.num_channels}."
-            )
+        if self.config.num_channels not in (1, 3, 4):
+            found = self.config.num_channels
+            raise UserError(f"pictures have 1 channel (gray), 3 (RGB) or 4 (RGBA), but this network makes {found}.")
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation, self.truncation_psi = generator.truncation, truncation_psi
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)

@@ -74,7 +74,10 @@ def unstretched(images: np.ndarray, ratio: Optional[float]) -> np.ndarray:
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 [..., H, W, 1 or 3] -> [..., H, W, 3]: gray becomes three equal channels."""
+    """uint8 [..., H, W, 1, 3 or 4] -> [..., H, W, 3]: gray becomes three equal channels, clear pixels white."""
+    if images.shape[-1] == 4:
+        opacity = images[..., 3:] / np.float32(255)
+        return np.rint(images[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
     return images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1)
 
 
@@ -89,7 +92,7 @@ def resized(image: np.ndarray, scale: Fraction) -> np.ndarray:
 
 
 def save_image(image: np.ndarray, path: os.PathLike) -> None:
-    """Writes uint8 [H, W, 1 or 3], under a temporary name first: nobody sees half a picture.
+    """Writes uint8 [H, W, 1, 3 or 4], under a temporary name first: nobody sees half a picture.
 
     The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
     """
@@ -99,18 +102,19 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
 
 
 def encoded(image: np.ndarray, path: os.PathLike) -> bytes:
-    """The content of the file `path` of uint8 [H, W, 1 or 3]; its suffix says how, see `save_image`."""
+    """The content of the file `path` of uint8 [H, W, 1, 3 or 4]; its suffix says how, see `save_image`."""
     encoding = _ENCODINGS.get(Path(path).suffix.lower())
     if encoding is None:
         raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
     stream = io.BytesIO()
+    image = as_rgb(image) if image.shape[-1] == 4 and encoding["format"] == "JPEG" else image
     _as_picture(image).save(stream, **encoding)
     return stream.getvalue()
 
 
 def _as_picture(image: np.ndarray) -> Image.Image:
-    if image.ndim != 3 or image.shape[-1] not in (1, 3):
-        raise ValueError(f"expected an image [H, W, 1 or 3], got {list(image.shape)}")
+    if image.ndim != 3 or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"expected an image [H, W, 1, 3 or 4], got {list(image.shape)}")
     return Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
 
 

@@ -10,6 +10,7 @@ from stylegan_tf.data import inspection, pipeline, records, tfrecord_files
 from stylegan_tf.data.dataset_files import find_damage, find_dataset
 from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images
 
 
@@ -89,3 +90,14 @@ def test_other_pictures_are_encoded(tmp_path):
         info = find_dataset(dest)
         images = np.stack(list(inspection.read_images(info, 16)))
         assert info.num_channels == channels and np.abs(images.astype(int) - source.images).max() <= 4
+
+
+def test_transparency_is_kept_in_records_of_pngs_and_refused_in_jpegs(tmp_path):
+    images = np.random.RandomState(0).randint(0, 256, [4, 8, 8, 4]).astype(np.uint8)
+    for encoding in ("raw", "png"):
+        options = WriteOptions(seed=None, num_shards=1, encoding=encoding)
+        info = find_dataset(write_tfrecords(ArraySource(images), tmp_path / encoding, options))
+        (batch,) = pipeline.training_dataset(info, 8, 4, shuffle_images=1).take(1).as_numpy_iterator()
+        np.testing.assert_array_equal(batch["images"], images)
+    with pytest.raises(UserError, match="jpeg has no transparency"):
+        write_tfrecords(ArraySource(images), tmp_path / "jpeg", WriteOptions(encoding="jpeg"))

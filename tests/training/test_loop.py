@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
@@ -62,13 +63,15 @@ def test_a_run_grows_through_every_phase_and_leaves_its_files(data_dir, tmp_path
 
 
 @pytest.mark.end_to_end
-def test_conditional_gray_images_train(tmp_path):
+@pytest.mark.parametrize("num_channels", [1, 4])
+def test_conditional_gray_and_transparent_images_train(tmp_path, num_channels):
     labels = np.eye(3, dtype=np.float32)[np.arange(32) % 3]
-    data_dir = write_images(tmp_path / "gray", resolution=4, labels=labels, num_channels=1)
+    data_dir = write_images(tmp_path / "gray", resolution=4, labels=labels, num_channels=num_channels)
     run(tiny_config(data_dir, tmp_path / "run", conditional=True, total_kimg=0.016))
     networks = load_networks(tmp_path / "run")
     assert networks.generator.config.label_size == networks.discriminator.config.label_size == 3
-    assert networks.generator.config.num_channels == 1
+    assert networks.generator.config.num_channels == num_channels
+    assert Image.open(tmp_path / "run" / "reals.png").mode == {1: "L", 4: "RGBA"}[num_channels]
     assert networks.label_names == ("label0", "label1", "label2")
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "labels: 3 classes: label0 11, label1 11, label2 10" in log and "not used" not in log

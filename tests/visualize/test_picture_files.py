@@ -57,8 +57,8 @@ def test_a_saved_grid_is_a_png_with_the_same_pixels(tmp_path, channels, mode):
 def test_what_is_no_batch_of_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="float32"):
         save_image_grid(np.zeros([1, 2, 2, 3], np.float32), tmp_path / "grid.png")
-    with pytest.raises(ValueError, match="1 or 3.*, got .*4"):
-        save_image_grid(np.zeros([1, 2, 2, 4], np.uint8), tmp_path / "grid.png")
+    with pytest.raises(ValueError, match="1, 3 or 4.*, got .*2"):
+        save_image_grid(np.zeros([1, 2, 2, 2], np.uint8), tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -108,3 +108,12 @@ def test_stretched_images_get_their_shape_back():
     np.testing.assert_array_equal(wide, np.tile(images[:, :, :1], [1, 1, 12, 1]))
     assert unstretched(np.zeros([1, 8, 8, 3], np.uint8), 0.5).shape == (1, 16, 8, 3)
     assert unstretched(images, None) is images and unstretched(images, 1.01) is images
+
+
+def test_transparency_is_kept_in_png_and_becomes_white_elsewhere(tmp_path):
+    image = np.full([8, 8, 4], [200, 0, 0, 51], np.uint8)  # A fifth of (200, 0, 0).
+    np.testing.assert_array_equal(as_rgb(image)[0, 0], [244, 204, 204])
+    save_image(image, tmp_path / "a.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), image)
+    save_image(image, tmp_path / "a.jpg")
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "a.jpg"))[4, 4], [244, 204, 204], atol=3)

@@ -85,5 +85,5 @@ def test_gray_letterboxed_conditional_and_traditional_networks_can_be_shown():
 
 
 def test_networks_that_make_no_pictures_are_refused():
-    with pytest.raises(UserError, match="1 channel .gray. or 3 .RGB., but this network makes 2"):
+    with pytest.raises(UserError, match="1 channel .gray., 3 .RGB. or 4 .RGBA., but this network makes 2"):
         painters.painter(num_channels=2)

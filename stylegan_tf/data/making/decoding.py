@@ -147,7 +147,7 @@ class _decoding_errors:
 
 
 class _Opened(NamedTuple):
-    image: Image.Image  # "RGB" or "L", upright and opaque.
+    image: Image.Image  # "RGB" or "L", upright and opaque, or "RGBA".
     peak: Optional[float]
     is_plain_jpeg: bool  # The image is what any reader of the JPEG file sees.
 
@@ -180,7 +180,9 @@ def _has_wide_colour(image: Image.Image) -> bool:
 
 
 def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
-    mode = "L" if options.num_channels == 1 else "RGB"
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[options.num_channels]
+    if mode == "RGBA":
+        return _with_plain_background(image.convert("RGBA"), options.background)
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         canvas = Image.new("RGBA", image.size, options.background)
@@ -190,6 +192,13 @@ def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
         return image
     # By way of RGB: a palette, CMYK or YCbCr has no direct way to gray.
     return image.convert("RGB").convert(mode) if image.mode not in ("L", "1") else image.convert(mode)
+
+
+def _with_plain_background(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """Nobody sees the colour of clear pixels, and files hold anything there: networks should not have to learn it."""
+    pixels = np.array(image)
+    pixels[pixels[:, :, 3] == 0] = (*background, 0)
+    return Image.fromarray(pixels)
 
 
 def _narrowed(image: Image.Image, white: Optional[float]) -> tuple[Image.Image, float]:
@@ -218,7 +227,8 @@ def _letterboxed(image: Image.Image, options: PictureOptions) -> tuple[Image.Ima
     width, height = (max(1, round(side * resolution / longest)) for side in image.size)
     left, top = (resolution - width) // 2, (resolution - height) // 2
     gray = round(0.299 * options.background[0] + 0.587 * options.background[1] + 0.114 * options.background[2])
-    canvas = Image.new(image.mode, (resolution, resolution), options.background if image.mode == "RGB" else gray)
+    bars = {"L": gray, "RGB": options.background, "RGBA": (*options.background, 0)}[image.mode]
+    canvas = Image.new(image.mode, (resolution, resolution), bars)
     if image.size != (width, height):
         image = image.resize((width, height), FILTERS[options.filter])
     canvas.paste(image, (left, top))

@@ -25,7 +25,7 @@ class Estimate(NamedTuple):
     def text(self, source) -> str:
         """One line for people."""
         about = "about " if self.encoding != "raw" else ""
-        kind = {1: "gray", 3: "RGB"}.get(source.num_channels, f"{source.num_channels}-channel")
+        kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(source.num_channels, f"{source.num_channels}-channel")
         return (
             f"{len(source):,} images of {source.resolution}x{source.resolution} pixels, {kind}, {self.encoding}: "
             f"{about}{readable(self.image_bytes)} each with all levels, {about}{readable(self.total_bytes)} in all"

@@ -65,6 +65,8 @@ def write_tfrecords(
     unfinished = UnfinishedSet(dest)
     if not unfinished.may_be_in_place:
         _check_dest(dest, options.overwrite)
+    if options.encoding == "jpeg" and source.num_channels == 4:
+        raise UserError("--encoding=jpeg has no transparency: take png with --channels=4.")
     expected = estimate(source, options.encoding)
     num_shards = _num_shards(len(source), options, expected)
     if options.join and not unfinished.folder.exists():

@@ -43,7 +43,7 @@ def open_source(
       resolution: side of the written images, a power of two; None: see `choose_resolution`.
       labels: see `labels.find_labels`.
       fit, filter, background, white: see `PictureOptions`. With a resolution, `fit` is "crop" unless told otherwise.
-      channels: 1 or 3; None: 3, or 1 where all pictures are gray by their format.
+      channels: 1, 3, or 4 (RGBA); None: 3, or 1 where all pictures are gray by their format.
       max_images: the first ones only; the number of pictures of 'synthetic'.
     Raises:
       UserError for a missing or empty source, one of an unknown kind, and bad options.
@@ -151,8 +151,8 @@ def _check_options(resolution, fit, filter, channels, max_images, white) -> None
         raise UserError(f"--fit must be one of {', '.join(FITS)}, got {fit}.")
     if filter not in FILTERS:
         raise UserError(f"--filter must be one of {', '.join(FILTERS)}, got {filter}.")
-    if channels not in (None, 1, 3):
-        raise UserError(f"--channels must be 1 or 3, got {channels}.")
+    if channels not in (None, 1, 3, 4):
+        raise UserError(f"--channels must be 1, 3 or 4, got {channels}.")
     if max_images is not None and max_images < 1:
         raise UserError(f"--max_images must be positive, got {max_images}.")
     if white is not None and not (math.isfinite(white) and white > 0):
