@@ -5,6 +5,8 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.ops.compiled import compiled_chains
+
 
 class ReplicatedFunction:
     """Arrays of n rows in, a structure of arrays of n rows out, in the same order.
@@ -18,7 +20,13 @@ class ReplicatedFunction:
         self.total_rows = rows * strategy.num_replicas_in_sync
         self._strategy = strategy
         self._rows = rows
-        self._run = tf.function(lambda arguments: strategy.run(function, arguments))
+
+        @tf.function(autograph=False)
+        def run(arguments):
+            with compiled_chains():
+                return strategy.run(function, arguments)
+
+        self._run = run
 
     def __call__(self, *arrays: np.ndarray):
         """arrays: each [n, ...] with 1 <= n <= total_rows. Returns NumPy arrays [n, ...]."""

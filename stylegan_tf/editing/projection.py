@@ -16,6 +16,7 @@ import tensorflow as tf
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.visualize.picture_files import crop_to_box, to_uint8
 from stylegan_tf.visualize.sampling import batch_size, random_w
 
@@ -63,7 +64,7 @@ class Projector:
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
         self.resolution = generator.growth.resolution
         self._mean, self._deviation = self._statistics()
-        self._traced = tf.function(self._step, reduce_retracing=True)
+        self._traced = tf.function(compiled_chains()(self._step), reduce_retracing=True)
         self._rendered = tf.function(self._images, reduce_retracing=True)
 
     @property

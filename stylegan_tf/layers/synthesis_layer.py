@@ -7,8 +7,8 @@ from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.noise import NoiseInput
 from stylegan_tf.layers.style import StyleModulation
 from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.compiled import pays
-from stylegan_tf.ops.layer_end import noise_activation_adain
+from stylegan_tf.ops.compiled import is_compiled
+from stylegan_tf.ops.compiled_layer_end import noise_activation_adain
 from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
 
 
@@ -19,6 +19,13 @@ class SynthesisLayer(tf.keras.layers.Layer):
       source: the layer that makes the features and adds their bias: a convolution of x, or at the start of the
         network the learned constant or dense input, which take w [N, W] in place of x.
       use_noise, use_pixel_norm, use_instance_norm, use_style: which of the steps take part.
+
+    Three forms compute the same, to derivatives of any order; `call` chooses:
+
+      plain     TensorFlow's own operations one after the other: the reference. In `plain_form()`.
+      separate  the same steps with gradients of our own, where these are faster. Everywhere else, but for:
+      compiled  all that follows the convolution in one pass, `noise_activation_adain`. In `compiled_chains()`, for
+                large features of known shape on a CPU (`is_compiled`), if the steps are those of configs D to F.
     """
 
     def __init__(self, source, use_noise=True, use_pixel_norm=False, use_instance_norm=True, use_style=True, **kwargs):
@@ -60,10 +67,10 @@ class SynthesisLayer(tf.keras.layers.Layer):
 
     def call(self, x, w=None, noise=None, use_noise=True):
         """x: [N, H, W, C] (or w [N, W] at the start); w: [N, W]; noise: see `NoiseInput` -> [N, H', W', filters]."""
-        if self._is_fusible:
+        if self._ends_as_in_paper:
             features = self.source.convolve(x)
-            if pays(features):
-                return self._fused(features, w, noise, use_noise)
+            if is_compiled(features):
+                return self._compiled_end(features, w, noise, use_noise)
             x = self.source.with_bias(features)
         else:
             x = self.source(x)
@@ -73,18 +80,21 @@ class SynthesisLayer(tf.keras.layers.Layer):
         if self.use_pixel_norm:
             x = pixel_norm(x)
         if self.instance_norm is not None:
-            x = tf.cast(self.instance_norm(tf.cast(x, tf.float32)), x.dtype)
+            # Centred here, because the layer's `tf.nn.moments` takes the mean for a constant when it derives the
+            # deviation: the first derivative is right all the same, the second is if the mean is always zero.
+            y = tf.cast(x, tf.float32)
+            x = tf.cast(self.instance_norm(y - tf.reduce_mean(y, axis=[1, 2], keepdims=True)), x.dtype)
         if self.style is not None:
             x = self.style(w, x=x)
         return x
 
     @property
-    def _is_fusible(self):
+    def _ends_as_in_paper(self):
         """Whether what follows the convolution is the paper's, for which there is one operation."""
         convolves = isinstance(self.source, EqualizedConv2D) and self.compute_dtype != "float16"
         return convolves and self.instance_norm is not None and self.style is not None and not self.use_pixel_norm
 
-    def _fused(self, features, w, noise, use_noise):
+    def _compiled_end(self, features, w, noise, use_noise):
         """The same as the rest of `call`, compiled."""
         for part, shape in ((self.noise, features.shape), (self.style, w.shape)):
             if part is not None and not part.built:
@@ -93,7 +103,7 @@ class SynthesisLayer(tf.keras.layers.Layer):
             noise = tf.convert_to_tensor(self.noise.map) if noise is None else noise
             strength = tf.convert_to_tensor(self.noise.strength)
         else:
-            noise, strength = tf.zeros([1, 1, 1, 1]), tf.zeros([features.shape[-1]])
+            noise, strength = tf.zeros([1, *features.shape[1:3], 1]), tf.zeros([features.shape[-1]])
         bias = self.source.scaled_bias()
         return noise_activation_adain(features, noise, strength, bias, *self.style.scale_and_offset(w))
 

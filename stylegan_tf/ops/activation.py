@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from stylegan_tf.ops.compiled import compiled_for_cpu
+from stylegan_tf.ops.own_gradient import own_gradient
 from stylegan_tf.ops.plain_form import is_plain
 
 LEAKY_SLOPE = 0.2
@@ -19,20 +20,16 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     return _leaky_relu(x)
 
 
-@tf.custom_gradient
+@own_gradient
 def _leaky_relu(x):
-    y = tf.nn.leaky_relu(x, LEAKY_SLOPE)
-    return y, lambda dy: _scaled_where_negative(dy, tf.stop_gradient(y))
+    y = tf.stop_gradient(tf.nn.leaky_relu(x, LEAKY_SLOPE))  # Else TensorFlow looks for a gradient through its sign.
+    return y, lambda dy: _scaled_where_negative(dy, y)
 
 
+@own_gradient
 def _scaled_where_negative(dy, y):
     """dy where y > 0, else 0.2 dy: linear in dy, so that its gradient is itself."""
-
-    @tf.custom_gradient
-    def scaled(dy):
-        return _kernel(dy, y), scaled
-
-    return scaled(dy)
+    return _kernel(dy, y), lambda ddy: (_scaled_where_negative(ddy, y), None)
 
 
 def _kernel(dy, y):

@@ -7,6 +7,8 @@ So it is summed in float32 here. Kernels for bfloat16 do that by themselves.
 
 import tensorflow as tf
 
+from stylegan_tf.ops.own_gradient import own_gradient
+
 
 def add_broadcast(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """x + y in the dtype of x; y, float32, has a shape that broadcasts with that of x."""
@@ -22,12 +24,12 @@ def multiply_broadcast(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return _multiply(x, y)
 
 
-@tf.custom_gradient
+@own_gradient
 def _add(x, y):
     return x + tf.cast(y, x.dtype), lambda dz: (_sum_to(dz, x), _sum_to(dz, y))
 
 
-@tf.custom_gradient
+@own_gradient
 def _multiply(x, y):
     narrow = tf.cast(y, x.dtype)
     return x * narrow, lambda dz: (_sum_to(_multiply(dz, y), x), _sum_to(dz * x, y))

@@ -1,8 +1,12 @@
 """Compiling single chains of element-wise operations with XLA, inside a graph that TensorFlow runs as usual.
 
-On a CPU, XLA is slow at convolutions, but a chain of element-wise operations becomes one pass over memory.
+On a CPU, XLA is slow at convolutions, but a chain of element-wise operations becomes one pass over memory. Graphs with
+such chains run in TensorFlow only: whoever traces for training or for metrics asks for them, and all other graphs, to
+be converted to TFLite or ONNX or to be served, are free of them.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Callable
 
 import tensorflow as tf
@@ -10,24 +14,37 @@ import tensorflow as tf
 from stylegan_tf.ops.plain_form import is_plain
 
 _LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
+_allowed = False
+
+
+@contextlib.contextmanager
+def compiled_chains() -> Iterator[None]:
+    """What is traced in this block may have compiled chains, see `is_compiled`."""
+    global _allowed  # Not a context variable: the replicas of a strategy are traced in threads of their own.
+    before, _allowed = _allowed, True
+    try:
+        yield
+    finally:
+        _allowed = before
+
+
+def are_chains_allowed() -> bool:
+    return _allowed
 
 
 def compiled_for_cpu(function: Callable) -> Callable:
-    """`function` of tensors, compiled where that pays; it must be free of side effects."""
+    """`function` of tensors, compiled where `is_compiled` says so of the first; it must be free of side effects."""
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
     def chosen(x, *others):
-        return (compiled if pays(x) else function)(x, *others)
+        return (compiled if is_compiled(x) else function)(x, *others)
 
     return chosen
 
 
-def pays(x: tf.Tensor) -> bool:
-    """Whether a chain over x is to be compiled: traced, with a known and large shape, and without a GPU or TPU.
-
-    Exported models have open batch sizes and so do not depend on XLA.
-    """
-    if is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
+def is_compiled(x: tf.Tensor) -> bool:
+    """Whether a chain over x is to be compiled: traced in `compiled_chains`, with a known and large shape, on a CPU."""
+    if not _allowed or is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
         return False
     return x.shape.num_elements() >= _LEAST_ELEMENTS and not _has_accelerator()
 

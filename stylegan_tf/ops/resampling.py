@@ -6,6 +6,7 @@ All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of an
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.ops.own_gradient import own_gradient
 from stylegan_tf.ops.plain_form import is_plain
 
 
@@ -57,7 +58,8 @@ def upscale_conv_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     size = [shape[0], 2 * shape[1] + 1, 2 * shape[2] + 1, weight.shape[-1]]
     y = tf.nn.conv2d_transpose(x, kernel, size, strides=2, padding="VALID")
     height, width = (2 * s + 1 if s is not None else None for s in x.shape[1:3])
-    return _box_means(tf.ensure_shape(y, [x.shape[0], height, width, weight.shape[-1]]))
+    y.set_shape([x.shape[0], height, width, weight.shape[-1]])  # An operation for it would have no forward derivative.
+    return _box_means(y)
 
 
 def conv_downscale_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
@@ -76,7 +78,7 @@ def conv_downscale_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(_box_means_beyond(x), tf.cast(weight, x.dtype), strides=2, padding="VALID")
 
 
-@tf.custom_gradient
+@own_gradient
 def _box_means(x):
     """Means of all 2x2 boxes inside the image: [N, H, W, C] -> [N, H - 1, W - 1, C].
 
@@ -85,7 +87,7 @@ def _box_means(x):
     return tf.nn.avg_pool2d(x, ksize=2, strides=1, padding="VALID"), _box_means_beyond
 
 
-@tf.custom_gradient
+@own_gradient
 def _box_means_beyond(x):
     """Means of all 2x2 boxes that touch the image, which has zeros around it: [N, H, W, C] -> [N, H + 1, W + 1, C]."""
     kernel = tf.fill([2, 2, x.shape[-1], 1], tf.constant(0.25, x.dtype))

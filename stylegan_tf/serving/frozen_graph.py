@@ -10,6 +10,8 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.ops.own_gradient import without_gradients
+
 
 class FrozenGraph(NamedTuple):
     """`call` adds the function to the graph under way."""
@@ -27,7 +29,8 @@ class FrozenGraph(NamedTuple):
 
 def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> FrozenGraph:
     """Traces `function(*tensors)`, which has one output, with arguments of these shapes."""
-    traced = tf.function(function, autograph=False).get_concrete_function(*specs)
+    with without_gradients():
+        traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     arguments = traced.inputs[: len(traced.inputs) - len(traced.captured_inputs)]
     reads = _variable_reads(traced)
     folded = _Folding(traced, reads).frontier(traced.outputs[0])
@@ -110,7 +113,6 @@ def _cut_out(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf
     for node in nodes:
         # Without control inputs, which only order reads of variables.
         node.input[:] = [name for name in node.input if not name.startswith("^")]
-        node.attr.pop("_gradient_op_type", None)  # A gradient that was registered in Python is not part of an export.
     return tf.compat.v1.GraphDef(node=nodes, versions=whole.versions, library=whole.library)
 
 

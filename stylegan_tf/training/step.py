@@ -16,6 +16,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.precision import level_policies
+from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.training.accumulation import in_rounds
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
@@ -82,7 +83,8 @@ def build_iteration(
         # there, so that data that cannot be read leave the state as it was between two iterations.
         with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
             seen = tf.identity(inputs.images_seen)
-        per_replica = strategy.run(iteration, args=(batch, inputs._replace(images_seen=seen)))
+        with compiled_chains():
+            per_replica = strategy.run(iteration, args=(batch, inputs._replace(images_seen=seen)))
         metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
         finite = tf.where(tf.math.is_finite(metrics), metrics, math.nan)
         return dict(zip(names, tf.unstack(finite)))

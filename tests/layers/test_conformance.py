@@ -17,6 +17,7 @@ from stylegan_tf.layers.style import StyleModulation
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
 from stylegan_tf.layers.truncation import Truncation
 from stylegan_tf.networks.variables import named_variables, trainable_variables
+from stylegan_tf.ops.compiled import compiled_chains
 from tests.helpers.layer_checks import check_layer
 from tests.helpers.two_replicas import two_replicas
 
@@ -57,7 +58,8 @@ cases = pytest.mark.parametrize("name", CASES)
 
 def _call(layer, inputs):
     first, *others = inputs.items()
-    return layer(first[1], **dict(others))
+    with compiled_chains():
+        return layer(first[1], **dict(others))
 
 
 def _built(make, inputs):
@@ -101,14 +103,15 @@ def test_a_layer_is_built_by_its_first_call_with_float32_variables_of_distinct_n
 def test_a_layer_is_the_same_in_a_graph_and_when_made_from_its_config(name):
     make, inputs = CASES[name]
     first, *others = inputs.values()
-    check_layer(_built(make, inputs), first, **dict(zip(list(inputs)[1:], others)))
+    with compiled_chains():
+        check_layer(_built(make, inputs), first, **dict(zip(list(inputs)[1:], others)))
 
 
 @cases
 def test_a_saved_model_of_a_layer_gives_the_same_for_any_batch(name, tmp_path):
     make, inputs = CASES[name]
     layer, module = _built(make, inputs), tf.Module()
-    module.stored = list(named_variables(layer).values())
+    module.layer = layer
     specs = [tf.TensorSpec([None, *value.shape[1:]], tf.float32) for value in inputs.values()]
     module.call = tf.function(lambda *values: _call(layer, dict(zip(inputs, values))), input_signature=specs)
     tf.saved_model.save(module, str(tmp_path / "layer"))

@@ -52,6 +52,36 @@ def test_adaptive_instance_norm_gives_each_channel_the_mean_and_deviation_of_its
     np.testing.assert_allclose(y.std(axis=(1, 2)), np.abs(style[:, :3] + 1), rtol=1e-4, atol=1e-5)
 
 
+def _second_derivative(function, x):
+    """By x, of random weights times the gradient of a curved function of the result."""
+    random = np.random.RandomState(4)
+    weights, direction = tf.cast(random.randn(2, 4, 4, 3), x.dtype), tf.cast(random.randn(*x.shape), x.dtype)
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            total = tf.reduce_sum(tf.sin(function(x)) * weights)
+        total = tf.reduce_sum(inner.gradient(total, x) * direction)
+    return outer.gradient(total, x)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_second_derivatives_go_through_the_mean_and_the_deviation(traced):
+    layer, v = _layer(use_style=False)
+    x, _ = _inputs()
+
+    def in_float64(x):
+        y = tf.nn.conv2d(x, v["weight"] * np.sqrt(2 / 18), 1, "SAME")  # 3x3 of 2 channels, gain sqrt(2).
+        y = tf.nn.leaky_relu(y + v["noise/strength"] * v["noise/map"] + v["bias"])
+        y -= tf.reduce_mean(y, [1, 2], keepdims=True)
+        return y / tf.sqrt(tf.reduce_mean(tf.square(y), [1, 2], keepdims=True) + 1e-8)
+
+    np.testing.assert_allclose(layer(x), in_float64(np.float64(x)), rtol=1e-3, atol=1e-4)
+    expected = _second_derivative(in_float64, tf.constant(np.float64(x)))
+    compute = tf.function(lambda x: _second_derivative(layer, x)) if traced else lambda x: _second_derivative(layer, x)
+    np.testing.assert_allclose(compute(tf.constant(x)), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
 def test_noise_can_be_given_or_left_out():
     layer, v = _layer(use_instance_norm=False, use_style=False)
     x, _ = _inputs()

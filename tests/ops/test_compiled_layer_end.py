@@ -1,5 +1,7 @@
 """Noise, activation and AdaIN in one: against NumPy, against the layer's separate operations, and its limits."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,8 +9,8 @@ import tensorflow as tf
 from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
 from stylegan_tf.networks.variables import trainable_variables
-from stylegan_tf.ops.compiled import compiled_for_cpu, pays
-from stylegan_tf.ops.layer_end import noise_activation_adain
+from stylegan_tf.ops.compiled import compiled_chains, compiled_for_cpu, is_compiled
+from stylegan_tf.ops.compiled_layer_end import noise_activation_adain
 from stylegan_tf.ops.plain_form import plain_form
 from tests.helpers import numpy_networks as plain
 
@@ -53,20 +55,41 @@ def test_statistics_are_float32_beside_bfloat16_activations():
     np.testing.assert_allclose(tf.cast(y, tf.float32), expected, rtol=2**-7, atol=2**-7)
 
 
-def test_second_derivatives_are_refused_by_name_of_the_way_out():
-    @tf.function
-    def second(x):
-        others = [tf.constant(value) for value in _inputs()[1:]]
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = tf.reduce_sum(noise_activation_adain(x, *others) ** 2)
-            gradient = inner.gradient(y, x)
-        return outer.gradient(gradient, x)
+def _second_derivatives(function, inputs):
+    """Gradients by every input of random weights times the gradients of a curved function of the result."""
+    random = np.random.RandomState(3)
+    directions = [tf.cast(random.randn(*value.shape), value.dtype) for value in inputs]
+    weights = tf.cast(random.randn(*inputs[0].shape), inputs[0].dtype)
+    with tf.GradientTape() as outer:
+        outer.watch(inputs)
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            total = tf.reduce_sum(tf.sin(function(*inputs)) * weights)
+        gradients = inner.gradient(total, inputs)
+        total = tf.add_n([tf.reduce_sum(gradient * way) for gradient, way in zip(gradients, directions)])
+    return outer.gradient(total, inputs)
 
-    with pytest.raises(Exception, match="plain_form"):
-        second(tf.constant(_inputs()[0]))
+
+def _in_tensorflow(x, noise, strength, bias, scale, offset):
+    u = tf.nn.leaky_relu(x + noise * strength + bias)
+    u -= tf.reduce_mean(u, [1, 2], keepdims=True)  # Not `tf.nn.moments`: its second derivatives are wrong.
+    deviation = tf.sqrt(tf.reduce_mean(tf.square(u), [1, 2], keepdims=True) + 1e-8)
+    return u / deviation * scale[:, None, None] + offset[:, None, None]
+
+
+@pytest.mark.parametrize("form", ["eager", "traced", "compiled"])
+def test_second_derivatives_are_those_of_the_equation_in_every_form(form):
+    size, noise_batch = (128, 1) if form == "compiled" else (8, 4)
+    inputs = [tf.constant(value) for value in _inputs(noise_batch, size)]
+    expected = _second_derivatives(_in_tensorflow, [tf.cast(value, tf.float64) for value in inputs])
+    compute = functools.partial(_second_derivatives, noise_activation_adain, inputs)
+    with compiled_chains():
+        traced = tf.function(compute)
+        ours = compute() if form == "eager" else traced()
+        if form != "eager":
+            assert _is_compiled(traced) == (form == "compiled")
+    for value, right in zip(ours, expected):
+        np.testing.assert_allclose(value, right, rtol=0, atol=1e-4 * np.abs(right).max())
 
 
 def _is_compiled(function, *inputs):
@@ -92,10 +115,12 @@ def test_a_large_layer_takes_it_compiled_and_computes_what_its_separate_operatio
             total = tf.reduce_sum(tf.sin(y))
         return {"y": y, **tape.gradient(total, {"x": x, "w": w, **variables})}
 
-    fast = tf.function(compute)
-    assert _is_compiled(fast, x, w)
+    with compiled_chains():
+        fast = tf.function(compute)
+        assert _is_compiled(fast, x, w)
+    assert not _is_compiled(tf.function(compute), x, w)  # It could not be converted for other programs.
     ours = fast(x, w)
-    with plain_form():
+    with compiled_chains(), plain_form():
         separate = tf.function(compute)
         assert not _is_compiled(separate, x, w)
         expected = separate(x, w)
@@ -106,8 +131,11 @@ def test_a_large_layer_takes_it_compiled_and_computes_what_its_separate_operatio
 def test_what_is_small_eager_or_of_open_shape_is_not_compiled():
     double = compiled_for_cpu(lambda x: 2 * x)
     large, small = tf.TensorSpec([4, 128, 128]), tf.TensorSpec([4, 128])
-    assert _is_compiled(tf.function(double), large)
-    assert not _is_compiled(tf.function(double), small)
-    assert not _is_compiled(tf.function(double), tf.TensorSpec([None, 128, 128]))
-    assert not pays(tf.zeros([4, 128, 128]))  # Eager.
-    np.testing.assert_array_equal(tf.function(double)(tf.ones([4, 128, 128])), np.full([4, 128, 128], 2))
+    assert not _is_compiled(tf.function(double), large)
+    with compiled_chains():
+        assert _is_compiled(tf.function(double), large)
+        assert not _is_compiled(tf.function(double), small)
+        assert not _is_compiled(tf.function(double), tf.TensorSpec([None, 128, 128]))
+        assert not is_compiled(tf.zeros([4, 128, 128]))  # Eager.
+        np.testing.assert_array_equal(tf.function(double)(tf.ones([4, 128, 128])), np.full([4, 128, 128], 2))
+    assert not _is_compiled(tf.function(double), large)
