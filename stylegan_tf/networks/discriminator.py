@@ -9,6 +9,7 @@ from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
+from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
@@ -47,6 +48,7 @@ class Discriminator(tf.keras.Model):
         self._is_conditional = bool(config.label_size and config.use_labels)
         outputs = config.label_size if self._is_conditional else 1
         self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
+        track_parts(self)
         self._build_layers()
         self.built = True
 

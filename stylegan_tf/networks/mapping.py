@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.equalized import EqualizedDense
+from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import pixel_norm
 
@@ -27,6 +28,7 @@ class MappingNetwork(tf.keras.layers.Layer):
             EqualizedDense(units, lrmul=config.mapping_lrmul, name=f"dense{index}")
             for index, units in enumerate(config.mapping_widths[1:])
         ]
+        track_parts(self)
         self.build((None, config.latent_size))
 
     @property

@@ -11,6 +11,7 @@ from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
+from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.resampling import upscale_2d
 
 NOISE_MODES = ("random", "const", "none")
@@ -38,6 +39,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         policies = policies or level_policies("float32", config.resolutions)
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
         self.to_rgb = {f"{r}x{r}": self._to_rgb(policies[r]) for r in config.resolutions}
+        track_parts(self)
         self.build((None, None, config.w_size))
 
     def _block(self, resolution, dtype) -> list[SynthesisLayer]:

@@ -27,6 +27,15 @@ def trainable_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
     return {name: variable for name, variable in named_variables(layer).items() if variable.trainable}
 
 
+def track_parts(layer: tf.keras.layers.Layer) -> None:
+    """Makes every one of `layer.parts` an attribute, to be called when they are made.
+
+    Keras 3 hides what is in dictionaries and lists from `tf.train.Checkpoint` and SavedModels; attributes they see.
+    """
+    for name, part in layer.parts.items():
+        setattr(layer, "part_" + name.replace("/", "_"), part)
+
+
 def _tf_variable(variable) -> tf.Variable:
     """Keras 3 wraps the TensorFlow variable and has it as a property; Keras 2's is one already."""
     value = variable.value

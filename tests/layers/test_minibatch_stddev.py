@@ -29,6 +29,15 @@ def test_a_small_batch_is_one_group():
     np.testing.assert_allclose(y[:, 0, 0, 1], [(8 / 3) ** 0.5] * 3, rtol=1e-6)
 
 
+@pytest.mark.parametrize("batch", [5, None])
+def test_a_batch_that_is_no_multiple_of_the_group_has_groups_with_one_image_less(batch):
+    # Images 0, 2, 4: 0, 4, 8 (variance 32 / 3), and 1, 3: 5, 9 (variance 4).
+    x = _column([0], [5], [4], [9], [8])
+    layer = tf.function(MinibatchStddev(4), input_signature=[tf.TensorSpec([batch, 1, 1, 1])])
+    for y in (MinibatchStddev(4)(x), layer(x)):
+        np.testing.assert_allclose(y[:, 0, 0, 1], [(32 / 3) ** 0.5, 2, (32 / 3) ** 0.5, 2, (32 / 3) ** 0.5], rtol=1e-5)
+
+
 def test_one_image_has_the_least_deviation():
     y = check_layer(MinibatchStddev(4), _column([7, 8]))
     np.testing.assert_allclose(y[0, 0, 0, 2], 1e-4, rtol=1e-6)

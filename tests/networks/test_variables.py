@@ -1,6 +1,7 @@
 """Names of variables: files and checkpoints depend on them, so they are spelled out here."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from stylegan_tf.networks.variables import named_variables, trainable_variables
@@ -82,3 +83,21 @@ def test_assigning_a_named_variable_changes_the_network():
     named_variables(generator)["synthesis/8x8/to_rgb/weight"].assign(tf.zeros([1, 1, 6, 3]))
     named_variables(generator)["synthesis/8x8/to_rgb/bias"].assign([1.0, 2.0, 3.0])
     np.testing.assert_allclose(generator(tiny.normal(1, 5))[0], np.tile([1.0, 2.0, 3.0], [8, 8, 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [tiny.generator, tiny.discriminator])
+def test_a_checkpoint_and_a_saved_model_of_a_network_hold_every_variable(make, tmp_path):
+    (network, _), (other, _) = make(label_size=3), make(seed=1, label_size=3)
+    path = tf.train.Checkpoint(network=network).save(str(tmp_path / "checkpoint"))
+    tf.train.Checkpoint(network=other).restore(path).expect_partial()
+    for name, variable in named_variables(network).items():
+        np.testing.assert_array_equal(named_variables(other)[name], variable, err_msg=name)
+    module = tf.Module()
+    module.network, size = network, 5 if make is tiny.generator else [8, 8, 3]
+    specs = [tf.TensorSpec([None, *np.atleast_1d(size)]), tf.TensorSpec([None, 3])]
+    options = {"noise_mode": "const"} if make is tiny.generator else {}
+    module.call = tf.function(lambda x, labels: network(x, labels=labels, **options), input_signature=specs)
+    tf.saved_model.save(module, str(tmp_path / "saved"))
+    x, labels = tiny.normal(4, *np.atleast_1d(size)), np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    tiny.assert_close(loaded.call(x, labels), module.call(x, labels), 1e-5)
