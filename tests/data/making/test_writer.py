@@ -128,6 +128,12 @@ def test_the_number_of_shards_must_fit_the_images(tmp_path, num_shards):
         write_numbered(tmp_path / "set", count=10, num_shards=num_shards)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_the_seed_must_be_one_of_numpys(tmp_path, seed):
+    with pytest.raises(UserError, match=f"--seed must be between 0 and 4294967295, got {seed}"):
+        write_numbered(tmp_path / "set", seed=seed)
+
+
 def test_the_tool_converts_a_folder(tmp_path):
     images = np.random.RandomState(0).randint(0, 256, [3, 8, 8, 3]).astype(np.uint8)
     (tmp_path / "in" / "nested").mkdir(parents=True)
