@@ -1,8 +1,6 @@
 """The training loop: knows time, checkpoints, reports; the step knows networks and replicas."""
 
 import contextlib
-import dataclasses
-import pathlib
 import signal
 import time
 from typing import Optional, Union
@@ -10,7 +8,7 @@ from typing import Optional, Union
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
-from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
+from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.label_summary import described_use
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
@@ -18,45 +16,23 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.checkpoints import Checkpoints, newest_record, restore_alike
 from stylegan_tf.training.divergence import symptom_of_losses, symptom_of_steps, symptom_of_weights
-from stylegan_tf.training.flag_file import FILE_NAME, write_flag_file
 from stylegan_tf.training.initial_networks import initialise
 from stylegan_tf.training.level import Level, level_name
-from stylegan_tf.training.outputs import Outputs, PrepareMetrics, SilentOutputs
+from stylegan_tf.training.outputs import Outputs, PrepareMetrics, SilentOutputs, open_outputs
 from stylegan_tf.training.precision_of_run import settle_precision
 from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.run_facts import run_facts
-from stylegan_tf.training.run_folder import locked_run_folder, write_errors_named
+from stylegan_tf.training.run_folder import locked_run_folder
 from stylegan_tf.training.run_record import RunRecord, changes, data_changes
-from stylegan_tf.training.schedule import (
-    Phase,
-    check_batches,
-    learning_rate_at,
-    optimizer_reset_between,
-    phase_at,
-)
+from stylegan_tf.training.run_setup import RunSetup, greeting
+from stylegan_tf.training.schedule import Phase, check_batches, learning_rate_at, optimizer_reset_between, phase_at
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
 from stylegan_tf.training.tick_metrics import TickMetrics
 
 
-@dataclasses.dataclass(frozen=True)
-class RunSetup:
-    """What a run works with from its first iteration to its last."""
-
-    config: TrainConfig
-    info: DatasetInfo
-    strategy: tf.distribute.Strategy
-    processes: Processes
-    stop: StopSignal
-    record: RunRecord  # What the run is.
-    begun: Optional[RunRecord]  # What it was when it was left; None for a new one.
-
-
-def train(
-    config: TrainConfig,
-    prepare_metrics: Optional[PrepareMetrics] = None,
-) -> None:
+def train(config: TrainConfig, prepare_metrics: Optional[PrepareMetrics] = None) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
@@ -87,11 +63,7 @@ def train(
         raise SystemExit(128 + (stop.number or signal.SIGTERM))
 
 
-def _train(
-    setup: RunSetup,
-    notes: list[str],
-    prepare_metrics: Optional[PrepareMetrics],
-) -> bool:
+def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareMetrics]) -> bool:
     """-> whether the run was stopped."""
     config, info, processes = setup.config, setup.info, setup.processes
     began = time.monotonic()
@@ -105,13 +77,10 @@ def _train(
     initial = []
     if config.init_from and not resumed:
         initial = initialise(state, config.init_from, config.schedule.start_resolution)
-    if processes.is_chief:
-        report, outputs = _open_outputs(setup, state, checkpoints, prepare_metrics)
-    else:
-        report, outputs = WorkerReport(), SilentOutputs()
+    report, outputs = open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         labels = described_use(setup.info, bool(state.generator.config.label_size))
-        for line in [_greeting(setup, state, resumed), labels, *notes, *checkpoints.warnings, *initial]:
+        for line in [greeting(setup, state, resumed), labels, *notes, *checkpoints.warnings, *initial]:
             report.say(line)
         report.say(f"networks built in {built - began:.1f} s, weights set in {time.monotonic() - built:.1f} s")
         loop = _Loop(setup, state, checkpoints, report, outputs)
@@ -122,25 +91,6 @@ def _train(
         stopped = loop.run()
         processes.wait_for_all()
     return stopped
-
-
-def _open_outputs(
-    setup: RunSetup,
-    state: TrainState,
-    checkpoints: Checkpoints,
-    prepare_metrics: Optional[PrepareMetrics],
-) -> tuple[RunReport, Outputs]:
-    """The chief's. UserError for metrics that cannot be had."""
-    config, run_dir = setup.config, pathlib.Path(setup.config.run_dir)
-    measure = None
-    if prepare_metrics:  # The chief measures alone, and the other processes wait: on its own devices then.
-        own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
-        measure = prepare_metrics(setup.info, own, state.generator_ema, state.images_seen)
-    path = run_dir / FILE_NAME
-    with write_errors_named(path):
-        write_flag_file(path, config)
-    report = RunReport(run_dir, round(config.total_kimg * 1000), state.images_seen)
-    return report, Outputs(config, setup.info, state, checkpoints, report, measure)
 
 
 class _Loop:
@@ -299,15 +249,3 @@ class _Loop:
         if last is None:
             return "There is no checkpoint yet"
         return f"The last good checkpoint is {last}; the same command goes on from there"
-
-
-def _greeting(setup: RunSetup, state: TrainState, resumed: bool) -> str:
-    config, info = setup.config, setup.info
-    size = state.generator.config.resolution
-    where = f"{'resuming' if resumed else 'starting'} at {state.images_seen / 1000:.1f} of {config.total_kimg:g} kimg"
-    devices = setup.strategy.num_replicas_in_sync
-    return (
-        f"{info.count} images of {info.name}, training up to {size}x{size} on {devices} "
-        f"{'device' if devices == 1 else 'devices'}{setup.processes.described} in {config.precision}, {where}, "
-        f"run folder {config.run_dir}"
-    )

@@ -3,7 +3,7 @@
 import pathlib
 import time
 from collections.abc import Iterable, Mapping
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 import tensorflow as tf
 
@@ -13,9 +13,11 @@ from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import file_name, find_networks, save_networks
 from stylegan_tf.training.checkpoints import Checkpoints
+from stylegan_tf.training.flag_file import FILE_NAME, write_flag_file
 from stylegan_tf.training.grids import SampleGrid, save_reals
-from stylegan_tf.training.reporting import RunReport
+from stylegan_tf.training.reporting import RunReport, WorkerReport
 from stylegan_tf.training.run_folder import write_errors_named
+from stylegan_tf.training.run_setup import RunSetup
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.stop_signal import Stopped, StopSignal
@@ -147,3 +149,24 @@ class SilentOutputs:
 
     def metrics(self, phase: Phase, stop: StopSignal) -> None:
         pass
+
+
+def open_outputs(
+    setup: RunSetup,
+    state: TrainState,
+    checkpoints: Checkpoints,
+    prepare_metrics: Optional[PrepareMetrics],
+) -> tuple[Union[RunReport, WorkerReport], Union[Outputs, SilentOutputs]]:
+    """The chief's, or silent ones. UserError for metrics that cannot be had."""
+    if not setup.processes.is_chief:
+        return WorkerReport(), SilentOutputs()
+    config, run_dir = setup.config, pathlib.Path(setup.config.run_dir)
+    measure = None
+    if prepare_metrics:  # The chief measures alone, and the other processes wait: on its own devices then.
+        own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
+        measure = prepare_metrics(setup.info, own, state.generator_ema, state.images_seen)
+    path = run_dir / FILE_NAME
+    with write_errors_named(path):
+        write_flag_file(path, config)
+    report = RunReport(run_dir, round(config.total_kimg * 1000), state.images_seen)
+    return report, Outputs(config, setup.info, state, checkpoints, report, measure)
