@@ -15,7 +15,7 @@ from stylegan_tf.data.making.sources import celeba, mnist
 from stylegan_tf.data.making.sources.archives import TarCollection, ZipCollection
 from stylegan_tf.data.making.sources.collection import Collection
 from stylegan_tf.data.making.sources.fitted import FittedSource, choose_resolution
-from stylegan_tf.data.making.sources.image_files import folder_collection, list_collection
+from stylegan_tf.data.making.sources.image_files import folder_collection, list_collection, others_in
 from stylegan_tf.data.making.sources.labels import find_labels
 from stylegan_tf.data.making.sources.reading import reading_source
 from stylegan_tf.errors import UserError
@@ -112,7 +112,10 @@ def _in_folder(folder: pathlib.Path) -> Collection:
         return faces
     idx = mnist.idx_file(folder)
     if idx is not None:
-        return mnist.IdxCollection(idx)
+        found = mnist.IdxCollection(idx)
+        inside = idx.relative_to(folder).parts
+        found.left_out += others_in(folder, inside[:1]) if len(inside) > 1 else []
+        return found
     from stylegan_tf.data.making.sources.cifar import cifar_folder
 
     return cifar_folder(folder) or folder_collection(folder)

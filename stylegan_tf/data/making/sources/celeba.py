@@ -16,10 +16,11 @@ from stylegan_tf.data.making.decoding import BadPicture, open_picture
 from stylegan_tf.data.making.sources import reading
 from stylegan_tf.data.making.sources.archives import ZipCollection
 from stylegan_tf.data.making.sources.collection import Collection
-from stylegan_tf.data.making.sources.image_files import NamedCollection, folder_collection
+from stylegan_tf.data.making.sources.image_files import NamedCollection, folder_collection, others_in
 from stylegan_tf.errors import UserError
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
+_BESIDE = ("Img", IMAGES, "Anno", "Eval", ATTRIBUTES, ATTRIBUTES.replace(".txt", ".csv"))
 _SIZE = (178, 218)
 _LEFT, _TOP, _SIDE = 89 - 64, 121 - 64, 128  # The square around (89, 121) that the ProGAN paper uses.
 
@@ -72,7 +73,10 @@ def celeba_folder(folder: pathlib.Path) -> Optional[CelebACollection]:
             inner = images / IMAGES
             images = inner if inner.is_dir() else images
             above = [images, *list(images.parents)[:3]]
-            return CelebACollection(folder_collection(images), [folder, *above])
+            found = CelebACollection(folder_collection(images), [folder, *above])
+            if images.parent == folder or images.parent.parent == folder:
+                found.left_out = [*found.left_out, *others_in(folder, _BESIDE)]
+            return found
     return None
 
 

@@ -37,11 +37,13 @@ class _Batch(NamedTuple):
 
 def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
     """The training pictures in a folder, or in the folder that an archive makes in it; None for other folders."""
-    for inside in (folder / name for name in _FOLDERS):
+    for where in _FOLDERS:
+        inside = folder / where
         names = _training_files(path.name for path in inside.iterdir()) if inside.is_dir() else []
         if names:
             wanted = [inside / name for name in (*names, *_NAMES) if (inside / name).is_file()]
             left_out = others_in(inside, [path.name for path in wanted])
+            left_out += others_in(folder, [where]) if where else []
             return _collection({path.name: path.read_bytes() for path in wanted}, str(inside), wanted, left_out)
     return None
 
