@@ -43,7 +43,8 @@ def written_aside(path: os.PathLike) -> Iterator[pathlib.Path]:
             publish([(temporary, path)])
         finally:
             os.close(descriptor)
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # The disk may be gone.
+                temporary.unlink(missing_ok=True)
 
 
 class WrittenTogether:
@@ -79,7 +80,8 @@ class WrittenTogether:
         while self._waiting:
             descriptor, temporary, _ = self._waiting.pop()
             os.close(descriptor)
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # The disk may be gone.
+                temporary.unlink(missing_ok=True)
 
 
 def followed(path: os.PathLike) -> pathlib.Path:
@@ -173,7 +175,7 @@ def errors_name(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None
     except OSError as error:
         nameless = error.filename is None and error.errno in _OF_THE_DISK
         if nameless or (error.filename is not None and os.fspath(error.filename) == os.fspath(temporary)):
-            error.filename, error.filename2 = os.fspath(path), None
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 
