@@ -1,12 +1,17 @@
 """Writes a generator as a SavedModel that TensorFlow Serving takes as it is."""
 
+import contextlib
 import datetime
+import errno
 import json
+import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import tensorflow as tf
 
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
@@ -35,7 +40,8 @@ def export_generator(
 
     def write(path: pathlib.Path) -> None:
         signatures = served.signatures()
-        tf.saved_model.save(served, str(path), signatures=signatures)
+        with _disk_errors(path):
+            tf.saved_model.save(served, str(path), signatures=signatures)
         extra = path / "assets.extra"
         extra.mkdir()
         write_warmup_requests(extra / FILE, name, served.example_requests(_WARMED_UP))
@@ -43,6 +49,17 @@ def export_generator(
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
     return publish_version(saved_model_dir, write)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: pathlib.Path) -> Iterator[None]:
+    """TensorFlow's errors of a full or failing disk become what they are elsewhere."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number) if full else short(error, 150), str(path.parent)) from error
 
 
 def describe(served: ServedGenerator, generator: Generator, options: ServingOptions) -> dict[str, Any]:

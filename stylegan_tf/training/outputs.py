@@ -74,6 +74,7 @@ class Outputs:
             self._save_networks(phase)
 
     def checkpoint(self) -> None:
+        self._report.sync()
         with write_errors_named(self._checkpoints.folder):
             self._checkpoints.save()
 

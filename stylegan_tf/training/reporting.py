@@ -69,6 +69,12 @@ class RunReport:
         say_on_stdout(text)
         _append(self._log, text)
 
+    def sync(self) -> None:
+        """Returns when what was reported is on the disk; a checkpoint that goes on from it comes after that."""
+        for file in (self._log, self._stats):
+            with write_errors_named(file.name):
+                os.fsync(file.fileno())
+
     def update(self, images_seen: int) -> None:
         """Moves the progress bar; the last iterations may go a little beyond the total."""
         self._bar.update(min(images_seen, self._total_images))
