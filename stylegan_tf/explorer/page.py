@@ -188,7 +188,7 @@ class Page:
         noise = self._renderer.noise(view) if view.has_own_noise else ()
         save_dlatents(folder / "dlatents.npz", ws.shape, [ws], noise)
         files = [str(folder / name) for name in ("picture.png", "dlatents.npz")]
-        return view.command(self._network, self._directions_file), files
+        return view.command(self._network, self._directions_file, self._label_names), files
 
     def _project(self, upload, space, steps, label):
         """Yields the picture so far, the progress, w, and whether w is shown: from the end on."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -48,14 +49,15 @@ class View:
         is_changed = any(strength != 1 for strength in self.noise_strengths)
         return self.noise_mode == "random" or (self.noise_mode == "const" and is_changed)
 
-    def command(self, network: str, directions: Optional[str]) -> str:
+    def command(self, network: str, directions: Optional[str], label_names: Sequence[str] = ()) -> str:
         """What makes the same picture without the page; with dlatents.npz beside it where a seed does not say all."""
         words = ["python", "-m", "stylegan_tf.generate", "--network", network]
         if self.is_of_a_seed and not self.has_own_noise:
             words += ["--seeds", str(self.seed_at(*map(int, self.position)))]
-            words += ["--truncation_psi", f"{self.psi:g}", "--truncation_cutoff", str(self.cutoff)]
-            words += [] if self.label is None else ["--class", str(self.label)]
-            moves = [f"{name}={amount:g}" for name, amount in self.moves if amount]
+            words += ["--truncation_psi", f"{self.psi:.10g}", "--truncation_cutoff", str(self.cutoff)]
+            if self.label is not None:
+                words += ["--class", label_names[self.label] if label_names else str(self.label)]
+            moves = [f"{name}={amount:.10g}" for name, amount in self.moves if amount]
             words += ["--directions", directions, "--move", ",".join(moves)] if moves else []
         else:
             words += ["--dlatents", "dlatents.npz"]

@@ -29,6 +29,7 @@ def test_the_command_of_a_seed_needs_no_file():
         "python -m stylegan_tf.generate --network 'runs/my demo' --seeds 6 --truncation_psi 0.5 --truncation_cutoff 4 "
         "--class 2 --directions d.npz --move 'my hat=1.5' --outdir out"
     )
+    assert " --class 'tabby cat' " in View(label=1).command("demo", None, ("1", "tabby cat"))  # "1" would be the first.
     assert View(noise_mode="none").command("demo", None).endswith("--noise_mode none --outdir out")
 
 
