@@ -12,6 +12,7 @@ STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")  # What layers can compute in.
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
+AUGMENTATIONS = ("none", "diffaugment", "ada")
 INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
 _MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far from int64's end.
 
@@ -123,6 +124,22 @@ class TrainConfig(Options):
     )
     conditional: bool = option(RUN, False, "Train with the labels of the data set.")
     mirror_augment: bool = option(RUN, False, "Flip half of the reals from left to right.")
+    augment: str = option(
+        RUN,
+        "none",
+        "Augmentation through which the discriminator sees reals and generated images, for small data sets. ada: "
+        "flips, turns, shifts, scales, colours, each with a probability that grows while the discriminator overfits; "
+        "diffaugment: colour, translation and cutout, always.",
+        choices=AUGMENTATIONS,
+    )
+    augment_kimg: float = option(
+        RUN,
+        500.0,
+        "Thousands of images in which ada's probability can go from 0 to 1.",
+        above=0,
+        at_most=_MOST_KIMG,
+    )
+    augment_cutout: bool = option(RUN, False, "ada with cutout, too, which the paper does not use by default.")
     shuffle_images: Optional[int] = option(
         RUN, None, "Images in the shuffle buffer; left out: as many as fit into half a GiB.", at_least=1
     )
@@ -234,6 +251,8 @@ class TrainConfig(Options):
         super().__post_init__()
         if self.half_precision_levels is not None and self.precision == "float32":
             raise UserError("half_precision_levels needs precision bfloat16 or float16, got float32.")
+        if self.augment_cutout and self.augment != "ada":
+            raise UserError(f"augment_cutout is a part of augment ada, got {self.augment}: leave it out.")
         if self.strategy == "tpu" and self.precision == "float16":
             raise UserError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 

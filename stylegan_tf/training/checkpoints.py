@@ -21,6 +21,7 @@ from stylegan_tf.training.state import TrainState
 _ENTRY = "checkpoint"
 _RECORD = "run"  # What the run is, within that entry.
 _FORMAT_VERSION = 1
+_OPTIONAL = "augmentation/"  # Checkpoints of older versions lack these variables, which then stay as they begin.
 _FILE_NAME = re.compile(r"images-(\d+)\.npz")
 
 
@@ -82,7 +83,8 @@ class Checkpoints:
                 continue
             self._check_fits(path, arrays)
             for name, variable in self._variables().items():
-                variable.assign(arrays[name])
+                if name in arrays:
+                    variable.assign(arrays[name])
             how = f"going on from {os.path.relpath(path)}, {number} images"
             self.warnings = [f"warning: checkpoint {text}: {how}" for text in damaged]
             return True
@@ -108,7 +110,7 @@ class Checkpoints:
         expected = {name: (tuple(v.shape), v.dtype.as_numpy_dtype) for name, v in self._variables().items()}
         found = {name: (array.shape, array.dtype.type) for name, array in arrays.items()}
         for name in sorted(set(expected) | set(found)):
-            if expected.get(name) != found.get(name):
+            if expected.get(name) != found.get(name) and (name in found or not name.startswith(_OPTIONAL)):
                 there, here = _described(found.get(name)), _described(expected.get(name))
                 raise UserError(
                     f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "

@@ -13,6 +13,8 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.variables import trainable_variables
 from stylegan_tf.training import losses
+from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment
+from stylegan_tf.training.augmentation_strength import signs_of
 from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.state import TrainState
 
@@ -24,6 +26,8 @@ class Images(NamedTuple):
     labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and for the fakes beside them.
     reals: Optional[tf.Tensor] = None  # [n, r, r, C] in [-1, 1].
     between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs`.
+    augment_fakes: Optional[AugmentDraws] = None  # None: the discriminator sees them as they are.
+    augment_reals: Optional[AugmentDraws] = None  # Also of what lies between reals and fakes.
 
 
 class Scalars(NamedTuple):
@@ -32,6 +36,7 @@ class Scalars(NamedTuple):
     alpha: tf.Tensor  # Weight of the current level.
     crossover: tf.Tensor  # Of style mixing.
     loss_scale: Optional[tf.Tensor] = None  # float32, for float16; None: the loss as it is.
+    augment_p: Optional[tf.Tensor] = None  # ADA's probability.
 
 
 class Sums(NamedTuple):
@@ -50,13 +55,15 @@ class Gradients:
 
     def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):
         self._losses = config.losses
+        self._augment, self._cutout = config.augment, config.augment_cutout
         self._generator = state.generator
         self._discriminator = state.discriminator
         self._resolution = resolution
         self._batch_size = batch_size
 
     def discriminator(self, images: Images, scalars: Scalars, regularized: bool = True) -> Sums:
-        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score and, where R1 is on, r1.
+        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score; where R1 is on, r1; with
+        --augment real_sign, the mean of the signs of the real scores.
 
         regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
         """
@@ -68,8 +75,12 @@ class Gradients:
         )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
-            real_scores, real_norms = self.scores_and_norms(images.reals, images.labels, scalars, r1_gamma)
-            fake_scores, fake_norms = self.scores_and_norms(fakes, images.labels, scalars, r2_gamma)
+            real_scores, real_norms = self.scores_and_norms(
+                images.reals, images.labels, scalars, r1_gamma, images.augment_reals
+            )
+            fake_scores, fake_norms = self.scores_and_norms(
+                fakes, images.labels, scalars, r2_gamma, images.augment_fakes
+            )
             loss = adversarial = losses.discriminator_loss(options, real_scores, fake_scores)
             loss += losses.zero_centered_penalty(real_norms, r1_gamma)
             loss += losses.zero_centered_penalty(fake_norms, r2_gamma)
@@ -80,6 +91,8 @@ class Gradients:
             "real_score": self._per_image(real_scores),
             "fake_score": self._per_image(fake_scores),
         }
+        if self._augment != "none":
+            metrics["real_sign"] = self._per_image(signs_of(real_scores))
         if options.r1_gamma:
             metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
         return Sums(_present(tape.gradient(total, trained)), w, metrics)
@@ -96,37 +109,47 @@ class Gradients:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
             fakes, w = self._generate(images, scalars)
-            scores = self._discriminator(fakes, labels=images.labels, alpha=scalars.alpha)
+            scores = self._scores(fakes, images.labels, scalars, images.augment_fakes)
             loss = self._per_image(losses.generator_loss(self._losses, scores))
             total = _scaled(loss, scalars)
         return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": loss})
 
-    def scores_and_norms(self, images, labels, scalars: Scalars, gamma: float) -> tuple[tf.Tensor, tf.Tensor]:
+    def _scores(self, images, labels, scalars: Scalars, augment: Optional[AugmentDraws]) -> tf.Tensor:
+        """[n], of the images as the discriminator is to see them."""
+        if augment is not None and self._augment == "ada":
+            images = ada(images, augment, scalars.augment_p, self._cutout)
+        elif augment is not None:
+            images = diffaugment(images, augment)
+        return self._discriminator(images, labels=labels, alpha=scalars.alpha)
+
+    def scores_and_norms(
+        self, images, labels, scalars: Scalars, gamma: float, augment: Optional[AugmentDraws] = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [n] and, where gamma is not 0, squared norms of their gradient with respect to the image [n].
 
+        Of augmented images it is the gradient by the images before that, through the augmentation.
         The norm is that for images upscaled to full resolution, as the paper's schedule has it: every one of the 4^lod
         copies of a pixel carries 1 / 4^lod of its gradient. In float16 the gradient is small, and so is what the
         penalty's own gradient starts from, which is proportional to it. Both get the square root of the loss scale.
         """
-        discriminator = self._discriminator
         if not gamma:
-            scores = discriminator(images, labels=labels, alpha=scalars.alpha)
+            scores = self._scores(images, labels, scalars, augment)
             return scores, tf.zeros_like(scores)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
-            scores = discriminator(images, labels=labels, alpha=scalars.alpha)
+            scores = self._scores(images, labels, scalars, augment)
             total = _scaled(tf.reduce_sum(scores), scalars, power=0.5)
         norms = tf.reduce_sum(tf.square(tape.gradient(total, images)), axis=[1, 2, 3])
         if scalars.loss_scale is not None:
             norms /= scalars.loss_scale
-        return scores, norms * (self._resolution / discriminator.config.resolution) ** 2
+        return scores, norms * (self._resolution / self._discriminator.config.resolution) ** 2
 
     def _interpolation_penalty(self, images: Images, fakes, scalars):
         """WGAN-GP's penalty at random points between reals and fakes; 0 where it is off."""
         if not self._losses.gp_lambda:
             return 0.0
         between = images.reals + (fakes - images.reals) * images.between
-        _, norms = self.scores_and_norms(between, images.labels, scalars, gamma=1.0)
+        _, norms = self.scores_and_norms(between, images.labels, scalars, 1.0, images.augment_reals)
         return losses.wgan_gradient_penalty(norms, self._losses.gp_lambda, self._losses.gp_target)
 
     def _generate(self, images: Images, scalars: Scalars) -> tuple[tf.Tensor, tf.Tensor]:

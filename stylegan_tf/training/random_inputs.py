@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.training.augmentation import AugmentDraws, draw_augmentation
 
 # Values of `stream`: the passes of an iteration draw independently of each other.
 DISCRIMINATOR_PASS, GENERATOR_PASS = 0, 1
@@ -31,6 +32,8 @@ class RandomInputs(NamedTuple):
     fakes: FakeInputs
     crossover: tf.Tensor  # int32 scalar, the first layer of the second latents; the number of layers: none.
     between: Optional[tf.Tensor] = None  # [n, 1, 1, 1] in [0, 1]: where between its real and its fake WGAN-GP looks.
+    augment_fakes: Optional[AugmentDraws] = None  # For `--augment`; None: these images are not augmented.
+    augment_reals: Optional[AugmentDraws] = None
 
 
 # draw(images_seen, stream): called while a step is traced, in replica context. It has to return the same on every
@@ -46,6 +49,7 @@ class SeededDraw:
         self._seed = config.seed
         self._mixing_prob = config.style_mixing_prob if generator.config.use_styles else 0.0
         self._interpolates = bool(config.losses.gp_lambda)
+        self._augments = config.augment != "none"
         self._generator = generator
         self._resolution = resolution
         self._batch_size = batch_size
@@ -63,7 +67,15 @@ class SeededDraw:
         between = None
         if self._interpolates and stream == DISCRIMINATOR_PASS:
             between = tf.random.stateless_uniform([self._batch_size, 1, 1, 1], _fold_in(seed, 3))
-        return RandomInputs(fakes, self._crossover(crossover), between)
+        return RandomInputs(fakes, self._crossover(crossover), between, *self._augmentation(seed, stream))
+
+    def _augmentation(self, seed, stream: int) -> list[Optional[AugmentDraws]]:
+        """[that of the fakes, that of the reals]"""
+        used = [self._augments, self._augments and stream == DISCRIMINATOR_PASS]
+        return [
+            draw_augmentation(self._batch_size, _fold_in(seed, number)) if is_used else None
+            for number, is_used in zip((4, 5), used)
+        ]
 
     def _crossover(self, seed) -> tf.Tensor:
         """Uniform in [1, L) with the mixing probability, else L (none)."""

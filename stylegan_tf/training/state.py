@@ -12,6 +12,7 @@ from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.variables import named_variables, trainable_variables
 from stylegan_tf.training.adam import Adam
+from stylegan_tf.training.augmentation_strength import AugmentationStrength
 
 
 class _Counter:
@@ -43,7 +44,7 @@ class TrainState:
         self.generator = Generator(generator, config.precision, config.half_precision_levels)
         self.discriminator = Discriminator(discriminator, config.precision, config.half_precision_levels)
         self.generator_ema = Generator(generator)
-        self._precision = config.precision
+        self._precision, self._augment = config.precision, config.augment
         self.generator_variables = named_variables(self.generator)
         self.ema_variables = named_variables(self.generator_ema)
         for name, variable in self.ema_variables.items():
@@ -51,6 +52,7 @@ class TrainState:
         beta_and_epsilon = (config.adam_beta1, config.adam_beta2, config.adam_epsilon)
         self.generator_adam = Adam(trainable_variables(self.generator), *beta_and_epsilon)
         self.discriminator_adam = Adam(trainable_variables(self.discriminator), *beta_and_epsilon)
+        self.augmentation = AugmentationStrength()
         counters = [name for name, value in vars(TrainState).items() if isinstance(value, _Counter)]
         self.clock = {name: tf.Variable(0, dtype=tf.int64, trainable=False) for name in counters}
         self.clock["lod"] = tf.Variable(-1.0, dtype=tf.float64, trainable=False)
@@ -74,12 +76,14 @@ class TrainState:
             adam.reset()
 
     def step_counts(self) -> dict[str, float]:
-        """What a tick reports of the optimisers: skipped steps, if there are any; in float16 the loss scales.
+        """What a tick reports of the state: skipped steps, if there are any; ADA's p; in float16 the loss scales.
 
         `skipped_steps` counts both networks' since the start; steps that only lowered a loss scale are `overflows`.
         """
         skipped = sum(adam.skipped for adam in self.optimizers.values())
         counts: dict[str, float] = {"skipped_steps": skipped} if skipped else {}
+        if self._augment == "ada":
+            counts["augment_p"] = float(self.augmentation.p)
         if self._precision == "float16":
             counts.update({f"{name[0]}_loss_scale": float(a.loss_scale.value) for name, a in self.optimizers.items()})
             counts["overflows"] = sum(adam.loss_scale.overflows for adam in self.optimizers.values())
@@ -94,6 +98,7 @@ class TrainState:
             "generator_ema": self.ema_variables,
             "generator_adam": self.generator_adam.variables,
             "discriminator_adam": self.discriminator_adam.variables,
+            "augmentation": self.augmentation.variables,
             "clock": self.clock,
         }
 

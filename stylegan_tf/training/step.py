@@ -19,6 +19,7 @@ from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.training.accumulation import in_rounds
 from stylegan_tf.training.adam import Adam
+from stylegan_tf.training.augmentation import AugmentDraws
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
 from stylegan_tf.training.random_inputs import (
     DISCRIMINATOR_PASS,
@@ -57,7 +58,7 @@ def build_iteration(
 
     Returns `run(iterator, inputs) -> {name: float32 mean over the batch}`. The names: d_loss, g_loss, real_score,
     fake_score and, where R1 is on, r1 (squared gradient norm). NaN stands for what is not finite, as in a step that was
-    skipped, and for an R1 that was not computed.
+    skipped, and for an R1 that was not computed. With --augment also real_sign, see `AugmentationStrength`.
     Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
     """
     share = batch_size // strategy.num_replicas_in_sync
@@ -66,7 +67,8 @@ def build_iteration(
     if config.jit_compile:
         check_jit_compile(strategy)
     step = TrainingStep(config, state, resolution, batch_size, rounds, draw)
-    names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
+    left_out = {"r1": not config.losses.r1_gamma, "real_sign": config.augment == "none"}
+    names = [name for name in METRICS if not left_out.get(name)]
 
     @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
     def iteration(batch, inputs):
@@ -92,7 +94,7 @@ def build_iteration(
     return run
 
 
-METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score")
+METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score", "real_sign")
 
 
 class TrainingStep:
@@ -125,7 +127,8 @@ class TrainingStep:
         random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
         reals = process_reals(batch["images"], inputs.alpha)
         between = None if random.between is None else dealt_out(random.between)
-        images = Images(_fakes(random), self._labels(batch), reals, between)
+        augment = [_dealt_out_draws(draws) for draws in (random.augment_fakes, random.augment_reals)]
+        images = Images(_fakes(random), self._labels(batch), reals, between, *augment)
         adam = self.state.discriminator_adam
         sums = self._lazily_regularized(images, self._scalars(inputs, random, adam), inputs.images_seen)
         return self._apply(adam, sums, inputs, inputs.learning_rate)
@@ -143,7 +146,8 @@ class TrainingStep:
 
     def train_generator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, GENERATOR_PASS)
-        images = Images(_fakes(random), self._labels(batch))
+        augment = _dealt_out_draws(random.augment_fakes)
+        images = Images(_fakes(random), self._labels(batch), augment_fakes=augment)
         adam = self.state.generator_adam
         sums = self._generator_sums(images, self._scalars(inputs, random, adam))
         rate = inputs.generator_learning_rate
@@ -164,18 +168,28 @@ class TrainingStep:
         return batch["labels"] if self.state.generator.config.label_size else None
 
     def _scalars(self, inputs: StepInputs, random: RandomInputs, adam: Adam) -> Scalars:
-        return Scalars(inputs.alpha, random.crossover, adam.loss_scale.value if self.scales_loss else None)
+        loss_scale = adam.loss_scale.value if self.scales_loss else None
+        augment_p = self.state.augmentation.p if self.config.augment == "ada" else None
+        return Scalars(inputs.alpha, random.crossover, loss_scale, augment_p)
 
     def _apply(self, adam: Adam, sums: Sums, inputs: StepInputs, learning_rate: tf.Tensor) -> dict[str, tf.Tensor]:
         """The replicas' sums together: one step of the optimiser, one of w_avg. Returns this replica's metrics."""
         context = tf.distribute.get_replica_context()
         names = list(sums.gradients)
-        tensors = [sums.gradients[name] for name in names] + [sums.w]
-        *gradients, w = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+        signs = [sums.metrics["real_sign"]] if "real_sign" in sums.metrics else []
+        tensors = [*(sums.gradients[name] for name in names), sums.w, *signs]
+        reduced = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+        gradients, w, signs = reduced[: len(names)], reduced[len(names)], reduced[len(names) + 1 :]
+        for sign in signs:
+            context.merge_call(self._adapt_augmentation, args=(sign,))
         with tf.control_dependencies([inputs.images_seen]):  # Latents that were given from outside do not wait for it.
             context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
         adam.apply(dict(zip(names, gradients)), learning_rate, scaled=self.scales_loss)
         return dict(sums.metrics)
+
+    def _adapt_augmentation(self, strategy, sign):
+        kimg = self.config.augment_kimg if self.config.augment == "ada" else 0.0
+        self.state.augmentation.update(strategy, sign, self.batch_size, kimg)
 
     def _move_w_avg(self, strategy, mean):
         """w_avg <- lerp(mean of w over the global batch, w_avg, w_avg_beta), at every generator pass (App. B)."""
@@ -187,6 +201,10 @@ def _fakes(random: RandomInputs) -> FakeInputs:
     """This replica's part."""
     z, other_z, noise = random.fakes
     return FakeInputs(dealt_out(z), None if other_z is None else dealt_out(other_z), [dealt_out(map) for map in noise])
+
+
+def _dealt_out_draws(draws: Optional[AugmentDraws]) -> Optional[AugmentDraws]:
+    return None if draws is None else AugmentDraws(*map(dealt_out, draws))
 
 
 def _move_towards(average, value, beta):

@@ -232,3 +232,13 @@ def test_a_newest_one_is_passed_over_whatever_reading_it_raises(saved, monkeypat
     monkeypatch.setattr(arrays, "_read", read)
     checkpoints = Checkpoints(new_state(), saved, keep=3)
     assert checkpoints.restore() and values(checkpoints._state) == {2.0}
+
+
+def test_a_checkpoint_from_before_augmentation_resumes_and_other_variables_have_to_be_there(saved):
+    state = new_state()
+    state.variables["augmentation"] = {"p": tf.Variable(0.25)}
+    assert Checkpoints(state, saved, keep=3).restore()
+    assert values(state) == {3.0, 0.25}
+    state.variables["other"] = {"p": tf.Variable(0.25)}
+    with pytest.raises(UserError, match="other/p: float32 .* expected, missing found"):
+        Checkpoints(state, saved, keep=3).restore()

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.end_to_end
 
 # 4x4 until 32 images, fade to 8x8 until 64, then 8x8; ticks of 32. The schedule is looked at every 16 images.
 TOTAL_KIMG = 0.08
+# Augmentation changes its p every 32 images: what it has counted until then goes on, too.
+OPTIONS = {
+    "total_kimg": TOTAL_KIMG, "keep_checkpoints": 9, "mirror_augment": True, "augment": "ada", "augment_kimg": 0.1,
+}  # fmt: skip
 
 
 def run(config):
@@ -44,7 +48,7 @@ def whole(tmp_path_factory):
     """(config, run folder) of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     data_dir = write_images(folder / "data", resolution=8)
-    config = tiny_config(data_dir, folder / "run", total_kimg=TOTAL_KIMG, keep_checkpoints=9, mirror_augment=True)
+    config = tiny_config(data_dir, folder / "run", **OPTIONS)
     run(config)
     return config, folder / "run"
 

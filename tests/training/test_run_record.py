@@ -28,6 +28,7 @@ OTHER = {
 # What such a value needs beside it, on both sides.
 BESIDE = {
     "half_precision_levels": {"precision": "bfloat16"},
+    "augment_cutout": {"augment": "ada"},
     "wgan_drift": {"discriminator_loss": "wgan"},
     "use_styles": {"const_input": False},
 }

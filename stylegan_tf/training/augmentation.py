@@ -1,0 +1,163 @@
+"""Augmentations that the discriminator sees images through: pure functions of images, random numbers and p.
+
+ADA: Karras et al., *Training Generative Adversarial Networks with Limited Data*, NeurIPS 2020, App. B: pixel blitting,
+geometric and colour transformations, each with probability p, with the paper's strengths. Different here: all geometry
+is one bilinear sampling with reflection at the borders (the paper filters against aliasing), and the paper's
+image-space filtering and noise, which did not help there, are left out.
+DiffAugment: Zhao et al., *Differentiable Augmentation for Data-Efficient GAN Training*, NeurIPS 2020: colour,
+translation by up to 1/8, cutout of 1/2, always applied.
+
+Both are differentiable twice by the images, which are [n, r, r, C] in [-1, 1] at any level. Nothing is clipped.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from stylegan_tf.training.affine_sampling import (
+    IDENTITY,
+    inverse_rotation,
+    inverse_scaling,
+    inverse_translation,
+    sampled,
+    shifted,
+    then,
+)
+
+_UNIFORM, _NORMAL = 24, 7  # How many numbers of each kind an image needs at most.
+
+
+class AugmentDraws(NamedTuple):
+    """What is random in the augmentation of n images."""
+
+    uniform: tf.Tensor  # [n, 24] in [0, 1)
+    normal: tf.Tensor  # [n, 7]
+
+
+def draw_augmentation(count: int, seed: tf.Tensor) -> AugmentDraws:
+    """For `count` images; all follows from the seed (two integers)."""
+    seeds = tf.random.experimental.stateless_split(seed, 2)
+    return AugmentDraws(
+        tf.random.stateless_uniform([count, _UNIFORM], seeds[0]), tf.random.stateless_normal([count, _NORMAL], seeds[1])
+    )
+
+
+class _Numbers:
+    """Hands out the numbers of `AugmentDraws` one [n] after the other."""
+
+    def __init__(self, draws: AugmentDraws, dtype: tf.DType, p):
+        self._uniform: Iterator = iter(tf.unstack(tf.cast(draws.uniform, dtype), axis=1))
+        self._normal: Iterator = iter(tf.unstack(tf.cast(draws.normal, dtype), axis=1))
+        self.p = tf.cast(p, dtype)
+
+    def uniform(self, low: float, high: float) -> tf.Tensor:
+        return low + (high - low) * next(self._uniform)
+
+    def whole(self, count: int) -> tf.Tensor:
+        """0, 1, ... count - 1, as a float."""
+        return tf.floor(self.uniform(0.0, float(count)))
+
+    def normal(self, deviation: float) -> tf.Tensor:
+        return deviation * next(self._normal)
+
+    def log_normal(self, octaves: float) -> tf.Tensor:
+        """exp of N(0, (octaves * ln 2)^2)."""
+        return tf.exp(self.normal(octaves * math.log(2)))
+
+    def sometimes(self, value: tf.Tensor, neutral: float, p=None) -> tf.Tensor:
+        """`value` with probability p, else what changes nothing."""
+        return tf.where(next(self._uniform) < (self.p if p is None else p), value, tf.cast(neutral, value.dtype))
+
+
+def ada(images: tf.Tensor, draws: AugmentDraws, p, cutout: bool = False) -> tf.Tensor:
+    """ADA's pipeline with each transformation at probability p, a scalar; 0 changes nothing but rounding."""
+    numbers = _Numbers(draws, images.dtype, p)
+    images = sampled(images, _inverse_geometry(numbers, images.shape[1]))
+    images = _ada_colour(images, numbers)
+    if cutout:
+        images = _cut_out(images, numbers, only_sometimes=True)
+    return images
+
+
+def _inverse_geometry(numbers: _Numbers, size: int):
+    """Where each pixel of the result comes from: the inverses, in the order in which an image is transformed."""
+    some = numbers.sometimes
+    # Pixel blitting.
+    flip = 1 - 2 * some(numbers.whole(2), 0.0)
+    found = then(IDENTITY, inverse_scaling(flip, tf.ones_like(flip)))
+    quarter = some(numbers.whole(4), 0.0)
+    cos, sin = (tf.round(function(quarter * (math.pi / 2))) for function in (tf.cos, tf.sin))
+    found = then(found, inverse_rotation(cos, sin))
+    shift = [tf.round(numbers.uniform(-0.125, 0.125) * size) for _ in range(2)]
+    found = then(found, inverse_translation(*_both_or_none(numbers, shift)))
+    # General geometry. Two rotations that together happen with probability p.
+    p_rotation = 1 - tf.sqrt(1 - numbers.p)
+    scale = some(numbers.log_normal(0.2), 1.0)
+    found = then(found, inverse_scaling(scale, scale))
+    angle = some(numbers.uniform(-math.pi, math.pi), 0.0, p_rotation)
+    found = then(found, inverse_rotation(tf.cos(angle), tf.sin(angle)))
+    stretch = some(numbers.log_normal(0.2), 1.0)
+    found = then(found, inverse_scaling(stretch, 1 / stretch))
+    angle = some(numbers.uniform(-math.pi, math.pi), 0.0, p_rotation)
+    found = then(found, inverse_rotation(tf.cos(angle), tf.sin(angle)))
+    shift = [numbers.normal(0.125 * size) for _ in range(2)]
+    return then(found, inverse_translation(*_both_or_none(numbers, shift)))
+
+
+def _both_or_none(numbers: _Numbers, values):
+    happens = numbers.sometimes(tf.ones_like(values[0]), 0.0)
+    return [value * happens for value in values]
+
+
+def _ada_colour(images, numbers: _Numbers):
+    """Brightness and contrast; of three channels also luma flip, hue and saturation, about the grey axis."""
+    some = numbers.sometimes
+    brightness, contrast = some(numbers.normal(0.2), 0.0), some(numbers.log_normal(0.5), 1.0)
+    images = (images + _per_image(brightness)) * _per_image(contrast)
+    if images.shape[-1] != 3:
+        return images
+    flip = 1 - 2 * some(numbers.whole(2), 0.0)
+    hue = some(numbers.uniform(-math.pi, math.pi), 0.0)
+    saturation = some(numbers.log_normal(1.0), 1.0)
+    luma = tf.reduce_mean(images, axis=-1, keepdims=True)
+    chroma = images - luma
+    # (1, 1, 1) / sqrt(3) x chroma: what a rotation about the grey axis adds.
+    across = (tf.roll(chroma, 1, axis=-1) - tf.roll(chroma, -1, axis=-1)) / math.sqrt(3)
+    turned = chroma * _per_image(saturation * tf.cos(hue)) + across * _per_image(saturation * tf.sin(hue))
+    return luma * _per_image(flip) + turned
+
+
+def diffaugment(images: tf.Tensor, draws: AugmentDraws) -> tf.Tensor:
+    """DiffAugment: brightness, saturation (of three channels), contrast; translation, filled up with 0; cutout."""
+    numbers = _Numbers(draws, images.dtype, 1.0)
+    images += _per_image(numbers.uniform(-0.5, 0.5))
+    if images.shape[-1] == 3:
+        images = _towards(tf.reduce_mean(images, axis=-1, keepdims=True), images, numbers.uniform(0.0, 2.0))
+    images = _towards(tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True), images, numbers.uniform(0.5, 1.5))
+    size = images.shape[1]
+    most = int(size / 8 + 0.5)
+    down, right = (tf.cast(numbers.whole(2 * most + 1), tf.int32) - most for _ in range(2))
+    return _cut_out(shifted(images, down, right), numbers, only_sometimes=False)
+
+
+def _towards(mean, images, factor):
+    return mean + (images - mean) * _per_image(factor)
+
+
+def _cut_out(images, numbers: _Numbers, only_sometimes: bool):
+    """0 in a square of half the width around a random place, which the border may cut."""
+    size = images.shape[1]
+    places = (tf.range(size, dtype=images.dtype) + 0.5) / size
+    within_y, within_x = (tf.abs(places - numbers.uniform(0.0, 1.0)[:, tf.newaxis]) < 0.25 for _ in range(2))
+    within = tf.logical_and(within_y[:, :, tf.newaxis], within_x[:, tf.newaxis, :])
+    mask = tf.cast(within, images.dtype)[..., tf.newaxis]
+    if only_sometimes:
+        mask *= _per_image(numbers.sometimes(tf.ones_like(mask[:, 0, 0, 0]), 0.0))
+    return images * (1 - mask)
+
+
+def _per_image(values):
+    """[n] -> [n, 1, 1, 1]"""
+    return values[:, tf.newaxis, tf.newaxis, tf.newaxis]

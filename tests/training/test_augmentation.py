@@ -1,0 +1,170 @@
+"""Augmentation: what it does to images, its derivatives, and how p follows the discriminator's scores."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stylegan_tf.config import TrainConfig
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.errors import UserError
+from stylegan_tf.training.affine_sampling import IDENTITY, inverse_rotation, inverse_translation, sampled, shifted, then
+from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment, draw_augmentation
+from stylegan_tf.training.augmentation_strength import AugmentationStrength, signs_of
+from tests.helpers.tiny_run import write_images
+from tests.helpers.tiny_step import build, run
+from tests.helpers.two_replicas import two_replicas
+
+SEED = tf.constant([3, 5], tf.int64)
+
+
+def random_images(count=3, size=8, channels=3, dtype=np.float32):
+    return np.random.RandomState(0).uniform(-1, 1, [count, size, size, channels]).astype(dtype)
+
+
+def draws(count=3, seed=SEED):
+    return draw_augmentation(count, seed)
+
+
+def repeated(images, count):
+    return np.repeat(images[:1], count, axis=0)
+
+
+def test_ada_at_p_0_changes_nothing_but_for_a_rounding_of_colours():
+    images = random_images()
+    np.testing.assert_allclose(ada(images, draws(), 0.0, cutout=True), images, atol=1e-6)
+    grey = random_images(channels=1)
+    np.testing.assert_array_equal(ada(grey, draws(), 0.0, cutout=True), grey)
+
+
+def test_quarter_turns_and_whole_shifts_move_pixels_exactly():
+    images = random_images(1)
+    np.testing.assert_array_equal(sampled(images, inverse_rotation(0.0, 1.0)), np.rot90(images, -1, axes=(1, 2)))
+    right_and_down = sampled(images, inverse_translation(2.0, 1.0))
+    np.testing.assert_array_equal(right_and_down[0, 1:, 2:], images[0, :-1, :-2])
+    np.testing.assert_array_equal(right_and_down[0, 0, 2:], images[0, 1, :-2])  # Reflected.
+    np.testing.assert_array_equal(right_and_down[0, 1:, 0], images[0, :-1, 2])
+    half = sampled(images, inverse_translation(-0.5, 0.0))
+    np.testing.assert_allclose(half[0, :, :-1], (images[0, :, :-1] + images[0, :, 1:]) / 2, atol=1e-6)
+
+
+def test_maps_are_applied_in_the_order_in_which_they_are_given():
+    images = random_images(1)
+    turned_then_moved = then(then(IDENTITY, inverse_rotation(0.0, 1.0)), inverse_translation(1.0, 0.0))
+    by_hand = sampled(sampled(images, inverse_rotation(0.0, 1.0)), inverse_translation(1.0, 0.0))
+    np.testing.assert_array_equal(sampled(images, turned_then_moved), by_hand)
+
+
+def test_shifted_images_are_filled_up_with_0():
+    images = random_images(2)
+    moved = shifted(images, tf.constant([1, 0]), tf.constant([0, -2])).numpy()
+    np.testing.assert_array_equal(moved[0, 1:], images[0, :-1])
+    np.testing.assert_array_equal(moved[1, :, :-2], images[1, :, 2:])
+    assert not moved[0, 0].any() and not moved[1, :, -2:].any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [4, 8])
+def test_every_image_is_augmented_by_its_own_numbers_at_any_size_and_number_of_channels(channels, size):
+    images = repeated(random_images(1, size, channels), 6)
+    for augmented in (ada(images, draws(6), 1.0), diffaugment(images, draws(6))):
+        augmented = np.asarray(augmented)
+        assert augmented.shape == images.shape and np.isfinite(augmented).all()
+        assert all(np.abs(augmented[i] - augmented[j]).max() > 1e-3 for i in range(6) for j in range(i))
+
+
+def test_ada_changes_about_the_expected_part_of_the_images():
+    """At p = 0.01 an image stays with 0.99 per visible choice: 6.5 of geometry (flip and turn stay at 1/2 and 1/4,
+    some shifts round to 0, two rotations count once), 4.5 of colour."""
+    images = repeated(random_images(1), 2000)
+    changed = np.abs(ada(images, draws(2000), 0.01).numpy() - images).max(axis=(1, 2, 3)) > 1e-4
+    assert changed.mean() == pytest.approx(1 - 0.99**11, abs=0.025)
+
+
+def test_luma_flip_hue_and_saturation_keep_grey_pictures_grey():
+    grey = np.repeat(random_images(4, channels=1), 3, axis=3)
+    augmented = ada(grey, draws(4), 1.0).numpy()
+    np.testing.assert_allclose(augmented, np.repeat(augmented[..., :1], 3, axis=3), atol=1e-5)
+
+
+def test_cutout_hides_at_most_a_quarter_and_at_least_a_sixteenth():
+    ones = np.ones([40, 16, 16, 1], np.float32)
+    numbers = draws(40)
+    with_holes = ada(ones, numbers, 1.0, cutout=True).numpy()
+    hidden = (with_holes == 0).mean(axis=(1, 2, 3))
+    assert (ada(ones, numbers, 1.0).numpy() != 0).all()
+    assert hidden.max() <= 0.26 and hidden.min() >= 0.05
+
+
+@pytest.mark.parametrize("kind", ["ada", "diffaugment"])
+def test_derivatives_are_those_of_finite_differences(kind):
+    """First and second, of a smooth function of the augmented image, in float64: what R1 takes."""
+    numbers = AugmentDraws(*(tf.cast(x, tf.float64) for x in draws(1)))
+    weights = tf.constant(np.random.RandomState(1).randn(4, 4, 3))
+
+    def score(images):
+        augmented = ada(images, numbers, 0.9) if kind == "ada" else diffaugment(images, numbers)
+        return tf.reduce_sum(tf.sin(augmented) * weights)
+
+    def gradient_norm(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            value = score(images)
+        return tf.reduce_sum(tape.gradient(value, images) ** 2)
+
+    images = tf.constant(random_images(1, 4, dtype=np.float64))
+    for function in (score, gradient_norm):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            value = function(images)
+        found = tape.gradient(value, images).numpy()
+        direction = np.random.RandomState(2).randn(*images.shape)
+        delta = 1e-5
+        expected = (function(images + delta * direction) - function(images - delta * direction)) / (2 * delta)
+        assert abs(expected.numpy()) > 1e-3
+        assert np.sum(found * direction) == pytest.approx(expected.numpy(), rel=1e-6)
+
+
+def test_p_moves_every_4_iterations_towards_the_target_and_stays_in_0_to_1():
+    strength, strategy = AugmentationStrength(), tf.distribute.get_strategy()
+    seen = []
+    for sign in [1.0] * 8 + [0.0] * 12:  # Batches of 10, from 0 to 1 in 100 images.
+        strength.update(strategy, tf.constant(sign), 10, kimg=0.1)
+        seen.append(round(float(strength.p), 3))
+    assert seen == [0.0] * 3 + [0.4] * 4 + [0.8] * 4 + [0.4] * 4 + [0.0] * 5
+    for _ in range(12):
+        strength.update(strategy, tf.constant(1.0), 10, kimg=0.1)
+    assert float(strength.p) == 1.0 and float(strength.variables["overfitting"]) == 1.0
+    np.testing.assert_array_equal(signs_of(tf.constant([-2.0, 0.0, 3.0, np.nan])), [-1, 0, 1, 0])
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory):
+    return find_dataset(write_images(tmp_path_factory.mktemp("data") / "tiny", resolution=8))
+
+
+def test_two_replicas_and_two_rounds_augment_alike_and_adapt_p_alike(info):
+    options = {
+        "iterations": 4, "adam_epsilon": 0.1, "resolution": 8, "augment": "ada", "augment_kimg": 0.1,
+        "schedule": {"max_replica_batch": {4: 4}},  # One device computes two rounds.
+        "losses": {"r1_gamma": 1.0},
+    }  # fmt: skip
+    metrics, one = run(info, **options)
+    metrics_of_two, two = run(info, strategy=two_replicas(), **options)
+    assert metrics_of_two == pytest.approx(metrics, rel=1e-4)
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
+    assert one["augmentation/overfitting"] == pytest.approx(metrics["real_sign"])
+    expected = 0.32 if one["augmentation/overfitting"] > 0.6 else 0.0
+    assert one["augmentation/p"] == pytest.approx(expected)
+
+
+def test_cutout_without_ada_is_refused():
+    with pytest.raises(UserError, match="augment_cutout is a part of augment ada, got diffaugment"):
+        TrainConfig(data_dir="d", run_dir="r", augment="diffaugment", augment_cutout=True)
+
+
+def test_a_run_without_augmentation_draws_none(info):
+    config, state = build(info)
+    assert config.augment == "none"
+    metrics, arrays = run(info, iterations=1, resolution=4)
+    assert "real_sign" not in metrics and arrays["augmentation/images"] == 0
