@@ -140,6 +140,13 @@ class TrainConfig(Options):
         at_most=_MOST_KIMG,
     )
     augment_cutout: bool = option(RUN, False, "ada with cutout, too, which the paper does not use by default.")
+    freeze_d: int = option(
+        RUN,
+        0,
+        "How many of the discriminator's highest resolutions keep their weights: of a network that --init_from takes, "
+        "for small data sets.",
+        at_least=0,
+    )
     shuffle_images: Optional[int] = option(
         RUN, None, "Images in the shuffle buffer; left out: as many as fit into half a GiB.", at_least=1
     )
@@ -273,4 +280,11 @@ class TrainConfig(Options):
             "num_channels": num_channels,
             "label_size": label_size if self.conditional else 0,
         }
-        return dataclasses.replace(self.generator, **shape), dataclasses.replace(self.discriminator, **shape)
+        networks = dataclasses.replace(self.generator, **shape), dataclasses.replace(self.discriminator, **shape)
+        levels = len(networks[1].resolutions)
+        if self.freeze_d >= levels:
+            raise UserError(
+                f"freeze_d {self.freeze_d} leaves nothing of the discriminator to train: it has {levels} resolutions, "
+                f"of which at most {levels - 1} can keep their weights."
+            )
+        return networks

@@ -55,6 +55,8 @@ class Gradients:
 
     def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):
         self._losses = config.losses
+        frozen = state.discriminator.config.resolutions[-config.freeze_d :] if config.freeze_d else ()
+        self._frozen = tuple(f"{level}x{level}/" for level in frozen)  # How names of their variables begin.
         self._augment, self._cutout = config.augment, config.augment_cutout
         self._generator = state.generator
         self._discriminator = state.discriminator
@@ -68,7 +70,8 @@ class Gradients:
         regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
         """
         fakes, w = self._generate(images, scalars)
-        trained = trainable_variables(self._discriminator)
+        variables = trainable_variables(self._discriminator)
+        trained = {name: variable for name, variable in variables.items() if not name.startswith(self._frozen)}
         options = self._losses
         r1_gamma, r2_gamma = (
             gamma * regularized * options.r1_interval for gamma in (options.r1_gamma, options.r2_gamma)

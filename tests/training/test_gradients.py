@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.config import LossConfig
+from stylegan_tf.config import LossConfig, TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.errors import UserError
@@ -47,6 +47,23 @@ def test_lazy_r1_is_as_many_times_as_strong_in_every_third_iteration(batches):
             assert float(metrics["r1"]) == pytest.approx(float(expected["r1"]), rel=1e-5)
         else:
             assert np.isnan(metrics["r1"]) and "r1" not in expected
+
+
+def test_the_highest_resolutions_of_the_discriminator_keep_their_weights(tmp_path):
+    info = find_dataset(write_images(tmp_path / "tiny", resolution=8))
+    config, state = build(info, freeze_d=1)
+    before = {name: variable.numpy() for name, variable in state.variables["discriminator"].items()}
+    step = TrainingStep(config, state, resolution=8, batch_size=8)
+    batch = next(training_batches(STRATEGY, info, 8, 8, seed=3))
+    STRATEGY.run(step.train_discriminator, args=(batch, inputs(alpha=0.5)))
+    for name, variable in state.variables["discriminator"].items():
+        assert np.array_equal(variable, before[name]) == name.startswith("8x8/"), name
+
+
+def test_freezing_the_whole_discriminator_is_refused():
+    config = TrainConfig(data_dir="d", run_dir="r", freeze_d=2)
+    with pytest.raises(UserError, match="freeze_d 2 leaves nothing of the discriminator to train: it has 2 resol"):
+        config.network_configs(8, 3)
 
 
 def test_lazy_r1_is_traced_once_and_reported_where_it_was_computed(batches):
