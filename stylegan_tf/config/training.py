@@ -117,7 +117,8 @@ class TrainConfig(Options):
         None,
         "A network file, or a run folder (its newest network), whose weights a new run starts with: to go on with a "
         "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
-        "flag sets them; they cannot be changed. So does --start_resolution: a fully grown network starts there.",
+        "flag sets them; another --resolution (new levels fade in), other channels and labels take over what fits, and "
+        "the rest cannot be changed. --start_resolution is where that network was trained, too.",
     )
     resolution: Optional[int] = option(
         RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True
