@@ -48,6 +48,8 @@ def initialise(state: TrainState, path: str, start_resolution: int) -> list[str]
     elif here > full:
         lines[0] += f", levels up to {here}x{here} fade in after that"
     lines += [f"{part}: {line}" for part, line in copied.items() if part != "generator_ema" and line]
+    if here < full:
+        lines.append(f"if that network never trained at {here}x{here}, its colours there are random at first")
     if "discriminator" not in present:
         lines.append(f"warning: {path} holds no discriminator; a new one starts from random weights")
     return lines

@@ -141,6 +141,7 @@ def test_levels_above_those_of_the_run_are_left_out(tmp_path):
     new = state()
     lines = initialise(new, path, 16)
     assert "training begins at 8x8" in lines[0] and lines[1].endswith(" variables copied; left out 16x16")
+    assert lines[-1] == "if that network never trained at 8x8, its colours there are random at first"
     expected = generator(latents(), noise_mode="const", resolution=8)
     np.testing.assert_array_equal(images(new.generator), expected)
 
