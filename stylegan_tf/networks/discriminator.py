@@ -8,14 +8,18 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
 from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
 from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
 
-class Discriminator(tf.keras.Model):
+@tf.keras.utils.register_keras_serializable(package=PACKAGE)
+class Discriminator(NetworkModel):
     """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4."""
+
+    config_class = DiscriminatorConfig
 
     def __init__(
         self,
@@ -30,8 +34,7 @@ class Discriminator(tf.keras.Model):
             Weights and scores are always float32.
           growth: how far the network has grown: the fade of calls that do not say it themselves; None: fully.
         """
-        super().__init__(name="discriminator")
-        self.config = config
+        super().__init__(config, precision, half_levels, name="discriminator")
         self.growth = growth or Growth(config.resolution)
         policies = level_policies(precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
@@ -50,7 +53,7 @@ class Discriminator(tf.keras.Model):
         self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
         track_parts(self)
         self._build_layers()
-        self.built = True
+        self.set_built((None, config.resolution, config.resolution, config.num_channels))
 
     def _block_layers(self, resolution, **options) -> list[EqualizedConv2D]:
         same, half = (self.config.feature_maps(r) for r in (resolution, resolution // 2))

@@ -7,13 +7,17 @@ import tensorflow as tf
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.truncation import Truncation
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel
 from stylegan_tf.networks.mapping import MappingNetwork
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.networks.synthesis import SynthesisNetwork
 
 
-class Generator(tf.keras.Model):
+@tf.keras.utils.register_keras_serializable(package=PACKAGE)
+class Generator(NetworkModel):
     """z -> image. Parts: `mapping_network`, `truncation`, `synthesis`."""
+
+    config_class = GeneratorConfig
 
     def __init__(
         self,
@@ -28,14 +32,13 @@ class Generator(tf.keras.Model):
             images are always float32.
           growth: how far the network has grown, see `SynthesisNetwork`; None: fully.
         """
-        super().__init__(name="generator")
-        self.config = config
+        super().__init__(config, precision, half_levels, name="generator")
         policies = level_policies(precision, config.resolutions, half_levels)
         self.mapping_network = MappingNetwork(config)
         self.truncation = Truncation(name="truncation")
         self.truncation.build((None, config.w_size))
         self.synthesis = SynthesisNetwork(config, policies, growth)
-        self.built = True
+        self.set_built((None, config.latent_size))
 
     @property
     def parts(self):

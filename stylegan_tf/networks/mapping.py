@@ -4,11 +4,13 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.equalized import EqualizedDense
+from stylegan_tf.networks.keras_model import PACKAGE
 from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import pixel_norm
 
 
+@tf.keras.utils.register_keras_serializable(package=PACKAGE)
 class MappingNetwork(tf.keras.layers.Layer):
     """(z, labels) -> w: pixel norm, then `mapping_layers` dense layers with leaky ReLU, all in float32.
 
@@ -57,3 +59,10 @@ class MappingNetwork(tf.keras.layers.Layer):
         for layer in self.dense:
             x = leaky_relu(layer(x))
         return x
+
+    def get_config(self):
+        return {"name": self.name, "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(GeneratorConfig.from_dict(config["config"]), name=config["name"])

@@ -31,6 +31,13 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
     return {r: _POLICIES[precision] if r in lowest else "float32" for r in resolutions}
 
 
+def check_policies(policies: Sequence[str]) -> None:
+    """UserError for a policy that is none of `level_policies`."""
+    unknown = [policy for policy in policies if policy not in list(_POLICIES.values())]
+    if unknown:
+        raise UserError(f"dtype policies must be among {', '.join(_POLICIES.values())}, got {unknown[0]!r}.")
+
+
 def convolution_clamp(policy: str) -> Optional[float]:
     """The limit of a convolution's outputs under a policy; None: no limit."""
     return FLOAT16_CLAMP if policy == "mixed_float16" else None

@@ -10,13 +10,15 @@ from stylegan_tf.layers.equalized import EqualizedConv2D
 from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
 from stylegan_tf.layers.synthesis_layer import SynthesisLayer
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.precision import convolution_clamp, level_policies
+from stylegan_tf.networks.keras_model import PACKAGE
+from stylegan_tf.networks.precision import check_policies, convolution_clamp, level_policies
 from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.resampling import upscale_2d
 
 NOISE_MODES = ("random", "const", "none")
 
 
+@tf.keras.utils.register_keras_serializable(package=PACKAGE)
 class SynthesisNetwork(tf.keras.layers.Layer):
     """Two synthesis layers per level, and at each level a 1x1 convolution to RGB."""
 
@@ -37,6 +39,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         self.config = config
         self.growth = growth or Growth(config.resolution)
         policies = policies or level_policies("float32", config.resolutions)
+        self._policies = tuple(policies[r] for r in config.resolutions)
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
         self.to_rgb = {f"{r}x{r}": self._to_rgb(policies[r]) for r in config.resolutions}
         track_parts(self)
@@ -166,3 +169,14 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             return [noise[0] for noise in self.draw_noise(1, resolution, seed)]
 
         return tf.map_fn(draw, seeds, fn_output_signature=specs) if specs else []
+
+    def get_config(self):
+        growth = self.growth.to_metadata()
+        return {"name": self.name, "config": self.config.to_dict(), "policies": list(self._policies), "growth": growth}
+
+    @classmethod
+    def from_config(cls, config):
+        options = GeneratorConfig.from_dict(config["config"])
+        growth = Growth.from_metadata(config["growth"], options.resolution)
+        check_policies(config["policies"])
+        return cls(options, dict(zip(options.resolutions, config["policies"])), growth, name=config["name"])

@@ -1,0 +1,68 @@
+"""What the generator and the discriminator are for Keras: models that can be copied, saved and loaded as any other."""
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import tensorflow as tf
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.growth import Growth
+
+PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
+
+
+class NetworkModel(tf.keras.Model):
+    """A network that its options describe wholly: `from_config(get_config())` has the same variables, with new values.
+
+    So `clone_model`, `copy.deepcopy`, pickle, `.keras` files and `tf.keras.callbacks` work on networks, and on models
+    that hold them. A config is data: plain numbers and names, checked as a network file's are.
+    """
+
+    config_class: type  # GeneratorConfig or DiscriminatorConfig.
+
+    def __init__(self, config, precision: str, half_levels: Optional[int], name: str):
+        super().__init__(name=name)
+        self.config = config
+        self.precision = precision
+        self.half_levels = half_levels
+
+    def build(self, input_shape):
+        """Nothing is left to do: the constructor makes all variables, and calls `set_built`."""
+        self.built = True
+
+    def set_built(self, input_shape) -> None:
+        """Keras notes the shape, for exports. It exports models of one input: a conditional network has none for it."""
+        if self.config.label_size:
+            self.built = True
+        else:
+            self.build(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON has them."""
+        return {
+            "config": self.config.to_dict(),
+            "precision": self.precision,
+            "half_levels": self.half_levels,
+            "growth": self.growth.to_metadata(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects=None):
+        """The inverse of `get_config`. UserError for options that no network can have."""
+        missing = sorted({"config", "precision", "half_levels", "growth"} - set(config))
+        if missing:
+            raise UserError(f"the config of a {cls.__name__} lacks {', '.join(missing)}: is it one of `get_config`?")
+        levels = config["half_levels"]
+        if levels is not None and (isinstance(levels, bool) or not isinstance(levels, int) or levels < 0):
+            raise UserError(f"half_levels must be None or a number of levels, got {levels!r}.")
+        options = cls.config_class.from_dict(config["config"])
+        return cls(options, config["precision"], levels, Growth.from_metadata(config["growth"], options.resolution))
+
+    def save(self, filepath, *args, **kwargs):
+        """As Keras': a `.keras` file. What Keras cannot write of a model of this kind is refused."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise UserError(
+                f"{filepath}: Keras cannot save this network as HDF5; give a name that ends in .keras, or write a "
+                "network file, which every version reads: stylegan_tf.networks.network_file.save_networks."
+            )
+        return super().save(filepath, *args, **kwargs)

@@ -1,0 +1,157 @@
+"""Networks as Keras models: copied, saved and loaded by Keras' own means, alone and in a model of the user's."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.variables import named_variables
+from tests.helpers import tiny_networks as tiny
+
+GROWING = Growth(8, alpha=0.25)
+
+
+def _network(kind, **options):
+    network = (tiny.generator if kind == "generator" else tiny.discriminator)(label_size=3, **options)[0]
+    assert type(network).__name__.lower() == kind
+    return network
+
+
+def _assert_same(copied, network):
+    assert type(copied) is type(network) and copied.get_config() == network.get_config()
+    ours, theirs = named_variables(network), named_variables(copied)
+    assert list(theirs) == list(ours)
+    for name, variable in ours.items():
+        assert theirs[name] is not variable
+        np.testing.assert_array_equal(theirs[name], variable, err_msg=name)
+
+
+def _through_keras_file(network, folder):
+    network.save(folder / "network.keras")
+    return tf.keras.models.load_model(folder / "network.keras")
+
+
+WAYS = {
+    "deepcopy": lambda network, folder: copy.deepcopy(network),
+    "pickle": lambda network, folder: pickle.loads(pickle.dumps(network)),
+    "keras": _through_keras_file,
+}
+
+
+@pytest.mark.parametrize("kind", ["generator", "discriminator"])
+@pytest.mark.parametrize("way", WAYS)
+def test_copies_and_files_of_keras_have_the_same_weights_bit_for_bit(way, kind, tmp_path):
+    network = _network(kind)
+    _assert_same(WAYS[way](network, tmp_path), network)
+
+
+def test_a_copy_keeps_precision_and_growth():
+    network = tiny.generator(precision="float16", half_levels=1, growth=GROWING)[0]
+    for copied in (copy.deepcopy(network), tf.keras.models.clone_model(network)):
+        assert copied.get_config() == network.get_config() and copied.growth == GROWING
+        layers = [network.synthesis.blocks["8x8"][0], copied.synthesis.blocks["8x8"][0]]
+        assert [layer.compute_dtype for layer in layers] == ["float16"] * 2
+        assert copied.synthesis.blocks["4x4"][0].compute_dtype == "float32"
+
+
+def test_the_parts_of_a_generator_round_trip_through_their_configs():
+    network = tiny.generator(precision="float16", half_levels=1, growth=GROWING, label_size=3)[0]
+    for part in (network.mapping_network, network.synthesis):
+        again = type(part).from_config(part.get_config())
+        assert again.get_config() == part.get_config() and again.name == part.name
+        assert list(named_variables(again)) == list(named_variables(part))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"resolution": 8, "lambda": "print()"}}, "unknown GeneratorConfig option.*lambda"),
+        ({"config": {"resolution": "__import__('os')"}}, "resolution"),
+        ({"precision": "float8"}, "precision must be one of"),
+        ({"half_levels": "1"}, "half_levels must be None or a number of levels, got '1'"),
+        ({"growth": {"resolution": 16}}, "its resolution is 16"),
+    ],
+)
+def test_a_config_that_no_network_has_is_refused_in_a_line(change, message):
+    config = tiny.generator()[0].get_config()
+    with pytest.raises(UserError, match=message):
+        Generator.from_config({**config, **change})
+    with pytest.raises(UserError, match="lacks config, growth, half_levels, precision"):
+        Generator.from_config({})
+    synthesis = tiny.generator()[0].synthesis
+    with pytest.raises(UserError, match="dtype policies must be among"):
+        type(synthesis).from_config({**synthesis.get_config(), "policies": ["float32", {"class_name": "Lambda"}]})
+
+
+def test_what_keras_cannot_save_names_what_can(tmp_path):
+    with pytest.raises(UserError, match="ends in .keras, or write a network file"):
+        _network("generator").save(tmp_path / "network.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_and_a_tflite_model_of_keras_compute_the_same(tmp_path):
+    network, images = tiny.discriminator()[0], tiny.images(4, 8)
+    expected = network(images)
+    network.export(str(tmp_path / "exported"))
+    exported = tf.saved_model.load(str(tmp_path / "exported"))
+    tiny.assert_close(exported.serve(images), expected, 1e-5)
+    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(network).convert())
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(place, images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(place, images)
+    interpreter.invoke()
+    tiny.assert_close(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), expected, 1e-5)
+
+
+@tf.keras.utils.register_keras_serializable(package="tests")
+class _Gan(tf.keras.Model):
+    """What a user would write around the two networks."""
+
+    def __init__(self, generator, discriminator, **kwargs):
+        super().__init__(**kwargs)
+        self.generator, self.discriminator = generator, discriminator
+
+    def call(self, z):
+        return self.generator(z, noise_mode="const")
+
+    def train_step(self, images):
+        for variable in self.discriminator.trainable_variables:
+            variable.assign(variable + 0.1)
+        return {"loss": tf.reduce_mean(self.discriminator(images))}
+
+    def get_config(self):
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: tf.keras.utils.serialize_keras_object(network) for name, network in networks.items()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: tf.keras.utils.deserialize_keras_object(value) for name, value in config.items()})
+
+
+def _gan(seed=0):
+    gan = _Gan(tiny.generator(seed)[0], tiny.discriminator(seed)[0])
+    gan(tiny.normal(1, 5))
+    gan.compile("sgd", run_eagerly=True)
+    return gan
+
+
+def test_a_users_own_gan_goes_through_the_callbacks_and_files_of_keras(tmp_path):
+    gan, callbacks = _gan(), tf.keras.callbacks
+    saving = [
+        callbacks.ModelCheckpoint(str(tmp_path / "a.weights.h5"), save_weights_only=True),
+        callbacks.ModelCheckpoint(str(tmp_path / "a.keras")),
+        callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False),
+    ]
+    gan.fit(tiny.images(4, 8), batch_size=4, epochs=1, verbose=0, callbacks=saving)
+    weights, restored = _gan(seed=1), _gan(seed=2)
+    weights.load_weights(str(tmp_path / "a.weights.h5"))
+    restored.fit(tiny.images(4, 8), batch_size=4, epochs=1, verbose=0, callbacks=saving[2:])  # Nothing is left to do.
+    for other in (weights, restored, tf.keras.models.load_model(str(tmp_path / "a.keras"))):
+        _assert_same(other.generator, gan.generator)
+        _assert_same(other.discriminator, gan.discriminator)
