@@ -66,3 +66,18 @@ class NetworkModel(tf.keras.Model):
                 "network file, which every version reads: stylegan_tf.networks.network_file.save_networks."
             )
         return super().save(filepath, *args, **kwargs)
+
+    def save_weights(self, filepath, *args, **kwargs):
+        """As Keras': `.weights.h5`. Plain `.h5` goes by names of layers, which are not unique in these networks."""
+        if str(filepath).endswith((".h5", ".hdf5")) and not str(filepath).endswith(".weights.h5"):
+            raise UserError(f"{filepath}: give a name that ends in .weights.h5: older HDF5 files mix up equal names.")
+        return super().save_weights(filepath, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """As Keras': a SavedModel of `call` with one input, after the first call."""
+        if self.config.label_size and "input_signature" not in kwargs:
+            raise UserError(
+                f"{filepath}: Keras exports models of one input, but this network takes labels, too: export "
+                "tf.keras.Model([z, labels], network(z, labels=labels)), or use stylegan-tf export."
+            )
+        return super().export(filepath, *args, **kwargs)

@@ -91,6 +91,10 @@ def test_a_config_that_no_network_has_is_refused_in_a_line(change, message):
 def test_what_keras_cannot_save_names_what_can(tmp_path):
     with pytest.raises(UserError, match="ends in .keras, or write a network file"):
         _network("generator").save(tmp_path / "network.h5")
+    with pytest.raises(UserError, match="ends in .weights.h5"):
+        _network("generator").save_weights(tmp_path / "network.h5")
+    with pytest.raises(UserError, match="takes labels, too: export tf.keras.Model"):
+        _network("discriminator").export(str(tmp_path / "network"))
     assert not list(tmp_path.iterdir())
 
 
