@@ -33,6 +33,13 @@ flags.DEFINE_bool(
     "Write the weights into the graph, once for each signature: answers come somewhat sooner, the first one of each "
     "signature later, and the export is several times as large.",
 )
+flags.DEFINE_enum(
+    "bad_rows",
+    "fail",
+    ["fail", "mark"],
+    "What NaN, infinity or a seed out of range does: the request fails, and with it all that a server has joined to "
+    "it; or its row has a gray picture and False in an output `ok`, and the other rows are answered.",
+)
 flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 
 
@@ -53,6 +60,7 @@ def main():
         truncation_cutoff=FLAGS.truncation_cutoff,
         weights=FLAGS.weights,
         as_constants=FLAGS.constants,
+        bad_rows=FLAGS.bad_rows,
         content_box=networks.content_box if FLAGS.crop else None,
     )
     metrics = results_of_network(path.parent, path.name)

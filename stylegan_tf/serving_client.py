@@ -105,7 +105,8 @@ def over_rest(url: str, labels: Optional[list]) -> Ask:
         request = urllib.request.Request(f"{url.rstrip('/')}:predict", body, {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=FLAGS.timeout) as response:
-                return [base64.b64decode(row["b64"]) for row in json.load(response)["predictions"]]
+                rows = json.load(response)["predictions"]
+            return [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name beside `ok`.
         except urllib.error.HTTPError as error:
             raise UserError(f"{url} answers {error.code}: {_message(error)}") from None
         except (OSError, http.client.HTTPException) as error:

@@ -13,6 +13,8 @@ from stylegan_tf.serving.frozen_graph import freeze
 from stylegan_tf.serving.stored_weights import StoredWeights
 from stylegan_tf.visualize import crop_to_box
 
+BAD_ROWS = ("fail", "mark")
+
 
 @dataclasses.dataclass(frozen=True)
 class ServingOptions:
@@ -25,11 +27,15 @@ class ServingOptions:
     # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
     # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.
     as_constants: bool = False
+    # What NaN or a seed out of range does: "fail", the request; "mark", its row has a gray picture and False in `ok`.
+    bad_rows: str = "fail"
     content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
 
     def __post_init__(self):
         if self.noise_mode not in NOISE_MODES:
             raise UserError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
+        if self.bad_rows not in BAD_ROWS:
+            raise UserError(f"bad_rows must be one of {', '.join(BAD_ROWS)}, got {self.bad_rows!r}.")
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
             raise UserError(f"truncation_cutoff must be at least 0, got {self.truncation_cutoff}.")
 

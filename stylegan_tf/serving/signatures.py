@@ -12,7 +12,13 @@ import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator, mix_styles
 from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.serving.input_checks import checked, checked_batch
+from stylegan_tf.serving.input_checks import (
+    checked,
+    checked_batch,
+    checked_shape,
+    rows_in_order,
+    with_rows_replaced,
+)
 from stylegan_tf.serving.network_parts import NetworkParts, ServingOptions
 from stylegan_tf.serving.seed_latents import seed_latents
 
@@ -100,10 +106,15 @@ class ServedGenerator(tf.Module):
 
         @tf.function(input_signature=[specs[name] for name in answer.inputs], autograph=False)
         def signature(*tensors):
-            result = answer.compute(self._checked(dict(zip(answer.inputs, tensors))))
+            inputs, outputs = dict(zip(answer.inputs, tensors)), {}
+            if self._parts.options.bad_rows == "mark":
+                result, outputs["ok"] = self._marked(answer, inputs)
+            else:
+                result = answer.compute(self._checked(inputs))
             if answer.output != "dlatents":
                 result = to_uint8(result)
-            return {answer.output: tf.io.encode_png(result) if answer.output == "png_bytes" else result}
+            outputs[answer.output] = tf.io.encode_png(result) if answer.output == "png_bytes" else result
+            return outputs
 
         return signature
 
@@ -148,14 +159,28 @@ class ServedGenerator(tf.Module):
             name: tf.TensorSpec([None, *shape], dtypes.get(name, tf.float32), name) for name, shape in shapes.items()
         }
 
+    def _limits(self) -> dict[str, tuple[int, int]]:
+        return {"seeds": (0, LARGEST_SEED), "crossover": (0, self._parts.num_layers)}
+
     def _checked(self, inputs: Tensors) -> Tensors:
-        limits = {"seeds": (0, LARGEST_SEED), "crossover": (0, self._parts.num_layers)}
-        specs = self._specs()
+        limits, specs = self._limits(), self._specs()
         rows = {
             name: checked(name, tensor, specs[name].shape.as_list(), limits.get(name))
             for name, tensor in inputs.items()
         }
         return checked_batch(rows)
+
+    def _marked(self, answer: _Answer, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
+        """-> what `answer` computes, zeros (gray) in bad rows; bool [N], whether a row is good. Nothing of a bad row
+        enters the networks. Shapes are of a whole request: wrong ones are refused as ever."""
+        limits, specs = self._limits(), self._specs()
+        shaped = {name: checked_shape(name, tensor, specs[name].shape.as_list()) for name, tensor in inputs.items()}
+        inputs = checked_batch(shaped)
+        good = [rows_in_order(tensor, limits.get(name)) for name, tensor in inputs.items()]
+        good = tf.reduce_all(tf.stack(good), axis=0)
+        result = answer.compute({name: with_rows_replaced(tensor, good) for name, tensor in inputs.items()})
+        good &= rows_in_order(result)  # Finite inputs of 1e30 overflow on their way.
+        return with_rows_replaced(result, good), good
 
     def _labels(self, name: str) -> list[str]:
         return [name] if self._parts.config.label_size else []

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving.input_checks import checked, checked_batch
+from stylegan_tf.serving import input_checks
+from stylegan_tf.serving.input_checks import checked, checked_batch, rows_in_order, with_rows_replaced
 
 GOOD = np.arange(10, dtype=np.float32).reshape(2, 5)
 
@@ -40,3 +41,36 @@ def test_inputs_of_different_length_are_told():
         tf.errors.InvalidArgumentError, match=r"psi must have as many rows as z; they have\] \[4\] \[3\]"
     ):
         checked_batch({"z": tf.zeros([3, 5]), "psi": tf.zeros([4])})
+
+
+@pytest.fixture
+def no_assertions(monkeypatch):
+    """As in a runtime that leaves assertions out; test_read_elsewhere.py asks such a one."""
+    monkeypatch.setattr(input_checks, "_assertion", lambda condition, data: tf.constant(0))
+
+
+NAN = np.array([[0, 1, 2, 3, 4], [5, np.nan, 7, 8, 9]], np.float32)
+
+
+def test_nan_and_what_is_out_of_range_are_refused_without_assertions(no_assertions):
+    infinite, seeds = np.array([1, np.inf], np.float32), np.array([0, 8])
+    for value, shape, limits in ((NAN, [None, 5], None), (infinite, [None], None), (seeds, [None], (0, 7))):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
+            checked("latents", tf.constant(value), shape, limits)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_inputs_of_different_length_are_refused_without_assertions(no_assertions, count):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
+        checked_batch({"z": tf.zeros([3, 5]), "psi": tf.ones([count])})
+
+
+def test_rows_are_judged_each_for_itself():
+    assert rows_in_order(tf.constant(NAN)).numpy().tolist() == [True, False]
+    assert rows_in_order(tf.constant(NAN[:, 1] * np.inf)).numpy().tolist() == [False, False]
+    assert rows_in_order(tf.zeros([2, 3, 4])).numpy().tolist() == [True, True]
+    assert rows_in_order(tf.constant([-1, 0, 7, 8]), (0, 7)).numpy().tolist() == [False, True, True, False]
+    assert rows_in_order(tf.zeros([0, 5])).shape == [0]
+    replaced = with_rows_replaced(tf.constant(NAN), tf.constant([True, False]))
+    np.testing.assert_array_equal(replaced, [[0, 1, 2, 3, 4], [0] * 5])
+    assert with_rows_replaced(tf.constant([3, 4]), tf.constant([False, True])).numpy().tolist() == [0, 4]

@@ -19,6 +19,7 @@ from tests.helpers.exported_models import ENVIRONMENT, NAMES, PSI, assert_same, 
 pytestmark = pytest.mark.end_to_end
 
 HERE = Path(__file__).parent
+MARK = ServingOptions(bad_rows="mark")
 
 
 @functools.cache
@@ -118,6 +119,46 @@ def test_openvino_reads_and_runs_it_without_tensorflow(exports, models, tmp_path
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert_same(np.load(tmp_path / "images.npy"), models[name].images())
+
+
+BAD_ROWS = """
+import json, sys
+import numpy as np, openvino
+inputs = dict(np.load("inputs.npz"))
+z, psi = inputs["latents"], inputs["truncation_psi"]
+requests = {"NaN": (z * np.float32([[1], [np.nan], [1]]), psi), "psi": (z, psi + np.float32([0, np.inf, 0]))}
+requests.update(one=(z, psi[:1]), two=(z, psi[:2]), row=(z[:1], psi), good=(z, psi))
+model = openvino.Core().compile_model(sys.argv[1], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+answers = {}
+for name, (latents, psi) in requests.items():
+    try:
+        answer = model({"latents": latents, "truncation_psi": psi})
+        answers[name] = answer["ok"].tolist() if len(model.outputs) == 2 else "answered"
+        assert name == "good" or (answer["images"][1] == 128).all()
+    except RuntimeError:
+        answers[name] = "refused"
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.parametrize("bad_rows", ["fail", "mark"])
+def test_what_is_wrong_does_not_pass_where_assertions_are_left_out(exports, models, tmp_path, bad_rows):
+    pytest.importorskip("openvino")
+    folder, ill = exports / "unconditional" / "1", "refused"
+    if bad_rows == "mark":
+        folder, ill = export_generator(models["unconditional"].generator, tmp_path / "marks", MARK), [True, False, True]
+    np.savez(tmp_path / "inputs.npz", **inputs_of(models["unconditional"]))
+    command = [sys.executable, "-c", BAD_ROWS, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    good = [True] * 3 if bad_rows == "mark" else "answered"
+    lengths = dict.fromkeys(["one", "two", "row"], "refused")
+    assert json.loads(done.stdout) == {"NaN": ill, "psi": ill, **lengths, "good": good}
+
+
+def test_no_operation_of_an_export_is_an_input_for_converters(exports):
+    """tf2onnx takes a PlaceholderWithDefault for another input of the model, and stops."""
+    assert b"PlaceholderWithDefault" not in (exports / "unconditional" / "1" / "saved_model.pb").read_bytes()
 
 
 HUB = """

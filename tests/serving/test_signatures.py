@@ -1,5 +1,6 @@
 """What each signature answers, against the networks in NumPy."""
 
+import copy
 import dataclasses
 import io
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.conversion.authors_networks import import_pickle
+from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
@@ -129,6 +131,72 @@ def test_only_weights_of_the_served_resolution_are_kept(simple):
     expected -= 6  # The constant and its bias are one.
     expected += 7  # w_avg is read in two places.
     assert sum(sizes) == expected
+
+
+@pytest.fixture(scope="module", params=["unconditional", "conditional"])
+def marking(request):
+    """Served by options that fail and by options that mark."""
+    case = Case(request.param)
+    other = copy.copy(case)
+    other.served = ServedGenerator(case.generator, dataclasses.replace(case.options, bad_rows="mark"))
+    other.signatures = other.served.signatures()
+    return case, other
+
+
+def changed(array, row, value):
+    array = array.copy()
+    array[row] = value
+    return array
+
+
+def test_a_bad_row_is_gray_and_marked_and_the_others_are_as_without_it(marking):
+    failing, marking = marking
+    z = tiny.normal(3, 5)
+    expected = failing.ask("serving_default", latents=z)["images"]
+    whole = marking.ask("serving_default", latents=z)
+    assert whole["ok"].dtype == bool and whole["ok"].tolist() == [True] * 3
+    np.testing.assert_array_equal(whole["images"], expected)
+    wrong = [{"latents": changed(z, 1, np.nan)}, {"latents": z, "truncation_psi": changed(PSI, 1, np.inf)}]
+    if failing.labels is not None:
+        wrong.append({"latents": z, "labels": changed(failing.labels, 1, np.nan)})
+    for inputs in wrong:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be finite"):
+            failing.ask("serving_default", **inputs)
+        answer = marking.ask("serving_default", **inputs)
+        assert answer["ok"].tolist() == [True, False, True]
+        np.testing.assert_array_equal(answer["images"][1], np.full_like(expected[1], 128))
+        assert np.abs(answer["images"].astype(int) - expected)[[0, 2]].max() <= 1
+        png = marking.ask("png", **inputs)
+        assert png["ok"].tolist() == [True, False, True]
+        assert (np.asarray(Image.open(io.BytesIO(png["png_bytes"][1]))) == 128).all()
+
+
+def test_every_signature_marks_what_it_cannot_answer(marking):
+    failing, marking = marking
+    z, third = tiny.normal(3, 5), [True, True, False]
+    ws = failing.ask("mapping", latents=z)["dlatents"]
+    answer = marking.ask("mapping", latents=changed(z, 2, np.nan))
+    assert answer["ok"].tolist() == third and not answer["dlatents"][2].any()
+    tiny.assert_close(answer["dlatents"][:2], ws[:2])
+    bad = {
+        "synthesis": [{"dlatents": changed(ws, 2, -np.inf)}, {"dlatents": changed(ws, 2, 3e38)}],  # It overflows.
+        "seed": [{"seeds": np.array([0, 1, 2**32])}, {"seeds": np.array([0, 1, -1])}],
+        "seed_png": [{"seeds": np.array([0, 1, 2**32])}],
+        "mix": [{"latents": z, "other_latents": z, "crossover": np.array([0, 1, 99], np.int32)}],
+    }
+    for signature, requests in bad.items():
+        for inputs in requests:
+            assert marking.ask(signature, **inputs)["ok"].tolist() == third, signature
+    with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows as latents"):
+        marking.ask("serving_default", latents=z, truncation_psi=PSI[:1])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be finite"):  # It has no output for a flag.
+        values = {"latents": changed(z, 2, np.nan), "labels": marking.labels, "truncation_psi": PSI}
+        marking.served({name: tf.constant(values[name]) for name in marking.served.inputs()["serving_default"]})
+
+
+def test_what_bad_rows_do_is_one_of_two():
+    with pytest.raises(UserError, match="bad_rows must be one of fail, mark, got 'skip'"):
+        ServingOptions(bad_rows="skip")
 
 
 def test_random_noise_is_fresh_for_latents_and_belongs_to_the_seed_for_seeds():
