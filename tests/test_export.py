@@ -21,7 +21,7 @@ from tests.helpers import tiny_networks
             ["--network=net.npz", "--saved_model_dir=out", "--truncation_cutoff=-1"],
             "truncation_cutoff must be at least 0",
         ),
-        (["--network=box.npz", "--saved_model_dir=out"], r"the content box \[0.5, 0, 0.5, 1\] is empty.*--nocrop"),
+        (["--network=box.npz", "--saved_model_dir=out"], r"metadata are damaged: content_box is \[0.5, 0, 0.5, 1\]"),
     ],
 )
 def test_what_cannot_be_exported_is_told_and_leaves_nothing(tmp_path, arguments, message):
