@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from stylegan_tf.ops.compiled import compiled_for_cpu
-from stylegan_tf.ops.own_gradient import own_gradient
+from stylegan_tf.ops.own_gradient import are_left_out, own_gradient
 from stylegan_tf.ops.plain_form import is_plain
 
 LEAKY_SLOPE = 0.2
@@ -15,7 +15,7 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     The derivative is told by the sign of the result. So nothing but this function reads x, which lets TensorFlow
     fold the activation into the convolution before it, and no zeros are added up for the second derivative.
     """
-    if is_plain():
+    if is_plain() or are_left_out():
         return tf.nn.leaky_relu(x, LEAKY_SLOPE)
     return _leaky_relu(x)
 

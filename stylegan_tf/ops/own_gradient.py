@@ -15,18 +15,23 @@ import tensorflow as tf
 
 from stylegan_tf.ops.compiled import are_chains_allowed
 
-_values_only = False
+_left_out = False
 
 
 @contextlib.contextmanager
-def without_gradients() -> Iterator[None]:
-    """What is traced in this block has no gradients of our own: for graphs that only ever compute values."""
-    global _values_only  # As in `plain_form`.
-    before, _values_only = _values_only, True
+def without_own_gradients() -> Iterator[None]:
+    """What is traced in this block has TensorFlow's gradients only: for graphs that are written to a file."""
+    global _left_out  # As in `plain_form`.
+    before, _left_out = _left_out, True
     try:
         yield
     finally:
-        _values_only = before
+        _left_out = before
+
+
+def are_left_out() -> bool:
+    """Whether what is traced now shall have none."""
+    return _left_out
 
 
 def own_gradient(function: Callable) -> Callable:
@@ -42,7 +47,7 @@ def own_gradient(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def chosen(*tensors):
-        if _values_only:
+        if _left_out:
             return function(*tensors)[0]
         if tf.executing_eagerly():
             return differentiable(*tensors)

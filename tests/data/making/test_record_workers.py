@@ -384,7 +384,7 @@ def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
     assert done.returncode == 0 and "is ready" in done.stdout, done.stderr
     assert find_dataset(tmp_path / "set").count == 300
     for arguments, message in ((["--part=2"], "--part takes i/n"), (["--part=1/2", "--join"], "give one of them"),
-                               (["--workers=0"], "--workers must be between"), (["--channels=2"], "must be 1 or 3")):
+                               (["--workers=0"], "--workers must be between"), (["--channels=2"], "must be 1, 3 or 4")):
         done = run(*arguments, "--overwrite")
         assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
 
