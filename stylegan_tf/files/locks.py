@@ -67,6 +67,12 @@ class _Lock:
 
     def take(self) -> bool:
         """Whether it is ours now; if not, `holder` says whose it is."""
+        try:
+            return self._take()
+        except OSError as error:  # Of a full disk, writing and closing name no file.
+            raise OSError(error.errno, error.strerror, os.fspath(self._path)) from error
+
+    def _take(self) -> bool:
         while self._stream is None:
             stream = open(self._path, "a+", encoding="utf-8", errors="replace")
             try:

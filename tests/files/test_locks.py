@@ -1,5 +1,6 @@
 """One process at a time, on one machine or on several."""
 
+import errno
 import json
 import os
 import subprocess
@@ -138,3 +139,13 @@ def test_without_the_kernels_locks_signs_of_life_decide(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=f"in use by process {os.getpid()} on"), locked(path, "it"):
             pass
     assert not path.exists()
+
+
+def test_a_lock_on_a_full_disk_is_named_in_the_error(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks._Lock, "_sign", full)
+    with pytest.raises(OSError, match="No space left on device") as raised, locked(tmp_path / ".lock", "it"):
+        pass
+    assert raised.value.filename == str(tmp_path / ".lock")
