@@ -32,10 +32,18 @@ class NetworkModel(tf.keras.Model):
 
     def set_built(self, input_shape) -> None:
         """Keras notes the shape, for exports. It exports models of one input: a conditional network has none for it."""
+        self._one_input = tuple(input_shape[1:])
         if self.config.label_size:
             self.built = True
         else:
             self.build(input_shape)
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        """For `tf.saved_model.save`. Keras 2 knows a model's inputs from its first call only: make one."""
+        if save_type == "savedmodel" and getattr(self, "_saved_model_inputs_spec", self) is None:
+            size = self.config.label_size
+            self(tf.zeros([1, *self._one_input]), labels=tf.zeros([1, size]) if size else None)
+        return super()._trackable_children(save_type, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON has them."""

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variables import named_variables
@@ -159,3 +161,12 @@ def test_a_users_own_gan_goes_through_the_callbacks_and_files_of_keras(tmp_path)
     for other in (weights, restored, tf.keras.models.load_model(str(tmp_path / "a.keras"))):
         _assert_same(other.generator, gan.generator)
         _assert_same(other.discriminator, gan.discriminator)
+
+
+@pytest.mark.parametrize("label_size", [0, 2])
+def test_a_saved_model_of_a_network_that_was_never_called_holds_all_of_it(tmp_path, label_size):
+    sizes = {"resolution": 8, "fmap_base": 32, "fmap_max": 8, "label_size": label_size}
+    network = Discriminator(DiscriminatorConfig(**sizes))
+    tf.saved_model.save(network, str(tmp_path / "saved"))
+    stored = [name for name, _ in tf.train.list_variables(str(tmp_path / "saved" / "variables" / "variables"))]
+    assert sum(name.endswith("VARIABLE_VALUE") for name in stored) == len(network.weights)
