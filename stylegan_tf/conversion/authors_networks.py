@@ -17,7 +17,7 @@ from stylegan_tf.conversion.architecture_options import default_fused_from, read
 from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_pickle
 from stylegan_tf.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.arrays import read_described
+from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.written_aside import make_folder, written_aside
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
@@ -74,8 +74,7 @@ def export_networks(source, dest) -> Networks:
             entries[f"{PARTS[part]}/{name}"] = value
 
     def write(path):
-        with open(path, "wb") as stream:
-            np.savez(stream, config=np.array(json.dumps(options)), **entries)
+        write_plain_arrays(path, {"config": np.array(json.dumps(options)), **entries})
         for part, network in _present(networks):
             _check_equal(_authors_arrays(_build(_read_exported(path, PARTS[part]))), _authors_arrays(network), part)
 

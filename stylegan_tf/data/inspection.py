@@ -13,6 +13,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.written_aside import errors_name
 
 _LISTED = 20
 
@@ -103,9 +104,9 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
         picture = picture.crop(box) if box else picture
         size = dataset_files.unstretched_size(picture.size, info.aspect_ratio if crop else None)
-        (picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)).save(
-            folder / f"{count:08d}.png"
-        )
+        path = folder / f"{count:08d}.png"
+        with errors_name(path):
+            (picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)).save(path)
         count += 1
     return count
 

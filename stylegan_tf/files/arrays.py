@@ -37,6 +37,13 @@ def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], 
             _write(archive, entry, np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":"))))
 
 
+def write_plain_arrays(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """The arrays alone, in place, for other programs: as `np.savez`, but nothing of it stays open on a full disk."""
+    with open(path, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            _write(archive, name, np.asanyarray(array))
+
+
 def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> list:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, array, allow_pickle=False)

@@ -1,6 +1,8 @@
 """Checking, previewing, extracting and comparing datasets, and the tool that does it."""
 
+import errno
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -68,6 +70,16 @@ def test_extracted_pictures_are_those_of_the_records(folder, tmp_path):
     np.testing.assert_array_equal(pictures, list(inspection.read_images(info, 4)))
     with pytest.raises(UserError, match="exists and is not an empty folder"):
         inspection.extract(info, 4, tmp_path / "out")
+
+
+def test_a_full_disk_while_pictures_are_extracted_is_told_with_the_name_of_the_picture(folder, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        inspection.extract(find_dataset(folder), 4, tmp_path / "out")
+    assert raised.value.filename == str(tmp_path / "out" / "00000000.png")
 
 
 def test_letterboxed_pictures_are_extracted_without_bars(folder, tmp_path):

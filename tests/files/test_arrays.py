@@ -1,9 +1,11 @@
 """Named arrays in one file, which NumPy reads as well."""
 
 import errno
+import gc
 import io
 import json
 import os
+import sys
 import tracemalloc
 import zipfile
 import zlib
@@ -20,6 +22,7 @@ from stylegan_tf.files.arrays import (
     read_arrays,
     read_described,
     write_arrays,
+    write_plain_arrays,
 )
 
 ARRAYS = {"a/b": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.int64(7)}
@@ -222,3 +225,19 @@ def test_the_checksum_in_the_list_is_that_of_the_member(tmp_path):
     with zipfile.ZipFile(path) as archive:
         listed = json.loads(str(np.load(io.BytesIO(archive.read("about.npy")))))["arrays"]
         assert listed == {"x": ["<f4", [2], f"{zlib.crc32(archive.read('x.npy')):08x}"]}
+
+
+def test_plain_arrays_are_what_numpy_writes(tmp_path):
+    write_plain_arrays(tmp_path / "plain.npz", ARRAYS)
+    with np.load(tmp_path / "plain.npz", allow_pickle=False) as found:
+        assert set(found) == set(ARRAYS) and all(np.array_equal(found[name], ARRAYS[name]) for name in ARRAYS)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_plain_arrays_on_a_full_disk_leave_nothing_open_that_complains_later(monkeypatch):
+    later = []
+    monkeypatch.setattr(sys, "unraisablehook", later.append)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_plain_arrays("/dev/full", {"large": np.zeros(2**20)})
+    gc.collect()
+    assert not later
