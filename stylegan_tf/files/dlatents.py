@@ -4,6 +4,7 @@ A file may also hold the noise maps of its images, `noise00`, `noise01`, ... for
 """
 
 import os
+import sys
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -55,11 +56,19 @@ def _write(stream, shape, parts):
 def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray:
     """float32 [N, num_layers, w_size] from `dlatents` of an .npz or from an .npy.
 
-    A file of [N, w_size] or [N, 1, w_size] gives every layer the same w. UserError for anything else.
+    A file of [N, w_size] or [N, 1, w_size] gives every layer the same w; one of [num_layers, w_size] is taken as the
+    layers of one image, which a line on stderr tells. UserError for anything else.
     """
     (array,) = _read(Path(path))
     shape = list(array.shape)
-    if array.ndim == 2:
+    if shape == [num_layers, w_size] and num_layers > 1:
+        print(
+            f"{path} holds {shape}: taken as the {num_layers} layers of one image; for w of {num_layers} images save it "
+            f"as [{num_layers}, 1, {w_size}].",
+            file=sys.stderr,
+        )
+        array = array[None]
+    elif array.ndim == 2:
         array = array[:, None]
     fits = array.ndim == 3 and len(array) and array.shape[1] in (1, num_layers) and array.shape[2] == w_size
     if not fits or array.dtype.kind != "f":
