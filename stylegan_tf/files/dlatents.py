@@ -63,8 +63,8 @@ def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray
     shape = list(array.shape)
     if shape == [num_layers, w_size] and num_layers > 1:
         print(
-            f"{path} holds {shape}: taken as the {num_layers} layers of one image; for w of {num_layers} images save it "
-            f"as [{num_layers}, 1, {w_size}].",
+            f"{path} holds {shape}: taken as the {num_layers} layers of one image; for w of {num_layers} images "
+            f"save it as [{num_layers}, 1, {w_size}].",
             file=sys.stderr,
         )
         array = array[None]
