@@ -49,11 +49,6 @@ def load_demo_attributes() -> dict[str, Attribute]:
     return attributes
 
 
-def load_demo() -> tuple[np.ndarray, dict[str, Attribute]]:
-    """-> (images uint8 [4096, 64, 64, 3], attributes by name), in the same order."""
-    return load_demo_images(), load_demo_attributes()
-
-
 def one_hot_labels(attributes: dict[str, Attribute], names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """One-hot classes of the named attributes -> (float32 [N, L], label names such as "has_hat=yes").
 

@@ -11,7 +11,7 @@ from stylegan_tf.errors import UserError
 
 @pytest.fixture(scope="module")
 def demo_set():
-    return demo.load_demo()
+    return demo.load_demo_images(), demo.load_demo_attributes()
 
 
 def test_there_are_4096_different_rgb_images_of_64_pixels(demo_set):
