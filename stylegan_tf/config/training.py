@@ -140,7 +140,7 @@ class TrainConfig(Options):
         above=0,
         at_most=_MOST_KIMG,
     )
-    augment_cutout: bool = option(RUN, False, "ada with cutout, too, which the paper does not use by default.")
+    augment_cutout: bool = option(RUN, False, "Give ada cutout, too, which the paper does not use by default.")
     freeze_d: int = option(
         RUN,
         0,
