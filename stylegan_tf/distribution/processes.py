@@ -91,9 +91,10 @@ def lost_processes_named() -> Iterator[None]:
         ) from error
     except _PERHAPS_LOST as error:
         said = str(error)
-        if not _OF_PROCESSES.search(said):
+        found = _OF_PROCESSES.search(said)
+        if not found:
             raise
-        reason = short(said[max(0, _OF_PROCESSES.search(said).start() - 60) :], 150)
+        reason = short(said[max(0, found.start() - 60) :], 150)
         raise UserError(
             f"the processes of this run no longer do the same, or one of them ended ({reason}): the output of the "
             "others says why. Start all of them again with the same flags, data and versions: the run goes on from "

@@ -1,0 +1,22 @@
+"""What TensorFlow raises when processes no longer do the same becomes one line; other errors stay what they are."""
+
+import pytest
+import tensorflow as tf
+
+from stylegan_tf.distribution.processes import lost_processes_named
+from stylegan_tf.errors import UserError
+
+
+@pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError])
+def test_mismatched_collectives_are_one_line_that_says_what_to_do(kind):
+    message = "Collective ops is aborted by: Shape mismatch in the collective instance 3"
+    with pytest.raises(UserError, match="no longer do the same.*same flags, data and versions") as error:
+        with lost_processes_named():
+            raise kind(None, None, message)
+    assert "\n" not in str(error.value)
+
+
+def test_an_internal_error_of_something_else_keeps_its_traceback():
+    with pytest.raises(tf.errors.InternalError, match="cuDNN"):
+        with lost_processes_named():
+            raise tf.errors.InternalError(None, None, "cuDNN could not be initialised")
