@@ -60,8 +60,9 @@ class _Listener:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # Ends `accept` in the other thread.
         self._socket.close()
-        for connection, _ in self._present.values():
-            connection.close()
+        with self._changed:  # Processes that go away meanwhile are taken out by other threads.
+            for connection, _ in self._present.values():
+                connection.close()
 
     def wait_for_all(self, say: Callable[[str], None]) -> None:
         """The chief's part."""

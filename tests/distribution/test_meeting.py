@@ -61,6 +61,30 @@ def test_a_fact_that_differs_ends_all_of_them_in_one_line_that_names_it(addresse
     assert "has --learning_rate 0.002, the chief has 0.001" in error and "start all processes with the same" in error
 
 
+def test_a_process_may_go_away_while_the_meeting_is_closed(addresses):
+    class Leaving:
+        """Another thread takes its process out as soon as it is closed, as `_register` does."""
+
+        def __init__(self, index):
+            self.index, self.leaves = index, None
+
+        def close(self):
+            self.leaves = threading.Thread(daemon=True, target=self._leave)
+            self.leaves.start()
+            self.leaves.join(0.05)
+
+        def _leave(self):
+            with listener._changed:
+                del listener._present[self.index]
+
+    leaving = [Leaving(1), Leaving(2)]
+    with meeting._Listener(Cluster(addresses, 0), {}) as listener:
+        listener._present = {process.index: (process, "token") for process in leaving}
+    for process in leaving:
+        process.leaves.join(30)
+    assert listener._present == {}
+
+
 def test_different_clusters_are_told(addresses):
     outcomes = _all([(Cluster(addresses[:2], 0), {}), (Cluster((addresses[0], addresses[1], "b:1"), 1), {})])
     assert all("different clusters in TF_CONFIG" in error for _, error in outcomes)
