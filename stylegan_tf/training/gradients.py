@@ -64,8 +64,8 @@ class Gradients:
         self._batch_size = batch_size
 
     def discriminator(self, images: Images, scalars: Scalars, regularized: bool = True) -> Sums:
-        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score; where R1 is on, r1; with
-        --augment real_sign, the mean of the signs of the real scores.
+        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score; real_sign, the mean of the
+        signs of the real scores; where R1 is on, r1.
 
         regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
         """
@@ -92,10 +92,9 @@ class Gradients:
         metrics = {
             "d_loss": self._reported_loss(loss, adversarial, scalars),
             "real_score": self._per_image(real_scores),
+            "real_sign": self._per_image(signs_of(real_scores)),
             "fake_score": self._per_image(fake_scores),
         }
-        if self._augment != "none":
-            metrics["real_sign"] = self._per_image(signs_of(real_scores))
         if options.r1_gamma:
             metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
         return Sums(_present(tape.gradient(total, trained)), w, metrics)

@@ -57,8 +57,9 @@ def build_iteration(
     draw: where the random inputs come from, see `random_inputs.Draw`; None: from the run's seed.
 
     Returns `run(iterator, inputs) -> {name: float32 mean over the batch}`. The names: d_loss, g_loss, real_score,
-    fake_score and, where R1 is on, r1 (squared gradient norm). NaN stands for what is not finite, as in a step that was
-    skipped, and for an R1 that was not computed. With --augment also real_sign, see `AugmentationStrength`.
+    fake_score, real_sign (mean sign of the real scores, how much the discriminator overfits: `AugmentationStrength`)
+    and, where R1 is on, r1 (squared gradient norm). NaN stands for what is not finite, as in a step that was skipped,
+    and for an R1 that was not computed.
     Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
     """
     share = batch_size // strategy.num_replicas_in_sync
@@ -67,8 +68,7 @@ def build_iteration(
     if config.jit_compile:
         check_jit_compile(strategy)
     step = TrainingStep(config, state, resolution, batch_size, rounds, draw)
-    left_out = {"r1": not config.losses.r1_gamma, "real_sign": config.augment == "none"}
-    names = [name for name in METRICS if not left_out.get(name)]
+    names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
     @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
     def iteration(batch, inputs):
@@ -176,7 +176,8 @@ class TrainingStep:
         """The replicas' sums together: one step of the optimiser, one of w_avg. Returns this replica's metrics."""
         context = tf.distribute.get_replica_context()
         names = list(sums.gradients)
-        signs = [sums.metrics["real_sign"]] if "real_sign" in sums.metrics else []
+        adapts = self.config.augment != "none" and "real_sign" in sums.metrics
+        signs = [sums.metrics["real_sign"]] if adapts else []
         tensors = [*(sums.gradients[name] for name in names), sums.w, *signs]
         reduced = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
         gradients, w, signs = reduced[: len(names)], reduced[len(names)], reduced[len(names) + 1 :]
