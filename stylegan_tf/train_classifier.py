@@ -9,6 +9,7 @@ training. An attribute whose file is there already is left out, so that the same
 """
 
 import pathlib
+import tempfile
 
 from absl import flags
 
@@ -39,6 +40,7 @@ def main():
     if bool(FLAGS.attribute) == FLAGS.all:
         raise UserError("give either --attribute=NAME or --all.")
     from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.files.written_aside import make_folder
     from stylegan_tf.metrics.classifier_training import ClassifierTraining, train_classifier
     from stylegan_tf.metrics.labelled_images import attribute_columns, labelled_images
 
@@ -48,6 +50,8 @@ def main():
     attributes = list(attribute_columns(info)) if FLAGS.all else [name.strip() for name in FLAGS.attribute.split(",")]
     sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
     names = ("total_images", "batch_size", "learning_rate", "fmap_base", "fmap_max", "seed")
+    with tempfile.TemporaryFile(dir=make_folder(FLAGS.out)):
+        pass  # It can be written to: better told before the training than after it.
     training = ClassifierTraining(**{name: FLAGS[name].value for name in names})
     for attribute, images in sets.items():
         path = pathlib.Path(FLAGS.out) / file_name(attribute)

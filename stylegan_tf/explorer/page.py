@@ -1,20 +1,23 @@
 """The page: controls, and what happens when they move. All state of a user is in the page's components."""
 
+import functools
 import html
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import gradio as gr
 import numpy as np
 
+from stylegan_tf.errors import UserError
 from stylegan_tf.explorer import plane
 from stylegan_tf.explorer.pictures import as_element, as_png
 from stylegan_tf.explorer.projecting import ProjectionDesk
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from stylegan_tf.files.dlatents import save_dlatents
+from stylegan_tf.files.file_errors import os_error_line
 from stylegan_tf.visualize.animation import write_animation
 from stylegan_tf.visualize.interpolation import Interpolation, StyleWalk, frame_count
 from stylegan_tf.visualize.tile_table import scale_for
@@ -25,6 +28,20 @@ CSS = (
 )
 _FPS, _MOST_KEYS, _FAR = 24, 32, 5.0
 _QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def _told(handler: Callable) -> Callable:
+    """A full disk, say, is told on the page in one line; in the terminal it leaves nothing."""
+
+    @functools.wraps(handler)
+    def told(*arguments):
+        try:
+            return handler(*arguments)
+        except (OSError, UserError) as error:
+            line = os_error_line(error) if isinstance(error, OSError) else str(error)
+            raise gr.Error(html.escape(line), print_exception=False) from None
+
+    return told
 
 
 class Page:
@@ -172,6 +189,7 @@ class Page:
             moves=tuple(zip(self._names, (float(value or 0) for value in moves))),
         )  # fmt: skip
 
+    @_told
     def _draw(self, layer, *values):
         """The picture, and the feature maps of a layer."""
         view = self._view(*values)
@@ -180,6 +198,7 @@ class Page:
             maps = as_element(self._renderer.feature_maps(view, layer))
         return as_element(self._renderer.picture(view)), maps
 
+    @_told
     def _write_files(self, *values):
         view = self._view(*values)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
@@ -200,12 +219,14 @@ class Page:
             keeps = (ws, True) if is_last else (gr.skip(), gr.skip())
             yield shown, html.escape(text), *keeps
 
+    @_told
     def _with_key(self, keys, *values):
         view = self._view(*values)
         keys = [*keys, self._renderer.dlatents(view)][-_MOST_KEYS:]
         pictures = self._renderer.painter.pictures(np.stack(keys))
         return keys, "".join(as_element(picture) for picture in pictures)
 
+    @_told
     def _write_video(self, keys, seconds, loop):
         if len(keys) < 2:
             return "Add at least two pictures first.", None

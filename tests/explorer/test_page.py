@@ -59,7 +59,8 @@ def page(files):
     options = ["--network=net.npz", "--directions=directions.npz", "--nobrowser", "--port=0"]
     with open(folder / "log.txt", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-c", _SEALED, *options], cwd=folder, stdout=log, stderr=log, env=_ENVIRONMENT
+            [sys.executable, "-c", _SEALED, *options], cwd=folder, stdout=log, stderr=log,
+            env={**_ENVIRONMENT, "TMPDIR": str(folder)},
         )
     browser = Browser(driver)
     try:
@@ -201,6 +202,18 @@ def test_key_frames_become_a_video(page, files):
         assert video.is_animated and video.size == (128, 128)
     page.click("#clear_keys")
     page.until(lambda: not page.driver.find_elements("css selector", "#keys img"))
+
+
+def test_what_cannot_be_written_is_told_on_the_page_and_is_no_traceback(page, files):
+    (downloads,) = files[0].glob("stylegan-explore-*")
+    away = downloads.with_name("away")
+    downloads.rename(away)
+    try:
+        page.click("#save")
+        page.until(lambda: "No such file or directory: check the name." in page.find(".toast-body").text)
+    finally:
+        away.rename(downloads)
+    assert "Traceback" not in (files[0] / "log.txt").read_text()
 
 
 def test_another_user_has_a_page_of_its_own(page, files):

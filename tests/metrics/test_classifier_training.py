@@ -119,3 +119,11 @@ def test_the_command_trains_a_classifier_and_tells_how_good_it_is(tmp_path):
 def test_missing_flags_are_told(flags, message):
     result = run(*flags)
     assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_training(tmp_path):
+    write_set(tmp_path / "set")
+    (tmp_path / "file").write_bytes(b"")
+    result = run(f"--data_dir={tmp_path / 'set'}", "--attribute=bright", f"--out={tmp_path / 'file' / 'classifiers'}")
+    assert result.returncode == 1 and "Traceback" not in result.stderr and "images/s" not in result.stderr
+    assert "Not a directory: a part of the name is a file" in result.stderr.splitlines()[-1]
