@@ -19,7 +19,7 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("data_dir", [], "Folder of a dataset; may be given several times.")
+flags.DEFINE_multi_string("data_dir", None, "Folder of a dataset")
 flags.DEFINE_integer("batch_size", 32, "Images per batch.")
 flags.DEFINE_float("seconds", 2.0, "How long each of the two measurements of a level may take.")
 flags.DEFINE_string("run_dir", None, "A run folder of training on such a machine, to compare with.")

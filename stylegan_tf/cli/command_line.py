@@ -188,4 +188,4 @@ def _describe(flag: flags.Flag) -> str:
         default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")
         text += f" (default: {default})"
     head = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
-    return f"  {head}\n" + textwrap.indent(textwrap.fill(text, 100), " " * 6)
+    return f"  {head}\n" + textwrap.indent(textwrap.fill(" ".join(text.split()), 100), " " * 6)
