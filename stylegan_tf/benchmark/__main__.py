@@ -3,6 +3,7 @@
     python -m stylegan_tf.benchmark
     python -m stylegan_tf.benchmark --precision=float32,bfloat16 --form=plain,fused --runs=3 --json=benchmark.json
     python -m stylegan_tf.benchmark --resolution=8,32 --batch_size=16,32 --jit_compile=off,on --parts=iteration
+    python -m stylegan_tf.benchmark --form=fused --augment=none,ada,diffaugment --parts=iteration
 
 Every combination of the listed values is a case with a process of its own. The cases take turns, call by call, and
 the table shows medians over the rounds; ratios are taken within a round, so that they hold on a machine that does
@@ -21,7 +22,7 @@ from stylegan_tf.benchmark.machine import machine_line
 from stylegan_tf.benchmark.rounds import Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
-from stylegan_tf.config import PRECISIONS
+from stylegan_tf.config import AUGMENTATIONS, PRECISIONS
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.written_aside import written_aside
 
@@ -33,6 +34,7 @@ flags.DEFINE_integer("fmap_max", 128, "Most channels of a layer.")
 flags.DEFINE_list("precision", "float32,bfloat16", f"Of {', '.join(PRECISIONS)}.")
 flags.DEFINE_list("form", "plain,fused", "fused: what training runs; plain: its readable reference.")
 flags.DEFINE_list("jit_compile", "off", "Of off, on: compile the networks' gradients with XLA as a whole.")
+flags.DEFINE_list("augment", "none", f"Of {', '.join(AUGMENTATIONS)}: what augmentation costs.")
 flags.DEFINE_list("parts", ",".join(PARTS), f"Of {', '.join(PARTS)}.")
 flags.DEFINE_integer(
     "replicas", 1, "Also train on so many mirrored replicas, on a CPU with its share of the cores each."
@@ -71,15 +73,18 @@ def _cases() -> list[Case]:
         _check_one_of("precision", value, PRECISIONS)
     for value in FLAGS.form:
         _check_one_of("form", value, FORMS)
+    for value in FLAGS.augment:
+        _check_one_of("augment", value, AUGMENTATIONS)
     for value in FLAGS.jit_compile:
         _check_one_of("jit_compile", value, ("off", "on"))
     cases = []
     sizes = itertools.product(_numbers("resolution", FLAGS.resolution), _numbers("batch_size", FLAGS.batch_size))
     for resolution, batch_size in sizes:
-        for jit, precision, form in itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form):
+        kinds = itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form, FLAGS.augment)
+        for jit, precision, form, augment in kinds:
             size = {"resolution": resolution, "batch_size": batch_size, "iterations": FLAGS.iterations_per_call}
             width = {"fmap_base": FLAGS.fmap_base, "fmap_max": FLAGS.fmap_max}
-            options = {"precision": precision, "form": form, "jit_compile": jit == "on"}
+            options = {"precision": precision, "form": form, "jit_compile": jit == "on", "augment": augment}
             cases.append(Case(**size, **width, **options))
             if FLAGS.replicas > 1 and form == "fused":
                 cases.append(Case(**size, **width, **options, replicas=FLAGS.replicas))

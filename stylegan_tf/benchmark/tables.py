@@ -61,10 +61,12 @@ def ratio_lines(runs: Sequence[Run]) -> list[str]:
 
 
 def _reference(cases: Sequence[Measured], index: int) -> Optional[int]:
-    """The case that this one is compared with: replicas with one replica, all others with plain float32."""
+    """What this one is compared with: replicas with one replica, augmentation with none, others with plain float32."""
     case = cases[index].case
     if case.replicas > 1:
         wanted = {**case.to_dict(), "replicas": 1}
+    elif case.augment != "none":
+        wanted = {**case.to_dict(), "augment": "none"}
     else:
         wanted = {**case.to_dict(), "precision": "float32", "form": "plain", "jit_compile": False}
     found = [other for other, measured in enumerate(cases) if measured.case.to_dict() == wanted]

@@ -86,6 +86,7 @@ def _config(case: Case) -> TrainConfig:
         run_dir="none",
         precision=case.precision,
         jit_compile=case.jit_compile,
+        augment=case.augment,
         generator=GeneratorConfig(**widths),
         discriminator=DiscriminatorConfig(**widths),
     )

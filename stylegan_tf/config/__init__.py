@@ -8,9 +8,10 @@ config/projection.py  the search for the latent of a picture
 
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.projection import ProjectionConfig
-from stylegan_tf.config.training import INCEPTION, PRECISIONS, LossConfig, ScheduleConfig, TrainConfig
+from stylegan_tf.config.training import AUGMENTATIONS, INCEPTION, PRECISIONS, LossConfig, ScheduleConfig, TrainConfig
 
 __all__ = [
+    "AUGMENTATIONS",
     "INCEPTION",
     "PRECISIONS",
     "DiscriminatorConfig",

@@ -39,6 +39,13 @@ def test_replicas_are_compared_with_one_replica_of_the_same_form():
     assert lines[3].split() == ["iteration", "1.00x"]  # 1 / 1, 1 / 2.5, 1 / 1.
 
 
+def test_augmentation_is_compared_with_none_of_the_same_form():
+    cases = [_measured([2.0, 4.0], form="plain"), _measured([1.0, 1.0]), _measured([1.25, 1.25], augment="ada")]
+    lines = ratio_lines([Run(cases, {})])
+    assert lines[2] == "32x32 batch 16 float32 fused ada / 32x32 batch 16 float32 fused:"
+    assert lines[3:] == ["    iteration       0.80x"]
+
+
 def test_the_table_shows_medians_and_the_share_of_the_best_ceiling():
     run = _run([1.0, 0.5, 0.25])
     lines = table_lines(run)
