@@ -13,8 +13,10 @@ from typing import Callable, Optional
 import tensorflow as tf
 
 from stylegan_tf.config import INCEPTION
+from stylegan_tf.data.making.sources.archives import check_end
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.digests import file_sha256
+from stylegan_tf.files.file_errors import reading
 from stylegan_tf.metrics import efficientnet
 
 EFFICIENTNET = "efficientnet_lite0"
@@ -121,7 +123,7 @@ def _resolve(handle: str, scratch: pathlib.Path) -> pathlib.Path:
 
 def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
     """Unpacks plain files only, and only into `folder`."""
-    try:
+    with reading(path, ".tar.gz of a SavedModel"):
         with tarfile.open(path) as archive:
             for member in archive:
                 target = (folder / member.name).resolve()
@@ -131,8 +133,7 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with archive.extractfile(member) as source, open(target, "wb") as copy:
                         shutil.copyfileobj(source, copy)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .tar.gz of a SavedModel ({error}).") from None
+            check_end(archive)
 
 
 def _load(handle: str, folder: pathlib.Path):

@@ -181,6 +181,18 @@ def test_an_archive_cannot_write_outside_of_its_folder(tmp_path, name, link):
     assert not (tmp_path / "escaped.txt").exists()
 
 
+def test_an_archive_with_a_flipped_bit_is_refused(module, tmp_path):
+    path = tmp_path / "m.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:  # Stored: any bytes can be unpacked.
+        archive.add(module, ".")
+    content = bytearray(path.read_bytes())
+    weights = next(module.glob("variables/*.data*")).read_bytes()
+    content[content.index(weights[:40])] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="m.tar.gz is not a readable .tar.gz of a SavedModel .CRC check failed"):
+        load_extractor(str(path))
+
+
 def test_without_network_the_way_out_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
     with _served(tmp_path) as (address, _):

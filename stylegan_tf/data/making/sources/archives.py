@@ -130,7 +130,7 @@ class TarCollection(ArchiveCollection):
                     self._add(name, (member.offset_data, member.size), left_out)
                 elif not member.isdir():
                     left_out.append(LeftOut(name, NO_FILE))
-            _check_end(archive, self._file.path)
+            check_end(archive)
         return links
 
     def _read(self, name: str) -> bytes:
@@ -162,17 +162,19 @@ def _followed(target: str, links: dict[str, str], members: dict) -> Optional[obj
     return None
 
 
-def _check_end(archive: tarfile.TarFile, path: str) -> None:
-    """Python's reader takes a damaged head for the end of the archive: what follows would be lost without a word."""
-    with open(path, "rb") as stream:
-        stream.seek(archive.offset)
-        block = stream.read(tarfile.BLOCKSIZE)
-        if len(block) < tarfile.BLOCKSIZE:
-            raise ValueError("it is cut off: there is no mark at its end")
-        while not block.strip(b"\0"):
-            block = stream.read(2**20)
-            if not block:
-                return
+def check_end(archive: tarfile.TarFile) -> None:
+    """Python's reader takes a damaged head for the end of the archive: what follows would be lost without a word.
+
+    It also stops before the end of a compressed file, where the checksum is: reading on compares it.
+    """
+    archive.fileobj.seek(archive.offset)
+    block = archive.fileobj.read(tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE:
+        raise ValueError("it is cut off: there is no mark at its end")
+    while not block.strip(b"\0"):
+        block = archive.fileobj.read(2**20)
+        if not block:
+            return
     raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data.making.sources import spool
+from stylegan_tf.data.making.sources.archives import check_end
 from stylegan_tf.data.making.sources.arrays import ArrayCollection
 from stylegan_tf.data.making.sources.collection import LeftOut, one_hot
 from stylegan_tf.data.making.sources.image_files import kind_of, others_in
@@ -39,7 +40,8 @@ def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
     """The training pictures in a folder, or in the folder that an archive makes in it; None for other folders."""
     for where in _FOLDERS:
         inside = folder / where
-        names = _training_files(path.name for path in inside.iterdir()) if inside.is_dir() else []
+        files = [path.name for path in inside.iterdir() if path.is_file()] if inside.is_dir() else []
+        names = _training_files(files)
         if names:
             wanted = [inside / name for name in (*names, *_NAMES) if (inside / name).is_file()]
             left_out = others_in(inside, [path.name for path in wanted])
@@ -83,6 +85,7 @@ def _members(path: str, left_out: list[LeftOut]) -> dict[str, bytes]:
                 return {}  # An archive of pictures, and perhaps a large one: do not read it to the end.
             elif not member.isdir():
                 left_out.append(LeftOut(member.name, kind_of(member.name)))
+        check_end(archive)
     return found
 
 

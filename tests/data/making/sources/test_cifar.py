@@ -5,6 +5,7 @@ import tarfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.errors import UserError
@@ -122,3 +123,23 @@ def test_other_pickles_are_refused(tmp_path, content, message):
     (tmp_path / "data_batch_1").write_bytes(content)
     with pytest.raises(UserError, match=message):
         open_source(str(tmp_path))
+
+
+def test_a_flipped_bit_in_an_archive_is_found(tmp_path):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    (tmp_path / "batch").write_bytes(cifar10(THINGS, range(4)))
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:  # Stored: any bytes can be unpacked.
+        archive.add(tmp_path / "batch", "data_batch_1.bin")
+    content = bytearray(path.read_bytes())
+    content[content.index(THINGS[1].tobytes()[:100])] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cifar-10-binary.tar.gz cannot be read as a tar archive: CRC check failed"):
+        open_source(str(path))
+
+
+def test_folders_that_are_called_like_cifars_files_are_folders_of_pictures(tmp_path):
+    for folder in ("train", "meta"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(THINGS[0].transpose(1, 2, 0)).save(tmp_path / folder / "a.png")
+    source = open_source(str(tmp_path))
+    assert [source.name(index) for index in range(len(source))] == ["meta/a.png", "train/a.png"]
