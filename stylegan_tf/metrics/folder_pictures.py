@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
@@ -32,6 +33,7 @@ class FolderPictures:
         """
         self._collection, self._options, self._is_cropped = collection, options, is_cropped
         self.size = size
+        self._lock = threading.Lock()  # Archives and databases are one stream, in which a reader seeks.
 
     def __len__(self) -> int:
         return len(self._collection)
@@ -60,7 +62,8 @@ class FolderPictures:
     def _read(self, index: int) -> np.ndarray:
         name = self._collection.name(index)
         with reading_picture(name):
-            picture = self._collection.read(index)
+            with self._lock:
+                picture = self._collection.read(index)
             image = to_square(picture, self._options).image if self._options.fit else to_pixels(picture, self._options)
         if image.shape[:2] != self.size:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
