@@ -76,6 +76,8 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     file = picture if is_plain_jpeg and box is None and original == image.size == size else None
     if image.size != size:
         image = image.resize(size, FILTERS[options.filter])
+    if image.mode == "RGBA":  # Resizing has made clear pixels black.
+        image = _with_plain_background(image, options.background)
     pixels = np.asarray(image)
     ratio = original[0] / original[1] if options.fit == "stretch" else None
     return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file)

@@ -198,3 +198,11 @@ def test_transparency_can_be_kept():
         assert square(PICTURES[kind][0], num_channels=4, background=(0, 0, 255)).image[0, 0].tolist() == expected, kind
     image, box, *_ = square(wide_picture(), 48, fit="pad", num_channels=4, background=(1, 2, 3))
     assert image[0, 0].tolist() == [1, 2, 3, 0] and image[24, 24].tolist() == [90, 90, 90, 255]
+
+
+@pytest.mark.parametrize("fit, size", [("crop", (8, 8)), ("pad", (16, 8)), ("stretch", (6, 8))])
+def test_resizing_keeps_the_background_in_clear_pixels(fit, size):
+    pixels = np.full([*size, 4], 255, np.uint8)
+    pixels[: size[0] // 2, :, 3] = 0
+    image = square(encoded(Image.fromarray(pixels)), fit=fit, num_channels=4).image
+    assert (image[..., 3] == 0).any() and (image[..., 3] == 255).any() and (image[..., :3] == 255).all()
