@@ -282,6 +282,11 @@ def _with_labels(info: DatasetInfo, names: tuple[str, ...]) -> DatasetInfo:
         return info
     info = dataclasses.replace(info, labels_path=str(path))
     size = load_labels(info).shape[1]
-    if len(names) != size:
+    if names and len(names) != size:
+        raise UserError(
+            f"{path} holds {size} numbers for each image, {DESCRIPTION_FILE} names {len(names)} labels: "
+            "write the dataset again."
+        )
+    if not names:
         names = tuple(f"label{index}" for index in range(size))
     return dataclasses.replace(info, label_size=size, label_names=names)

@@ -154,6 +154,21 @@ def test_labels_must_be_finite_and_their_names_texts(folder):
             find_dataset(folder)
 
 
+def test_labels_with_a_flipped_bit_in_their_head_are_refused(folder):
+    path = folder / "set-rxx.labels"
+    np.save(path.open("wb"), np.zeros([10, 3], np.float32))
+    path.write_bytes(path.read_bytes().replace(b"(10, 3)", b"(10, 2)"))
+    with pytest.raises(UserError, match="set-rxx.labels is not a readable file of labels .it holds more than the"):
+        find_dataset(folder)
+
+
+def test_there_is_a_name_for_every_label(folder):
+    description = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**description, "label_names": ["cat", "dog"]}))
+    with pytest.raises(UserError, match="set-rxx.labels holds 1 numbers for each image, dataset.json names 2 labels"):
+        find_dataset(folder)
+
+
 def test_a_level_that_is_not_there_is_named(folder):
     with pytest.raises(UserError, match="no level of resolution 16, it has: 4, 8"):
         find_dataset(folder).shards(16)
