@@ -67,7 +67,7 @@ def main():
     for index, name in enumerate(targets.names):
         place = outdir if targets.is_one_picture else outdir / name
         folders.append(ResultFolder(place, targets.image(index), options))
-    todo = [index for index, folder in enumerate(folders) if not folder.has_result()]
+    todo = [index for index, folder in enumerate(folders) if not folder.has_result(FLAGS.video)]
     with ProgressBar(len(folders) * FLAGS.steps, "Projecting", "steps") as bar:
         done = (len(folders) - len(todo)) * FLAGS.steps
         bar.start_at(done)
@@ -131,10 +131,9 @@ def _project(projector, images, folders, bar, done):
         maps = [layer[index : index + 1] for layer in noise]
         ws = found.ws[index : index + 1].numpy()
         result = Result(targets[index], pictures[index], ws, maps, float(distances[index]))
-        if FLAGS.video:  # All frames have the noise that was found in the end.
-            frames = [projector.pictures(step[index : index + 1], maps)[0] for step in way]
-            folder.write_video(result.target, frames)
-        folder.write(result)
+        # All frames have the noise that was found in the end.
+        frames = [projector.pictures(step[index : index + 1], maps)[0] for step in way]
+        folder.write(result, frames)
         bar.clear()
         print(f"{folder.path}: distance {result.distance:.4g}, pixel error {result.pixel_error:.1f} of 255", flush=True)
 

@@ -1,6 +1,5 @@
 """`project` as a user runs it: pictures of any kind, files that other commands take, going on."""
 
-import json
 import os
 import subprocess
 import sys
@@ -57,14 +56,12 @@ def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
         np.testing.assert_allclose(_picture(out / name / "projected.png"), images[0, ..., 0], atol=1)
     assert load_dlatents(out / "dlatents.npz", *painter.dlatent_shape).shape == (2, 4, 7)
 
-    # As if interrupted in the second picture; the first one is marked, to see that it stays.
+    # As if interrupted in the second picture.
     (out / "b" / "projection.json").unlink()
-    Image.fromarray(np.full([8, 8], 77, np.uint8)).save(out / "a" / "projected.png")
-    before = json.loads((out / "a" / "projection.json").read_text())
+    before = {path: path.stat().st_mtime_ns for path in (out / "a").iterdir()}
     done = _project(network, *options)
     assert done.returncode == 0, done.stderr
-    assert (_picture(out / "a" / "projected.png") == 77).all()
-    assert json.loads((out / "a" / "projection.json").read_text()) == before
+    assert {path: path.stat().st_mtime_ns for path in (out / "a").iterdir()} == before
     assert (out / "b" / "projection.json").is_file()
 
 

@@ -16,12 +16,14 @@ from stylegan_tf.data.making.sources.fitted import FittedSource
 from stylegan_tf.data.making.sources.image_files import IMAGE_SUFFIXES, FileCollection
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
+from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.visualize.animation import write_animation
 from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, image_grid, resized, save_image
 from stylegan_tf.visualize.tile_table import scale_for
 
-RECORD = "projection.json"
+RECORD, VIDEO = "projection.json", "projection.webp"
+_FILES = ("dlatents.npz", "projected.png", "target.png")  # Without which there is no result.
 _VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames a second, and of the end.
 
 
@@ -83,33 +85,46 @@ class ResultFolder:
         digest = hashlib.sha256(np.ascontiguousarray(target).tobytes()).hexdigest()
         self._options = json.loads(json.dumps({**options, "target_sha256": digest}))
 
-    def has_result(self) -> bool:
-        """Whether it is there, of the same picture with the same options."""
+    def has_result(self, video: bool = False) -> bool:
+        """Whether it is there, whole, of the same picture with the same options; video: with projection.webp."""
         try:
-            record = json.loads((self.path / RECORD).read_text(encoding="utf-8"))
-            files = [self.path / name for name in ("dlatents.npz", "projected.png", "target.png")]
-            return record.get("options") == self._options and all(file.is_file() for file in files)
-        except (OSError, ValueError, AttributeError):
+            record = read_json(self.path / RECORD, "record of a projection")
+        except UserError:  # There is none, or it is damaged.
             return False
+        if not isinstance(record, dict) or record.get("options") != self._options:
+            return False
+        sizes = record.get("bytes")
+        return isinstance(sizes, dict) and all(
+            name in sizes and sizes[name] == self._size(name) for name in (*_FILES, *[VIDEO] * video)
+        )
 
-    def write(self, result: Result) -> None:
+    def _size(self, name: str) -> Optional[int]:
+        path = self.path / name
+        return path.stat().st_size if path.is_file() else None
+
+    def write(self, result: Result, way: Sequence[np.ndarray] = ()) -> None:
+        """way: the images on the way to it, uint8 [h, w, C], for projection.webp."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / RECORD).unlink(missing_ok=True)  # What it described is going to be replaced.
         save_image(result.target, self.path / "target.png")
         save_image(result.projected, self.path / "projected.png")
         save_image(np.concatenate([result.target, result.projected], axis=1), self.path / "compared.png")
         save_dlatents(self.path / "dlatents.npz", result.ws.shape, [result.ws], result.noise)
+        if len(way):
+            self._write_video(result.target, way)
+        sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(way)))}
         record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
+        record["bytes"] = sizes  # By which a file that was cut off since is seen.
         with written_aside(self.path / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-    def write_video(self, target: np.ndarray, way: Sequence[np.ndarray]) -> None:
-        """The picture beside the images on the way to it, uint8 [h, w, C]; the last one stays for a second."""
+    def _write_video(self, target: np.ndarray, way: Sequence[np.ndarray]) -> None:
+        """The picture beside the images on the way to it; the last one stays for a second."""
         scale = scale_for(target.shape)
         images = [*way, *[way[-1]] * _VIDEO_HOLD]
         frames = (as_rgb(np.concatenate([target, image], axis=1)) for image in images)
         enlarged = (resized(frame, scale) for frame in frames)
-        write_animation(enlarged, len(images), self.path / "projection.webp", _VIDEO_FPS)
+        write_animation(enlarged, len(images), self.path / VIDEO, _VIDEO_FPS)
 
 
 def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple) -> None:
@@ -128,14 +143,15 @@ def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_
 
 
 def _read_image(path):
-    with Image.open(path) as image:
+    with reading(path, "picture", "remove it and run the same command again"), Image.open(path) as image:
         pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def _folder_names(names):
-    """ "a/b.png" -> "a_b"; with the suffix where two would be the same."""
+    """ "a/b.png" -> "a_b"; with suffixes where two would be the same, and with numbers where they still are."""
     short = [name.rpartition(".")[0] or name for name in names]
     if len(set(short)) < len(short):
         short = names
-    return ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]
+    found = ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]
+    return found if len(set(found)) == len(found) else [f"{name}_{index:04d}" for index, name in enumerate(found)]

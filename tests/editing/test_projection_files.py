@@ -1,0 +1,52 @@
+"""Results of projection: what is there already, and what has to be made again."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.data.making.decoding import PictureOptions
+from stylegan_tf.editing.projection_files import Result, ResultFolder, Targets
+
+IMAGE = np.zeros([8, 8, 3], np.uint8)
+
+
+@pytest.fixture
+def result():
+    return Result(IMAGE, IMAGE, np.zeros([1, 2, 4], np.float32), [], 0.5)
+
+
+def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path):
+    for name in ("my cat.png", "my_cat.png", "dog.png"):
+        Image.fromarray(IMAGE).save(tmp_path / name)
+    assert Targets(str(tmp_path), PictureOptions(8)).names == ["dog_0000", "my_cat_0001", "my_cat_0002"]
+
+
+@pytest.mark.parametrize("name", ["projected.png", "target.png", "dlatents.npz", "projection.json"])
+def test_a_result_with_an_empty_file_is_made_again(tmp_path, result, name):
+    folder = ResultFolder(tmp_path / "a", IMAGE, {"steps": 4})
+    assert not folder.has_result()
+    folder.write(result)
+    assert folder.has_result() and not ResultFolder(tmp_path / "a", IMAGE, {"steps": 5}).has_result()
+    (tmp_path / "a" / name).write_bytes(b"")
+    assert not folder.has_result()
+
+
+def test_a_result_without_the_video_is_none_where_one_is_wanted(tmp_path, result):
+    folder = ResultFolder(tmp_path, IMAGE, {})
+    folder.write(result)
+    assert folder.has_result() and not folder.has_result(video=True)
+    folder.write(result, [IMAGE, IMAGE + 9])
+    assert folder.has_result() and folder.has_result(video=True)
+    (tmp_path / "projection.webp").unlink()
+    assert folder.has_result() and not folder.has_result(video=True)
+
+
+@pytest.mark.parametrize("content", ["[1]", "[" * 100000, '{"options": {}, "bytes": 3}'])
+def test_a_damaged_record_is_none(tmp_path, result, content):
+    folder = ResultFolder(tmp_path, IMAGE, {})
+    folder.write(result)
+    options = json.loads((tmp_path / "projection.json").read_text())["options"]
+    (tmp_path / "projection.json").write_text(content.replace("{}", json.dumps(options)))
+    assert not folder.has_result()
