@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import parse_line, reading
+from stylegan_tf.files.file_errors import parse_line, reading, short
 from stylegan_tf.files.locks import locked
 from stylegan_tf.files.written_aside import WrittenTogether, make_folder, remove_leftovers, written_aside
 from stylegan_tf.visualize.picture_files import encoded
@@ -102,7 +103,8 @@ class ImageFolder:
 class ImageZip(ImageFolder):
     """Images in a zip file. Until all are there they are in a folder beside, NAME.zip.unfinished.
 
-    Images that are in the zip file already stay there, unless they are replaced. It is for one process at a time.
+    Images that are in the zip file already stay there, unless they are replaced or damaged. It is for one process at a
+    time.
     """
 
     def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
@@ -111,7 +113,9 @@ class ImageZip(ImageFolder):
         with contextlib.ExitStack() as stack:
             lock = self.archive.with_name(f".{self.archive.name}.lock")
             stack.enter_context(locked(lock, str(self.archive), "wait for it, or take another --outdir"))
-            self._archived = _archived_record(self.archive) if self.archive.exists() else {}
+            self._archived, self._damaged = {}, frozenset()
+            if self.archive.exists():
+                self._archived, self._damaged = _archived_record(self.archive)
             super().__init__(self.archive.with_name(self.archive.name + ".unfinished"), options)
             self._until_the_end = stack.pop_all()
 
@@ -143,8 +147,12 @@ class ImageZip(ImageFolder):
             return
         with zipfile.ZipFile(self.archive) as source:
             for name in source.namelist():
-                if name not in without and name != RECORD:
+                if name not in without and name not in self._damaged and name != RECORD:
                     target.writestr(source.getinfo(name), source.read(name))
+        lost = sorted(self._damaged.difference(without))
+        if lost:
+            told = f"left out {len(lost)} damaged file(s), such as {short(lost[0], 100)}: make them again."
+            print(f"{self.archive}: {told}", file=sys.stderr)
 
 
 def open_image_folder(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolder:
@@ -191,10 +199,28 @@ def _record_text(made_by: Mapping[str, Made]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _archived_record(path) -> dict[str, Made]:
-    """Of the images that are in the zip file, as large as they were."""
+def _archived_record(path) -> tuple[dict[str, Made], frozenset[str]]:
+    """Of the images that are whole in the zip file, as large as they were; and the names of the damaged ones.
+
+    All are read: what is found damaged when the new images are done would come too late to be made again.
+    """
     with reading(path, "zip file", "remove it or give another name"), zipfile.ZipFile(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
         text = archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in sizes else ""
+        damaged = frozenset(name for name in sizes if not _is_readable(archive, name))
+    whole = {name: size for name, size in sizes.items() if name not in damaged}
     record = parse_record(text)
-    return {name: made for name, made in record.items() if made.size in (None, sizes.get(name)) and name in sizes}
+    found = {name: made for name, made in record.items() if name in whole and made.size in (None, whole[name])}
+    return found, damaged
+
+
+def _is_readable(archive: zipfile.ZipFile, name: str) -> bool:
+    try:
+        with archive.open(name) as stream:
+            while stream.read(2**20):
+                pass
+        return True
+    except OSError:
+        raise
+    except Exception:  # A wrong checksum, or whatever a damaged head leads to.
+        return False

@@ -162,3 +162,22 @@ def test_a_zip_is_for_one_process_at_a_time(tmp_path):
         with pytest.raises(UserError, match="out.zip is in use by process .*another --outdir"):
             ImageZip(tmp_path / "out.zip", {})
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.zip"]
+
+
+def test_damaged_pictures_in_a_zip_are_made_again_or_left_out(tmp_path, capfd):
+    path = tmp_path / "out.zip"
+    with ImageZip(path, {}) as images:
+        images.add(["x.png", "y.png", "z.png"], _images(1, 2, 3))
+    with zipfile.ZipFile(path) as archive:
+        places = [archive.getinfo(name).header_offset for name in ("x.png", "y.png")]
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[place + 60] ^= 1
+    path.write_bytes(content)
+    with ImageZip(path, {}) as images:
+        assert [images.has(name) for name in ("x.png", "y.png", "z.png")] == [False, False, True]
+        images.add(["x.png"], _images(4))
+    assert "out.zip: left out 1 damaged file(s), such as y.png: make them again.\n" in capfd.readouterr().err
+    assert (_value_in_zip(path, "x.png"), _value_in_zip(path, "z.png")) == (4, 3)
+    with ImageZip(path, {}) as images:
+        assert [images.has(name) for name in ("x.png", "y.png", "z.png")] == [True, False, True]
