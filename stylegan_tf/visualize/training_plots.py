@@ -15,6 +15,8 @@ _PANELS = {
     "Loss": {"d_loss": "discriminator", "g_loss": "generator"},
     "Mean score of the discriminator": {"real_score": "real images", "fake_score": "generated images"},
     "Squared gradient norm (R1)": {"r1": ""},
+    "Mean sign of the real scores: 1 where the discriminator knows all": {"real_sign": ""},
+    "Probability of augmentation (ADA)": {"augment_p": ""},
     "Seconds per thousand images": {"sec_per_kimg": ""},
 }
 _NOT_PLOTTED = {
