@@ -50,6 +50,8 @@ flags.DEFINE_string("json", None, "A file to write all measurements to.")
 
 def main() -> None:
     cases = _cases()
+    if not cases:
+        raise UserError("there is nothing to measure: every one of the lists needs a value.")
     for part in FLAGS.parts:
         _check_one_of("parts", part, PARTS)
     if not FLAGS.most_seconds > 0:
@@ -63,8 +65,8 @@ def main() -> None:
             print(f"run {number + 1} of {FLAGS.runs}: {len(cases)} cases, {FLAGS.rounds} rounds", flush=True)
             runs.append(measure(cases, FLAGS.parts, FLAGS.rounds, FLAGS.ceiling, FLAGS.most_seconds))
             print("\n".join(table_lines(runs[-1])), flush=True)
-    print("\n".join(ratio_lines(runs)))
     _write(runs)
+    print("\n".join(ratio_lines(runs)))
 
 
 def _cases() -> list[Case]:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Optional
 
-from stylegan_tf.benchmark.cases import PARTS, images_per_call
+from stylegan_tf.benchmark.cases import PARTS, Case, images_per_call
 from stylegan_tf.benchmark.rounds import Measured, Run
 
 _TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
@@ -54,7 +54,8 @@ def ratio_lines(runs: Sequence[Run]) -> list[str]:
             continue
         lines += [f"{measured.case.name} / {runs[0].cases[reference].case.name}:"]
         for part in (part for part in PARTS if part in measured.seconds and part != "input"):
-            ratios = [_ratio(run.cases[reference], run.cases[index], part) for run in runs]
+            found = [_both(run, runs[0].cases[reference].case, measured.case) for run in runs]
+            ratios = [_ratio(*pair, part) for pair in found if pair is not None]
             listed = "" if len(ratios) == 1 else f"   (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
             lines.append(f"    {_TITLES[part]:14}{statistics.median(ratios):6.2f}x{listed}")
     return lines
@@ -71,6 +72,12 @@ def _reference(cases: Sequence[Measured], index: int) -> Optional[int]:
         wanted = {**case.to_dict(), "precision": "float32", "form": "plain", "jit_compile": False}
     found = [other for other, measured in enumerate(cases) if measured.case.to_dict() == wanted]
     return found[0] if found and found[0] != index else None
+
+
+def _both(run: Run, *wanted: Case) -> Optional[list[Measured]]:
+    """What a run has measured of these cases; None if it left one out."""
+    found = {measured.case: measured for measured in run.cases}
+    return [found[case] for case in wanted] if all(case in found for case in wanted) else None
 
 
 def _ratio(reference: Measured, measured: Measured, part: str) -> float:

@@ -132,8 +132,14 @@ def _expand_home() -> None:
     """`--data_dir=~/set`: the shell replaces ~ at the start of a word only. No flag but paths begins so."""
     for name in _own_flags():
         value = flags.FLAGS[name].value
-        if isinstance(value, str) and value.startswith("~"):
-            flags.FLAGS[name].value = os.path.expanduser(value)
+        if isinstance(value, list):
+            flags.FLAGS[name].value = [_expanded(entry) for entry in value]
+        else:
+            flags.FLAGS[name].value = _expanded(value)
+
+
+def _expanded(value):
+    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _numbers(value) -> list:

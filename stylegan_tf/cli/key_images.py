@@ -6,6 +6,9 @@ from typing import NamedTuple, Optional
 
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
+
+_MOST_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
 
 
 class Key(NamedTuple):
@@ -26,6 +29,8 @@ def parse_keys(text: str, flag: str) -> list[Key]:
     for part in (part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(?P<what>.+?)(?:@(?P<psi>[-+]?(?:\d+\.?\d*|\.\d+)))?", part)
         what, psi = (match["what"], match["psi"] and float(match["psi"])) if match else (part, None)
+        if psi is not None and abs(psi) > _MOST_PSI:
+            raise UserError(f"--{flag}: psi must be from -{_MOST_PSI:g} to {_MOST_PSI:g}, got {short(part, 60)}.")
         file = re.fullmatch(r"(.+\.np[yz])(?::(\d+(?:-\d+)?))?", what, re.IGNORECASE)
         if file:
             indices = tuple(parse_seeds(file[2], flag)) if file[2] else None

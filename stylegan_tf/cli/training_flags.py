@@ -74,6 +74,8 @@ def _take_flags_of_begun_run() -> bool:
     for name in OPTIONS:
         if begun[name].present and not FLAGS[name].present:
             FLAGS[name].value = begun[name].value
+    if FLAGS.precision == "float32" and not FLAGS["half_precision_levels"].present:
+        FLAGS["half_precision_levels"].value = None  # The run began in another precision.
     return True
 
 

@@ -151,7 +151,7 @@ def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
         raise UserError(f"{name} must be a power of two of at least 4, got {value}.")
     if not rule.holds(value):
         raise UserError(f"{name} must be {rule.range_text()}, got {value}.")
-    if not math.isfinite(value) or (kind is float and abs(value) > _FLOAT_MAX):
+    if kind is float and (not math.isfinite(value) or abs(value) > _FLOAT_MAX):
         raise UserError(f"{name} must be a finite number that float32 can hold, got {value}.")
     if kind is int and rule.at_most is None and rule.below is None and abs(value) > _INT_MAX:
         raise UserError(f"{name} must be at most {_INT_MAX}, got {value}.")

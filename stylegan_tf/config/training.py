@@ -272,7 +272,7 @@ class TrainConfig(Options):
         if self.resolution is not None and self.resolution > resolution:
             raise UserError(
                 f"resolution {self.resolution} is above the {resolution} of the data set in {self.data_dir}: "
-                f"lower it, or leave it out."
+                f"give --resolution={resolution} or less."
             )
         if self.conditional and not label_size:
             raise UserError(f"conditional needs labels, but the data set in {self.data_dir} has none.")

@@ -74,9 +74,9 @@ def _task(task: Any, roles: Mapping[str, list]) -> tuple[str, int]:
     role, index = task["type"], task["index"]
     if role == "evaluator":
         raise _error("makes this process an evaluator, which training does not have: only chief and worker")
-    if role not in roles or role not in _ROLES:
+    if not isinstance(role, str) or role not in roles or role not in _ROLES:
         raise _error(f'has the task type {role!r}, which its "cluster" does not list ({", ".join(roles)})')
-    if isinstance(index, str) and index.isdigit():  # Shell scripts like to quote it; TensorFlow takes that, too.
+    if isinstance(index, str) and re.fullmatch("[0-9]+", index):  # Scripts like to quote it; TensorFlow takes that.
         index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(roles[role]):
         raise _error(f"has the task index {index!r}, expected 0 to {len(roles[role]) - 1} for {role}")

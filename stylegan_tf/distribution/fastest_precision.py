@@ -46,9 +46,10 @@ def fastest_precision(strategy: tf.distribute.Strategy) -> tuple[str, str]:
     return ("bfloat16" if times.factor < 1 else "float32"), times.described("bfloat16")
 
 
-def slowness_on_cpu(precision: str) -> Optional[str]:
-    """One line if `precision`, asked for by name, is slower on this CPU than float32; None if not, or on a GPU."""
-    if precision == "float32" or tf.config.list_physical_devices("GPU"):
+def slowness_on_cpu(precision: str, strategy: tf.distribute.Strategy) -> Optional[str]:
+    """One line if `precision`, asked for by name, is slower on this CPU than float32; None if not, or elsewhere."""
+    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    if precision == "float32" or on_tpu or tf.config.list_physical_devices("GPU"):
         return None
     times = convolution_times(precision)
     if times.factor <= 1:

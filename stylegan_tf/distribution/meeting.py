@@ -215,7 +215,11 @@ def _report(cluster: Cluster, token: str, facts: Facts, say: Callable[[str], Non
 @contextlib.contextmanager
 def _connected(address: str, timeout: float) -> Iterator[socket.socket]:
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout) as connection:
+    try:
+        connection = socket.create_connection((host.strip("[]"), int(port)), timeout)
+    except UnicodeError:  # An empty or too long part between dots.
+        raise UserError(f"TF_CONFIG: {short(host, 100)!r} is not the name of a machine.") from None
+    with connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # A machine that dies says no good-bye.
         yield connection
 

@@ -116,6 +116,8 @@ def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConf
 def read_growth(path: Union[str, os.PathLike]) -> Growth:
     """How far the networks of a file have grown, without the weights. Errors: as `load_networks`."""
     configs, _, metadata = _read(find_network(path))
+    if not configs:
+        raise UserError(f"{path} holds no network: copy it again or take another.")
     return Growth.from_metadata(metadata, max(config.resolution for config in configs.values()))
 
 

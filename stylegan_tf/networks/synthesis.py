@@ -152,7 +152,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
     def draw_noise(self, batch_size, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
         """Fresh noise for every layer up to `resolution`: a list of [batch_size, r, r, 1] float32 of N(0, 1).
 
-        seed: int32 [2], the same noise for the same seed; None draws from TensorFlow's global generator.
+        seed: int32 or int64 [2], the same noise for the same seed; None draws from TensorFlow's global generator.
         Empty if the network has no noise inputs.
         """
         shapes = [[batch_size, *shape] for shape in self.noise_shapes(resolution)]

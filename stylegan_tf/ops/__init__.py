@@ -1,1 +1,1 @@
-"""Functions on tensors: resampling and normalisation."""
+"""Functions on tensors: resampling, normalisation, activation, pixels; which form of them runs, compiled or not."""

@@ -10,7 +10,9 @@ MOST_SKIPPED = 100  # Steps in a row. A rare one is an accident; so many are a n
 
 
 def symptom_of_losses(iterations: Sequence[Mapping[str, float]]) -> Optional[str]:
-    """One step with a loss that is not finite is skipped; if all are, nothing is learnt any more."""
+    """One step with a loss that is not finite is skipped; if all of several are, nothing is learnt any more."""
+    if len(iterations) < 2:
+        return None
     for name in iterations[0]:
         values = [metrics[name] for metrics in iterations]
         if name != "r1" and not any(map(math.isfinite, values)):  # R1 is in d_loss.

@@ -1,7 +1,7 @@
 """A run that starts with the weights of a network file (--init_from)."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -15,10 +15,11 @@ from stylegan_tf.training.state import TrainState
 _MAY_DIFFER = ("resolution", "num_channels", "label_size")  # What the data set decides.
 
 
-def initialise(state: TrainState, path: str, start_resolution: int) -> list[str]:
+def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: int = 0) -> list[str]:
     """Copies what fits of the networks of a file into the state of a new run; returns lines that tell of it.
 
-    start_resolution: that of the schedule, for the lines.
+    start_resolution: that of the schedule, for the lines. freeze_d: how many of the discriminator's highest resolutions
+    will keep their weights; UserError if the file has none for them.
 
     Resolution, channels and labels may differ: see `_fitted`. A file without averaged generator gives its plain one for
     both, and the other way round. Without discriminator that of the state stays as it is. Raises UserError naming the
@@ -35,7 +36,10 @@ def initialise(state: TrainState, path: str, start_resolution: int) -> list[str]
     present = {part: pair for part, pair in sources.items() if pair[0] is not None}
     for part, (source, target) in present.items():
         _check_same_options(path, part, source.config, target.config)
-    copied = {part: _copy(source, target) for part, (source, target) in present.items()}
+    copied, new = {}, {"discriminator": list(named_variables(state.discriminator))}
+    for part, (source, target) in present.items():
+        copied[part], new[part] = _copy(source, target)
+    _check_frozen(path, state.discriminator.config.resolutions, freeze_d, new["discriminator"])
     grown, full = networks.best_generator.growth, networks.best_generator.config.resolution
     how = "fully grown" if grown == Growth(full) else f"grown to {grown.resolution}x{grown.resolution}"
     here = state.generator.config.resolution
@@ -65,8 +69,20 @@ def _check_same_options(path: str, part: str, file_config: Any, run_config: Any)
             )
 
 
-def _copy(source, target) -> str:
-    """Gives the variables of `target` what fits of `source`; returns a line about it, "" if that was all, as it is."""
+def _check_frozen(path: str, resolutions: Sequence[int], freeze_d: int, new: Sequence[str]) -> None:
+    for resolution in resolutions[-freeze_d:] if freeze_d else ():
+        if any(name.startswith(f"{resolution}x{resolution}/") for name in new):
+            raise UserError(
+                f"freeze_d {freeze_d} would freeze random weights: {path} has none for the discriminator's "
+                f"{resolution}x{resolution}; leave it out, or start from a network that has them."
+            )
+
+
+def _copy(source, target) -> tuple[str, list[str]]:
+    """Gives the variables of `target` what fits of `source`.
+
+    Returns a line about it, "" if that was all, as it is; and which variables stay new.
+    """
     arrays = {name: variable.numpy() for name, variable in named_variables(source).items()}
     new, adapted = [], []
     variables = named_variables(target)
@@ -82,7 +98,7 @@ def _copy(source, target) -> str:
     kinds = {"adapted": adapted, "new": new, "left out": sorted(set(arrays) - set(variables))}
     told = [f"{kind} {_layers(names)}" for kind, names in kinds.items() if names]
     count = len(variables) - len(new) - len(adapted)
-    return "; ".join([f"{count} variables copied", *told]) if told else ""
+    return "; ".join([f"{count} variables copied", *told]) if told else "", new
 
 
 def _fitted(name: str, array: np.ndarray, shape: tuple) -> Optional[np.ndarray]:

@@ -55,7 +55,7 @@ def train(config: TrainConfig, prepare_metrics: Optional[PrepareMetrics] = None)
         with processes.errors_named(), locked as notes:
             begun = newest_record(config.run_dir)
             config, lines = settle_precision(config, begun and begun.options.get("precision"), strategy, processes)
-            record = RunRecord.of(config, info)
+            record = RunRecord.of(config, info, strategy.num_replicas_in_sync)
             lines += changes(begun, record, config.run_dir) if begun else []
             setup = RunSetup(config, info, strategy, processes, stop, record, begun)
             stopped = _train(setup, [*notes, *lines], prepare_metrics)
@@ -75,8 +75,11 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     checkpoints = Checkpoints(state, config.run_dir, *kept, setup.record)
     resumed = restore_alike(checkpoints, state, processes)
     initial = []
-    if config.init_from and not resumed:
-        initial = initialise(state, config.init_from, config.schedule.start_resolution)
+    if not resumed:
+        if config.freeze_d and not config.init_from:
+            raise UserError("freeze_d would freeze random weights: give --init_from, or leave it out.")
+        if config.init_from:
+            initial = initialise(state, config.init_from, config.schedule.start_resolution, config.freeze_d)
     report, outputs = open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         labels = described_use(setup.info, bool(state.generator.config.label_size))
@@ -239,6 +242,9 @@ class _Loop:
     def _end_if_diverged(self, symptom: Optional[str]) -> None:
         if symptom is not None:
             _, flag = learning_rate_at(self.phase().resolution, self._config.schedule)
+            of_discriminator = symptom.startswith("d_loss") or "discriminator" in symptom
+            if of_discriminator and self._config.schedule.discriminator_learning_rate is not None:
+                flag = "discriminator_learning_rate"
             raise UserError(
                 f"training diverged after {self._state.images_seen / 1000:.1f} kimg: {symptom}. "
                 f"{self._last_checkpoint()}. A lower --{flag} or a higher --r1_gamma helps."

@@ -17,7 +17,7 @@ def settle_precision(
     the fastest one of the chief's devices. A precision that is asked for by name holds, with a warning if it is slow.
     """
     if config.precision != "auto":
-        slow = slowness_on_cpu(config.precision) if config.precision == "bfloat16" else None
+        slow = slowness_on_cpu(config.precision, strategy) if config.precision == "bfloat16" else None
         return config, [f"warning: {slow}"] if slow else []
     if begun_with in PRECISIONS:
         return _with(config, begun_with), [f"precision {begun_with}, as the run began"]

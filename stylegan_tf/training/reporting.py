@@ -38,7 +38,7 @@ class RunReport:
         with write_errors_named(run_dir):
             run_dir.mkdir(parents=True, exist_ok=True)
             last = repair_stats(run_dir / "stats.jsonl", images_seen)
-            self._log = open(run_dir / "log.txt", "a", encoding="utf-8")
+            self._log = open(run_dir / "log.txt", "a", encoding="utf-8", errors="backslashreplace")
             self._stats = open(run_dir / "stats.jsonl", "a", encoding="utf-8")
         self._earlier_seconds = last.get("total_seconds", 0.0)
         self._run_dir = run_dir
@@ -123,7 +123,6 @@ class RunReport:
         with self._tensorboard(), self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=images_seen)
-        self._writer.flush()
 
     def _write_scalars(self, record: Mapping[str, Any]) -> None:
         with self._tensorboard(), self._writer.as_default():

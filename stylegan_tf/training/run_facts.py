@@ -10,16 +10,21 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.tfrecord_files import HEADER
 from stylegan_tf.files.digests import file_sha256
 
+_FROM_DATA = ("resolution", "num_channels", "label_size")
 _OF_A_MACHINE = ("data_dir", "run_dir", "init_from", "tpu")  # The same things may have other names elsewhere.
 
 
 def run_facts(config: TrainConfig, info: DatasetInfo) -> dict[str, Any]:
     """By their names for the user."""
     facts = {"the program's source": _source_digest()}
+    options = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        parts = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else {field.name: value}
-        facts.update({f"--{name}": _plain(part) for name, part in parts.items() if name not in _OF_A_MACHINE})
+        nested = dataclasses.is_dataclass(value)
+        parts = dataclasses.asdict(value) if nested else {field.name: value}
+        # Resolution, channels and labels of the networks are placeholders here: --resolution and the data decide.
+        options.update({name: part for name, part in parts.items() if not (nested and name in _FROM_DATA)})
+    facts.update({f"--{name}": _plain(part) for name, part in options.items() if name not in _OF_A_MACHINE})
     facts.update({f"a data set with {name}": value for name, value in _data_facts(info).items()})
     return facts
 

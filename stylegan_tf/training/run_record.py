@@ -32,10 +32,11 @@ class RunRecord:
     generator: Mapping[str, Any]  # The options of the networks by name.
     discriminator: Mapping[str, Any]
     data: Mapping[str, Any]  # Facts of the data set: see `dataset_facts`.
-    options: Mapping[str, Optional[str]]  # All other options, each as its flag takes it.
+    options: Mapping[str, Optional[str]]  # All other options, each as its flag takes it; the number of replicas.
 
     @classmethod
-    def of(cls, config: TrainConfig, info: DatasetInfo) -> "RunRecord":
+    def of(cls, config: TrainConfig, info: DatasetInfo, replicas: int = 1) -> "RunRecord":
+        """replicas: how many share a batch; the paper's batch sizes and learning rates follow from it."""
         networks = config.network_configs(info.resolution, info.num_channels, info.label_size)
         options = {
             field.name: value_text(getattr(part, field.name))
@@ -43,6 +44,7 @@ class RunRecord:
             for field in option_fields(type(part))
             if field.name not in _LEFT_OUT
         }
+        options["replicas"] = str(replicas)
         return cls(*(network.to_dict() for network in networks), dataset_facts(info), options)
 
     @classmethod

@@ -33,6 +33,12 @@ def test_ratios_of_several_runs_are_listed_with_their_median():
     assert lines[1].split() == ["iteration", "2.00x", "(runs:", "4.00,", "1.00,", "2.00)"]
 
 
+def test_a_run_that_left_a_case_out_is_not_mistaken_for_another():
+    whole, part = _run([1.0, 1.0, 0.25]), _run([1.0, 1.0, 0.25])
+    lines = ratio_lines([whole, Run([part.cases[0], part.cases[2]], {})])
+    assert lines[1].split() == ["iteration", "4.00x"] and lines[3].split() == ["iteration", "0.40x"]
+
+
 def test_replicas_are_compared_with_one_replica_of_the_same_form():
     lines = ratio_lines([_run([1.0, 1.0, 1.0])])
     assert lines[2] == "32x32 batch 16 bfloat16 fused 2 replicas / 32x32 batch 16 bfloat16 fused:"

@@ -223,11 +223,17 @@ def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message
 
 def test_names_of_files_may_hold_any_bytes_and_the_home_folder(tmp_path):
     path = tmp_path / "paint.py"
-    path.write_text(SCRIPT.replace('print("painted", RESOLUTION.value)', "print(flags.FLAGS.place)")
-                    .replace("ALONE =", 'flags.DEFINE_string("place", None, "Where.")\nALONE ='))
+    defined = 'flags.DEFINE_string("place", None, "W.")\nflags.DEFINE_list("places", "", "W.")\n'
+    shown = "print(flags.FLAGS.place, *flags.FLAGS.places)"
+    script = SCRIPT.replace('print("painted", RESOLUTION.value)', shown)
+    path.write_text(script.replace("ALONE =", f"{defined}ALONE ="))
     (tmp_path / "flags.cfg").write_bytes(b"\xef\xbb\xbf--place=\xff \xc3\xa9\r\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii:strict", "HOME": "/home/me"}
-    for argument, expected in [(f"--flagfile={tmp_path / 'flags.cfg'}", r"\udcff \xe9"), ("--place=~/a", "/home/me/a")]:
+    for argument, expected in [
+        (f"--flagfile={tmp_path / 'flags.cfg'}", r"\udcff \xe9"),
+        ("--place=~/a", "/home/me/a"),
+        ("--places=~/a,b~,~/c", "None /home/me/a b~ /home/me/c"),
+    ]:
         done = subprocess.run([sys.executable, path, argument], capture_output=True, text=True, env=environment)
         assert (done.returncode, done.stdout) == (0, expected + "\n"), done.stderr
 

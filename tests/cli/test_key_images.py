@@ -19,6 +19,12 @@ def test_keys_are_seeds_and_files_each_with_its_psi():
     ]
 
 
+@pytest.mark.parametrize("psi", ["1001", "-" + 400 * "9"])
+def test_a_psi_that_no_network_can_draw_is_refused(psi):
+    with pytest.raises(UserError, match="--keys: psi must be from -1000 to 1000, got '?7@"):
+        parse_keys(f"7@{psi}", "keys")
+
+
 @pytest.mark.parametrize("text", ["", "x", "3@", "w.npz:", "w.npz:a", "w.png", "1-", "3@1@2", "2-1"])
 def test_what_is_no_key_is_refused(text):
     with pytest.raises(UserError, match="--keys"):

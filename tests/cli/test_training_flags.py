@@ -133,6 +133,7 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--training_kimg=-1", "training_kimg must be at least 0"),
         ("--batch_sizes=6:8", "batch_sizes: resolutions must be powers of two .* got 6"),
         ("--batch_sizes=0", "batch_sizes: the value at 4 must be above 0"),
+        ("--batch_sizes=1" + 400 * "0", "batch_sizes: the value at 4 must be at most 2147483647, got 1000"),
         ("--learning_rate=0", "learning_rate must be above 0"),
         ("--r1_gamma=-1", "r1_gamma must be at least 0"),
         ("--gp_target=0", "gp_target must be above 0"),
@@ -178,6 +179,12 @@ def test_a_begun_run_gives_the_flags_that_nobody_has_set(parse, tmp_path):
     run = parse(f"--run_dir={tmp_path / 'run'}", "--learning_rate=0.005")
     assert (run.data_dir, run.run_dir) == ("d", str(tmp_path / "run"))
     assert (run.seed, run.schedule.learning_rate, run.generator.use_noise) == (7, 0.005, False)
+
+
+def test_what_speaks_of_half_precision_is_not_taken_over_where_the_run_goes_on_without(parse, tmp_path):
+    _begin(tmp_path, "--data_dir=d\n--precision=bfloat16\n--half_precision_levels=2\n")
+    assert parse(f"--run_dir={tmp_path}").half_precision_levels == 2
+    assert parse(f"--run_dir={tmp_path}", "--precision=float32").half_precision_levels is None
 
 
 def test_a_folder_without_checkpoints_gives_no_flags(parse, tmp_path):

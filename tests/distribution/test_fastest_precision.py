@@ -59,8 +59,11 @@ def test_gpus_compute_in_bfloat16_if_all_of_them_are_new(capabilities, choice):
 
 def test_what_is_slow_here_and_asked_for_by_name_is_one_line(monkeypatch):
     monkeypatch.setattr(fastest, "convolution_times", lambda precision: ConvolutionTimes(1e-3, 25e-3))
-    line = fastest.slowness_on_cpu("bfloat16")
+    here = tf.distribute.get_strategy()
+    line = fastest.slowness_on_cpu("bfloat16", here)
     assert "bfloat16 is 25 times slower than float32 on this CPU" in line and "--precision=auto" in line
     monkeypatch.setattr(fastest, "convolution_times", lambda precision: ConvolutionTimes(1e-3, 0.5e-3))
-    assert fastest.slowness_on_cpu("bfloat16") is None
-    assert fastest.slowness_on_cpu("float32") is None
+    assert fastest.slowness_on_cpu("bfloat16", here) is None
+    assert fastest.slowness_on_cpu("float32", here) is None
+    monkeypatch.setattr(fastest, "convolution_times", lambda precision: pytest.fail("the host of a TPU was timed"))
+    assert fastest.slowness_on_cpu("bfloat16", object.__new__(tf.distribute.TPUStrategy)) is None

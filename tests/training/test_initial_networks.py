@@ -104,6 +104,23 @@ def test_the_first_option_that_differs_is_named_and_nothing_is_copied(tmp_path, 
     assert_equal(new.generator, before)
 
 
+@pytest.mark.parametrize("freeze_d, options", [(1, {"resolution": 4}), (1, None)])
+def test_what_would_be_frozen_at_random_weights_is_refused(tmp_path, networks, freeze_d, options):
+    if options:
+        path, _ = file_of_others(tmp_path / "n.npz", **options)
+    else:
+        path = network_file(tmp_path / "n.npz", generator=networks.generator)
+    with pytest.raises(UserError, match="freeze_d 1 would freeze random weights: .* has none for .* 8x8"):
+        initialise(state(), path, 4, freeze_d)
+
+
+def test_frozen_levels_that_the_file_has_are_taken(tmp_path, networks):
+    path = network_file(tmp_path / "n.npz", discriminator=networks.discriminator, generator=networks.generator)
+    new = state()
+    initialise(new, path, 8, freeze_d=1)
+    assert_equal(new.discriminator, arrays(networks.discriminator))
+
+
 def file_of_others(path, **options):
     """(path, its networks), which differ from the run's in these options."""
     generator, discriminator = (dataclasses.replace(config, **options) for config in (GENERATOR, DISCRIMINATOR))

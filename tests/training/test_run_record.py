@@ -103,6 +103,11 @@ def test_a_change_is_told_with_both_values(info):
     assert changes(*records, "r") == ["batch_sizes (not set) -> 8:16,16:8"]
 
 
+def test_another_number_of_replicas_is_told_as_batch_sizes_follow_from_it(info):
+    records = [RunRecord.of(CONFIG, info, replicas) for replicas in (1, 8)]
+    assert changes(*records, "r") == ["replicas 1 -> 8"]
+
+
 def test_a_record_comes_back_from_json(info):
     record = RunRecord.of(CONFIG, info)
     assert RunRecord.from_dict(json.loads(json.dumps(dataclasses.asdict(record)))) == record
