@@ -13,7 +13,7 @@ from PIL import Image
 from stylegan_tf.data.making.decoding import PictureOptions
 from stylegan_tf.data.making.sources import open_collection
 from stylegan_tf.data.making.sources.fitted import FittedSource
-from stylegan_tf.data.making.sources.image_files import IMAGE_SUFFIXES, FileCollection
+from stylegan_tf.data.making.sources.image_files import IMAGE_SUFFIXES, FileCollection, tell_left_out
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
@@ -49,6 +49,7 @@ class Targets:
             if path not in ("demo", "synthetic") and not file.exists():
                 raise UserError(f"--target {path} does not exist: give a picture or a folder of pictures.")
             collection = open_collection(path, options.resolution, max_images)
+            tell_left_out(path, collection.left_out)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
         self._content_box = content_box

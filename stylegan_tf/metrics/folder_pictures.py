@@ -14,6 +14,7 @@ from stylegan_tf.data.making.decoding import PictureOptions, picture_size, to_pi
 from stylegan_tf.data.making.sources import open_collection
 from stylegan_tf.data.making.sources.collection import Collection
 from stylegan_tf.data.making.sources.fitted import choose_resolution
+from stylegan_tf.data.making.sources.image_files import tell_left_out
 from stylegan_tf.data.making.sources.reading import reading_picture, reading_source
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize import crop_to_box
@@ -83,6 +84,7 @@ def open_pictures(
     """
     with reading_source(path):
         collection = open_collection(path)
+        tell_left_out(path, collection.left_out)
         channels = collection.num_channels if info is None else info.num_channels
         if fit is not None:
             level = choose_resolution(collection, fit) if info is None else info.resolution

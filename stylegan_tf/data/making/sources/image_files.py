@@ -3,6 +3,7 @@
 import collections
 import os
 import pathlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
@@ -138,6 +139,12 @@ def summary(left_out: Iterable[LeftOut]) -> str:
     """ "50 .heic, 2 hidden": the most frequent first."""
     counts = collections.Counter(entry.kind for entry in left_out)
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+
+
+def tell_left_out(source: str, left_out: Sequence[LeftOut]) -> None:
+    """A line on stderr, for commands that keep no list of what they left out."""
+    if left_out:
+        print(f"{source}: left out {summary(left_out)}, such as {short(left_out[0].name, 100)}", file=sys.stderr)
 
 
 def others_in(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
