@@ -45,9 +45,12 @@ def account(
         yield described_labels(labels, source.label_names)
     wide = functools.reduce(Wide.joined, (Wide(*found.get("wide", ())) for found in reports))
     if wide.count and source.white is None and (wide.dark or wide.peak < WIDEST / 2):
+        advice = f"--white={wide.peak:g} makes that value white."
+        if wide.colours:
+            advice = f"Convert them to 8 bits first, {wide.peak:g} to white: --white is for gray without transparency."
         yield (
             f"dark: {wide.count:,} pictures have 16 bits, with values up to {wide.peak:g} of {WIDEST}; "
-            f"{wide.dark:,} of them come out nearly black. --white={wide.peak:g} makes that value white."
+            f"{wide.dark:,} of them come out nearly black. {advice}"
         )
     shapes = stretched(reports)
     if shapes.ratio is not None:

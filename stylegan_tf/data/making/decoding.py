@@ -49,6 +49,7 @@ class Square(NamedTuple):
     """uint8 [r, r, C] and which part of it is picture; None: all of it.
 
     peak: the largest value of a picture of more than 8 bits, None for others.
+    is_wide_colour: whether that picture has several channels of 16 bits, for which there is no `white`.
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
     """
@@ -58,11 +59,12 @@ class Square(NamedTuple):
     peak: Optional[float] = None
     ratio: Optional[float] = None
     file: Optional[bytes] = None
+    is_wide_colour: bool = False
 
 
 def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for a wrong size if `options.fit` is None."""
-    image, peak, is_plain_jpeg = _open(picture, options)
+    image, peak, is_plain_jpeg, is_wide_colour = _open(picture, options)
     size, box, original = (options.resolution, options.resolution), None, image.size
     if options.fit is None and image.size != size:
         raise UserError(
@@ -80,7 +82,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
         image = _with_plain_background(image, options.background)
     pixels = np.asarray(image)
     ratio = original[0] / original[1] if options.fit == "stretch" else None
-    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file)
+    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file, is_wide_colour)
 
 
 def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
@@ -152,6 +154,7 @@ class _Opened(NamedTuple):
     image: Image.Image  # "RGB" or "L", upright and opaque, or "RGBA".
     peak: Optional[float]
     is_plain_jpeg: bool  # The image is what any reader of the JPEG file sees.
+    is_wide_colour: bool = False
 
 
 def _open(picture: Picture, options: PictureOptions) -> _Opened:
@@ -170,10 +173,11 @@ def _open(picture: Picture, options: PictureOptions) -> _Opened:
         elif wide_colour:  # Pillow has kept the upper 8 of 16 bits.
             if options.white is not None:
                 raise UserError("it has colours of 16 bits, for which there is no --white: convert it to 8 bits.")
-            peak = max(high for _, high in upright.getextrema()) * 257
+            ranges = zip(upright.getbands(), upright.getextrema())
+            peak = max(high for band, (_, high) in ranges if band != "A") * 257  # Opaque is not bright.
         flat = _flattened(upright, options)
         is_plain_jpeg = image.format == "JPEG" and image.mode == flat.mode and image.getexif().get(0x0112, 1) == 1
-        return _Opened(flat, peak, is_plain_jpeg)
+        return _Opened(flat, peak, is_plain_jpeg, wide_colour)
 
 
 def _has_wide_colour(image: Image.Image) -> bool:

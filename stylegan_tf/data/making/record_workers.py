@@ -26,19 +26,24 @@ _CHUNKS_PER_WORKER = 3  # Under way or waiting to be written: what bounds the me
 
 
 class Wide(NamedTuple):
-    """Pictures of more than 8 bits: how many, how many of them come out dark, and the largest value of all."""
+    """Pictures of more than 8 bits: how many, how many of them come out dark, the largest value of all.
+
+    colours: how many have several channels, for which there is no --white.
+    """
 
     count: int = 0
     dark: int = 0
     peak: float = 0.0
+    colours: int = 0
 
     @classmethod
-    def of(cls, peaks: Iterable[Optional[float]]) -> "Wide":
+    def of(cls, peaks: Iterable[Optional[float]], colours: int) -> "Wide":
         peaks = [peak for peak in peaks if peak is not None]
-        return cls(len(peaks), sum(peak < _DARK for peak in peaks), max(peaks, default=0.0))
+        return cls(len(peaks), sum(peak < _DARK for peak in peaks), max(peaks, default=0.0), colours)
 
     def joined(self, other: "Wide") -> "Wide":
-        return Wide(self.count + other.count, self.dark + other.dark, max(self.peak, other.peak))
+        count, dark, colours = self.count + other.count, self.dark + other.dark, self.colours + other.colours
+        return Wide(count, dark, max(self.peak, other.peak), colours)
 
 
 class Stretched(NamedTuple):
@@ -112,7 +117,7 @@ def converted(source, encoding: str, chunks: Iterable[np.ndarray], num_workers: 
 
 def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     """Reads pictures and makes the records of all levels. Unreadable ones are left out and listed."""
-    images, files, bad, boxes, peaks, ratios = [], [], [], [], [], []
+    images, files, bad, boxes, peaks, ratios, colours = [], [], [], [], [], [], 0
     for index in indices:
         try:
             square = source.read(int(index))
@@ -122,13 +127,14 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
         images.append(square.image)
         files.append(square.file)
         peaks.append(square.peak)
+        colours += square.is_wide_colour
         ratios.append(square.ratio)
         boxes.append(square.box or (0, 0, source.resolution, source.resolution))
     if not images:
         return Chunk({}, 0, bad, None)
     encoded = records.encoded_levels(np.stack(images), encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
-    return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks), Stretched.of(ratios))
+    return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks, colours), Stretched.of(ratios))
 
 
 def union(boxes: Iterable[Optional[Box]]) -> Optional[Box]:

@@ -274,14 +274,15 @@ def test_a_listed_pipe_is_not_waited_for(tmp_path):
         open_source(str(tmp_path / "in.txt"), resolution=8).read(0)
 
 
-def png_of_16_bit_colours(value, size=8):
+def png_of_16_bit_colours(value, size=8, alpha=None):
     """Pillow reads these and writes none."""
 
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    rows = (b"\0" + struct.pack(">H", value) * 3 * size) * size
-    head = struct.pack(">IIBBBBB", size, size, 16, 2, 0, 0, 0)
+    pixel = struct.pack(">H", value) * 3 + (b"" if alpha is None else struct.pack(">H", alpha))
+    rows = (b"\0" + pixel * size) * size
+    head = struct.pack(">IIBBBBB", size, size, 16, 2 if alpha is None else 6, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -289,9 +290,13 @@ def test_dark_colours_of_16_bits_are_told(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095))
     _, values, lines = convert(tmp_path / "in", tmp_path / "out")
-    assert values == [15] and any(line.startswith("dark: 1 pictures have 16 bits") for line in lines)
+    (line,) = [line for line in lines if line.startswith("dark: 1 pictures have 16 bits")]
+    assert values == [15] and "Convert them to 8 bits first, 3855 to white" in line and "--white=" not in line
     with pytest.raises(UserError, match="colours of 16 bits, for which there is no --white"):
         open_source(str(tmp_path / "in"), white=4095).read(0)
+    (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095, alpha=65535))
+    _, values, lines = convert(tmp_path / "in", tmp_path / "opaque")
+    assert values == [15] and any("with values up to 3855 of 65535; 1 of them" in line for line in lines)
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(65535))
     _, values, lines = convert(tmp_path / "in", tmp_path / "bright")
     assert values == [255] and not any(line.startswith("dark") for line in lines)
