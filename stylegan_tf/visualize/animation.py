@@ -1,5 +1,6 @@
 """Frames to animated WebP, GIF and MP4 files, one frame in memory at a time."""
 
+import contextlib
 import io
 import itertools
 import os
@@ -10,7 +11,10 @@ import numpy as np
 from PIL import GifImagePlugin, Image, ImageFile
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.written_aside import written_aside
+
+_FFMPEG_ADVICE = "see what it says above, look for room on the disk, or write .webp."
 
 
 def check_animation_path(path: os.PathLike) -> None:
@@ -90,7 +94,7 @@ def _write_gif(frames, count, path, fps):
 
 def _write_mp4(frames, count, path, fps):
     frames = (_even(frame) for frame in itertools.islice(frames, count))
-    first = next(frames)
+    first, written = next(frames), 0
     writer = _ffmpeg().write_frames(
         str(path),
         (first.shape[1], first.shape[0]),
@@ -101,12 +105,30 @@ def _write_mp4(frames, count, path, fps):
         output_params=["-crf", "16", "-preset", "slow", "-movflags", "+faststart", "-f", "mp4"],
         ffmpeg_log_level="error",
     )
-    writer.send(None)
+    with _ffmpeg_errors():
+        writer.send(None)
     try:
         for frame in itertools.chain([first], frames):
-            writer.send(np.ascontiguousarray(frame))
+            with _ffmpeg_errors():
+                writer.send(np.ascontiguousarray(frame))
+            written += 1
     finally:
-        writer.close()
+        with _ffmpeg_errors():
+            writer.close()
+    # The package does not look at how ffmpeg ended.
+    with _ffmpeg_errors():
+        found, _ = _ffmpeg().count_frames_and_secs(str(path))
+    if found != written:
+        raise UserError(f"ffmpeg failed: it wrote {found} of {written} frames; {_FFMPEG_ADVICE}")
+
+
+@contextlib.contextmanager
+def _ffmpeg_errors():
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = short(str(error).partition("\n")[0], 100)  # Its command follows.
+        raise UserError(f"ffmpeg failed: {reason}; {_FFMPEG_ADVICE}") from error
 
 
 def _even(frame):

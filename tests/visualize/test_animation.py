@@ -102,3 +102,29 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path):
         with pytest.raises(RuntimeError, match="out of ideas"):
             write_animation(frames(), 5, tmp_path / f"x{suffix}", 10)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "script, message",
+    [
+        ("exit 3", "ffmpeg failed: "),  # Nobody reads the frames.
+        ("cat > /dev/null", "ffmpeg failed: "),  # Nothing is written.
+        ("cat > /dev/null; exit 3", "ffmpeg failed: "),
+    ],
+)
+def test_a_film_that_ffmpeg_has_not_written_is_none(tmp_path, monkeypatch, script, message):
+    program = tmp_path / "ffmpeg"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(imageio_ffmpeg._io, "get_ffmpeg_exe", lambda: str(program))
+    frames = (np.zeros([256, 256, 3], np.uint8) for _ in range(20))
+    with pytest.raises(UserError, match=message):
+        write_animation(frames, 20, tmp_path / "x.mp4", 10)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ffmpeg"]
+
+
+def test_a_film_that_lacks_frames_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(imageio_ffmpeg, "count_frames_and_secs", lambda path: (4, 0.4))
+    with pytest.raises(UserError, match="ffmpeg failed: it wrote 4 of 5 frames"):
+        write_animation(_frames(), 5, tmp_path / "x.mp4", 10)
+    assert not list(tmp_path.iterdir())
