@@ -16,6 +16,7 @@ from absl import flags
 
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import reason_of, short
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth.")
@@ -48,8 +49,8 @@ def heads_file(path: str, scratch: pathlib.Path) -> pathlib.Path:
     try:
         with zipfile.ZipFile(path) as wheel:
             return pathlib.Path(wheel.extract(_HEADS_IN_WHEEL, scratch))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not the wheel of the lpips package ({error}).") from None
+    except Exception as error:  # Damaged ones raise nearly anything.
+        raise UserError(f"{path} is not the wheel of the lpips package ({short(reason_of(error), 100)}).") from None
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.metrics.separability import separating_plane
 from stylegan_tf.networks.generator import Generator
 
@@ -83,6 +84,8 @@ def read_label_table(path) -> tuple[str, np.ndarray, tuple[str, ...], np.ndarray
     for line, row in enumerate(rows, start=2):
         if len(row) != len(header) or not row[0].isdecimal() or not set(row[1:]) <= set(scores):
             raise UserError(f"--labels {path}, row {line}: expected a number, and 0, 1 or nothing for each attribute.")
+        if len(row[0]) > 20 or int(row[0]) >= 2**32:
+            raise UserError(f"--labels {path}, row {line}: {short(row[0], 40)} is too large, they end at {2**32 - 1}.")
     numbers = np.array([int(row[0]) for row in rows])
     return header[0], numbers, tuple(header[1:]), np.array([[scores[cell] for cell in row[1:]] for row in rows])
 

@@ -76,9 +76,11 @@ def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray
             f"{path} holds {array.dtype} {shape}; this network takes floats [N, {num_layers}, {w_size}] "
             f"or [N, {w_size}]."
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise UserError(f"{path} holds values that are not finite: make it again.")
-    return np.broadcast_to(array.astype(np.float32), [len(array), num_layers, w_size])
+        raise UserError(f"{path} holds values that are not finite in float32: make it again.")
+    return np.broadcast_to(array, [len(array), num_layers, w_size])
 
 
 def load_noise(path: os.PathLike, count: int, shapes: Sequence[tuple]) -> Optional[list[np.ndarray]]:

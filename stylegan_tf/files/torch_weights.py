@@ -18,6 +18,7 @@ from enum import Enum
 import numpy as np
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import reason_of, short
 from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal, Vocabulary, described, shown
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # The pickle of the number that starts a file of the old format.
@@ -100,6 +101,10 @@ def read_torch_weights(path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: {refusal.found}; {refusal.advice or VOCABULARY.advice}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # No list of what damaged bytes lead to was ever complete.
+        raise UserError(f"{path}: damaged PyTorch weights ({short(reason_of(error), 100)}); {DAMAGED}") from None
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,10 @@ def _read_zip(file, size):
                     left -= len(data)  # Entries of an archive may lie over each other.
                     storages[tensor.key] = _storage(data, tensor, where, big)
             return tensors, storages
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Refusal(f"a damaged zip archive ({error})", DAMAGED) from None
+    except (Refusal, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise Refusal(f"a damaged zip archive ({short(reason_of(error), 100)})", DAMAGED) from None
 
 
 def _folder(entries):

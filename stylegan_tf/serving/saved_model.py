@@ -42,9 +42,9 @@ def export_generator(
         signatures = served.signatures()
         with _disk_errors(path):
             tf.saved_model.save(served, str(path), signatures=signatures)
-        extra = path / "assets.extra"
-        extra.mkdir()
-        write_warmup_requests(extra / FILE, name, served.example_requests(_WARMED_UP))
+            extra = path / "assets.extra"
+            extra.mkdir()
+            write_warmup_requests(extra / FILE, name, served.example_requests(_WARMED_UP))
         description = {**describe(served, generator, options), "network": metadata or {}}
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 

@@ -45,10 +45,16 @@ def test_the_file_of_the_tool_is_the_distance_of_its_sources(tmp_path):
 
 def test_missing_and_wrong_files_are_told_in_one_line(tmp_path):
     (tmp_path / "x.whl").write_bytes(b"no zip")
+    with zipfile.ZipFile(tmp_path / "y.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("lpips/weights/v0.1/vgg.pth", bytes(1000))
+    content = bytearray((tmp_path / "y.whl").read_bytes())
+    content[30 + len("lpips/weights/v0.1/vgg.pth")] |= 7  # A block of a kind that there is not.
+    (tmp_path / "y.whl").write_bytes(content)
     for flags, message in [
         ([], "--vgg16 is missing"),
         (["--vgg16=a.pth", "--heads=b.pth", "--dest=c.pkl"], "--dest should end in .npz"),
         (["--vgg16=a.pth", f"--heads={tmp_path}/x.whl", "--dest=c.npz"], "is not the wheel of the lpips package"),
+        (["--vgg16=a.pth", f"--heads={tmp_path}/y.whl", "--dest=c.npz"], "is not the wheel of the lpips package"),
         (
             ["--vgg16=a.pth", "--heads=b.pth", "--dest=c.npz"],
             "b.pth: expected a file of PyTorch weights, found no file",

@@ -108,6 +108,8 @@ def test_tables_of_labels_are_read(tmp_path):
         ("name,hat\n1,1\n", "first line"),
         ("seed,hat\n1,2\n", "row 2"),
         ("seed,hat\n1,1\n2\n", "row 3"),
+        (f"seed,hat\n{2**32},1\n", "row 2: 4294967296 is too large, they end at 4294967295"),
+        (f"seed,hat\n{'9' * 5000},1\n", "row 2: 9+ ... 9+ is too large"),
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):

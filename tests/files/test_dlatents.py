@@ -34,6 +34,7 @@ def test_one_w_an_image_goes_to_every_layer(tmp_path, shape):
         (np.zeros([4]), r"\[4\]"),
         (np.zeros([3, 2, 4], np.int32), "int32"),
         (np.full([3, 2, 4], np.nan), "not finite"),
+        (np.full([3, 2, 4], 1e39), "not finite in float32"),
     ],
 )
 def test_styles_of_another_network_are_refused(tmp_path, array, message):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files import torch_weights
 from stylegan_tf.files.torch_weights import read_torch_weights
 from tests.helpers.authors_pickles import Calls, Global
 from tests.helpers.refused_bytes import reading
@@ -236,4 +237,18 @@ def test_an_entry_inside_of_another_is_refused(tmp_path):
     with zipfile.ZipFile(path) as archive:
         assert len(archive.infolist()) == 3
     with pytest.raises(UserError, match="larger than the file|damaged"):
+        read_torch_weights(path)
+
+
+@pytest.mark.parametrize("error", [UnicodeDecodeError("utf-8", b"x", 0, 1, "why"), zlib.error("why")])
+@pytest.mark.parametrize("write", [zip_file, legacy_file])
+def test_whatever_readers_raise_for_damaged_bytes_is_one_line(tmp_path, monkeypatch, error, write):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(write({"six": tensor(SIX, (6,), (1,))}, [SIX]))
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch_weights.Machine, "run", fail)
+    with pytest.raises(UserError, match="weights.pth: .*damaged.*why"):
         read_torch_weights(path)
