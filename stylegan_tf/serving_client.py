@@ -106,7 +106,8 @@ def over_rest(url: str, labels: Optional[list]) -> Ask:
         try:
             with urllib.request.urlopen(request, timeout=FLAGS.timeout) as response:
                 rows = json.load(response)["predictions"]
-            return [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name beside `ok`.
+            pngs = [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name beside `ok`.
+            ok = [row.get("ok", True) for row in rows]
         except urllib.error.HTTPError as error:
             raise UserError(f"{url} answers {error.code}: {_message(error)}") from None
         except (OSError, http.client.HTTPException) as error:
@@ -115,8 +116,22 @@ def over_rest(url: str, labels: Optional[list]) -> Ask:
             raise UserError(
                 f"{url} gave no answer of TensorFlow Serving ({error!r}): is it a model's address?"
             ) from None
+        return checked(url, seeds, pngs, ok)
 
     return ask
+
+
+def checked(where: str, seeds: list, pngs: list, ok: list) -> list:
+    """The PNGs. UserError if some are missing, or gray because their inputs were refused (--bad_rows=mark)."""
+    if len(pngs) != len(seeds):
+        raise UserError(f"{where} answers {len(seeds)} seeds with {len(pngs)} images: is it a model of this program?")
+    bad = [str(seed) for seed, is_good in zip(seeds, ok) if not is_good]
+    if bad:
+        more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
+        raise UserError(
+            f"{where} refuses the inputs of the seeds {', '.join(bad[:10])}{more}: check --truncation_psi and --labels."
+        )
+    return pngs
 
 
 def _message(error: urllib.error.HTTPError) -> str:
@@ -125,6 +140,12 @@ def _message(error: urllib.error.HTTPError) -> str:
         return str(json.loads(text)["error"])
     except (ValueError, KeyError, TypeError):
         return text[:500]
+
+
+def flags_of(tensor, count: int) -> list:
+    """bool [count] in any of the ways in which a TensorProto may hold it."""
+    values = list(tensor.bool_val) or [bool(byte) for byte in tensor.tensor_content]
+    return values + values[-1:] * (count - len(values))  # Equal values at the end may stand there once.
 
 
 def over_grpc(address: str, model: Optional[str], labels: Optional[list]) -> Ask:
@@ -156,9 +177,11 @@ def over_grpc(address: str, model: Optional[str], labels: Optional[list]) -> Ask
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(value)
         try:
-            return list(service.Predict(request, FLAGS.timeout).outputs["png_bytes"].string_val)
+            outputs = service.Predict(request, FLAGS.timeout).outputs
         except grpc.RpcError as error:
             raise UserError(f"{address} answers {error.code().name}: {error.details()}") from None
+        ok = flags_of(outputs["ok"], count) if "ok" in outputs else [True] * count
+        return checked(address, seeds, list(outputs["png_bytes"].string_val), ok)
 
     return ask
 
