@@ -21,7 +21,7 @@ from stylegan_tf.errors import UserError
 FLAGS = flags.FLAGS
 flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
 flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions: each gets a slider.")
-flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
 flags.DEFINE_string(
     "host", "127.0.0.1", "Address to listen on. Others than this machine's own let others in: there is no password."
 )
@@ -44,8 +44,8 @@ def main():
     from stylegan_tf.visualize.painter import Painter
 
     networks = load_networks(FLAGS.network)
-    box = networks.metadata.get("content_box") if FLAGS.crop else None
-    painter = Painter(networks.best_generator, content_box=box)
+    box, ratio = (networks.content_box, networks.aspect_ratio) if FLAGS.crop else (None, None)
+    painter = Painter(networks.best_generator, content_box=box, aspect_ratio=ratio)
     directions = load_directions(FLAGS.directions, *painter.dlatent_shape) if FLAGS.directions else None
     _serve(Renderer(painter, directions), networks.label_names)
 
@@ -60,7 +60,7 @@ def _serve(renderer, label_names):
     extractor = load_extractor(FLAGS.feature_extractor) if FLAGS.image_distance == "features" else None
     desk = ProjectionDesk(renderer.painter, load_distance(FLAGS.image_distance, extractor))
     with tempfile.TemporaryDirectory(prefix="stylegan-explore-") as folder:
-        page = Page(renderer, FLAGS.network, desk, Path(folder), FLAGS.directions, label_names).build()
+        page = Page(renderer, FLAGS.network, desk, Path(folder), FLAGS.directions, label_names, FLAGS.crop).build()
         try:
             serve(page, FLAGS.host, FLAGS.port, folder, FLAGS.browser)
         except OSError as error:

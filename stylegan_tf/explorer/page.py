@@ -50,6 +50,7 @@ class Page:
     Args:
       network: how --network names it, for the command line; directions_file: likewise.
       desk: where pictures are projected; folder: for files to download.
+      crop: as --crop, for the command line.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class Page:
         folder: Path,
         directions_file: Optional[str] = None,
         label_names: Sequence[str] = (),
+        crop: bool = True,
     ):
         self._renderer, self._network, self._desk = renderer, network, desk
-        self._folder, self._directions_file = folder, directions_file
+        self._folder, self._directions_file, self._crop = folder, directions_file, crop
         self._config, self._label_names = renderer.painter.config, label_names
         self._groups = [group.name for group in renderer.groups]
         self._names = renderer.directions.names if renderer.directions else ()
@@ -207,7 +209,7 @@ class Page:
         noise = self._renderer.noise(view) if view.has_own_noise else ()
         save_dlatents(folder / "dlatents.npz", ws.shape, [ws], noise)
         files = [str(folder / name) for name in ("picture.png", "dlatents.npz")]
-        return view.command(self._network, self._directions_file, self._label_names), files
+        return view.command(self._network, self._directions_file, self._label_names, self._crop), files
 
     def _project(self, upload, space, steps, label):
         """Yields the picture so far, the progress, w, and whether w is shown: from the end on."""

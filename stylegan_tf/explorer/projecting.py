@@ -12,7 +12,7 @@ from stylegan_tf.editing.projection import Projector
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.pictures import check_upload
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box
+from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, unstretched
 
 _PICTURES = 40  # Shown on the way.
 
@@ -38,7 +38,8 @@ class ProjectionDesk:
         for found in projector.find(target[None]):
             is_last = found.step == steps
             if is_last or found.step % every == 1 % every:
-                picture = as_rgb(projector.pictures(found.ws))[0]
+                images = unstretched(projector.pictures(found.ws), self._painter.aspect_ratio)
+                picture = as_rgb(images)[0]
                 distance = float(found.distances[0])
                 ws = found.ws.numpy()[0]
                 yield picture, f"Step {found.step} of {steps}, distance {distance:.4g}", ws, is_last
@@ -48,7 +49,8 @@ class ProjectionDesk:
         check_upload(upload)
         box = self._painter.content_box
         size = self._painter.resolutions[-1]
-        options = PictureOptions(size, self._painter.config.num_channels, "pad" if box else "crop")
+        fit = "pad" if box else "stretch" if self._painter.aspect_ratio else "crop"  # As the training pictures were.
+        options = PictureOptions(size, self._painter.config.num_channels, fit)
         return crop_to_box(to_square(upload, options).image[None], box)[0]
 
     def _new_projector(self, space: str, steps: int, label: Optional[int]) -> Projector:

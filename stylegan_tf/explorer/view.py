@@ -49,7 +49,9 @@ class View:
         is_changed = any(strength != 1 for strength in self.noise_strengths)
         return self.noise_mode == "random" or (self.noise_mode == "const" and is_changed)
 
-    def command(self, network: str, directions: Optional[str], label_names: Sequence[str] = ()) -> str:
+    def command(
+        self, network: str, directions: Optional[str], label_names: Sequence[str] = (), crop: bool = True
+    ) -> str:
         """What makes the same picture without the page; with dlatents.npz beside it where a seed does not say all."""
         words = ["python", "-m", "stylegan_tf.generate", "--network", network]
         if self.is_of_a_seed and not self.has_own_noise:
@@ -62,6 +64,7 @@ class View:
         else:
             words += ["--dlatents", "dlatents.npz"]
         words += ["--noise_mode", "none"] if self.noise_mode == "none" else []
+        words += [] if crop else ["--nocrop"]
         return shlex.join([*words, "--outdir", "out"])
 
 

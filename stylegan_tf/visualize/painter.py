@@ -39,7 +39,7 @@ class Painter:
         self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
         self.truncation, self.truncation_psi = generator.truncation, truncation_psi
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
-        self.content_box, self._aspect_ratio = content_box, aspect_ratio
+        self.content_box, self.aspect_ratio = content_box, aspect_ratio
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:
@@ -70,7 +70,7 @@ class Painter:
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""
         for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
-            yield unstretched(crop_to_box(images, self.content_box), self._aspect_ratio)
+            yield unstretched(crop_to_box(images, self.content_box), self.aspect_ratio)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
         """`image_batches` in RGB: uint8 [n, h, w, 3]."""

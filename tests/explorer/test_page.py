@@ -56,7 +56,7 @@ def files(tmp_path_factory):
 def page(files):
     folder, _ = files
     driver = open_browser(folder / "downloads")
-    options = ["--network=net.npz", "--directions=directions.npz", "--nobrowser", "--port=0"]
+    options = ["--network=net.npz", "--directions=directions.npz", "--nocrop", "--nobrowser", "--port=0"]
     with open(folder / "log.txt", "w") as log:
         server = subprocess.Popen(
             [sys.executable, "-c", _SEALED, *options], cwd=folder, stdout=log, stderr=log,
@@ -112,7 +112,7 @@ def test_every_control_moves_the_picture_and_save_says_how_to_make_it(page, file
     _shows(page, renderer, view)
     page.click("#save")
     command = page.until(lambda: page.find("#command textarea").get_property("value"))
-    assert command == view.command("net.npz", "directions.npz") and "--seeds 11" in command
+    assert command == view.command("net.npz", "directions.npz", crop=False) and "--seeds 11" in command
 
     page.choose("#class", 1)
     page.click("#mix label:nth-of-type(2) input")

@@ -36,6 +36,14 @@ def test_a_seed_is_the_picture_that_generate_makes(case):
         _close(renderer.picture(view), painter.pictures(painter.dlatents(painter.latents([view.seed])))[0])
 
 
+def test_pictures_of_a_stretched_network_have_the_shape_that_generate_gives_them(case):
+    _, generator = case
+    painter = Painter(generator, np.float32([1, 0]), None, 0.7, 8, aspect_ratio=1.5)
+    (expected,) = painter.pictures(painter.dlatents(painter.latents([3])))
+    _close(Renderer(painter).picture(View(seed=3, label=0)), expected)
+    assert expected.shape[1] * 2 == expected.shape[0] * 3
+
+
 def test_dlatents_and_noise_of_a_view_make_its_picture(case):
     renderer, generator = case
     view = View(

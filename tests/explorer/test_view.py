@@ -31,6 +31,8 @@ def test_the_command_of_a_seed_needs_no_file():
     )
     assert " --class 'tabby cat' " in View(label=1).command("demo", None, ("1", "tabby cat"))  # "1" would be the first.
     assert View(noise_mode="none").command("demo", None).endswith("--noise_mode none --outdir out")
+    for view in (View(), View(position=(0.5, 0.0))):
+        assert view.command("demo", None, crop=False).endswith(" --nocrop --outdir out")
 
 
 @pytest.mark.parametrize(
