@@ -59,7 +59,7 @@ with command_line.flag_group("Files"):
     flags.DEFINE_bool("shuffle", True, "Shuffle the pictures once, here.")
     flags.DEFINE_integer("seed", 123, "Of the order of the pictures; 123 gives the authors' order.")
     flags.DEFINE_bool("overwrite", False, "Replace the dataset that is at --dest.")
-    flags.DEFINE_bool("restart", False, "Throw away what an interrupted conversion has written.")
+    flags.DEFINE_bool("restart", False, "Throw away what an interrupted conversion has written; not for parts.")
 with command_line.flag_group("Speed"):
     flags.DEFINE_integer("workers", None, "Processes; left out: one per core. The result is the same.")
     flags.DEFINE_string("part", None, "i/n: write the i-th of n parts of the shards only, i from 1.")

@@ -1,5 +1,6 @@
 """Looks into a dataset: checks every record, previews, extracts, compares. Needs no TensorFlow."""
 
+import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -13,9 +14,10 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import errors_name
+from stylegan_tf.files.written_aside import WrittenTogether, make_folder
 
 _LISTED = 20
+_AT_ONCE = 256  # Pictures that share the wait for the disk.
 
 
 class Damage(NamedTuple):
@@ -97,18 +99,28 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     folder = pathlib.Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--extract {folder} exists and is not an empty folder: give a new one.")
-    folder.mkdir(parents=True, exist_ok=True)
-    box = scaled_box(info, resolution) if crop else None
-    count = 0
-    for image in read_images(info, resolution):
-        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-        picture = picture.crop(box) if box else picture
-        size = dataset_files.unstretched_size(picture.size, info.aspect_ratio if crop else None)
-        path = folder / f"{count:08d}.png"
-        with errors_name(path):
-            (picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)).save(path)
-        count += 1
+    make_folder(folder)
+    box, ratio = (scaled_box(info, resolution), info.aspect_ratio) if crop else (None, None)
+    count, written = 0, WrittenTogether()
+    try:
+        for image in read_images(info, resolution):
+            written.write(folder / f"{count:08d}.png", _png(image, box, ratio))
+            count += 1
+            if len(written) >= _AT_ONCE:
+                written.publish()
+        written.publish()
+    finally:
+        written.discard()
     return count
+
+
+def _png(image: np.ndarray, box: Optional[dataset_files.Box], ratio: Optional[float]) -> bytes:
+    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    picture = picture.crop(box) if box else picture
+    size, content = dataset_files.unstretched_size(picture.size, ratio), io.BytesIO()
+    picture = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def scaled_box(info: DatasetInfo, resolution: int):

@@ -15,6 +15,7 @@ from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
+from stylegan_tf.files import written_aside
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "inspect_tfrecords.py"
@@ -76,10 +77,24 @@ def test_a_full_disk_while_pictures_are_extracted_is_told_with_the_name_of_the_p
     def full(*_arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(written_aside, "_reserve", full)
     with pytest.raises(OSError, match="No space left on device") as raised:
         inspection.extract(find_dataset(folder), 4, tmp_path / "out")
     assert raised.value.filename == str(tmp_path / "out" / "00000000.png")
+
+
+def test_extracted_pictures_get_their_names_when_they_are_on_the_disk(folder, tmp_path, monkeypatch):
+    there, sync = [], os.fsync
+
+    def recorded(descriptor):
+        there.append(len(list((tmp_path / "out").glob("*.png"))))
+        sync(descriptor)
+
+    monkeypatch.setattr(inspection, "_AT_ONCE", 4)
+    monkeypatch.setattr(os, "fsync", recorded)
+    assert inspection.extract(find_dataset(folder), 4, tmp_path / "out") == 10
+    assert [there.count(number) for number in (0, 4, 8, 10)] == [4 + 1, 4 + 1, 2 + 1, 1]
+    assert len(list((tmp_path / "out").iterdir())) == 10
 
 
 def test_letterboxed_pictures_are_extracted_without_bars(folder, tmp_path):

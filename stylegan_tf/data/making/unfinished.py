@@ -49,6 +49,11 @@ class UnfinishedSet:
             yield
 
     @property
+    def anew(self) -> str:
+        """Advice: of a set in parts, --restart would delete what other machines have written."""
+        return f"pass --restart to begin anew (a set in parts: remove {self.folder} once, then write all parts again)"
+
+    @property
     def may_be_in_place(self) -> bool:
         return self.folder.exists() and not self.files.exists() and self.dest.exists()
 
@@ -74,7 +79,7 @@ class UnfinishedSet:
         if changed:
             raise UserError(
                 f"an unfinished conversion to {self.dest} had another {', '.join(changed)}: run it again as it was, "
-                "or pass --restart to throw away what it has written."
+                f"or {self.anew}."
             )
 
     def shard(self, number: int) -> Optional[dict]:
@@ -139,7 +144,8 @@ def _write_json(path: pathlib.Path, content: dict) -> None:
 def _read_json(path: pathlib.Path) -> Optional[dict]:
     if not path.exists():
         return None
-    content = read_json(path, "note of a conversion", "--restart begins anew")
+    advice = f"--restart begins anew, for a set in parts remove {path.parent} once"
+    content = read_json(path, "note of a conversion", advice)
     if not isinstance(content, dict):
-        raise UserError(f"{path} is damaged: --restart begins anew.")
+        raise UserError(f"{path} is damaged: {advice}.")
     return content

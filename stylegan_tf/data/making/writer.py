@@ -63,6 +63,11 @@ def write_tfrecords(
     """
     dest = pathlib.Path(os.path.abspath(dest))
     unfinished = UnfinishedSet(dest)
+    if options.restart and (options.part or options.join):
+        raise UserError(
+            f"--restart would delete what the other parts have written: leave it out; if all parts shall begin anew, "
+            f"remove {unfinished.folder} once."
+        )
     if not unfinished.may_be_in_place:
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
@@ -158,9 +163,10 @@ class _Conversion:
                 np.save(stream, labels)
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        for line in accounting.account(self.source, labels, reports, bad, folder, self.unfinished.dest):
-            report(line)
+        lines = list(accounting.account(self.source, labels, reports, bad, folder, self.unfinished.dest))
         self.unfinished.move_into_place()
+        for line in lines:
+            report(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
         """In the order of the records; None without labels."""
@@ -197,11 +203,11 @@ class _Conversion:
                 name = records.shard_file_name(self.name, int(resolution), shard, len(reports))
                 path = self.unfinished.files / name
                 if not path.is_file() or path.stat().st_size != size:
-                    raise UserError(f"{path} is not what was written: pass --restart to begin anew.")
+                    raise UserError(f"{path} is not what was written: {self.unfinished.anew}.")
                 if self.options.join:
                     damaged = next((r for r in tfrecord_files.scan(path, verify=True) if r.damage), None)
                     if damaged is not None:
-                        raise UserError(f"{path} is damaged: pass --restart to begin anew.")
+                        raise UserError(f"{path} is damaged: {self.unfinished.anew}.")
 
     def _describe(self, reports: list[dict]) -> dict:
         """What dataset.json says: enough to know the set without opening a record."""

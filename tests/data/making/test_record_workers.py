@@ -220,6 +220,16 @@ def test_joining_finds_what_was_damaged_since(tmp_path):
     assert find_dataset(write(source, tmp_path / "set", num_shards=2, join=True)).count == 8
 
 
+@pytest.mark.parametrize("options", [{"part": (2, 2)}, {"join": True}])
+def test_a_restart_does_not_delete_other_parts(tmp_path, options):
+    source = ArraySource(numbered_images(8))
+    write(source, tmp_path / "set", num_shards=2, part=(1, 2))
+    before = contents(tmp_path / ".set.partial" / "set")
+    with pytest.raises(UserError, match="--restart would delete what the other parts .* remove .*/.set.partial once"):
+        write(source, tmp_path / "set", num_shards=2, restart=True, **options)
+    assert contents(tmp_path / ".set.partial" / "set") == before
+
+
 def test_there_must_be_parts_to_join(tmp_path):
     with pytest.raises(UserError, match="there are no parts to join"):
         write(ArraySource(numbered_images(8)), tmp_path / "set", join=True)

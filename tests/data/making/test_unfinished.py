@@ -10,8 +10,9 @@ import pytest
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making import unfinished as module
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
-from tests.helpers.array_source import write_numbered
+from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 
 class Killed(BaseException):
@@ -121,3 +122,18 @@ os._exit(9)
     assert len(list(folder.glob(".x.*.tmp"))) == 1
     module.UnfinishedSet(tmp_path / "set").begin({}, restart=False)
     assert list(folder.glob(".x.*.tmp")) == []
+
+
+def test_nothing_is_told_of_a_set_that_is_not_there(tmp_path, monkeypatch):
+    lines = []
+
+    def fail(self):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(module.UnfinishedSet, "move_into_place", fail)
+    with pytest.raises(UserError, match="the disk is gone"):
+        write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", report=lines.append)
+    assert not any(line.startswith("written") for line in lines)
+    monkeypatch.undo()
+    write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", report=lines.append)
+    assert lines[-1].startswith("written: 4 of 4")
