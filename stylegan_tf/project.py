@@ -29,7 +29,7 @@ with command_line.flag_group("Network and pictures"):
     flags.DEFINE_integer("max_images", None, "The first pictures of a folder only.", lower_bound=1)
     flags.DEFINE_enum(
         "fit", None, ["crop", "pad", "stretch"], "Pictures of other sizes: crop: the central square; pad: letterbox; "
-        "stretch: distort. Left out: crop, and pad for a network of letterboxed pictures.",
+        "stretch: distort. Left out: as the network's pictures were, crop if they were square.",
     )  # fmt: skip
     flags.DEFINE_string("background", "white", "Of transparent and letterboxed pictures.")
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
@@ -98,7 +98,8 @@ def _prepared(network):
     box = networks.content_box if FLAGS.crop else None
     distance = _distance()
     projector = Projector(generator, distance, config, label, box)
-    fitted = {"fit": FLAGS.fit or ("pad" if box else "crop"), "background": parse_background(FLAGS.background)}
+    as_trained = "pad" if box else "stretch" if networks.aspect_ratio else "crop"
+    fitted = {"fit": FLAGS.fit or as_trained, "background": parse_background(FLAGS.background)}
     pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
     targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)
     made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}

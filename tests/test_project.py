@@ -69,3 +69,14 @@ def test_a_missing_target_is_told_in_one_line(network, tmp_path):
     done = _project(network, f"--target={tmp_path / 'nowhere.png'}", f"--outdir={tmp_path}")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "nowhere.png does not exist" in done.stderr.splitlines()[-1]
+
+
+def test_pictures_for_a_network_of_stretched_ones_are_stretched(network, tmp_path):
+    save_networks(tmp_path / "wide.npz", Networks(None, None, network[1], {"aspect_ratio": 2.0}))
+    picture = np.full([8, 16], 255, np.uint8)
+    picture[:, :4] = 0
+    Image.fromarray(picture).save(tmp_path / "quarter.png")
+    out = tmp_path / "out"
+    done = _project((tmp_path / "wide.npz",), f"--target={tmp_path / 'quarter.png'}", f"--outdir={out}", "--steps=1")
+    assert done.returncode == 0, done.stderr
+    assert (_picture(out / "target.png") < 128).any()  # The first quarter, which cropping cuts off, is there.
