@@ -1,4 +1,4 @@
-"""What the client makes of answers; `serving/test_served` lets it ask a server."""
+"""What clients make of answers; `test_served` lets them ask a server."""
 
 import base64
 import io
@@ -6,20 +6,11 @@ import json
 import urllib.request
 
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
-from stylegan_tf import serving_client
 from stylegan_tf.errors import UserError
+from stylegan_tf.serving.clients import Wish, over_grpc, over_rest
 
 URL = "http://localhost:8501/v1/models/net"
-
-
-@pytest.fixture(autouse=True)
-def parsed_flags():
-    with flagsaver.flagsaver():
-        flags.FLAGS.mark_as_parsed()
-        yield
 
 
 def _row(content, **more):
@@ -29,7 +20,7 @@ def _row(content, **more):
 def _answer(monkeypatch, rows):
     body = json.dumps({"predictions": rows}).encode()
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO(body))
-    return serving_client.over_rest(URL, None)
+    return over_rest(URL, Wish())
 
 
 def test_images_come_with_marks_or_without(monkeypatch):
@@ -66,7 +57,7 @@ def test_marks_are_read_over_grpc(monkeypatch, ok):
             self.Predict = lambda request, timeout: answer
 
     monkeypatch.setattr(prediction_service_pb2_grpc, "PredictionServiceStub", Stub)
-    ask = serving_client.over_grpc("localhost:8500", "net", None)
+    ask = over_grpc("localhost:8500", "net", Wish())
     if ok is None:
         assert ask([3, 4, 5]) == [b"a", b"b", b"c"]
         with pytest.raises(UserError, match="localhost:8500 answers 4 seeds with 3 images"):
