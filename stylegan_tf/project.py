@@ -86,7 +86,7 @@ def _prepared(network):
     """-> projector, targets, and what results depend on."""
     from stylegan_tf.data.making.decoding import PictureOptions, parse_background
     from stylegan_tf.editing.projection import Projector
-    from stylegan_tf.editing.projection_files import Targets
+    from stylegan_tf.editing.projection_files import Targets, fit_as_trained
     from stylegan_tf.networks.network_file import load_networks
 
     networks = load_networks(network)
@@ -98,8 +98,8 @@ def _prepared(network):
     box = networks.content_box if FLAGS.crop else None
     distance = _distance()
     projector = Projector(generator, distance, config, label, box)
-    as_trained = "pad" if box else "stretch" if networks.aspect_ratio else "crop"
-    fitted = {"fit": FLAGS.fit or as_trained, "background": parse_background(FLAGS.background)}
+    fit = FLAGS.fit or fit_as_trained(box, networks.aspect_ratio)
+    fitted = {"fit": fit, "background": parse_background(FLAGS.background)}
     pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
     targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)
     made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}

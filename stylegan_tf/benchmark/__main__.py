@@ -47,13 +47,14 @@ flags.DEFINE_boolean("ceiling", True, "Measure the fastest matrix product and 3x
 flags.DEFINE_string("data_dir", None, "A dataset to read reals from; without it random ones are written.")
 flags.DEFINE_string("json", None, "A file to write all measurements to.")
 
+_CHOICES = {"precision": PRECISIONS, "form": FORMS, "augment": AUGMENTATIONS, "jit_compile": ("off", "on")}
+_CHOICES["parts"] = PARTS
+
 
 def main() -> None:
     cases = _cases()
     if not cases:
         raise UserError("there is nothing to measure: every one of the lists needs a value.")
-    for part in FLAGS.parts:
-        _check_one_of("parts", part, PARTS)
     if not FLAGS.most_seconds > 0:
         raise UserError(f"--most_seconds must be above 0, got {FLAGS.most_seconds}.")
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
@@ -71,14 +72,10 @@ def main() -> None:
 
 def _cases() -> list[Case]:
     """The plain float32 one first, if it is among them: the reference."""
-    for value in FLAGS.precision:
-        _check_one_of("precision", value, PRECISIONS)
-    for value in FLAGS.form:
-        _check_one_of("form", value, FORMS)
-    for value in FLAGS.augment:
-        _check_one_of("augment", value, AUGMENTATIONS)
-    for value in FLAGS.jit_compile:
-        _check_one_of("jit_compile", value, ("off", "on"))
+    for name, choices in _CHOICES.items():
+        for value in FLAGS[name].value:
+            if value not in choices:
+                raise UserError(f"--{name} must be of {', '.join(choices)}; got {value!r}.")
     cases = []
     sizes = itertools.product(_numbers("resolution", FLAGS.resolution), _numbers("batch_size", FLAGS.batch_size))
     for resolution, batch_size in sizes:
@@ -98,11 +95,6 @@ def _numbers(name: str, values: list[str]) -> list[int]:
         return [int(value) for value in values]
     except ValueError:
         raise UserError(f"--{name} expects whole numbers such as 16,32; got {','.join(values)!r}.") from None
-
-
-def _check_one_of(name: str, value: str, choices) -> None:
-    if value not in choices:
-        raise UserError(f"--{name} must be of {', '.join(choices)}; got {value!r}.")
 
 
 def _random_images(folder: str, resolution: int) -> str:

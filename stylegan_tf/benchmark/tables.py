@@ -1,5 +1,6 @@
 """The benchmark's output: a table per run, and ratios over all runs."""
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from typing import Optional
@@ -48,30 +49,26 @@ def _start(measured: Measured) -> str:
 def ratio_lines(runs: Sequence[Run]) -> list[str]:
     """How much faster than its reference each case is: medians of the rounds' ratios, run by run, and their median."""
     lines = []
-    for index, measured in enumerate(runs[0].cases):
-        reference = _reference(runs[0].cases, index)
-        if reference is None:
+    for measured in runs[0].cases:
+        reference = _reference(measured.case)
+        if reference == measured.case or _both(runs[0], reference, measured.case) is None:
             continue
-        lines += [f"{measured.case.name} / {runs[0].cases[reference].case.name}:"]
+        lines += [f"{measured.case.name} / {reference.name}:"]
         for part in (part for part in PARTS if part in measured.seconds and part != "input"):
-            found = [_both(run, runs[0].cases[reference].case, measured.case) for run in runs]
+            found = [_both(run, reference, measured.case) for run in runs]
             ratios = [_ratio(*pair, part) for pair in found if pair is not None]
             listed = "" if len(ratios) == 1 else f"   (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"
             lines.append(f"    {_TITLES[part]:14}{statistics.median(ratios):6.2f}x{listed}")
     return lines
 
 
-def _reference(cases: Sequence[Measured], index: int) -> Optional[int]:
+def _reference(case: Case) -> Case:
     """What this one is compared with: replicas with one replica, augmentation with none, others with plain float32."""
-    case = cases[index].case
     if case.replicas > 1:
-        wanted = {**case.to_dict(), "replicas": 1}
-    elif case.augment != "none":
-        wanted = {**case.to_dict(), "augment": "none"}
-    else:
-        wanted = {**case.to_dict(), "precision": "float32", "form": "plain", "jit_compile": False}
-    found = [other for other, measured in enumerate(cases) if measured.case.to_dict() == wanted]
-    return found[0] if found and found[0] != index else None
+        return dataclasses.replace(case, replicas=1)
+    if case.augment != "none":
+        return dataclasses.replace(case, augment="none")
+    return dataclasses.replace(case, precision="float32", form="plain", jit_compile=False)
 
 
 def _both(run: Run, *wanted: Case) -> Optional[list[Measured]]:

@@ -27,6 +27,11 @@ _FILES = ("dlatents.npz", "projected.png", "target.png")  # Without which there 
 _VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames a second, and of the end.
 
 
+def fit_as_trained(content_box, aspect_ratio: Optional[float]) -> str:
+    """How pictures of other sizes are fitted where nobody says how: as those that the network was trained on."""
+    return "pad" if content_box else "stretch" if aspect_ratio else "crop"
+
+
 class Targets:
     """The pictures of a file, a folder or anything else that datasets are made of, as large as the network's images.
 

@@ -9,6 +9,7 @@ import numpy as np
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.data.making.decoding import PictureOptions, to_square
 from stylegan_tf.editing.projection import Projector
+from stylegan_tf.editing.projection_files import fit_as_trained
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.pictures import check_upload
 from stylegan_tf.visualize.painter import Painter
@@ -49,7 +50,7 @@ class ProjectionDesk:
         check_upload(upload)
         box = self._painter.content_box
         size = self._painter.resolutions[-1]
-        fit = "pad" if box else "stretch" if self._painter.aspect_ratio else "crop"  # As the training pictures were.
+        fit = fit_as_trained(box, self._painter.aspect_ratio)
         options = PictureOptions(size, self._painter.config.num_channels, fit)
         return crop_to_box(to_square(upload, options).image[None], box)[0]
 

@@ -11,7 +11,7 @@ from stylegan_tf.explorer.view import View
 from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.visualize.layer_groups import layer_groups
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, image_grid, unstretched
+from stylegan_tf.visualize.picture_files import as_rgb, image_grid
 from stylegan_tf.visualize.sampling import seed_latents
 
 _MOST_MAPS = 64  # Channels in a picture of feature maps.
@@ -33,8 +33,7 @@ class Renderer:
     def picture(self, view: View) -> np.ndarray:
         """uint8 [h, w, 3]."""
         images, _, _ = self._synthesize(*self._arguments(view))
-        picture = unstretched(crop_to_box(images.numpy(), self.painter.content_box), self.painter.aspect_ratio)
-        return as_rgb(picture)[0]
+        return as_rgb(self.painter.in_shape(images.numpy()))[0]
 
     def dlatents(self, view: View) -> np.ndarray:
         """w of every layer as the picture has it: float32 [L, W]."""

@@ -1,30 +1,25 @@
 """What all processes of a run must have in common before they start: options, data, the program itself."""
 
-import dataclasses
 import hashlib
 import pathlib
 from typing import Any
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.option import FROM_DATA_SET, option_fields
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.tfrecord_files import HEADER
 from stylegan_tf.files.digests import file_sha256
 
-_FROM_DATA = ("resolution", "num_channels", "label_size")
 _OF_A_MACHINE = ("data_dir", "run_dir", "init_from", "tpu")  # The same things may have other names elsewhere.
 
 
 def run_facts(config: TrainConfig, info: DatasetInfo) -> dict[str, Any]:
     """By their names for the user."""
     facts = {"the program's source": _source_digest()}
-    options = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        nested = dataclasses.is_dataclass(value)
-        parts = dataclasses.asdict(value) if nested else {field.name: value}
-        # Resolution, channels and labels of the networks are placeholders here: --resolution and the data decide.
-        options.update({name: part for name, part in parts.items() if not (nested and name in _FROM_DATA)})
-    facts.update({f"--{name}": _plain(part) for name, part in options.items() if name not in _OF_A_MACHINE})
+    for part in (config, config.generator, config.discriminator, config.schedule, config.losses):
+        for field in option_fields(type(part)):  # What the data set decides of the networks is not known yet.
+            if field.metadata["option"].group is not FROM_DATA_SET and field.name not in _OF_A_MACHINE:
+                facts[f"--{field.name}"] = _plain(getattr(part, field.name))
     facts.update({f"a data set with {name}": value for name, value in _data_facts(info).items()})
     return facts
 

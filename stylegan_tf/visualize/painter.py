@@ -70,7 +70,11 @@ class Painter:
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""
         for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
-            yield unstretched(crop_to_box(images, self.content_box), self.aspect_ratio)
+            yield self.in_shape(images)
+
+    def in_shape(self, images: np.ndarray) -> np.ndarray:
+        """Square images of the network [n, r, r, C] without bars, not stretched."""
+        return unstretched(crop_to_box(images, self.content_box), self.aspect_ratio)
 
     def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
         """`image_batches` in RGB: uint8 [n, h, w, 3]."""
