@@ -163,12 +163,15 @@ def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
     return conditional_entropy(np.array(table))
 
 
-def separating_plane(points: np.ndarray, verdicts: np.ndarray) -> "LinearSVC":
-    """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true."""
+def separating_plane(points: np.ndarray, verdicts: np.ndarray, slack: float = 1.0, **options) -> "LinearSVC":
+    """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true.
+
+    slack: the less, the more points may lie on the wrong side (scikit-learn's C); options: others of scikit-learn's.
+    """
     from sklearn.exceptions import ConvergenceWarning  # Late: it takes a second to import.
     from sklearn.svm import LinearSVC
 
-    svm = LinearSVC(dual=False)
+    svm = LinearSVC(dual=False, C=slack, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.
         return svm.fit(points, verdicts)

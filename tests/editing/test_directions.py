@@ -51,6 +51,17 @@ def test_the_normal_of_an_attribute_points_to_where_it_is():
     np.testing.assert_allclose(found.deviations, [2, 1], rtol=0.05)
 
 
+@pytest.mark.parametrize("threshold", [3.3, 100.0])  # In some 5 % of the images; in none, but they tend to it.
+def test_a_rare_attribute_is_found_among_all_images_that_lack_it(threshold):
+    w = _cloud()
+    towards = (w - 10) @ (AXES[:, 1] + 0.5 * AXES[:, 3])
+    # What lacks it most surely does so for a reason of its own, which is no part of the direction.
+    scores = np.where(towards > 3.3, towards, -np.abs((w - 10) @ AXES[:, 0]) - 1) - (threshold - 3.3)
+    assert (scores > 0).mean() < 0.1
+    (vector,) = attribute_normals(("has",), w, scores[:, None], w, (0, 4)).vectors
+    assert vector @ AXES[:, 1] > 0.9 and abs(vector @ AXES[:, 0]) < 0.15
+
+
 def test_labels_that_are_not_known_do_not_count():
     w = _cloud(400)
     truth = np.sign(w @ AXES[:, 0] - 10 * AXES[:, 0].sum())
