@@ -12,9 +12,9 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.metrics.separability import separating_plane
 from stylegan_tf.networks.generator import Generator
 
-# Of the SVM of an attribute, for all images together, w being of deviation 1. Chosen by looking: with 100 times as much
-# the normal of a rare attribute of the demo network moves next to nothing in 3 deviations.
-_SLACK = 2.5
+# Of points on the wrong side of an attribute's plane, divided among all, w being of deviation 1. Chosen by looking:
+# with 100 times as much the normal of a rare attribute of the demo network moves next to nothing in 3 deviations.
+_COST = 2.5
 
 
 def principal_components(w: np.ndarray, count: int, layers: tuple[int, int]) -> Directions:
@@ -51,15 +51,16 @@ def attribute_normals(
       scores: [N, K], above 0 where an image has the attribute; NaN where nobody knows.
       samples: [M, W], the w whose deviation along the normals counts.
     """
-    w = (w - samples.mean(axis=0)) / samples.std()  # The SVM's regularisation holds the plane near the origin.
+    centre = samples.mean(axis=0)  # The SVM's regularisation holds the plane near the origin.
+    w = (w - centre) / ((samples - centre).std() or 1.0)
     normals = []
     for index, name in enumerate(names):
         known = np.flatnonzero(np.isfinite(scores[:, index]))
         values = scores[known, index]
         if len(set(values)) < 2:
             raise UserError(f"attribute {name!r}: all of the {len(values)} images that are labelled have it, or none.")
-        svm = separating_plane(w[known], _has_it(values), slack=_SLACK / len(known), class_weight="balanced")
-        normals.append(svm.coef_[0])
+        plane = separating_plane(w[known], _has_it(values), _COST / len(known), balanced=True)
+        normals.append(plane.coef_[0])
     return Directions.of(names, np.stack(normals), samples, layers)
 
 

@@ -163,15 +163,17 @@ def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
     return conditional_entropy(np.array(table))
 
 
-def separating_plane(points: np.ndarray, verdicts: np.ndarray, slack: float = 1.0, **options) -> "LinearSVC":
+def separating_plane(
+    points: np.ndarray, verdicts: np.ndarray, cost: float = 1.0, balanced: bool = False
+) -> "LinearSVC":
     """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true.
 
-    slack: the less, the more points may lie on the wrong side (scikit-learn's C); options: others of scikit-learn's.
+    cost: of a point on the wrong side (scikit-learn's C). balanced: the rarer kind's cost more, in proportion.
     """
     from sklearn.exceptions import ConvergenceWarning  # Late: it takes a second to import.
     from sklearn.svm import LinearSVC
 
-    svm = LinearSVC(dual=False, C=slack, **options)
+    svm = LinearSVC(dual=False, C=cost, class_weight="balanced" if balanced else None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.
         return svm.fit(points, verdicts)
