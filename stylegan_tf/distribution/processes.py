@@ -3,6 +3,7 @@
 import contextlib
 import re
 import signal
+import traceback
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -85,6 +86,7 @@ def lost_processes_named() -> Iterator[None]:
     except _LOST as error:
         # The message begins with a trace of the graph; the address of the lost one, if it is known, comes late.
         lost = re.search(r"remote target /job:(\w+)/replica:0/task:(\d+)", str(error))
+        _free(error)
         raise UserError(
             f"{f'{lost[1]} {lost[2]}' if lost else 'another process'} of this run ended or cannot be reached: its own "
             "output says why. Start all processes again: the run goes on from its last checkpoint."
@@ -95,11 +97,19 @@ def lost_processes_named() -> Iterator[None]:
         if not found:
             raise
         reason = short(said[max(0, found.start() - 60) :], 150)
+        _free(error)
         raise UserError(
             f"the processes of this run no longer do the same, or one of them ended ({reason}): the output of the "
             "others says why. Start all of them again with the same flags, data and versions: the run goes on from "
             "its last checkpoint."
         ) from error
+
+
+def _free(error: Exception) -> None:
+    """What the calls behind an error still hold. TensorFlow leaves a pool of threads open there; if that goes only when
+    Python ends, it may print a traceback below our line.
+    """
+    traceback.clear_frames(error.__traceback__)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,8 @@
 """What TensorFlow raises when processes no longer do the same becomes one line; other errors stay what they are."""
 
+import multiprocessing.pool
+import weakref
+
 import pytest
 import tensorflow as tf
 
@@ -20,3 +23,24 @@ def test_an_internal_error_of_something_else_keeps_its_traceback():
     with pytest.raises(tf.errors.InternalError, match="cuDNN"):
         with lost_processes_named():
             raise tf.errors.InternalError(None, None, "cuDNN could not be initialised")
+
+
+@pytest.mark.parametrize(
+    "error", [tf.errors.UnavailableError(None, None, "gone"), tf.errors.InternalError(None, None, "Collective ops")]
+)
+def test_the_threads_of_a_failed_reduction_are_gone_before_python_ends(error):
+    """TensorFlow leaves their pool open; where it goes at the very end, it may print a traceback below our line."""
+    pools = []
+
+    def reduction():
+        pool = multiprocessing.pool.ThreadPool(1)
+        pools.append(weakref.ref(pool))
+
+        def fail(_):
+            raise error
+
+        pool.map(fail, [0])
+
+    with pytest.raises(UserError) as caught, lost_processes_named():
+        reduction()
+    assert caught.value.__cause__ is error and pools[0]() is None
