@@ -50,7 +50,7 @@ def test_demo_data_to_pictures_in_three_commands(tmp_path):
     assert "8x8  alpha 1.00" in trained.stdout
     replayed = (tmp_path / "runs" / "tiny" / "flags.cfg").read_text()
     # Whichever of the two this CPU is faster in; float32 is the default, which is left out.
-    precision = re.search(r"on 1 device in (float32|bfloat16),", trained.stdout)[1]
+    precision = re.search(r" in (float32|bfloat16), starting at ", trained.stdout)[1]
     assert "--fmap_max=8" in replayed and "--precision=auto" not in replayed
     assert ("--precision=bfloat16" in replayed) == (precision == "bfloat16")
     flags = ["--network", "runs/tiny", "--seeds", "0-2,7", "--outdir", "out", "--grid", "out/grid.png"]
