@@ -140,6 +140,9 @@ class TrainConfig(Options):
         above=0,
         at_most=_MOST_KIMG,
     )
+    augment_p: Optional[float] = option(
+        RUN, None, "A fixed probability for ada, in place of one that adapts.", at_least=0, at_most=1
+    )
     augment_cutout: bool = option(RUN, False, "Give ada cutout, too, which the paper does not use by default.")
     freeze_d: int = option(
         RUN,
@@ -261,6 +264,8 @@ class TrainConfig(Options):
             raise UserError("half_precision_levels needs precision bfloat16 or float16, got float32.")
         if self.augment_cutout and self.augment != "ada":
             raise UserError(f"augment_cutout is a part of augment ada, got {self.augment}: leave it out.")
+        if self.augment_p is not None and self.augment != "ada":
+            raise UserError(f"augment_p is ada's probability, got augment {self.augment}: give --augment=ada.")
         if self.strategy == "tpu" and self.precision == "float16":
             raise UserError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 

@@ -1,5 +1,7 @@
 """p of ADA, adapted to how much the discriminator overfits (Karras et al. 2020, Sec. 3.1), as variables."""
 
+from typing import Optional
+
 import tensorflow as tf
 
 TARGET = 0.6  # Of r_t = E[sign(D(real))]: 0 for a discriminator that guesses, 1 for one that knows every real.
@@ -7,9 +9,13 @@ INTERVAL = 4  # Iterations between two adjustments.
 
 
 class AugmentationStrength:
-    """Create it in the strategy's scope. All is in `variables`, for the checkpoint."""
+    """Create it in the strategy's scope. All is in `variables`, for the checkpoint.
 
-    def __init__(self):
+    fixed: a p that is used in place of the adapted one, which then stays as it is.
+    """
+
+    def __init__(self, fixed: Optional[float] = None):
+        self._fixed = fixed
         self._p = tf.Variable(0.0, trainable=False)
         self._overfitting = tf.Variable(0.0, trainable=False)  # r_t of the last adjustment.
         self._signs = tf.Variable(0.0, trainable=False)  # Sum over the images since then.
@@ -21,7 +27,7 @@ class AugmentationStrength:
 
     @property
     def p(self) -> tf.Tensor:
-        return tf.convert_to_tensor(self._p)
+        return tf.convert_to_tensor(self._p if self._fixed is None else self._fixed)
 
     def update(self, strategy, sign: tf.Tensor, batch_size: int, kimg: float) -> None:
         """After a discriminator's pass, in cross-replica context.
@@ -33,7 +39,7 @@ class AugmentationStrength:
         update(self._signs, _add, args=(sign, batch_size), group=False)
         update(self._images, _add, args=(1.0, batch_size), group=False)
         counts = (self._signs, self._images, due)
-        if kimg:
+        if kimg and self._fixed is None:
             update(self._p, _adjust, args=(*counts, kimg * 1000), group=False)
         update(self._overfitting, _assign_mean, args=counts, group=False)
         update(self._signs, _start_anew, args=(self._images, due), group=False)

@@ -158,6 +158,21 @@ def test_two_replicas_and_two_rounds_augment_alike_and_adapt_p_alike(info):
     assert one["augmentation/p"] == pytest.approx(expected)
 
 
+def test_a_fixed_p_is_what_the_discriminator_sees_through_and_stays(info):
+    options = {"iterations": 4, "resolution": 8, "augment": "ada", "augment_kimg": 0.1, "losses": {"r1_gamma": 1.0}}
+    adapting, _ = run(info, **options)
+    fixed, arrays = run(info, **options, augment_p=0.9)
+    assert fixed["real_score"] != adapting["real_score"]
+    assert arrays["augmentation/p"] == 0 and arrays["augmentation/overfitting"] == pytest.approx(fixed["real_sign"])
+    _, state = build(info, augment="ada", augment_p=0.9)
+    assert state.step_counts()["augment_p"] == pytest.approx(0.9)
+
+
+def test_a_fixed_p_without_ada_is_refused():
+    with pytest.raises(UserError, match="augment_p is ada's probability, got augment none: give --augment=ada"):
+        TrainConfig(data_dir="d", run_dir="r", augment_p=0.5)
+
+
 def test_cutout_without_ada_is_refused():
     with pytest.raises(UserError, match="augment_cutout is a part of augment ada, got diffaugment"):
         TrainConfig(data_dir="d", run_dir="r", augment="diffaugment", augment_cutout=True)

@@ -23,12 +23,13 @@ OTHER = {
     "discriminator_learning_rate": {4: 0.002}, "learning_rate": 0.002, "feature_extractor": "efficientnet_lite0",
     "image_distance": "features", "shuffle_images": 100, "keep_networks": 2, "half_precision_levels": 1,
     "const_input": False, "generator_loss": "wgan", "discriminator_loss": "wgan", "resolution": 8,
-    "wgan_drift": 0.001, "use_styles": False, "freeze_d": 1,
+    "wgan_drift": 0.001, "use_styles": False, "freeze_d": 1, "augment_p": 0.5,
 }  # fmt: skip
 # What such a value needs beside it, on both sides.
 BESIDE = {
     "half_precision_levels": {"precision": "bfloat16"},
     "augment_cutout": {"augment": "ada"},
+    "augment_p": {"augment": "ada"},
     "wgan_drift": {"discriminator_loss": "wgan"},
     "use_styles": {"const_input": False},
 }
