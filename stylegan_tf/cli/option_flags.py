@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional
 
 from absl import flags
 
-from stylegan_tf.config.option import option_fields, table_value_type, value_type
+from stylegan_tf.config.option import may_be_none, option_fields, table_value_type, value_type
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -14,14 +14,33 @@ flags.disclaim_key_flags()  # To absl, the flags are those of the module that as
 _DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
 
 
+class _IntegerOrNone(flags.IntegerParser):
+    """ "" is None: a resumed run is told so to leave out what it began with."""
+
+    def parse(self, argument):
+        return None if argument == "" else super().parse(argument)
+
+
+class _FloatOrNone(flags.FloatParser):
+    """ "" is None, as above."""
+
+    def parse(self, argument):
+        return None if argument == "" else super().parse(argument)
+
+
+_OR_NONE = {int: _IntegerOrNone, float: _FloatOrNone}
+
+
 def define_flag(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS) -> None:
-    """The flag of an option, with its name, default, kind, choices and help."""
-    option = field.metadata["option"]
+    """The flag of an option, with its name, default, kind, choices and help. An Optional number may be left empty."""
+    option, kind = field.metadata["option"], value_type(field)
     default = None if field.default is dataclasses.MISSING else field.default
     if option.choices:
         flags.DEFINE_enum(field.name, default, option.choices, option.help, flag_values)
+    elif kind in _OR_NONE and may_be_none(field):
+        flags.DEFINE(_OR_NONE[kind](), field.name, default, option.help, flag_values, flags.ArgumentSerializer())
     else:
-        define = _DEFINE.get(value_type(field), flags.DEFINE_string)
+        define = _DEFINE.get(kind, flags.DEFINE_string)
         define(field.name, default, option.help, flag_values=flag_values)
 
 

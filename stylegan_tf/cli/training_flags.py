@@ -74,9 +74,20 @@ def _take_flags_of_begun_run() -> bool:
     for name in OPTIONS:
         if begun[name].present and not FLAGS[name].present:
             FLAGS[name].value = begun[name].value
-    if FLAGS.precision == "float32" and not FLAGS["half_precision_levels"].present:
-        FLAGS["half_precision_levels"].value = None  # The run began in another precision.
+    _leave_out_what_lost_its_use()
     return True
+
+
+def _leave_out_what_lost_its_use() -> None:
+    """Options that the run began with and that go only with a value of another option, which was changed."""
+    goes = {
+        "half_precision_levels": FLAGS.precision != "float32",
+        "augment_p": FLAGS.augment == "ada",
+        "augment_cutout": FLAGS.augment == "ada",
+    }
+    for name, is_of_use in goes.items():
+        if not is_of_use and not FLAGS[name].present:
+            FLAGS[name].value = FLAGS[name].default
 
 
 def _take_architecture(path: str) -> None:

@@ -84,6 +84,10 @@ def value_type(field: dataclasses.Field) -> type:
     return Mapping if typing.get_origin(annotation) is Mapping else annotation
 
 
+def may_be_none(field: dataclasses.Field) -> bool:
+    return type(None) in typing.get_args(field.type)
+
+
 def table_value_type(field: dataclasses.Field) -> type:
     """int or float: the values of a table."""
     return typing.get_args(_not_optional(field.type))[1]
@@ -113,7 +117,7 @@ class Options:
     def __post_init__(self):
         for field in option_fields(type(self)):
             value = getattr(self, field.name)
-            if value is None and type(None) in typing.get_args(field.type):
+            if value is None and may_be_none(field):
                 continue
             if value_type(field) is Mapping:
                 _check_table(field, value)

@@ -187,6 +187,29 @@ def test_what_speaks_of_half_precision_is_not_taken_over_where_the_run_goes_on_w
     assert parse(f"--run_dir={tmp_path}", "--precision=float32").half_precision_levels is None
 
 
+def test_what_speaks_of_ada_is_not_taken_over_where_the_run_goes_on_with_another_augmentation(parse, tmp_path):
+    _begin(tmp_path, "--data_dir=d\n--augment=ada\n--augment_p=0.5\n--augment_cutout=true\n")
+    assert (parse(f"--run_dir={tmp_path}").augment_p, parse(f"--run_dir={tmp_path}").augment_cutout) == (0.5, True)
+    run = parse(f"--run_dir={tmp_path}", "--augment=none")
+    assert (run.augment_p, run.augment_cutout) == (None, False)
+    with pytest.raises(UserError, match="augment_p is ada's probability, got augment none"):
+        parse(f"--run_dir={tmp_path}", "--augment=none", "--augment_p=0.5")
+
+
+def test_an_empty_flag_leaves_out_what_the_run_began_with(parse, tmp_path):
+    _begin(tmp_path, "--data_dir=d\n--augment=ada\n--augment_p=0.5\n--keep_networks=3\n--learning_rate=0.002\n")
+    begun = parse(f"--run_dir={tmp_path}")
+    assert (begun.augment_p, begun.keep_networks, begun.schedule.learning_rate) == (0.5, 3, 0.002)
+    run = parse(f"--run_dir={tmp_path}", "--augment_p=", "--keep_networks=", "--learning_rate=")
+    assert (run.augment_p, run.keep_networks, run.schedule.learning_rate) == (None, None, None)
+
+
+@pytest.mark.parametrize("argument", ["--seed=", "--ema_kimg=", "--augment_p=half", "--keep_networks=1.5"])
+def test_only_an_optional_number_may_be_empty(parse, argument):
+    with pytest.raises(flags.Error, match=f"flag {argument}"):
+        parse(*FOLDERS, argument)
+
+
 def test_a_folder_without_checkpoints_gives_no_flags(parse, tmp_path):
     (tmp_path / "flags.cfg").write_text("--data_dir=d\n--seed=7\n")
     with pytest.raises(UserError, match="data_dir is missing"):
