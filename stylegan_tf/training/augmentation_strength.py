@@ -27,7 +27,7 @@ class AugmentationStrength:
 
     @property
     def p(self) -> tf.Tensor:
-        return tf.convert_to_tensor(self._p if self._fixed is None else self._fixed)
+        return tf.convert_to_tensor(self._p if self._fixed is None else self._fixed, tf.float32)
 
     def update(self, strategy, sign: tf.Tensor, batch_size: int, kimg: float) -> None:
         """After a discriminator's pass, in cross-replica context.
