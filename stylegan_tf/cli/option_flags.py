@@ -14,18 +14,19 @@ flags.disclaim_key_flags()  # To absl, the flags are those of the module that as
 _DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
 
 
-class _IntegerOrNone(flags.IntegerParser):
-    """ "" is None: a resumed run is told so to leave out what it began with."""
+class _OrNone:
+    """Takes "" for None: a resumed run is told so to leave out what it began with."""
 
     def parse(self, argument):
         return None if argument == "" else super().parse(argument)
 
 
-class _FloatOrNone(flags.FloatParser):
-    """ "" is None, as above."""
+class _IntegerOrNone(_OrNone, flags.IntegerParser):
+    pass
 
-    def parse(self, argument):
-        return None if argument == "" else super().parse(argument)
+
+class _FloatOrNone(_OrNone, flags.FloatParser):
+    pass
 
 
 _OR_NONE = {int: _IntegerOrNone, float: _FloatOrNone}
