@@ -31,7 +31,7 @@ def main() -> None:
         raise UserError(f"--dest should end in .npz, got {FLAGS.dest}.")
     # Late: imports TensorFlow.
     from stylegan_tf.files.torch_weights import read_torch_weights
-    from stylegan_tf.metrics.lpips import convert_weights, save_lpips
+    from stylegan_tf.metrics.features.lpips import convert_weights, save_lpips
 
     with tempfile.TemporaryDirectory() as scratch:
         heads = read_torch_weights(heads_file(FLAGS.heads, pathlib.Path(scratch)))

@@ -29,9 +29,9 @@ def main():
 
     from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.distribution.strategy import create_strategy
-    from stylegan_tf.metrics.features import load_extractor
-    from stylegan_tf.metrics.real_images import RealImages
-    from stylegan_tf.metrics.self_check import self_check
+    from stylegan_tf.metrics.features.extractors import load_extractor
+    from stylegan_tf.metrics.features.self_check import self_check
+    from stylegan_tf.metrics.images.real import RealImages
 
     info = find_dataset(FLAGS.data_dir)
     reals = RealImages(info, FLAGS.resolution or info.resolution)

@@ -69,9 +69,9 @@ with command_line.flag_group("Speed"):
 def main() -> None:
     command_line.require("source", "dest")
     # Late, so that a wrong flag is told at once.
-    from stylegan_tf.data.making.decoding import parse_background
-    from stylegan_tf.data.making.sources import open_source
     from stylegan_tf.data.making.writer import write_tfrecords
+    from stylegan_tf.data.sources import open_source
+    from stylegan_tf.data.sources.decoding import parse_background
 
     options = write_options()
     source = open_source(

@@ -78,8 +78,8 @@ def _amounts():
 def _find(painter):
     """All directions that were asked for."""
     from stylegan_tf.editing import finding_directions as finding
-    from stylegan_tf.visualize.layer_groups import parse_layers
     from stylegan_tf.visualize.sampling import random_w
+    from stylegan_tf.visualize.style_mixing import parse_layers
 
     layers = (0, painter.dlatent_shape[0])
     if FLAGS.layers is not None:
@@ -122,8 +122,8 @@ def _classified(painter):
 
     from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-    from stylegan_tf.metrics.generated_images import GeneratedImages
-    from stylegan_tf.metrics.separability import classified, latents
+    from stylegan_tf.metrics.images.generated import GeneratedImages
+    from stylegan_tf.metrics.kinds.separability import classified, latents
 
     strategy = create_strategy("one")
     config = painter.config

@@ -19,8 +19,8 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.kinds import KNOWN, parse_metrics
-from stylegan_tf.metrics.result_table import ResultTable, check_table_path
+from stylegan_tf.metrics.kinds.parsing import KNOWN, parse_metrics
+from stylegan_tf.metrics.results import ResultTable, check_table_path
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(

@@ -54,8 +54,8 @@ def _serve(renderer, label_names):
     from stylegan_tf.explorer.page import Page
     from stylegan_tf.explorer.projecting import ProjectionDesk
     from stylegan_tf.explorer.server import serve
-    from stylegan_tf.metrics.features import load_extractor
-    from stylegan_tf.metrics.lpips import load_distance
+    from stylegan_tf.metrics.features.extractors import load_extractor
+    from stylegan_tf.metrics.features.lpips import load_distance
 
     extractor = load_extractor(FLAGS.feature_extractor) if FLAGS.image_distance == "features" else None
     desk = ProjectionDesk(renderer.painter, load_distance(FLAGS.image_distance, extractor))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, move_flags, sampling_flags
+from stylegan_tf.cli import command_line, sampling_flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.digests import file_sha256
@@ -69,7 +69,7 @@ class _SeedStyles:
     """The styles of seeds; names of their images."""
 
     def __init__(self, painter, seeds):
-        self._painter, self._seeds, self._offset = painter, seeds, move_flags.style_offset(painter)
+        self._painter, self._seeds, self._offset = painter, seeds, sampling_flags.style_offset(painter)
         psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
         self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
 
@@ -97,7 +97,7 @@ class _FileStyles:
     def __init__(self, painter):
         from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
-        self._ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape) + move_flags.style_offset(painter)
+        self._ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape) + sampling_flags.style_offset(painter)
         uses_noise = FLAGS.noise_mode == "const"
         self._noise = load_noise(FLAGS.dlatents, len(self._ws), painter.noise_shapes) if uses_noise else None
         self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}

@@ -11,7 +11,7 @@ import re
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, move_flags, sampling_flags
+from stylegan_tf.cli import command_line, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
@@ -62,7 +62,7 @@ def main():
     walks = _walks(painter, keys, columns * rows)
     count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
     options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
-    walk = Interpolation(painter, walks, count, offset=move_flags.style_offset(painter), **options)
+    walk = Interpolation(painter, walks, count, offset=sampling_flags.style_offset(painter), **options)
     with ProgressBar(count, "Generating", "frames") as bar:
         write_animation(_counted(walk.frames(), bar), count, FLAGS.output, FLAGS.fps)
     print(FLAGS.output)

@@ -34,9 +34,8 @@ sampling_flags.define_noise_mode()
 def main():
     rows, columns = (parse_keys(FLAGS[name].value, name) for name in ("rows", "cols"))
     painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
-    from stylegan_tf.visualize.layer_groups import parse_layers
     from stylegan_tf.visualize.picture_files import save_image
-    from stylegan_tf.visualize.style_mixing import mixing_picture
+    from stylegan_tf.visualize.style_mixing import mixing_picture, parse_layers
 
     layers = parse_layers(FLAGS.styles, painter.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"

@@ -84,7 +84,7 @@ def main():
 
 def _prepared(network):
     """-> projector, targets, and what results depend on."""
-    from stylegan_tf.data.making.decoding import PictureOptions, parse_background
+    from stylegan_tf.data.sources.decoding import PictureOptions, parse_background
     from stylegan_tf.editing.projection import Projector
     from stylegan_tf.editing.projection_files import Targets, fit_as_trained
     from stylegan_tf.networks.network_file import load_networks
@@ -107,8 +107,8 @@ def _prepared(network):
 
 
 def _distance():
-    from stylegan_tf.metrics.features import load_extractor
-    from stylegan_tf.metrics.lpips import load_distance
+    from stylegan_tf.metrics.features.extractors import load_extractor
+    from stylegan_tf.metrics.features.lpips import load_distance
 
     extractor = load_extractor(FLAGS.feature_extractor) if FLAGS.image_distance == "features" else None
     return load_distance(FLAGS.image_distance, extractor)

@@ -18,7 +18,7 @@ from absl import flags
 from stylegan_tf.cli import command_line
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.serving.clients import Ask, Wish, over_grpc, over_rest
 
 FLAGS = flags.FLAGS
@@ -73,7 +73,7 @@ def answered(ask: Ask, batches: list, folder: Optional[pathlib.Path]):
         for seeds, pngs, seconds in pool.map(send, batches):
             for seed, png in zip(seeds, pngs):
                 if folder:
-                    with written_aside(folder / f"seed{seed:04d}.png") as temporary:
+                    with atomic_write(folder / f"seed{seed:04d}.png") as temporary:
                         temporary.write_bytes(png)
             yield seconds
 

@@ -11,7 +11,7 @@ from stylegan_tf.cli import command_line, training_flags
 
 def main():
     config = training_flags.train_config_from_flags()
-    from stylegan_tf.training.loop import train  # TensorFlow is loaded only when there is something to train.
+    from stylegan_tf.training.run.loop import train  # TensorFlow is loaded only when there is something to train.
 
     prepare_metrics = None
     if config.metrics:

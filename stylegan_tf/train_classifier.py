@@ -40,9 +40,9 @@ def main():
     if bool(FLAGS.attribute) == FLAGS.all:
         raise UserError("give either --attribute=NAME or --all.")
     from stylegan_tf.data.dataset_files import find_dataset
-    from stylegan_tf.files.written_aside import make_folder
+    from stylegan_tf.files.atomic_write import make_folder
     from stylegan_tf.metrics.classifier_training import ClassifierTraining, train_classifier
-    from stylegan_tf.metrics.labelled_images import attribute_columns, labelled_images
+    from stylegan_tf.metrics.images.labelled import attribute_columns, labelled_images
 
     info = find_dataset(FLAGS.data_dir)
     resolution = FLAGS.resolution or min(info.resolution, _LARGEST)

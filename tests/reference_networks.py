@@ -16,8 +16,8 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.conversion import variable_names
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import assign_arrays
-from stylegan_tf.networks.variables import named_variables
 
 NETWORKS = [f"config_{row}" for row in "abcdef"]
 NETWORKS += ["traditional_8", "style_based_0", "style_based_2", "conditional", "gray", "fused_256"]

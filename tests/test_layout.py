@@ -34,6 +34,7 @@ ORDER = (
 )
 ALONE_AT_THE_TOP = ("errors", "progress")  # Files that are no commands; everything else there is a folder.
 WITHOUT_TENSORFLOW = ("errors", "config", "progress", "files", "cli", "training.schedule", "data.making")
+WITHOUT_TENSORFLOW += ("data.sources",)
 
 
 def _name(path):

@@ -24,7 +24,7 @@ from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.atomic_write import atomic_write
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("resolution", "32", "Sizes to train at, as the networks' full size.")
@@ -98,8 +98,8 @@ def _numbers(name: str, values: list[str]) -> list[int]:
 
 
 def _random_images(folder: str, resolution: int) -> str:
-    from stylegan_tf.data.making.sources import open_source
     from stylegan_tf.data.making.writer import write_tfrecords
+    from stylegan_tf.data.sources import open_source
 
     source = open_source("synthetic", resolution, max_images=256)
     return str(write_tfrecords(source, pathlib.Path(folder) / "random"))
@@ -109,7 +109,7 @@ def _write(runs: list[Run]) -> None:
     if FLAGS.json:
         path = pathlib.Path(FLAGS.json)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps({"runs": [run.to_dict() for run in runs]}, indent=1) + "\n")
 
 

@@ -11,7 +11,7 @@ from stylegan_tf.cli.option_flags import define_flag, flag_value
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.config.option import GROUPS, option_fields
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.flag_file import FILE_NAME, architecture_options
+from stylegan_tf.training.run.record import FILE_NAME, architecture_options
 
 FLAGS = flags.FLAGS
 _PARTS = {

@@ -18,13 +18,13 @@ from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_p
 from stylegan_tf.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
-from stylegan_tf.files.written_aside import make_folder, written_aside
+from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
 from stylegan_tf.networks.variable_shapes import NetworkConfig
-from stylegan_tf.networks.variables import named_variables
 
 LICENCE = "weights converted from the authors' releases stay under their licence, CC BY-NC 4.0 (no commercial use)"
 PARTS = {"generator": "G", "discriminator": "D", "generator_ema": "Gs"}  # Ours -> the authors' names.
@@ -206,5 +206,5 @@ def _write_checked(dest, write) -> None:
     """Calls `write(temporary path)`, which also checks what it wrote; then the file gets its name."""
     dest = pathlib.Path(dest)
     make_folder(dest.parent)
-    with written_aside(dest) as temporary:
+    with atomic_write(dest) as temporary:
         write(temporary)

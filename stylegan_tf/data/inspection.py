@@ -14,7 +14,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.label_summary import described_labels
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import WrittenTogether, make_folder
+from stylegan_tf.files.atomic_write import AtomicGroup, make_folder
 
 _LISTED = 20
 _AT_ONCE = 256  # Pictures that share the wait for the disk.
@@ -101,7 +101,7 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
         raise UserError(f"--extract {folder} exists and is not an empty folder: give a new one.")
     make_folder(folder)
     box, ratio = (scaled_box(info, resolution), info.aspect_ratio) if crop else (None, None)
-    count, written = 0, WrittenTogether()
+    count, written = 0, AtomicGroup()
     try:
         for image in read_images(info, resolution):
             written.write(folder / f"{count:08d}.png", _png(image, box, ratio))

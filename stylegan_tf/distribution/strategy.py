@@ -9,8 +9,8 @@ import tensorflow as tf
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
-from stylegan_tf.distribution.meeting import Facts, meet
 from stylegan_tf.distribution.processes import ended_by_signals, lost_processes_named
+from stylegan_tf.distribution.rendezvous import Facts, meet
 from stylegan_tf.errors import UserError
 
 

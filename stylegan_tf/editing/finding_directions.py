@@ -9,7 +9,7 @@ import numpy as np
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.metrics.separability import separating_plane
+from stylegan_tf.metrics.kinds.separability import separating_plane
 from stylegan_tf.networks.generator import Generator
 
 # Of points on the wrong side of an attribute's plane, divided among all, w being of deviation 1. Chosen by looking:

@@ -10,14 +10,14 @@ from typing import Any, Optional
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.data.making.decoding import PictureOptions
-from stylegan_tf.data.making.sources import open_collection
-from stylegan_tf.data.making.sources.fitted import FittedSource
-from stylegan_tf.data.making.sources.image_files import IMAGE_SUFFIXES, FileCollection, tell_left_out
+from stylegan_tf.data.sources import open_collection
+from stylegan_tf.data.sources.decoding import PictureOptions
+from stylegan_tf.data.sources.fitted import FittedSource
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, tell_left_out
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
-from stylegan_tf.files.written_aside import written_aside
 from stylegan_tf.visualize.animation import write_animation
 from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, image_grid, resized, save_image
 from stylegan_tf.visualize.tile_table import scale_for
@@ -121,7 +121,7 @@ class ResultFolder:
         sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(way)))}
         record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
         record["bytes"] = sizes  # By which a file that was cut off since is seen.
-        with written_aside(self.path / RECORD) as temporary:
+        with atomic_write(self.path / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
     def _write_video(self, target: np.ndarray, way: Sequence[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.config import ProjectionConfig
-from stylegan_tf.data.making.decoding import PictureOptions, to_square
+from stylegan_tf.data.sources.decoding import PictureOptions, to_square
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.editing.projection_files import fit_as_trained
 from stylegan_tf.errors import UserError

@@ -9,10 +9,10 @@ import tensorflow as tf
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.explorer.view import View
 from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.visualize.layer_groups import layer_groups
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid
 from stylegan_tf.visualize.sampling import seed_latents
+from stylegan_tf.visualize.style_mixing import layer_groups
 
 _MOST_MAPS = 64  # Channels in a picture of feature maps.
 

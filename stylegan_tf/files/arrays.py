@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Optional
 
 import numpy as np
 
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
-from stylegan_tf.files.written_aside import written_aside
 
 _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.
@@ -30,7 +30,7 @@ def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], 
     It is what `np.savez` writes; that leaves an open archive behind, which complains later, when the disk is full.
     """
     listed = {}
-    with written_aside(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
         with zipfile.ZipFile(stream, "w") as archive:
             for name, array in arrays.items():
                 listed[name] = _write(archive, name, np.asanyarray(array))

@@ -14,8 +14,8 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_array, read_arrays
+from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.files.written_aside import make_folder, written_aside
 
 _KIND = "file of dlatents"
 _KEY = "dlatents"
@@ -34,7 +34,7 @@ def save_dlatents(
     if suffix not in (".npz", ".npy"):
         raise UserError(f"{path}: the name of a file of dlatents ends in .npz or .npy.")
     make_folder(path.parent)
-    with written_aside(path) as temporary:
+    with atomic_write(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as stream:
                 _write(stream, shape, parts)

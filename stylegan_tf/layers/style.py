@@ -1,9 +1,82 @@
-"""Style modulation: the second half of AdaIN (Sec. 2, Eq. 1)."""
+"""The truncation trick in w (Sec. 2.1 and App. B)."""
 
 import tensorflow as tf
 
-from stylegan_tf.layers.equalized import EqualizedDense
+from stylegan_tf.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer
+from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
+from stylegan_tf.ops.compiled import is_compiled
+from stylegan_tf.ops.fused_epilogue import noise_activation_adain
+from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
+
+
+class LearnedConstant(PreciseLayer):
+    """The constant 4x4 input, initialised with ones (Sec. 2, config D), plus a bias: w [N, W] -> [N, 4, 4, filters].
+
+    Only the batch size of w is used.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        self.const = self.add_weight(name="const", shape=(1, 4, 4, self.filters), initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, w):
+        x = tf.tile(self.const + self.bias, [tf.shape(w)[0], 1, 1, 1])
+        return tf.cast(x, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class DenseInput(EqualizedDense):
+    """The traditional input layer: w [N, W] -> dense -> [N, 4, 4, filters], with one bias per channel.
+
+    The dense outputs are ordered (channel, row, column). Its gain is sqrt(2) / 4, as in ProGAN.
+    """
+
+    def __init__(self, filters, **kwargs):
+        kwargs.setdefault("gain", SQRT_2 / 4)
+        kwargs.pop("units", None)  # Follows from `filters`; present in a saved config.
+        super().__init__(units=16 * filters, **kwargs)
+        self.filters = filters
+
+    def _bias_size(self, weight_shape):
+        return self.filters
+
+    def call(self, w):
+        x = tf.reshape(self.product(w), [-1, self.filters, 4, 4])  # [N, C, H, W]
+        return self.with_bias(tf.transpose(x, [0, 2, 3, 1]))
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class NoiseInput(PreciseLayer):
+    """x + strength * noise, one learned strength per channel, one noise value per pixel shared by all channels.
+
+    Variables: `strength` [C], initialised with zeros; `map` [1, H, W, 1], a fixed N(0, 1) sample that is used
+    when no noise is given ("const" noise).
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+    def build(self, input_shape):
+        _, height, width, channels = input_shape
+        self.strength = self.add_weight(name="strength", shape=(channels,), initializer="zeros")
+        normal = tf.keras.initializers.RandomNormal(stddev=1.0)
+        self.map = self.add_weight(name="map", shape=(1, height, width, 1), initializer=normal, trainable=False)
+        super().build(input_shape)
+
+    def call(self, x, noise=None):
+        """x: [N, H, W, C]; noise: [N or 1, H, W, 1] of N(0, 1) samples, or None for the fixed map."""
+        noise = tf.cast(self.map if noise is None else noise, self.compute_dtype)
+        return x + multiply_broadcast(noise, tf.convert_to_tensor(self.strength))
 
 
 class StyleModulation(EqualizedDense):
@@ -31,3 +104,137 @@ class StyleModulation(EqualizedDense):
 
     def get_config(self):
         return {**super().get_config(), "channels": self.channels}
+
+
+class SynthesisLayer(tf.keras.layers.Layer):
+    """x -> source -> + noise -> leaky ReLU 0.2 -> (pixel norm) -> (instance norm) -> (style).
+
+    Args:
+      source: the layer that makes the features and adds their bias: a convolution of x, or at the start of the
+        network the learned constant or dense input, which take w [N, W] in place of x.
+      use_noise, use_pixel_norm, use_instance_norm, use_style: which of the steps take part.
+
+    Three forms compute the same, to derivatives of any order; `call` chooses:
+
+      plain     TensorFlow's own operations one after the other: the reference. In `plain_form()`.
+      separate  the same steps with gradients of our own, where these are faster. Everywhere else, but for:
+      compiled  all that follows the convolution in one pass, `noise_activation_adain`. In `compiled_chains()`, for
+                large features of known shape on a CPU (`is_compiled`), if the steps are those of configs D to F.
+    """
+
+    def __init__(self, source, use_noise=True, use_pixel_norm=False, use_instance_norm=True, use_style=True, **kwargs):
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.source = source
+        self.use_noise = use_noise
+        self.use_pixel_norm = use_pixel_norm
+        self.use_instance_norm = use_instance_norm
+        self.use_style = use_style
+        channels = source.filters
+        self.noise = NoiseInput(dtype=source.dtype_policy, name="noise") if use_noise else None
+        self.instance_norm = instance_norm_layer() if use_instance_norm else None
+        # Beside float16 features the affine map, which is tiny, stays in float32: so do the sums of its gradients.
+        style_dtype = "float32" if source.compute_dtype == "float16" else source.dtype_policy
+        self.style = StyleModulation(channels, dtype=style_dtype, name="style") if use_style else None
+
+    @property
+    def parts(self):
+        parts = {"": self.source, "noise": self.noise, "style": self.style}
+        return {name: layer for name, layer in parts.items() if layer is not None}
+
+    def build(self, input_shape):
+        """For a layer that is called before `build_for`: its parts are built where the features and w are known."""
+        self.source.build(input_shape)
+        super().build(input_shape)
+
+    def build_for(self, input_shape, output_resolution, w_size):
+        """Creates the variables: what `build` cannot know is the resolution of the output and the width of w."""
+        feature_shape = (None, output_resolution, output_resolution, self.source.filters)
+        self.source.build(input_shape)
+        if self.noise is not None:
+            self.noise.build(feature_shape)
+        if self.instance_norm is not None:
+            self.instance_norm.build(feature_shape)
+        if self.style is not None:
+            self.style.build((None, w_size))
+        super().build(input_shape)
+
+    def call(self, x, w=None, noise=None, use_noise=True):
+        """x: [N, H, W, C] (or w [N, W] at the start); w: [N, W]; noise: see `NoiseInput` -> [N, H', W', filters]."""
+        if self._ends_as_in_paper:
+            features = self.source.convolve(x)
+            if is_compiled(features):
+                return self._compiled_end(features, w, noise, use_noise)
+            x = self.source.with_bias(features)
+        else:
+            x = self.source(x)
+        if self.noise is not None and use_noise:
+            x = self.noise(x, noise=noise)
+        x = leaky_relu(x)
+        if self.use_pixel_norm:
+            x = pixel_norm(x)
+        if self.instance_norm is not None:
+            # Centred here, because the layer's `tf.nn.moments` takes the mean for a constant when it derives the
+            # deviation: the first derivative is right all the same, the second is if the mean is always zero.
+            y = tf.cast(x, tf.float32)
+            x = tf.cast(self.instance_norm(y - tf.reduce_mean(y, axis=[1, 2], keepdims=True)), x.dtype)
+        if self.style is not None:
+            x = self.style(w, x=x)
+        return x
+
+    @property
+    def _ends_as_in_paper(self):
+        """Whether what follows the convolution is the paper's, for which there is one operation."""
+        convolves = isinstance(self.source, EqualizedConv2D) and self.compute_dtype != "float16"
+        return convolves and self.instance_norm is not None and self.style is not None and not self.use_pixel_norm
+
+    def _compiled_end(self, features, w, noise, use_noise):
+        """The same as the rest of `call`, compiled."""
+        for part, shape in ((self.noise, features.shape), (self.style, w.shape)):
+            if part is not None and not part.built:
+                part.build(shape)
+        if self.noise is not None and use_noise:
+            noise = tf.convert_to_tensor(self.noise.map) if noise is None else noise
+            strength = tf.convert_to_tensor(self.noise.strength)
+        else:
+            noise, strength = tf.zeros([1, *features.shape[1:3], 1]), tf.zeros([features.shape[-1]])
+        bias = self.source.scaled_bias()
+        return noise_activation_adain(features, noise, strength, bias, *self.style.scale_and_offset(w))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source": {"class_name": type(self.source).__name__, "config": self.source.get_config()},
+            "use_noise": self.use_noise,
+            "use_pixel_norm": self.use_pixel_norm,
+            "use_instance_norm": self.use_instance_norm,
+            "use_style": self.use_style,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        sources = {source.__name__: source for source in (EqualizedConv2D, LearnedConstant, DenseInput)}
+        source = sources[config["source"]["class_name"]].from_config(config["source"]["config"])
+        return cls(**{**config, "source": source})
+
+
+class Truncation(PreciseLayer):
+    """w' = w_avg + psi * (w - w_avg) for the first `cutoff` layers.
+
+    Variable: `w_avg` [W], the running average of w, moved by training (not trainable itself).
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+    def build(self, input_shape):
+        self.w_avg = self.add_weight(name="w_avg", shape=(input_shape[-1],), initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def call(self, ws, psi=0.7, cutoff=None):
+        """ws: [N, L, W] float32. psi: scalar or [N]; 1 changes nothing. cutoff: number of layers, None for all."""
+        layer = tf.range(tf.shape(ws)[1])
+        applies = layer < (tf.shape(ws)[1] if cutoff is None else cutoff)
+        psi = tf.reshape(tf.cast(psi, ws.dtype), [-1, 1, 1])
+        truncated = self.w_avg + psi * (ws - self.w_avg)
+        return tf.where(applies[None, :, None], truncated, ws)

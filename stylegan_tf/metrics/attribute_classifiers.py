@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import load_networks
-from stylegan_tf.networks.variables import named_variables
 from stylegan_tf.ops.resampling import downscale_2d
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
-from stylegan_tf.files.written_aside import make_folder
+from stylegan_tf.files.atomic_write import make_folder
 
 _KEY = "key"  # An entry for people: what the file's name was made of.
 

@@ -13,7 +13,7 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.data.dataset_files import data_errors_named
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.labelled_images import LabelledImages
+from stylegan_tf.metrics.images.labelled import LabelledImages
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.progress import ProgressBar

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.feature_statistics import PROTOCOL_VERSION, measured_statistics, real_statistics
-from stylegan_tf.metrics.metric import Facts, FeatureMetric, Metric, Values
+from stylegan_tf.metrics.features.statistics import PROTOCOL_VERSION, measured_statistics, real_statistics
+from stylegan_tf.metrics.kinds.metric import Facts, FeatureMetric, Metric, Values
 from stylegan_tf.metrics.results import MetricResult
 
 LeftOut = Callable[[Metric, Exception], None]  # What to do about a metric that cannot be computed, and why.

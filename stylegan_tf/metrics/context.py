@@ -13,14 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
-from stylegan_tf.metrics.features import FeatureExtractor
-from stylegan_tf.metrics.folder_pictures import FolderPictures
-from stylegan_tf.metrics.generated_images import GeneratedImages
-from stylegan_tf.metrics.image_distance import ImageDistance
-from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.metrics.features.extractors import FeatureExtractor
+from stylegan_tf.metrics.features.image_distance import ImageDistance
+from stylegan_tf.metrics.images.folder import FolderPictures
+from stylegan_tf.metrics.images.generated import GeneratedImages
+from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 
 
 @dataclasses.dataclass(frozen=True)

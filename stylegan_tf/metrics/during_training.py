@@ -12,8 +12,8 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext, default_cache_folder
-from stylegan_tf.metrics.kinds import parse_metrics
-from stylegan_tf.metrics.metric import Metric
+from stylegan_tf.metrics.kinds.metric import Metric
+from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.recording import load_judges, real_images_for
 from stylegan_tf.metrics.results import append_result, drop_results_beyond
 from stylegan_tf.networks.generator import Generator

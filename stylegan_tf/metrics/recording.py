@@ -13,11 +13,11 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.computation import LeftOut, compute_metrics, full_protocol, result_name
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.features import load_extractor
-from stylegan_tf.metrics.folder_pictures import open_pictures
-from stylegan_tf.metrics.lpips import load_distance
-from stylegan_tf.metrics.metric import Metric
-from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.metrics.features.extractors import load_extractor
+from stylegan_tf.metrics.features.lpips import load_distance
+from stylegan_tf.metrics.images.folder import open_pictures
+from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.results import MetricResult, append_result, find_result
 from stylegan_tf.networks.network_file import load_networks
 

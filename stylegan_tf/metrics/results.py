@@ -1,15 +1,18 @@
-"""Results of metrics: records in `metric-NAME.jsonl`, one JSON object a line. Needs no TensorFlow."""
+"""Results of several networks as one table: Markdown or CSV. Needs no TensorFlow."""
 
+import csv
 import dataclasses
+import io
 import json
 import math
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import parse_line
 from stylegan_tf.files.locks import locked
-from stylegan_tf.files.written_aside import written_aside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +106,56 @@ def _lines(path: pathlib.Path) -> Iterator[str]:
 
 
 def _rewrite(path: pathlib.Path, lines: list) -> None:
-    with written_aside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _finite(values: Mapping[str, float]) -> dict:
     """JSON has no NaN."""
     return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+
+
+SUFFIXES = (".md", ".csv")
+
+
+class ResultTable:
+    """A row for each network, a column for each value; empty where there is none."""
+
+    def __init__(self):
+        self._rows: dict[str, dict[str, float]] = {}
+
+    def add(self, name: str, results: Iterable[MetricResult]) -> None:
+        row = self._rows.setdefault(name, {})
+        for result in results:
+            for value_name, value in result.values.items():
+                row[result.name if len(result.values) == 1 else f"{result.name} {value_name}"] = value
+
+    def lines(self) -> list[list[str]]:
+        """The header, then the rows."""
+        columns = list(dict.fromkeys(column for row in self._rows.values() for column in row))
+        body = [[name] + [_text(row.get(column)) for column in columns] for name, row in self._rows.items()]
+        return [["network", *columns], *body]
+
+    def markdown(self) -> str:
+        header, *body = ([cell.replace("|", "\\|") for cell in line] for line in self.lines())
+        rule = ["---"] + ["---:"] * (len(header) - 1)
+        return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *body))
+
+    def csv(self) -> str:
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows(self.lines())
+        return stream.getvalue()
+
+    def write(self, path: pathlib.Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.write_text(self.csv() if path.suffix == ".csv" else self.markdown(), encoding="utf-8")
+
+
+def check_table_path(path: pathlib.Path) -> None:
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"--table={path}: the name of a table ends in {' or '.join(SUFFIXES)}.")
+
+
+def _text(value) -> str:
+    return "" if value is None else f"{value:.5g}"

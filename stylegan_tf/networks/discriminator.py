@@ -5,12 +5,10 @@ from typing import Optional
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
-from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
-from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
+from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel
+from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, track_parts
 from stylegan_tf.networks.precision import convolution_clamp, level_policies
-from stylegan_tf.networks.variables import track_parts
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 

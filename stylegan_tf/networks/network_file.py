@@ -24,8 +24,8 @@ from stylegan_tf.files.foreign_files import foreign_kind
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.variable_shapes import variable_shapes
-from stylegan_tf.networks.variables import named_variables
 
 FORMAT_VERSION = 1
 _ARCHITECTURE = "architecture"

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from stylegan_tf.ops.compiled import compiled_for_cpu
-from stylegan_tf.ops.own_gradient import are_left_out, own_gradient
+from stylegan_tf.ops.custom_gradient import are_left_out, custom_gradient
 from stylegan_tf.ops.plain_form import is_plain
 
 LEAKY_SLOPE = 0.2
@@ -20,13 +20,13 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     return _leaky_relu(x)
 
 
-@own_gradient
+@custom_gradient
 def _leaky_relu(x):
     y = tf.stop_gradient(tf.nn.leaky_relu(x, LEAKY_SLOPE))  # Else TensorFlow looks for a gradient through its sign.
     return y, lambda dy: _scaled_where_negative(dy, y)
 
 
-@own_gradient
+@custom_gradient
 def _scaled_where_negative(dy, y):
     """dy where y > 0, else 0.2 dy: linear in dy, so that its gradient is itself."""
     return _kernel(dy, y), lambda ddy: (_scaled_where_negative(ddy, y), None)

@@ -7,7 +7,7 @@ So it is summed in float32 here. Kernels for bfloat16 do that by themselves.
 
 import tensorflow as tf
 
-from stylegan_tf.ops.own_gradient import own_gradient
+from stylegan_tf.ops.custom_gradient import custom_gradient
 
 
 def add_broadcast(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -24,12 +24,12 @@ def multiply_broadcast(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return _multiply(x, y)
 
 
-@own_gradient
+@custom_gradient
 def _add(x, y):
     return x + tf.cast(y, x.dtype), lambda dz: (_sum_to(dz, x), _sum_to(dz, y))
 
 
-@own_gradient
+@custom_gradient
 def _multiply(x, y):
     narrow = tf.cast(y, x.dtype)
     return x * narrow, lambda dz: (_sum_to(_multiply(dz, y), x), _sum_to(dz * x, y))

@@ -6,7 +6,7 @@ All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of an
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.ops.own_gradient import own_gradient
+from stylegan_tf.ops.custom_gradient import custom_gradient
 from stylegan_tf.ops.plain_form import is_plain
 
 
@@ -78,7 +78,7 @@ def conv_downscale_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(_box_means_beyond(x), tf.cast(weight, x.dtype), strides=2, padding="VALID")
 
 
-@own_gradient
+@custom_gradient
 def _box_means(x):
     """Means of all 2x2 boxes inside the image: [N, H, W, C] -> [N, H - 1, W - 1, C].
 
@@ -87,7 +87,7 @@ def _box_means(x):
     return tf.nn.avg_pool2d(x, ksize=2, strides=1, padding="VALID"), _box_means_beyond
 
 
-@own_gradient
+@custom_gradient
 def _box_means_beyond(x):
     """Means of all 2x2 boxes that touch the image, which has zeros around it: [N, H, W, C] -> [N, H + 1, W + 1, C]."""
     kernel = tf.fill([2, 2, x.shape[-1], 1], tf.constant(0.25, x.dtype))

@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.ops.own_gradient import without_own_gradients
+from stylegan_tf.ops.custom_gradient import without_custom_gradients
 
 
 class FrozenGraph(NamedTuple):
@@ -29,7 +29,7 @@ class FrozenGraph(NamedTuple):
 
 def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> FrozenGraph:
     """Traces `function(*tensors)`, which has one output, with arguments of these shapes."""
-    with without_own_gradients():
+    with without_custom_gradients():
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
     arguments = traced.inputs[: len(traced.inputs) - len(traced.captured_inputs)]
     reads = _variable_reads(traced)

@@ -9,14 +9,35 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, Optional
 
+import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.data.example_proto import field
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
 from stylegan_tf.serving.version_folders import publish_version
-from stylegan_tf.serving.warmup import FILE, write_warmup_requests
+
+FILE = "tf_serving_warmup_requests"  # In assets.extra, where the server looks for it.
+
+
+def write_warmup_requests(path: pathlib.Path, model: str, requests: dict[str, dict[str, np.ndarray]]) -> None:
+    """requests: signature -> inputs by name."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            writer.write(prediction_log(model, signature, inputs))
+
+
+def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """A serialised PredictionLog { predict_log { request { model_spec, inputs } } }."""
+    model_spec = field(1, model.encode()) + field(3, signature.encode())  # name, signature_name
+    request = field(1, model_spec)
+    for name, value in sorted(inputs.items()):
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += field(2, field(1, name.encode()) + field(2, tensor))  # One entry of a map: key, value.
+    return field(6, field(1, request))
+
 
 METADATA_FILE = "metadata.json"
 _WARMED_UP = ("serving_default", "png", "seed_png")

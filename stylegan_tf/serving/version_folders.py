@@ -9,8 +9,8 @@ import tempfile
 from typing import Callable
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import errors_name, make_folder, sync_folder, sync_tree
 from stylegan_tf.files.locks import locked
-from stylegan_tf.files.written_aside import errors_name, make_folder, sync_folder, sync_tree
 
 _PREFIX = ".unfinished-"
 _LOCK = "lock"

@@ -17,10 +17,9 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.ops.compiled import compiled_chains
-from stylegan_tf.training.accumulation import in_rounds
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.augmentation import AugmentDraws
-from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
+from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, in_rounds
 from stylegan_tf.training.random_inputs import (
     DISCRIMINATOR_PASS,
     GENERATOR_PASS,
@@ -30,9 +29,9 @@ from stylegan_tf.training.random_inputs import (
     SeededDraw,
     dealt_out,
 )
+from stylegan_tf.training.run.setup import check_jit_compile
+from stylegan_tf.training.run.state import TrainState
 from stylegan_tf.training.schedule import accumulation_rounds
-from stylegan_tf.training.state import TrainState
-from stylegan_tf.training.xla_check import check_jit_compile
 
 
 class StepInputs(NamedTuple):

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import GifImagePlugin, Image, ImageFile
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.files.written_aside import written_aside
 
 _FFMPEG_ADVICE = "see what it says above, look for room on the disk, or write .webp."
 
@@ -34,7 +34,7 @@ def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike,
     check_animation_path(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as temporary:
+    with atomic_write(path) as temporary:
         _WRITERS[path.suffix.lower()](frames, count, temporary, fps)
 
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import AtomicGroup, atomic_write, make_folder, remove_leftovers
 from stylegan_tf.files.file_errors import parse_line, reading, short
 from stylegan_tf.files.locks import locked
-from stylegan_tf.files.written_aside import WrittenTogether, make_folder, remove_leftovers, written_aside
 from stylegan_tf.visualize.picture_files import encoded
 
 RECORD = "images.jsonl"
@@ -50,7 +50,7 @@ class ImageFolder:
         remove_leftovers(self.path)
         record = self.path / RECORD
         self.made_by = parse_record(_text(record))
-        self._written, self._names = WrittenTogether(), []
+        self._written, self._names = AtomicGroup(), []
         self._published_at = time.monotonic()
         self._pool = ThreadPoolExecutor()  # Compression leaves Python's lock.
 
@@ -132,7 +132,7 @@ class ImageZip(ImageFolder):
     def _pack(self):
         new = {name: made for name, made in self.made_by.items() if self._is_whole(name)}
         if new or not self.archive.exists():
-            with written_aside(self.archive) as temporary, zipfile.ZipFile(temporary, "w") as target:
+            with atomic_write(self.archive) as temporary, zipfile.ZipFile(temporary, "w") as target:
                 self._copy_archived(target, without=new)
                 for name in new:
                     target.write(self.path / name, name)  # Images are compressed as they are.

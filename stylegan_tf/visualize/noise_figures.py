@@ -6,11 +6,10 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.progress import ProgressBar
-from stylegan_tf.visualize.canvas import Canvas
-from stylegan_tf.visualize.layer_groups import layer_groups
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
-from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
+from stylegan_tf.visualize.style_mixing import layer_groups
+from stylegan_tf.visualize.tile_table import Band, Canvas, scale_for, tile_table
 
 REALISATIONS = 100
 _DETAIL_PIXELS = 256  # Of the large pictures at least.

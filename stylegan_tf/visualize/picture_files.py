@@ -13,7 +13,7 @@ from PIL import Image
 
 from stylegan_tf.data.dataset_files import unstretched_size
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.atomic_write import atomic_write
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _ENCODINGS = {
@@ -97,7 +97,7 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
     The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
     """
     content = encoded(image, path)
-    with written_aside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
-from stylegan_tf.visualize.canvas import Canvas
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
-from stylegan_tf.visualize.tile_table import Band, scale_for, tile_table
+from stylegan_tf.visualize.tile_table import Band, Canvas, scale_for, tile_table
 
 _COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones divided by this.
 _LARGEST = 256  # Pixels that the largest tiles should have at least: the smallest then have 32.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import written_aside
+from stylegan_tf.files.atomic_write import atomic_write
 
 # Title of a panel -> entries of stats.jsonl and their names in the legend.
 _PANELS = {
@@ -108,7 +108,7 @@ def save_training_plots(run_dir: os.PathLike, path: os.PathLike) -> None:
         axis.remove()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
 
 

@@ -11,7 +11,7 @@ from stylegan_tf import config
 from stylegan_tf.cli import option_flags, training_flags
 from stylegan_tf.config.option import GROUPS, LOSSES, Options, option, option_fields, value_type
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.flag_file import write_flag_file
+from stylegan_tf.training.run.record import write_flag_file
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
-from stylegan_tf.files import written_aside
+from stylegan_tf.files import atomic_write
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "inspect_tfrecords.py"
@@ -77,7 +77,7 @@ def test_a_full_disk_while_pictures_are_extracted_is_told_with_the_name_of_the_p
     def full(*_arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(written_aside, "_reserve", full)
+    monkeypatch.setattr(atomic_write, "_reserve", full)
     with pytest.raises(OSError, match="No space left on device") as raised:
         inspection.extract(find_dataset(folder), 4, tmp_path / "out")
     assert raised.value.filename == str(tmp_path / "out" / "00000000.png")

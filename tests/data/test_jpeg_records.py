@@ -8,8 +8,8 @@ from PIL import Image
 
 from stylegan_tf.data import inspection, pipeline, records, tfrecord_files
 from stylegan_tf.data.dataset_files import find_damage, find_dataset
-from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images
 

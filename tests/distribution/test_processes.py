@@ -16,10 +16,10 @@ import pytest
 
 from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.networks.variables import named_variables
-from stylegan_tf.training.checkpoints import restore_alike
-from stylegan_tf.training.state import TrainState
+from stylegan_tf.training.run.checkpoints import restore_alike
+from stylegan_tf.training.run.state import TrainState
 from tests.helpers.tiny_run import tiny_config, write_images
 
 PATIENCE = 420  # Seconds for a run that takes 20 on a machine with nothing else to do.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.image_distance import pixel_distance
+from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize.sampling import Sampler
 from tests.helpers import tiny_networks as tiny

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.data.making.decoding import PictureOptions
+from stylegan_tf.data.sources.decoding import PictureOptions
 from stylegan_tf.editing.projection_files import Result, ResultFolder, Targets
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)

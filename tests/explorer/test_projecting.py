@@ -4,7 +4,7 @@ import numpy as np
 
 from stylegan_tf.explorer.pictures import as_png
 from stylegan_tf.explorer.projecting import ProjectionDesk
-from stylegan_tf.metrics.lpips import load_distance
+from stylegan_tf.metrics.features.lpips import load_distance
 from stylegan_tf.visualize.painter import Painter
 from tests.helpers import tiny_networks as tiny
 

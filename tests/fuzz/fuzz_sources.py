@@ -37,8 +37,8 @@ class _TooLong(BaseException):
 def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     """Damages the case, converts it -> "set", "refused", or what is wrong with it."""
     from stylegan_tf.data import dataset_files
-    from stylegan_tf.data.making.sources import open_source
     from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+    from stylegan_tf.data.sources import open_source
     from stylegan_tf.errors import UserError
 
     if not case.source:

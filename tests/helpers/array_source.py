@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stylegan_tf.data.making.decoding import Square
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.sources.decoding import Square
 
 
 class ArraySource:

@@ -11,7 +11,7 @@ from PIL import Image
 from stylegan_tf.conversion.authors_networks import import_pickle
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.networks.network_file import load_networks
-from stylegan_tf.training.loop import train
+from stylegan_tf.training.run.loop import train
 from stylegan_tf.visualize import crop_to_box, to_uint8
 from stylegan_tf.visualize.sampling import seed_latents
 from tests.helpers import authors_layout as authors

@@ -5,7 +5,7 @@ Weights come as a dictionary of arrays by the names of `named_variables`.
 
 import numpy as np
 
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 
 SQRT_2 = np.sqrt(2)
 

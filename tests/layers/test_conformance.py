@@ -8,15 +8,16 @@ import pytest
 import tensorflow as tf
 
 import stylegan_tf.layers
-from stylegan_tf.layers.equalized import EqualizedConv2D, EqualizedDense
-from stylegan_tf.layers.inputs import DenseInput, LearnedConstant
-from stylegan_tf.layers.minibatch_stddev import MinibatchStddev
-from stylegan_tf.layers.noise import NoiseInput
-from stylegan_tf.layers.precise import PreciseLayer
-from stylegan_tf.layers.style import StyleModulation
-from stylegan_tf.layers.synthesis_layer import SynthesisLayer
-from stylegan_tf.layers.truncation import Truncation
-from stylegan_tf.networks.variables import named_variables, trainable_variables
+from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev, PreciseLayer
+from stylegan_tf.layers.style import (
+    DenseInput,
+    LearnedConstant,
+    NoiseInput,
+    StyleModulation,
+    SynthesisLayer,
+    Truncation,
+)
+from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from stylegan_tf.ops.compiled import compiled_chains
 from tests.helpers.layer_checks import check_layer
 from tests.helpers.two_replicas import two_replicas

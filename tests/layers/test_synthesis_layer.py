@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.layers.equalized import EqualizedConv2D
-from stylegan_tf.layers.inputs import LearnedConstant
-from stylegan_tf.layers.synthesis_layer import SynthesisLayer
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.layers.progan import EqualizedConv2D
+from stylegan_tf.layers.style import LearnedConstant, SynthesisLayer
+from stylegan_tf.networks.keras_model import named_variables
 from tests.helpers import numpy_networks as plain
 from tests.helpers.layer_checks import check_layer
 

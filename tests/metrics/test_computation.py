@@ -11,13 +11,12 @@ from PIL import Image
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics import feature_statistics
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.features import FeatureExtractor
-from stylegan_tf.metrics.kinds import parse_metrics
-from stylegan_tf.metrics.real_images import RealImages
+from stylegan_tf.metrics.features.extractors import FeatureExtractor, statistics
+from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.recording import pictures_subject
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
@@ -212,7 +211,7 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatc
     untouched = results("fid50,kid50,is50", dataclasses.replace(context, cache_folder=tmp_path / "other"))
     monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
     calls = []
-    update = feature_statistics.Statistics.update
+    update = statistics.Statistics.update
 
     def failing(self, outputs):
         calls.append(1)
@@ -220,10 +219,10 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatc
             raise _Interrupted
         update(self, outputs)
 
-    monkeypatch.setattr(feature_statistics.Statistics, "update", failing)
+    monkeypatch.setattr(statistics.Statistics, "update", failing)
     with pytest.raises(_Interrupted):
         results("fid50,kid50,is50", context)
-    monkeypatch.setattr(feature_statistics.Statistics, "update", update)
+    monkeypatch.setattr(statistics.Statistics, "update", update)
     counted.images = 0
     found = results("fid50,kid50,is50", context)
     assert counted.images < 4 * 16 + 2 * 32, "not all was done again"

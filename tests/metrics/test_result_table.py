@@ -3,8 +3,7 @@
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.result_table import ResultTable, check_table_path
-from stylegan_tf.metrics.results import MetricResult
+from stylegan_tf.metrics.results import MetricResult, ResultTable, check_table_path
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.networks.generator import mix_styles
-from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.networks.keras_model import trainable_variables
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
 

@@ -12,7 +12,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 from tests.helpers import tiny_networks as tiny
 
 GROWING = Growth(8, alpha=0.25)

@@ -13,6 +13,7 @@ import stylegan_tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks import network_file
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import (
     DEMO_FILE,
     Networks,
@@ -22,7 +23,6 @@ from stylegan_tf.networks.network_file import (
     read_configs,
     save_networks,
 )
-from stylegan_tf.networks.variables import named_variables
 from tests.helpers import tiny_networks as tiny
 
 

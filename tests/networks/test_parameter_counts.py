@@ -8,7 +8,7 @@ import tensorflow as tf
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.networks.keras_model import trainable_variables
 from tests.helpers import tiny_networks as tiny
 
 SYNTHESIS = 24118379

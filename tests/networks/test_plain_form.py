@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.ops.plain_form import plain_form
 from tests.helpers.tiny_networks import discriminator, generator, images, normal
 

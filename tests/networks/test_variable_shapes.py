@@ -7,8 +7,8 @@ import pytest
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
-from stylegan_tf.networks.variables import named_variables, trainable_variables
 
 SIZES = {"resolution": 16, "fmap_base": 32, "fmap_max": 6}
 VECTORS = {"latent_size": 5, "dlatent_size": 7, "mapping_layers": 2, "mapping_fmaps": 9}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.networks.variables import named_variables, trainable_variables
+from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from tests.helpers import tiny_networks as tiny
 
 GENERATOR = """

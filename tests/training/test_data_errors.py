@@ -10,8 +10,8 @@ import tensorflow as tf
 from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.loop import train
-from stylegan_tf.training.reporting import RunReport
+from stylegan_tf.training.reports.reporting import RunReport
+from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images
 
 SHARD = "tiny-r02-00001-of-00002.tfrecords"  # 16 of the 32 images at 4x4.

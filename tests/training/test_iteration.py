@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.networks.variables import trainable_variables
+from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.ops import compiled
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs

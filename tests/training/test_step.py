@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs, SeededDraw
 from stylegan_tf.training.step import TrainingStep, build_iteration

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.written_aside import temporary_name
+from stylegan_tf.files.atomic_write import temporary_name
 from stylegan_tf.visualize import image_folders
 from stylegan_tf.visualize.image_folders import ImageFolder, ImageZip, Made, open_image_folder, parse_record
 

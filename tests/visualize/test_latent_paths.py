@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.visualize.latent_paths import LatentPath, slerp
+from stylegan_tf.visualize.interpolation import LatentPath, slerp
 
 KEYS = np.random.RandomState(0).randn(4, 6)
 

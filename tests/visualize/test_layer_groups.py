@@ -3,7 +3,7 @@
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize.layer_groups import layer_groups, parse_layers
+from stylegan_tf.visualize.style_mixing import layer_groups, parse_layers
 
 
 def _levels(resolution):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.visualize.noise_figures import (
     busiest_window,
     noise_components_figure,

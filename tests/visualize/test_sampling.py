@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.variables import named_variables
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.visualize.sampling import Sampler, batch_size, seed_latents
 from tests.helpers import tiny_networks as tiny
 

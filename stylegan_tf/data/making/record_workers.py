@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.making.decoding import WIDEST, BadPicture, Box
+from stylegan_tf.data.sources.decoding import WIDEST, BadPicture, Box
 from stylegan_tf.errors import UserError
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).

@@ -15,10 +15,10 @@ import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
-from stylegan_tf.data.making import accounting, record_workers
+from stylegan_tf.data.making import left_out, record_workers
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
+from stylegan_tf.data.making.partial_dataset import UnfinishedSet
 from stylegan_tf.data.making.record_workers import Stretched, Wide
-from stylegan_tf.data.making.unfinished import UnfinishedSet
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
@@ -163,7 +163,7 @@ class _Conversion:
                 np.save(stream, labels)
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        lines = list(accounting.account(self.source, labels, reports, bad, folder, self.unfinished.dest))
+        lines = list(left_out.account(self.source, labels, reports, bad, folder, self.unfinished.dest))
         self.unfinished.move_into_place()
         for line in lines:
             report(line)
@@ -224,7 +224,7 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": accounting.stretched(reports).ratio,
+            "aspect_ratio": left_out.stretched(reports).ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }

@@ -15,9 +15,9 @@ from PIL import Image
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
-from stylegan_tf.data.making.decoding import BadPicture
-from stylegan_tf.data.making.sources import open_source
 from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources.decoding import BadPicture
 from stylegan_tf.errors import UserError
 
 
@@ -177,7 +177,7 @@ def test_more_bytes_than_an_array_has_are_noticed(tmp_path):
                                    PermissionError(errno.EACCES, "Permission denied"),
                                    FileNotFoundError(errno.ENOENT, "No such file or directory")])
 def test_faults_of_the_machine_are_never_skipped(folder, tmp_path, monkeypatch, fault):
-    from stylegan_tf.data.making.sources import reading
+    from stylegan_tf.data.sources import reading
 
     content = reading.file_content
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making import unfinished as module
+from stylegan_tf.data.making import partial_dataset as module
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
@@ -109,7 +109,7 @@ def test_one_process_at_a_time_writes_a_set(tmp_path):
 def test_what_a_killed_part_has_begun_goes_with_the_next_one(tmp_path):
     code = """
 import os, sys, pathlib
-from stylegan_tf.data.making.unfinished import UnfinishedSet
+from stylegan_tf.data.making.partial_dataset import UnfinishedSet
 unfinished = UnfinishedSet(pathlib.Path(sys.argv[1]))
 unfinished.begin({}, restart=False)
 stream, _ = unfinished.open_temporary("x")

@@ -1,0 +1,200 @@
+"""Collections of image files in a zip or a tar archive. Nothing is ever extracted to a path that an archive names."""
+
+import os
+import posixpath
+import stat
+import struct
+import tarfile
+import zipfile
+from typing import Optional
+
+from stylegan_tf.data.sources import reading
+from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.data.sources.image_files import (
+    DEAD_LINK,
+    HEAD_BYTES,
+    NO_FILE,
+    NamedCollection,
+    check_found,
+    sorted_out,
+)
+from stylegan_tf.errors import UserError
+
+_LINKS_IN_A_ROW = 40  # As many as Linux follows.
+_REPLACED = "replaced by later ones of the same name"
+
+
+class ArchiveCollection(NamedCollection):
+    """What zip and tar have in common. `_members`: name -> what is needed to read it."""
+
+    def __init__(self, path: str):
+        self._path, self._stream = path, None
+        self._members: dict[str, object] = {}
+        left_out: list[LeftOut] = []
+        links = self._look(left_out)
+        for name, target in links.items():
+            found = _followed(target, links, self._members)
+            if found is None:
+                left_out.append(LeftOut(name, DEAD_LINK))
+            else:
+                self._members[name] = found
+        names, others = sorted_out(self._members, self._head)
+        self._names = sorted(names)
+        self.left_out = left_out + others
+        self._fingerprint = reading.fingerprint(path)
+        check_found(self._names, path, self.left_out)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_stream": None, "left_out": ()}
+
+    def read(self, index: int) -> bytes:
+        return self._read(self._names[index])
+
+    def read_other(self, name: str) -> Optional[bytes]:
+        return self._read(name) if name in self._members else None
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprint
+
+    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+        """Fills `_members` -> links and the names that they lead to."""
+        raise NotImplementedError
+
+    def _read(self, name: str) -> bytes:
+        raise NotImplementedError
+
+    def _head(self, name: str) -> bytes:
+        raise NotImplementedError
+
+    def _add(self, name: str, member, left_out: list[LeftOut]) -> None:
+        if name in self._members:
+            left_out.append(LeftOut(name, _REPLACED))
+        self._members[name] = member
+
+
+class ZipCollection(ArchiveCollection):
+    """The pictures in a zip archive; a member goes by its name in the directory."""
+
+    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+        links, entries = {}, self._open().infolist()
+        _check_number(self._path, len(entries))
+        for info in entries:
+            if info.is_dir():
+                left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
+                continue
+            if info.flag_bits & 1:
+                raise UserError(f"--source {self._path} is encrypted ({info.filename}): unpack it first.")
+            name, kind = _zip_name(info), info.external_attr >> 16
+            if stat.S_ISLNK(kind) and info.file_size < 4096:
+                target = self._open().read(info).decode("utf-8", "surrogateescape")
+                links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+            elif kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG):
+                left_out.append(LeftOut(name, NO_FILE))
+            else:
+                self._add(name, info.filename, left_out)
+        return links
+
+    def _open(self) -> zipfile.ZipFile:
+        if self._stream is None:
+            self._stream = zipfile.ZipFile(self._path)
+        return self._stream
+
+    def _read(self, name: str) -> bytes:
+        info = self._open().getinfo(self._members[name])
+        with self._open().open(info) as stream:
+            return reading.limited(stream, min(info.file_size, 2**20))
+
+    def _head(self, name: str) -> bytes:
+        with self._open().open(self._members[name]) as stream:
+            return stream.read(HEAD_BYTES)
+
+
+class TarCollection(ArchiveCollection):
+    """The pictures in a tar archive; a compressed one is unpacked to a temporary tar file first."""
+
+    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+        # Compressed streams cannot be read out of order, and training sets are shuffled.
+        self._file, links = reading.uncompressed(self._path), {}
+        with tarfile.open(self._file.path, "r:") as archive:
+            for member in archive:
+                name = posixpath.normpath(member.name).lstrip("/")
+                if member.islnk():
+                    links[name] = posixpath.normpath(member.linkname).lstrip("/")
+                elif member.issym():
+                    target = posixpath.join(posixpath.dirname(name), member.linkname)
+                    links[name] = posixpath.normpath(target)
+                elif member.issparse():
+                    left_out.append(LeftOut(name, "sparse"))
+                elif member.isreg():
+                    self._add(name, (member.offset_data, member.size), left_out)
+                elif not member.isdir():
+                    left_out.append(LeftOut(name, NO_FILE))
+            check_end(archive)
+        return links
+
+    def _read(self, name: str) -> bytes:
+        return self._bytes(name, self._members[name][1])
+
+    def _head(self, name: str) -> bytes:
+        return self._bytes(name, min(HEAD_BYTES, self._members[name][1]))
+
+    def _bytes(self, name: str, size: int) -> bytes:
+        if self._stream is None:
+            self._stream = open(self._file.path, "rb")
+        if size > reading.MAX_FILE_BYTES:
+            raise BadPicture(f"has {size:,} bytes, more than a picture may have ({reading.MAX_FILE_BYTES:,})")
+        self._stream.seek(self._members[name][0])
+        data = self._stream.read(size)
+        if len(data) != size:
+            raise BadPicture("is cut off: the archive ends before it")
+        return data
+
+
+def _followed(target: str, links: dict[str, str], members: dict) -> Optional[object]:
+    """The member that a link leads to, over other links perhaps; None if there is none."""
+    for _ in range(_LINKS_IN_A_ROW):
+        if target in members:
+            return members[target]
+        if target not in links:
+            return None
+        target = links[target]
+    return None
+
+
+def check_end(archive: tarfile.TarFile) -> None:
+    """Python's reader takes a damaged head for the end of the archive: what follows would be lost without a word.
+
+    It also stops before the end of a compressed file, where the checksum is: reading on compares it.
+    """
+    archive.fileobj.seek(archive.offset)
+    block = archive.fileobj.read(tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE:
+        raise ValueError("it is cut off: there is no mark at its end")
+    while not block.strip(b"\0"):
+        block = archive.fileobj.read(2**20)
+        if not block:
+            return
+    raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
+
+
+def _check_number(path: str, found: int) -> None:
+    """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
+    with open(path, "rb") as stream:
+        stream.seek(-min(os.path.getsize(path), 2**16 + 22), os.SEEK_END)
+        end = stream.read()
+    place = end.rfind(b"PK\x05\x06")
+    expected = struct.unpack_from("<H", end, place + 10)[0]  # 65535: there is a longer number elsewhere.
+    if expected not in (0xFFFF, found % 2**16):
+        raise ValueError(f"its directory has {found} entries, its end says {expected}")
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Names are UTF-8 where a flag says so; many tools write UTF-8 and no flag, and some backslashes."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        try:
+            name = info.orig_filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            pass
+    return name.replace("\\", "/")

@@ -1,0 +1,116 @@
+"""What every kind of source has in common."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from stylegan_tf.data.demo import Attribute
+from stylegan_tf.data.sources.decoding import Box, Picture
+from stylegan_tf.errors import UserError
+
+_MAX_CLASSES = 100_000
+
+
+class Labels(NamedTuple):
+    """One row for each picture, in the order of the collection."""
+
+    values: np.ndarray  # float32 [N, L]
+    names: tuple[str, ...]  # L of them.
+    note: str = ""  # What the user should know of how they came about.
+
+
+class LeftOut(NamedTuple):
+    """A file that was seen and is no picture of the set."""
+
+    name: str
+    kind: str  # ".heic", "hidden", "links that lead nowhere": follows a number in the summary.
+
+
+class Collection:
+    """Pictures by number, with names, and with labels if the source brings some.
+
+    A collection is sent to worker processes: files are opened where they are first needed and are not part of what is
+    sent. Archives are read as streams; nothing in them is ever extracted to a path that they name.
+    """
+
+    num_channels = 3  # Of what is written, unless asked otherwise.
+    content_box: Optional[Box] = None  # Of pictures that are letterboxed already, at `resolution`.
+    aspect_ratio: Optional[float] = None  # Of pictures that are stretched already.
+    resolution: Optional[int] = None
+    left_out: Sequence[LeftOut] = ()  # Everything else that was seen.
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def name(self, index: int) -> str:
+        """For messages, and for looking up labels: the path of a file within the source, or just a number."""
+        return f"{index:08d}"
+
+    def read(self, index: int) -> Picture:
+        """Raises whatever reading and decoding raise: `reading.reading_picture` sorts it."""
+        raise NotImplementedError
+
+    def fingerprint(self, index: int) -> str:
+        """What changes when the picture does: size and time of the file that it is in."""
+        return ""
+
+    def read_other(self, name: str) -> Optional[bytes]:
+        """A file beside the pictures, such as dataset.json; None if it is not there."""
+        return None
+
+    def classes(self) -> Optional[Labels]:
+        """The source's own labels; None if it has none."""
+        return None
+
+    def attributes(self) -> Optional[dict[str, Attribute]]:
+        """What is known about each picture by name; None if nothing is."""
+        return None
+
+
+def one_hot(classes: np.ndarray, names: Optional[tuple[str, ...]] = None) -> Labels:
+    """int [N] -> one-hot labels. Without `names` every number that occurs is a class of that name."""
+    classes = np.asarray(classes).astype(np.int64).reshape(-1)
+    if classes.size and classes.min() < 0:
+        raise UserError(f"class numbers start at 0, found {classes.min()}.")
+    note = ""
+    if names is None:
+        numbers, classes = np.unique(classes, return_inverse=True)
+        classes, names = classes.reshape(-1), tuple(map(str, numbers))
+        if len(numbers) and numbers[-1] != len(numbers) - 1:
+            note = (f"class numbers from {numbers[0]} to {numbers[-1]}, of which {len(numbers)} occur: these are the "
+                    "columns of the labels.")
+    if len(names) > _MAX_CLASSES or classes.size and classes.max() >= len(names):
+        raise UserError(f"class number {classes.max()} does not fit {min(len(names), _MAX_CLASSES)} classes.")
+    values = np.zeros([len(classes), len(names)], np.float32)
+    values[np.arange(len(classes)), classes] = 1
+    return Labels(values, names, note)
+
+
+def as_labels(array: np.ndarray, where: str, count: int) -> Labels:
+    """Class numbers [N] or [N, 1] (whole numbers, of integer or floating type), or numbers [N, L]."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or len(array) != count or not array.size:
+        raise UserError(f"{where} holds {array.dtype} {list(array.shape)}, expected class numbers [{count}] or numbers "
+                        f"[{count}, labels].")
+    table = array.reshape(count, -1)
+    with np.errstate(over="ignore"):
+        values = table.astype(np.float32)
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        found = table[wrong[0]].tolist()
+        raise UserError(f"{where}: the label of picture {wrong[0]} is {found}, expected finite numbers.")
+    if table.shape[1] == 1 and array.dtype.kind != "b" and (table == np.rint(table)).all():
+        return one_hot(table)
+    return Labels(values, tuple(f"label{index}" for index in range(values.shape[1])))
+
+
+def optional_module(name: str, what: str):
+    """A module that only some sources need. Raises UserError, which says how to get it."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.split(".")[0]
+        raise UserError(f"reading {what} needs the Python package {package}: pip install {package}.") from error

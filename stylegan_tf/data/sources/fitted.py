@@ -1,0 +1,107 @@
+"""A collection whose pictures have become squares of one size: what `writer.write_tfrecords` takes."""
+
+import contextlib
+import statistics
+from collections.abc import Iterable
+from typing import Optional
+
+from stylegan_tf.data import records
+from stylegan_tf.data.sources.collection import Collection, Labels
+from stylegan_tf.data.sources.decoding import BadPicture, PictureOptions, Square, picture_size, to_square
+from stylegan_tf.data.sources.reading import reading_picture
+from stylegan_tf.errors import UserError
+
+_LOOKED_AT = 100  # Pictures whose size decides about the resolution.
+
+
+class FittedSource:
+    """`read(i)` -> Square; labels float32 [N, L] or None; `notes`: what the user should be told."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        options: PictureOptions,
+        labels: Optional[Labels],
+        count: int,
+        notes: Iterable[str] = (),
+    ):
+        self._collection, self._count, self.options = collection, count, options
+        self.resolution, self.num_channels = options.resolution, options.num_channels
+        self.labels = None if labels is None else labels.values[:count]
+        self.label_names = () if labels is None else labels.names
+        self.white = options.white
+        self.left_out, self.notes = tuple(collection.left_out), tuple(notes)
+        if count < len(collection):
+            self.notes += (f"{len(collection) - count:,} more pictures were not taken: --max_images.",)
+
+    def __getstate__(self):
+        return {**self.__dict__, "labels": None, "left_out": ()}  # Workers need none.
+
+    def __len__(self) -> int:
+        return self._count
+
+    def name(self, index: int) -> str:
+        return self._collection.name(index)
+
+    def read(self, index: int) -> Square:
+        """Raises BadPicture for what cannot be decoded, UserError for a wrong size; both name the picture."""
+        with reading_picture(self._collection.name(index)):
+            square = to_square(self._collection.read(index), self.options)
+        if self._collection.aspect_ratio is not None:
+            square = square._replace(ratio=self._collection.aspect_ratio)
+        return square if square.box is not None else square._replace(box=self._known_box())
+
+    def fingerprint(self, index: int) -> str:
+        """What changes when the picture does."""
+        with reading_picture(self._collection.name(index)):
+            return self._collection.fingerprint(index)
+
+    def _known_box(self):
+        """Letterboxed TFRecords that are only written anew stay letterboxed."""
+        box = self._collection.content_box
+        return box and tuple(side * self.resolution // self._collection.resolution for side in box)
+
+
+def choose_resolution(collection: Collection, fit: Optional[str]) -> int:
+    """Without `fit`, the size of the first picture, which must be a square power of two.
+
+    With it, the largest power of two that does not enlarge the median of up to 100 pictures; letterboxed ones count
+    with their longer side. At most 1024.
+    """
+    if fit is None:
+        width, height = _first_size(collection)
+        if width != height or not records.is_valid_resolution(width):
+            near = _power_of_two(min(width, height))
+            raise UserError(
+                f"{collection.name(0)} has {width}x{height} pixels: expected a square with a power of two on each "
+                f"side. --resolution={near} crops and resizes all images to {near}x{near}; --fit=pad keeps all of them."
+            )
+        return width
+    side = max if fit == "pad" else min
+    sides = []
+    for index in range(0, len(collection), max(1, len(collection) // _LOOKED_AT)):
+        with contextlib.suppress(BadPicture):
+            sides.append(side(_size(collection, index)))
+    if not sides:
+        raise UserError(f"none of the pictures that were tried can be read, the first is {collection.name(0)}.")
+    return _power_of_two(int(statistics.median_low(sides)))
+
+
+def _power_of_two(side: int) -> int:
+    """The largest one up to `side`, within 4 and 1024."""
+    return min(1024, max(records.MIN_RESOLUTION, 1 << (side.bit_length() - 1)))
+
+
+def _first_size(collection: Collection) -> tuple[int, int]:
+    """Of the first picture that can be read."""
+    for index in range(min(len(collection), _LOOKED_AT)):
+        try:
+            return _size(collection, index)
+        except BadPicture as error:
+            last = str(error)
+    raise UserError(f"{last}, nor can those before it: is this a collection of pictures?")
+
+
+def _size(collection: Collection, index: int) -> tuple[int, int]:
+    with reading_picture(collection.name(index)):
+        return picture_size(collection.read(index))

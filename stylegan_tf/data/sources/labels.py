@@ -1,0 +1,238 @@
+"""Labels of a new dataset: from the source itself, from the names of folders, or from a file."""
+
+import collections
+import csv
+import io
+import json
+import os
+import pathlib
+import unicodedata
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.data import demo
+from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, one_hot
+from stylegan_tf.data.sources.reading import reason
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.npy_streams import read_array
+
+_FILE_COLUMNS = ("file", "filename", "file_name", "path", "name", "image", "image_id", "id")
+_PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"}
+
+
+def find_labels(collection: Collection, text: str) -> Optional[Labels]:
+    """What `--labels=text` asks for.
+
+    "": none; "classes": the source's own; "folders": one class for each folder; a `.json` (StyleGAN2's form), `.csv`
+    or `.npy` file, inside the source or beside it; otherwise names of attributes, separated by commas.
+    Raises UserError if there is no such thing, and if a picture has no label.
+    """
+    text = text.strip()
+    if not text or text == "none":
+        return None
+    if text == "classes":
+        labels = collection.classes()
+        if labels is None:
+            raise UserError("--labels=classes: this source brings none. Others: folders, a .json, .csv or .npy file.")
+        return labels
+    if text == "folders":
+        return _of_folders([collection.name(index) for index in range(len(collection))])
+    if text.lower().endswith((".json", ".csv", ".npy")):
+        return _of_file(collection, text)
+    attributes = collection.attributes()
+    if attributes is None:
+        raise UserError(
+            f"--labels={short(text)}: this source has no attributes. Give classes, folders, or a .json, .csv or .npy "
+            "file."
+        )
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return Labels(*demo.one_hot_labels(attributes, names))
+
+
+def _of_folders(names: Sequence[str]) -> Labels:
+    """Below what all have in common, the first folder on the way to each picture is its class."""
+    parts = [name.split("/") for name in names]
+    level = _common_folders(parts)  # Archives often hold everything in one folder.
+    _check_inside(names, parts, level)
+    folders, note = sorted({part[level] for part in parts}), ""
+    if {folder.lower() for folder in folders} <= _PARTS_OF_SETS:
+        level += 1
+        if all(len(part) < level + 2 for part in parts):
+            raise UserError(f"--labels=folders: {' and '.join(folders)} are parts of a set and no classes, which would "
+                            "be folders inside of them.")
+        _check_inside(names, parts, level)
+        note = f"{', '.join(folders)} are taken for parts of one set: the folders inside of them are the classes."
+    classes = sorted({part[level] for part in parts})
+    numbers = {name: number for number, name in enumerate(classes)}
+    found = one_hot(np.array([numbers[part[level]] for part in parts]), tuple(classes))
+    return found._replace(note=note)
+
+
+def _common_folders(parts: Sequence[Sequence[str]]) -> int:
+    level = 0
+    while all(len(part) > level + 1 and part[level] == parts[0][level] for part in parts):
+        level += 1
+    return level
+
+
+def _check_inside(names: Sequence[str], parts: Sequence[Sequence[str]], level: int) -> None:
+    stray = [name for name, part in zip(names, parts) if len(part) < level + 2]
+    if len(stray) == len(names):
+        raise UserError(f"--labels=folders: all {len(names)} pictures are in one folder, expected one for each class.")
+    if stray:
+        inside = next(name for name, part in zip(names, parts) if len(part) > level + 1)
+        raise UserError(f"--labels=folders: {stray[0]} is not inside a folder of a class, as {inside} is (nor are "
+                        f"{len(stray) - 1} others): move it, or leave it out.")
+
+
+def _of_file(collection: Collection, text: str) -> Labels:
+    try:
+        data = collection.read_other(text)
+        if data is None:
+            if not os.path.isfile(text):
+                raise UserError(f"--labels={short(text)}: there is no such file, neither in the source nor here.")
+            data = pathlib.Path(text).read_bytes()
+        if text.lower().endswith(".npy"):
+            return as_labels(read_array(io.BytesIO(data), len(data)), text, len(collection))
+        content = data.decode("utf-8-sig")
+        rows, found = _of_json(content, text) if text.lower().endswith(".json") else _of_csv(content, text)
+    except UserError:
+        raise
+    except Exception as error:  # Whatever parsers raise for damaged files.
+        raise UserError(f"cannot read the labels in {text}: {reason(error)}.") from error
+    return found._replace(values=_looked_up(collection, dict(zip(rows, found.values)), text))
+
+
+def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: str) -> np.ndarray:
+    """By the path within the source; folders in front of it may be missing, or more, in either of the two."""
+    ends: dict[str, Optional[str]] = {}
+    for name in rows:
+        for end in _ends(name):
+            ends[end] = None if end in ends else name  # None: ambiguous.
+    values, missing, used, others = [], [], {}, {}
+    for index in range(len(collection)):
+        name = collection.name(index)
+        fitting = [end for end in _ends(_composed(name)) if end in rows]
+        found = fitting[0] if fitting else ends.get(_composed(name))
+        if found is None:
+            missing.append(name)
+            continue
+        if used.setdefault(found, name) != name:
+            raise UserError(f"{where} has one label {found} for two pictures, {used[found]} and {name}: give more of "
+                            "their paths.")
+        others.update((end, (found, name)) for end in fitting[1:])
+        values.append(rows[found])
+    if missing:
+        raise UserError(f"{where} has no label for {len(missing)} of {len(collection)} pictures, such as {missing[0]}.")
+    for end, (found, name) in others.items():
+        if end not in used:
+            raise UserError(f"{where} has two labels for {name}, as {found} and as {end}: one of them is wrong.")
+    return np.array(values, np.float32)
+
+
+def _ends(path: str) -> list[str]:
+    """ "a/b/c.png" -> a/b/c.png, b/c.png, c.png."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def _composed(name: str) -> str:
+    """One spelling of paths: macOS takes umlauts apart, Windows writes backslashes."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
+
+
+def _file_names(names: Sequence[str], where: str) -> list[str]:
+    """Raises UserError for one that is there twice: which of its labels is right?"""
+    names = [_composed(str(name).strip()) for name in names]
+    (most, times), = collections.Counter(names).most_common(1)
+    if times > 1:
+        raise UserError(f"{where} has {times} labels for {short(most, 200)}: one of them is wrong.")
+    return names
+
+
+def _of_json(content: str, where: str) -> tuple[list[str], Labels]:
+    """{"labels": [["00000/img00000000.png", 6], ...]}: a class number, or a list of numbers, for each file."""
+    # A pair stays a pair, so that a name that is there twice is not lost.
+    content = json.loads(content, object_pairs_hook=list)
+    pairs = dict(content).get("labels") if _are_pairs(content) else None
+    if not pairs or not _are_pairs(pairs):
+        raise UserError(f'{where} should hold {{"labels": [["file.png", 3], ...]}}.')
+    names = _file_names([name for name, _ in pairs], where)
+    try:
+        array = np.array([label for _, label in pairs])
+    except (TypeError, ValueError):
+        array = np.zeros([0])
+    if array.dtype.kind not in "iufb" or array.ndim not in (1, 2) or len(array) != len(pairs):
+        raise UserError(f"{where} should hold a file name and a class number (or a list of numbers) for each picture.")
+    _check_finite(array.reshape(len(pairs), -1), names, where)
+    return names, as_labels(array, where, len(pairs))
+
+
+def _are_pairs(entries) -> bool:
+    return isinstance(entries, list) and all(
+        isinstance(entry, (list, tuple)) and len(entry) == 2 and isinstance(entry[0], str) for entry in entries
+    )
+
+
+def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
+    """A header such as `file,class`, then a line for each picture: a class (text or whole number), or numbers."""
+    lines = csv.reader(io.StringIO(content, newline=None))  # None: all three kinds of line ends.
+    rows = [row for row in lines if any(cell.strip() for cell in row)]
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    if len(header) < 2 or header[0].lower() not in _FILE_COLUMNS or len(rows) < 2:
+        found = short(",".join(header), 200) or "none"
+        raise UserError(f"{where} should begin with a line like file,class, found: {found}.")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise UserError(f"line {number} of {where} has {len(row)} cells, its header {len(header)}.")
+        empty = next((name for name, cell in zip(header, row) if not cell.strip()), None)
+        if empty is not None:
+            raise UserError(f"line {number} of {where} has nothing in its column {short(empty, 200)}.")
+    files = _file_names([row[0] for row in rows[1:]], where)
+    cells = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
+    numbers = _as_numbers(cells, files, where)
+    if len(header) == 2 and (numbers is None or (numbers == np.rint(numbers)).all()):
+        # 1 and 1.0 are one class.
+        texts = [row[0] for row in cells] if numbers is None else [str(int(value)) for value in numbers[:, 0]]
+        classes = sorted(set(texts), key=_class_order)
+        places = {name: place for place, name in enumerate(classes)}
+        return files, one_hot(np.array([places[text] for text in texts]), tuple(classes))
+    if numbers is None:
+        wrong = next(cell for row in cells for cell in row if not _is_number(cell))
+        raise UserError(f"{where} has several columns that should all be numbers: found '{short(wrong, 200)}'.")
+    return files, Labels(numbers.astype(np.float32), tuple(header[1:]))
+
+
+def _as_numbers(cells: Sequence[Sequence[str]], files: Sequence[str], where: str) -> Optional[np.ndarray]:
+    """float64 [N, columns]; None if there is any other text."""
+    if not all(_is_number(cell) for row in cells for cell in row):
+        return None
+    numbers = np.array([[float(cell) for cell in row] for row in cells])
+    _check_finite(numbers, files, where)
+    return numbers
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return float(cell) is not None
+    except ValueError:
+        return False
+
+
+def _check_finite(table: np.ndarray, files: Sequence[str], where: str) -> None:
+    """After rounding to float32, as they are stored."""
+    with np.errstate(over="ignore"):
+        wrong = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
+    if len(wrong):
+        label = table[wrong[0]].tolist()
+        label = short(label if len(label) > 1 else label[0], 200)
+        raise UserError(f"{where} has the label {label} for {short(files[wrong[0]], 200)} "
+                        f"({len(wrong)} such labels), expected finite numbers.")
+
+
+def _class_order(name: str) -> tuple:
+    """2 before 10, and numbers before names."""
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)

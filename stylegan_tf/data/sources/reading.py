@@ -1,0 +1,189 @@
+"""Temporary files for sources that can only be read from front to back, or only as a whole.
+
+Workers then read them at random and share the page cache, instead of each holding a copy in memory.
+"""
+
+import bz2
+import contextlib
+import errno
+import gzip
+import lzma
+import os
+import re
+import shutil
+import stat
+import tempfile
+import weakref
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import os_error_line, reason_of, short
+
+MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
+# What positions and sizes out of a damaged file lead to, as opposed to a failing disk.
+_FROM_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
+
+
+@contextlib.contextmanager
+def reading_picture(name: str) -> Iterator[None]:
+    """Around code that reads and decodes one picture: `BadPicture` for what its bytes say, UserError for all else.
+
+    Only the former may be skipped: the disk that fails today will have the picture tomorrow.
+    """
+    try:
+        yield
+    except BadPicture as error:
+        raise BadPicture(f"{name} {error}") from error
+    except UserError as error:
+        raise UserError(f"{name} does not fit: {error}") from error
+    except Exception as error:
+        if not is_fault_of_the_machine(error):
+            raise BadPicture(f"{name} cannot be read as an image ({reason(error)})") from error
+        raise UserError(
+            f"{name} cannot be read: {reason(error)}. That says nothing about the picture, so that it is not skipped: "
+            "the same command goes on when it is mended."
+        ) from error
+
+
+@contextlib.contextmanager
+def reading_source(source: str, what: str = "") -> Iterator[None]:
+    """Around code that opens a source or reads it as a whole. `what`: the kind that it was taken for."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        source, kind = short(source), f" as {what}" if what else ""
+        if not is_fault_of_the_machine(error):
+            raise UserError(
+                f"--source {source} cannot be read{kind}: {reason(error)}. Is it damaged, or another kind of file?"
+            ) from error
+        told = os_error_line(error) if isinstance(error, OSError) else f"{reason(error)}."
+        raise UserError(f"--source {source} cannot be read{kind}: {told}") from error
+
+
+def is_fault_of_the_machine(error: BaseException) -> bool:
+    """Missing rights, a failing disk, a lack of memory: not what the bytes of a file say."""
+    if isinstance(error, MemoryError):
+        return True
+    if not isinstance(error, OSError):
+        return False
+    told = re.search(r"errno = (\d+)", str(error))  # HDF5 writes the cause into its text.
+    return bool(told and int(told[1])) or error.errno not in _FROM_CONTENT
+
+
+def reason(error: BaseException) -> str:
+    """One line of bounded length: some messages quote the file."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    return short(reason_of(error))
+
+
+def limited(stream: BinaryIO, size: int) -> bytes:
+    """A picture's file of about `size` bytes. Takes no more memory than that, whatever the size claims to be."""
+    pieces, found = [], 0
+    while found <= MAX_FILE_BYTES:
+        piece = stream.read(min(max(size - found, 0) + 1, 2**20))
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+        found += len(piece)
+    raise BadPicture(f"has more than {MAX_FILE_BYTES:,} bytes, which no picture should")
+
+
+def file_content(path: str) -> bytes:
+    """A picture's file. Raises BadPicture for a pipe or a device, which might never end."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise BadPicture("is no file but a folder, a pipe or a device")
+    with open(path, "rb") as stream:
+        return limited(stream, status.st_size)
+
+
+def fingerprint(path: str) -> str:
+    """What changes when a file does."""
+    status = os.stat(path)
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+_MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+
+
+class SpooledFile:
+    """A path. A temporary file is deleted with the object that made it, and not with its copies in workers."""
+
+    def __init__(self, path: str, temporary: bool):
+        self.path = path
+        if temporary:
+            self._finalizer = weakref.finalize(self, _delete, path)
+
+    def __getstate__(self):
+        return {"path": self.path}
+
+
+class SpooledArray:
+    """An array in a `.npy` file, mapped into memory where it is used."""
+
+    def __init__(self, file: SpooledFile):
+        self._file, self._array = file, None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_array": None}
+
+    def get(self) -> np.ndarray:
+        if self._array is None:
+            self._array = np.load(self._file.path, mmap_mode="r", allow_pickle=False)
+        return self._array
+
+
+def uncompressed(path) -> SpooledFile:
+    """The file itself, or what is in it if it is compressed (gzip, bzip2, xz)."""
+    opener = decompressor(path)
+    if opener is None:
+        return SpooledFile(str(path), temporary=False)
+    with opener(path, "rb") as source:
+        return copied(source)
+
+
+def decompressor(path):
+    """The function that opens a compressed file, by its first bytes; None for other files."""
+    with open(path, "rb") as stream:
+        head = stream.read(8)
+    return next((opener for magic, opener in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def copied(stream) -> SpooledFile:
+    """What a stream has left, in a temporary file."""
+    with _temporary_file() as (file, path):
+        shutil.copyfileobj(stream, file, 2**20)
+    return SpooledFile(path, temporary=True)
+
+
+def saved(array: np.ndarray) -> SpooledArray:
+    """An array, in a temporary file."""
+    with _temporary_file() as (file, path):
+        np.save(file, array, allow_pickle=False)
+    return SpooledArray(SpooledFile(path, temporary=True))
+
+
+@contextlib.contextmanager
+def _temporary_file() -> Iterator[tuple]:
+    handle, path = tempfile.mkstemp(prefix="stylegan_tf-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file, path
+    except BaseException as error:
+        _delete(path)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            folder = os.path.dirname(path)
+            raise UserError(f"no space left in {folder} to unpack the source: set TMPDIR to another disk.") from error
+        raise
+
+
+def _delete(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,1 @@
+"""Feature extractors and distances, and statistics of features."""

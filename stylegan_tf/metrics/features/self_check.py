@@ -1,0 +1,95 @@
+"""Does a feature extractor see what goes wrong? Real images against real images that are made worse step by step."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+from stylegan_tf.metrics.features.extractors import FeatureExtractor
+from stylegan_tf.metrics.kinds.frechet import FeatureMoments, frechet_distance
+from stylegan_tf.metrics.kinds.kernel_distance import kernel_distance
+from stylegan_tf.metrics.kinds.precision_recall import precision_and_recall
+from stylegan_tf.progress import ProgressBar
+
+BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.
+NOISE_DEVIATIONS = (6, 18, 54)  # Of 255.
+KEPT_SHARES = (0.75, 0.5, 0.25)
+_ROWS = 32
+
+
+class Check(NamedTuple):
+    """One comparison with the untouched half."""
+
+    harm: str  # "nothing", "blur", "noise" or "dropped modes".
+    level: float  # Radius, deviation, share of the images that is left.
+    fid: float
+    kid: float
+    kid_error: float
+    precision: float
+    recall: float
+
+
+def self_check(images: np.ndarray, extractor: FeatureExtractor, strategy, seed: int = 0) -> Iterator[Check]:
+    """Compares one random half of uint8 [N, R, R, C] with the other, as it is and made worse.
+
+    The first result is the floor: what two samples of one distribution are apart because they are finite.
+    """
+    order = np.random.default_rng(seed).permutation(len(images))
+    half = len(images) // 2
+    reference, other = images[order[:half]], images[order[half : 2 * half]]
+    cases = [("nothing", 0.0, other), *harmed(other, seed)]
+    compute = ReplicatedFunction(strategy, extractor, _ROWS)
+    with ProgressBar(half * (len(cases) + 1), "Features", "images") as bar:
+        expected = _features(reference, compute, bar, 0)
+        for index, (harm, level, changed) in enumerate(cases):
+            features = _features(changed, compute, bar, half * (index + 1))
+            bar.clear()
+            fid = frechet_distance(*_moments(expected), *_moments(features))
+            precision, recall = precision_and_recall(expected, features)
+            yield Check(harm, level, fid, *kernel_distance(expected, features, seed), precision, recall)
+
+
+def harmed(images: np.ndarray, seed: int) -> Iterator[tuple[str, float, np.ndarray]]:
+    """(harm, level, images) from slight to severe, for each kind of harm; always as many images."""
+    for radius in BLUR_RADII:
+        yield "blur", radius, blurred(images, radius)
+    for deviation in NOISE_DEVIATIONS:
+        yield "noise", float(deviation), noisy(images, deviation, seed)
+    for share in KEPT_SHARES:
+        yield "dropped modes", share, darkest(images, share)
+
+
+def blurred(images: np.ndarray, radius: float) -> np.ndarray:
+    """Gaussian blur; radius: its standard deviation in pixels."""
+    blur = ImageFilter.GaussianBlur(radius)
+    gray = images.shape[-1] == 1
+    pictures = (Image.fromarray(image[:, :, 0] if gray else image).filter(blur) for image in images)
+    return np.stack([np.asarray(picture) for picture in pictures]).reshape(images.shape)
+
+
+def noisy(images: np.ndarray, deviation: float, seed: int) -> np.ndarray:
+    """White noise of the given standard deviation, of 255."""
+    noise = np.random.default_rng(seed).normal(0, deviation, images.shape)
+    return np.clip(np.round(images + noise), 0, 255).astype(np.uint8)
+
+
+def darkest(images: np.ndarray, share: float) -> np.ndarray:
+    """The darkest share of the images, repeated to as many as there were: a generator that makes no others."""
+    order = np.argsort(images.mean(axis=(1, 2, 3)), kind="stable")[: max(1, round(share * len(images)))]
+    return images[np.resize(order, len(images))]
+
+
+def _features(images, compute, bar, done):
+    rows = []
+    for first in range(0, len(images), compute.total_rows):
+        rows.append(compute(images[first : first + compute.total_rows])["features"])
+        bar.update(done + first + len(rows[-1]))
+    return np.concatenate(rows)
+
+
+def _moments(features):
+    moments = FeatureMoments(features.shape[1])
+    moments.update(features)
+    return moments.mean_and_covariance()

@@ -1,0 +1,152 @@
+"""What is kept of the features of many images, and the passes over real and generated images that collect it."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.kinds.frechet import FeatureMoments
+from stylegan_tf.metrics.kinds.inception_score import SplitScores
+from stylegan_tf.progress import ProgressBar
+from stylegan_tf.visualize import crop_to_box
+
+# Increased when the same network and data would give other numbers than before.
+PROTOCOL_VERSION = 1
+_REAL_BATCH = 32  # Real images per replica and call.
+
+
+class FeatureRows:
+    """All rows in float32, for what needs them pairwise: [total, width]."""
+
+    def __init__(self, total: int, width: int):
+        self._rows = np.zeros([total, width], np.float32)
+        self._count = 0
+
+    def update(self, rows: np.ndarray) -> None:
+        self._rows[self._count : self._count + len(rows)] = rows
+        self._count += len(rows)
+
+    def rows(self) -> np.ndarray:
+        return self._rows[: self._count]
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"rows": self.rows()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self._count = 0
+        self.update(state["rows"])
+
+
+class Statistics:
+    """Those of `kinds` that are asked for: "moments" (FeatureMoments), "rows" (FeatureRows), "scores" (SplitScores)."""
+
+    def __init__(self, kinds: Iterable[str], total: int, extractor):
+        makers = {
+            "moments": lambda: FeatureMoments(extractor.width),
+            "rows": lambda: FeatureRows(total, extractor.width),
+            "scores": lambda: SplitScores(total, extractor.num_classes),
+        }
+        self.parts = {kind: makers[kind]() for kind in kinds}
+
+    def update(self, outputs: dict[str, np.ndarray]) -> None:
+        """outputs: of the extractor, for one batch."""
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise UserError("the feature extractor gave values that are not finite: has the network diverged?")
+        for kind, part in self.parts.items():
+            part.update(outputs["logits" if kind == "scores" else "features"])
+
+    def arrays(self, done: int) -> dict[str, np.ndarray]:
+        named = {f"{kind}/{name}": value for kind, part in self.parts.items() for name, value in part.state().items()}
+        return {"done": np.int64(done), **named}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> int:
+        """-> images that the arrays stand for."""
+        for kind, part in self.parts.items():
+            prefix = f"{kind}/"
+            part.restore({name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)})
+        return int(arrays["done"])
+
+
+def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
+    """Of the features of `wanted` images that are measured. What an interrupted call has done is not done again."""
+    kinds, count = sorted(kinds), context.count(wanted)
+    source = context.source(mixed_latents)
+
+    def features(*inputs):
+        return context.extractor(crop_to_box(source.images(*inputs), source.content_box(context.content_box)))
+
+    compute = ReplicatedFunction(context.strategy, features, context.rows)
+    key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
+    labels_of = context.reals.digest if context.labels is not None else None
+    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, **_box_key(context)})
+
+    def outputs_from(done):
+        for first in range(done, count, compute.total_rows):
+            yield [compute(*source.inputs(first, min(compute.total_rows, count - first)))]
+
+    unfinished = CachedArrays(context.cache_folder, "generated", key)
+    label = "Pictures" if context.generator is None else "Generated"
+    return _collected(Statistics(kinds, count, context.extractor), outputs_from, count, label, unfinished)
+
+
+def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
+    """Of the features of the first `wanted` real images and, if asked for, their mirrored copies; from the cache."""
+    reals, extractor = context.reals, context.extractor
+    count = reals.count(wanted)
+    total = count * (2 if reals.mirror else 1)
+    key = {**extractor.protocol(), "reals": reals.digest, "count": count, "mirror": reals.mirror}
+    key.update({"version": PROTOCOL_VERSION, **_box_key(context)})
+    statistics = Statistics(sorted(kinds), total, extractor)
+    missing = []
+    for kind, part in statistics.parts.items():
+        cached = CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).load()
+        if cached is None:
+            missing.append(kind)
+        else:
+            part.restore(cached)
+    if missing:
+        computed = _real_pass(context, count, total, missing, key)
+        for kind, part in computed.parts.items():
+            CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).save(part.state())
+            statistics.parts[kind] = part
+    return statistics
+
+
+def _box_key(context: MetricContext) -> dict:
+    return {} if context.content_box is None else {"content_box": list(context.content_box)}
+
+
+def _real_pass(context, count, total, kinds, key) -> Statistics:
+    compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
+
+    def outputs_from(done):
+        for images in context.reals.batches(done, count, compute.total_rows):
+            images = crop_to_box(images, context.content_box)
+            views = [images, np.ascontiguousarray(images[:, :, ::-1])] if context.reals.mirror else [images]
+            yield [compute(view) for view in views]
+
+    unfinished = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
+    return _collected(Statistics(kinds, total, context.extractor), outputs_from, count, "Real", unfinished)
+
+
+def _collected(statistics: Statistics, outputs_from, count, label, unfinished: CachedArrays) -> Statistics:
+    """`statistics` of `count` images. What `unfinished` holds of an interrupted call is not done again.
+
+    outputs_from: images done -> batch after batch from there on: the extractor's outputs for one or two views of it.
+    """
+    earlier = unfinished.load()
+    done = statistics.restore(earlier) if earlier else 0
+    with ProgressBar(count, label, "images") as bar:
+        bar.start_at(done)
+        for views in outputs_from(done):
+            for outputs in views:
+                statistics.update(outputs)
+            done += len(views[0]["features"])
+            bar.update(done)
+            if unfinished.is_due() and done < count:
+                unfinished.save_now_and_then(statistics.arrays(done))
+    unfinished.remove()
+    return statistics

@@ -1,0 +1,1 @@
+"""The images that metrics look at: real, generated, labelled, or of a folder."""

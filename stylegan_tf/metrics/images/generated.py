@@ -1,0 +1,92 @@
+"""The generated images that metrics look at: no truncation, random noise, image i from (seed, i) alone.
+
+As it depends on nothing else, an interrupted metric goes on where it was, and any number of replicas and any batch
+size give the same images.
+"""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.metrics.images.mixed_latents import check_mixing, latent_of_layers, mixed_ws
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
+from stylegan_tf.ops.pixels import to_uint8
+from stylegan_tf.ops.resampling import enlarge_2d
+
+
+class GeneratedImages:
+    """Inputs of images by number, as NumPy arrays, and the function on tensors that makes images of them."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        seed: int,
+        real_labels: Optional[np.ndarray] = None,
+        growth: Optional[Growth] = None,
+        mixed_latents: int = 1,
+    ):
+        """
+        Args:
+          real_labels: [M, label_size]; image i of a conditional network gets a random one of them.
+          growth: that of a network in training; None: the network's own. Images are enlarged to full resolution.
+          mixed_latents: latents that style every image, see `mixed_latents`.
+        Raises:
+          ValueError for a conditional network without `real_labels`; UserError if latents cannot be mixed.
+        """
+        label_size = generator.config.label_size
+        if label_size and (real_labels is None or real_labels.shape[1:] != (label_size,)):
+            raise ValueError(f"a network with labels needs real labels [M, {label_size}] to draw from.")
+        self._generator = generator
+        self._seed = seed
+        self._labels = real_labels if label_size else np.zeros([1, 0], np.float32)
+        self._growth = growth or generator.growth
+        self._mixed_latents = mixed_latents
+        check_mixing(generator, mixed_latents, self._growth.resolution)
+
+    def inputs(self, first: int, count: int) -> tuple[np.ndarray, ...]:
+        """Of `count` images from `first` on: the arguments of `images`, [n, ...] each."""
+        numbers = range(first, first + count)
+        z = np.empty([count, self._mixed_latents, self._generator.config.latent_size], np.float32)
+        chosen = np.empty([count], np.int64)
+        num_layers = self._generator.synthesis.num_layers_at(self._growth.resolution)
+        latent_of_layer = np.empty([count, num_layers], np.int32)
+        for row, number in enumerate(numbers):
+            random = np.random.default_rng([self._seed, number])
+            z[row, 0] = random.standard_normal(z.shape[2])
+            chosen[row] = random.integers(len(self._labels))
+            z[row, 1:] = random.standard_normal(z[row, 1:].shape)  # The first latent is the same without mixing.
+            latent_of_layer[row] = latent_of_layers(random, self._mixed_latents, num_layers)
+        noise_seeds = np.array([[self._seed, number] for number in numbers], np.int32)
+        return z, self._labels[chosen], noise_seeds, latent_of_layer
+
+    def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
+        """What is cut out of these images where `box` counts: just that."""
+        return box
+
+    def images(self, z, labels, noise_seeds, latent_of_layer) -> tf.Tensor:
+        """-> uint8 [n, R, R, 1 or 3] at full resolution R.
+
+        Args:
+          z: [n, mixed_latents, latent_size].
+          labels: [n, label_size].
+          noise_seeds: int32 [n, 2].
+          latent_of_layer: int32 [n, number of layers], 0 to mixed_latents - 1.
+        """
+        return to_uint8(self.images_of(self.ws(z, labels, latent_of_layer), noise_seeds))
+
+    def ws(self, z, labels, latent_of_layer) -> tf.Tensor:
+        """w of every layer: [n, L, W]; L = 1 for the traditional generator."""
+        if self._mixed_latents == 1:
+            w = self._generator.mapping_network(z[:, 0], labels=labels)
+            return self._generator.broadcast(w, self._growth.resolution)
+        return mixed_ws(self._generator, z, labels, latent_of_layer)
+
+    def images_of(self, ws, noise_seeds) -> tf.Tensor:
+        """ws: [n, L, W]; noise_seeds: int32 [n, 2] -> float32 [n, R, R, 1 or 3], about [-1, 1]."""
+        resolution, alpha = self._growth.resolution, self._growth.alpha
+        noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, resolution)
+        images = self._generator.synthesis(ws, resolution=resolution, alpha=alpha, noise=noise)
+        return enlarge_2d(images, self._generator.config.resolution)

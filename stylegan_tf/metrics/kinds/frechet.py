@@ -1,0 +1,93 @@
+"""Mean and covariance in one pass, and the Frechet distance between two Gaussians (Heusel et al. 2017)."""
+
+import numpy as np
+
+from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
+
+BLOCK_ROWS = 512  # Rows that are waited for before they go into the covariance: one matrix product for all of them.
+
+
+class FrechetMetric(FeatureMetric):
+    syntax = "fidN, fidN_mix2 to fidN_mix4"
+    pattern = feature_pattern("fid")
+    needs = ("extractor", "reals")
+    statistics = "moments"
+
+    def values(self, reals, fakes, seed) -> Values:
+        return {"fid": frechet_distance(*reals.mean_and_covariance(), *fakes.mean_and_covariance())}
+
+
+class FeatureMoments:
+    """Mean and covariance of rows that come in pieces, in float64; no more than BLOCK_ROWS rows are kept.
+
+    Blocks are merged by Chan, Golub and LeVeque's formula (1979), which subtracts no large sums from each other. The
+    result does not depend on how the rows were cut into pieces, to the last bit.
+    """
+
+    def __init__(self, width: int):
+        self._count = 0  # Rows that are in the moments; the others wait.
+        self._mean = np.zeros([width], np.float64)
+        self._scatter = np.zeros([width, width], np.float64)  # Sum of (x - mean) (x - mean)^T.
+        self._waiting = np.zeros([0, width], np.float64)
+
+    @property
+    def count(self) -> int:
+        return self._count + len(self._waiting)
+
+    def update(self, rows: np.ndarray) -> None:
+        """rows: [n, width], finite."""
+        rows = np.concatenate([self._waiting, np.asarray(rows, np.float64)])
+        whole = len(rows) - len(rows) % BLOCK_ROWS
+        for first in range(0, whole, BLOCK_ROWS):
+            self._merge(rows[first : first + BLOCK_ROWS])
+        self._waiting = rows[whole:].copy()
+
+    def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """-> ([width], [width, width]); the unbiased covariance, of at least 2 rows."""
+        if self.count < 2:
+            raise ValueError(f"a covariance needs at least 2 rows, got {self.count}.")
+        total = FeatureMoments(len(self._mean))
+        total._count, total._mean, total._scatter = self._count, self._mean, self._scatter.copy()
+        if len(self._waiting):
+            total._merge(self._waiting)
+        return total._mean, total._scatter / (total._count - 1)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays that `restore` goes on from."""
+        return {"count": np.int64(self._count), "mean": self._mean, "scatter": self._scatter, "waiting": self._waiting}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self._count, self._mean = int(state["count"]), state["mean"]
+        self._scatter, self._waiting = state["scatter"], state["waiting"]
+
+    def _merge(self, block: np.ndarray) -> None:
+        mean = block.mean(axis=0)
+        centred = block - mean
+        total = self._count + len(block)
+        delta = mean - self._mean
+        self._scatter += centred.T @ centred
+        self._scatter += np.outer(delta * (self._count * len(block) / total), delta)
+        self._mean = self._mean + delta * (len(block) / total)
+        self._count = total
+
+
+def frechet_distance(mean1, covariance1, mean2, covariance2) -> float:
+    """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)) in float64.
+
+    With C1 = F1 F1^T and C2 = F2 F2^T the eigenvalues of C1 C2 are the squared singular values of F1^T F2: the trace
+    of the root is their sum. So nothing but symmetric matrices is taken apart, covariances of less than full rank
+    (fewer images than features) are no special case, and no root is taken of what is zero but for rounding.
+    """
+    mean1, mean2 = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
+    covariance1, covariance2 = np.asarray(covariance1, np.float64), np.asarray(covariance2, np.float64)
+    product = _factor(covariance1).T @ _factor(covariance2)
+    trace_of_root = np.linalg.svd(product, compute_uv=False).sum()
+    difference = mean1 - mean2
+    return float(difference @ difference + np.trace(covariance1) + np.trace(covariance2) - 2 * trace_of_root)
+
+
+def _factor(covariance):
+    """[width, width] of rank r -> F [width, r] with F F^T = covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)  # The others are rounding errors.
+    return vectors[:, kept] * np.sqrt(values[kept])

@@ -1,0 +1,127 @@
+"""What the kinds of metrics have in common. Each has a file of its own and a place in `kinds`. Needs no TensorFlow."""
+
+import abc
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+from stylegan_tf.errors import UserError
+
+if TYPE_CHECKING:  # It needs TensorFlow, and names of metrics are read without.
+    from stylegan_tf.metrics.context import MetricContext
+
+MAX_MIXED_LATENTS = 4  # Table 2.
+
+Values = dict[str, float]  # What a metric finds, e.g. {"precision": 0.7, "recall": 0.4}.
+Facts = dict[str, Any]  # What else its reader may want to know.
+
+_HOW_TO_GIVE = {  # An extractor is always there.
+    "reals": "compares with real images: give their folder of TFRecords as --data_dir",
+    "distance": "needs a distance of images: give one as --image_distance",
+    "classifiers": "needs classifiers of attributes: give their folder as --classifiers",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric(abc.ABC):
+    """What one name of --metrics asks for."""
+
+    text: str  # As it was written.
+    count: int  # Generated images, pairs of latents, or samples.
+
+    syntax: ClassVar[str]  # How names of this kind look, for people.
+    pattern: ClassVar[re.Pattern]  # The same for `from_match`.
+    needs: ClassVar[tuple[str, ...]]  # Parts of a context: "reals", "extractor", "distance", "classifiers".
+    least_images: ClassVar[int] = 2  # Fewer say nothing.
+
+    @classmethod
+    @abc.abstractmethod
+    def from_match(cls, match: re.Match) -> "Metric":
+        """The metric of a name that fits `pattern`."""
+
+    def suffix(self, context: "MetricContext") -> str:
+        """What the names of results end in, so that numbers that cannot be compared do not look alike."""
+        return ""
+
+    def protocol(self, context: "MetricContext") -> Mapping[str, Any]:
+        """What results of this kind depend on, besides what all depend on."""
+        return {}
+
+    def check(self, context: "MetricContext") -> None:
+        """Raises UserError if the context lacks what the metric needs, or has too little of it."""
+        for part, how in _HOW_TO_GIVE.items():
+            if part in self.needs and getattr(context, part) is None:
+                raise UserError(f"{self.text} {how}.")
+        if context.label_size and context.reals is None:
+            raise UserError(f"{self.text}: the network has labels, which are drawn from those of --data_dir.")
+        numbers = {"pictures": context.count(self.count)}
+        if "reals" in self.needs:
+            numbers["real images"] = context.reals.count(self.count)
+        for what, number in numbers.items():
+            if number < self.least_images:
+                raise UserError(f"{self.text} needs at least {self.least_images} {what}, there are {number}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureMetric(Metric):
+    """On the features of many images. Metrics on the same images share the pass over them."""
+
+    mixed_latents: int = 1  # Latents that style every image, at random crossovers (Table 2).
+
+    statistics: ClassVar[str]  # What is kept of the features: "moments", "rows" or "scores" (`feature_statistics`).
+
+    @classmethod
+    def from_match(cls, match: re.Match) -> "FeatureMetric":
+        mixed = int(match["mixed"] or 1)
+        if not 1 <= mixed <= MAX_MIXED_LATENTS:
+            raise UserError(f"metric {match[0]!r} mixes {mixed} latents, expected 1 to {MAX_MIXED_LATENTS}.")
+        return cls(match[0], number(match["count"]), mixed)
+
+    @abc.abstractmethod
+    def values(self, reals: Optional[Any], fakes: Any, seed: int) -> Values:
+        """Of the statistics of real images (if the metric needs those) and of those that are measured."""
+
+    def suffix(self, context: "MetricContext") -> str:
+        return context.extractor.suffix + ("-cropped" if context.content_box else "")
+
+    def protocol(self, context: "MetricContext") -> Mapping[str, Any]:
+        found = {**context.extractor.protocol(), "mixed_latents": self.mixed_latents}
+        if context.content_box:
+            found["content_box"] = list(context.content_box)
+        return found
+
+    def check(self, context: "MetricContext") -> None:
+        super().check(context)
+        if self.mixed_latents > 1:
+            if context.generator is None:
+                raise UserError(f"{self.text} mixes the latents of a network: pictures alone are not enough.")
+            from stylegan_tf.metrics.images.mixed_latents import check_mixing
+
+            check_mixing(context.generator, self.mixed_latents, context.growth.resolution)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkMetric(Metric):
+    """On the latent space of a network; computed alone."""
+
+    @abc.abstractmethod
+    def compute(self, context: "MetricContext", protocol: Mapping[str, Any]) -> tuple[Values, Facts]:
+        """protocol: all that the result depends on; what is unfinished is kept under it."""
+
+    def check(self, context: "MetricContext") -> None:
+        if context.generator is None:
+            raise UserError(f"{self.text} looks into a network: pictures alone are not enough.")
+        super().check(context)
+
+
+def feature_pattern(kind: str) -> re.Pattern:
+    """fid50k, fid50k_mix3 for "fid"."""
+    return re.compile(rf"{kind}(?P<count>\d+k?)(?:_mix(?P<mixed>\d+))?")
+
+
+def number(text: Optional[str], default: int = 0) -> int:
+    """ "50k" -> 50000."""
+    if text is None:
+        return default
+    return int(text[:-1]) * 1000 if text.endswith("k") else int(text)

@@ -1,0 +1,1 @@
+"""What a run writes for people: log, statistics, event files, grids, networks."""

@@ -1,0 +1,1 @@
+"""A run: its loop, state, checkpoints and how it resumes."""

@@ -1,0 +1,192 @@
+"""The `checkpoints/` of a run folder: each one is a file that is verified as a whole before anything of it is used."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.distribution.processes import Processes
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
+from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.training.run.record import RunRecord
+from stylegan_tf.training.run.state import TrainState
+
+_ENTRY = "checkpoint"
+_RECORD = "run"  # What the run is, within that entry.
+_FORMAT_VERSION = 1
+_OPTIONAL = "augmentation/"  # Checkpoints of older versions lack these variables, which then stay as they begin.
+_FILE_NAME = re.compile(r"images-(\d+)\.npz")
+
+
+class Checkpoints:
+    """Saves the state, restores the newest good checkpoint, and removes those that are no longer wanted.
+
+    A file holds every variable of `TrainState.variables` under "part/name", with a checksum each. It gets its name,
+    `images-N.npz` for N images seen, when it is complete; a run that is killed while it saves leaves the older ones.
+    """
+
+    def __init__(
+        self, state: TrainState, run_dir, keep: int, keep_every_kimg: float = 0.0, record: Optional[RunRecord] = None
+    ):
+        """keep: how many of the newest stay; keep_every_kimg: and the first of every so many thousand images.
+
+        record: what the run is, for `newest_record` to tell when it is resumed.
+        """
+        self._state = state
+        self._record = record
+        self.folder = _folder(run_dir)
+        self._keep, self._keep_every = keep, round(keep_every_kimg * 1000)
+        self.warnings: list[str] = []  # About files that `restore` passed over.
+
+    def save(self) -> str:
+        """Writes a checkpoint, then removes older ones; returns its path."""
+        arrays = {name: variable.numpy() for name, variable in self._variables().items()}
+        seen = self._state.images_seen
+        path = self._path(seen)
+        make_folder(self.folder)
+        record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
+        write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
+        numbers = _numbers(self.folder)
+        # What is numbered higher was damaged, or `restore` would have taken it.
+        wanted = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
+        for number in set(numbers) - wanted:
+            self._path(number).unlink(missing_ok=True)
+        return str(path)
+
+    @property
+    def latest(self) -> Optional[str]:
+        """The newest file, None if there is none."""
+        numbers = _numbers(self.folder)
+        return str(self._path(numbers[-1])) if numbers else None
+
+    def restore(self) -> bool:
+        """Restores the newest good checkpoint into the state. False if there is none at all.
+
+        Damaged ones are passed over with a line in `warnings`. The state changes only when all of a file has been
+        read and fits. Raises UserError if a checkpoint does not fit the networks that the flags describe, or if all are
+        damaged.
+        """
+        damaged = []
+        for number in reversed(_numbers(self.folder)):
+            path = self._path(number)
+            try:
+                arrays = self._read(path)
+            except DamagedFile as error:
+                damaged.append(f"{os.path.relpath(path)} is damaged ({str(error)[:200]})")
+                continue
+            self._check_fits(path, arrays)
+            for name, variable in self._variables().items():
+                if name in arrays:
+                    variable.assign(arrays[name])
+            how = f"going on from {os.path.relpath(path)}, {number} images"
+            self.warnings = [f"warning: checkpoint {text}: {how}" for text in damaged]
+            return True
+        if damaged:
+            raise UserError(
+                f"no checkpoint of this run can be read: {'; '.join(damaged)}. Put a good copy there, or start anew in "
+                "another --run_dir (--init_from takes the newest network file)."
+            )
+        return False
+
+    def _read(self, path: pathlib.Path) -> dict[str, np.ndarray]:
+        description, arrays = read_described(path, "checkpoint", _ENTRY)
+        version = description.get("format_version")
+        if isinstance(version, int) and version > _FORMAT_VERSION:
+            raise UserError(f"{path} has format version {version}; this program reads up to {_FORMAT_VERSION}.")
+        check_finite(path, arrays)
+        return arrays
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        return {f"{part}/{name}": v for part, named in self._state.variables.items() for name, v in named.items()}
+
+    def _check_fits(self, path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+        expected = {name: (tuple(v.shape), v.dtype.as_numpy_dtype) for name, v in self._variables().items()}
+        found = {name: (array.shape, array.dtype.type) for name, array in arrays.items()}
+        for name in sorted(set(expected) | set(found)):
+            if expected.get(name) != found.get(name) and (name in found or not name.startswith(_OPTIONAL)):
+                there, here = _described(found.get(name)), _described(expected.get(name))
+                raise UserError(
+                    f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "
+                    f"found). Start with the flags of {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
+                    "another --run_dir."
+                )
+
+    def _path(self, number: int) -> pathlib.Path:
+        return _path(self.folder, number)
+
+
+def newest_record(run_dir: os.PathLike) -> Optional[RunRecord]:
+    """What the run in this folder is by its newest readable checkpoint; None where no checkpoint tells."""
+    folder = _folder(run_dir)
+    for number in reversed(_numbers(folder)):
+        path = _path(folder, number)
+        try:
+            description = json.loads(str(read_arrays(path, "checkpoint", only=[_ENTRY])[_ENTRY]))
+        except (DamagedFile, KeyError, ValueError, RecursionError):  # `restore` tells of it.
+            continue
+        found = description.get(_RECORD) if isinstance(description, dict) else None
+        if found is not None:
+            return RunRecord.from_dict(found)
+        return None  # Written before there were records.
+    return None
+
+
+def _folder(run_dir: os.PathLike) -> pathlib.Path:
+    return pathlib.Path(run_dir) / "checkpoints"
+
+
+def _path(folder: pathlib.Path, number: int) -> pathlib.Path:
+    return folder / f"images-{number}.npz"
+
+
+def _numbers(folder: pathlib.Path) -> list[int]:
+    """Images seen of all checkpoints that are there, ascending."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(match[1]) for match in map(_FILE_NAME.fullmatch, names) if match)
+
+
+def kept_numbers(numbers: Iterable[int], keep: int, keep_every: int) -> set[int]:
+    """Which of the checkpoints at these numbers of images stay: the `keep` newest, and the first of every `keep_every`.
+
+    These are the first at or after keep_every, 2 * keep_every, ...; they stay the first as newer ones come.
+    """
+    numbers = sorted(numbers)
+    kept = set(numbers[-keep:])
+    periods: dict[int, int] = {}
+    for number in numbers if keep_every else []:
+        periods.setdefault(number // keep_every, number)
+    return kept | {number for period, number in periods.items() if period}
+
+
+def _described(shape_and_kind) -> str:
+    return "missing" if shape_and_kind is None else f"{np.dtype(shape_and_kind[1]).name} {list(shape_and_kind[0])}"
+
+
+def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
+    """Restores the newest checkpoint, the same one in every process; returns whether there is one. For all to call.
+
+    The chief chooses. Raises UserError in a process that does not find the same one.
+    """
+    resumed = checkpoints.restore() if processes.is_chief else False
+    chiefs = processes.of_chief(state.images_seen if resumed else -1)
+    if not processes.is_chief:
+        resumed = checkpoints.restore()
+        mine = state.images_seen if resumed else -1
+        if mine != chiefs:
+            raise UserError(
+                f"process {processes.index} finds {_described_place(mine)} in --run_dir, "
+                f"the chief {_described_place(chiefs)}: "
+                "it has to be one folder on a file system that all machines share."
+            )
+    return resumed
+
+
+def _described_place(images_seen: int) -> str:
+    return "no checkpoint" if images_seen < 0 else f"a checkpoint at {images_seen} images"

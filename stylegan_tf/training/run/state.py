@@ -1,0 +1,123 @@
+"""Everything that a run needs to go on, in one object: networks, optimisers, images seen."""
+
+import zlib
+from typing import Any, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from stylegan_tf.networks.discriminator import Discriminator
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.keras_model import named_variables, trainable_variables
+from stylegan_tf.networks.network_file import Networks
+from stylegan_tf.training.adam import Adam
+from stylegan_tf.training.augmentation_strength import AugmentationStrength
+
+
+class _Counter:
+    """A whole number of the state's clock: an int to read and assign, a variable in the checkpoint."""
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, state, owner=None) -> int:
+        return int(state.clock[self._name].numpy())
+
+    def __set__(self, state, value: int) -> None:
+        state.clock[self._name].assign(value)
+
+
+class TrainState:
+    """Generator, discriminator, averaged generator, both optimisers and the clock.
+
+    All randomness of a step follows from the seed and `images_seen`, so that no other random state exists.
+    Create it in the strategy's scope.
+    """
+
+    images_seen = _Counter()  # Real images so far.
+    schedule_images = _Counter()  # Images seen at the last look at the schedule.
+    tick_images = _Counter()  # Images seen at the last tick.
+    ticks = _Counter()  # Ticks so far, without those of a stop.
+
+    def __init__(self, config: TrainConfig, generator: GeneratorConfig, discriminator: DiscriminatorConfig):
+        self.generator = Generator(generator, config.precision, config.half_precision_levels)
+        self.discriminator = Discriminator(discriminator, config.precision, config.half_precision_levels)
+        self.generator_ema = Generator(generator)
+        self._precision, self._augment = config.precision, config.augment
+        self.generator_variables = named_variables(self.generator)
+        self.ema_variables = named_variables(self.generator_ema)
+        for name, variable in self.ema_variables.items():
+            variable.assign(self.generator_variables[name])
+        beta_and_epsilon = (config.adam_beta1, config.adam_beta2, config.adam_epsilon)
+        self.generator_adam = Adam(trainable_variables(self.generator), *beta_and_epsilon)
+        self.discriminator_adam = Adam(trainable_variables(self.discriminator), *beta_and_epsilon)
+        self.augmentation = AugmentationStrength(config.augment_p)
+        counters = [name for name, value in vars(TrainState).items() if isinstance(value, _Counter)]
+        self.clock = {name: tf.Variable(0, dtype=tf.int64, trainable=False) for name in counters}
+        self.clock["lod"] = tf.Variable(-1.0, dtype=tf.float64, trainable=False)
+
+    @property
+    def lod(self) -> Optional[float]:
+        """Level of detail of the last iteration, None before the first: it tells when to reset the optimisers."""
+        value = float(self.clock["lod"].numpy())
+        return None if value < 0 else value
+
+    @lod.setter
+    def lod(self, value: float) -> None:
+        self.clock["lod"].assign(value)
+
+    @property
+    def optimizers(self) -> dict[str, Adam]:
+        return {"generator": self.generator_adam, "discriminator": self.discriminator_adam}
+
+    def reset_optimizers(self) -> None:
+        for adam in self.optimizers.values():
+            adam.reset()
+
+    def step_counts(self) -> dict[str, float]:
+        """What a tick reports of the state: skipped steps, if there are any; ADA's p; in float16 the loss scales.
+
+        `skipped_steps` counts both networks' since the start; steps that only lowered a loss scale are `overflows`.
+        """
+        skipped = sum(adam.skipped for adam in self.optimizers.values())
+        counts: dict[str, float] = {"skipped_steps": skipped} if skipped else {}
+        if self._augment == "ada":
+            counts["augment_p"] = float(self.augmentation.p)
+        if self._precision == "float16":
+            counts.update({f"{name[0]}_loss_scale": float(a.loss_scale.value) for name, a in self.optimizers.items()})
+            counts["overflows"] = sum(adam.loss_scale.overflows for adam in self.optimizers.values())
+        return counts
+
+    @property
+    def variables(self) -> dict[str, dict[str, tf.Variable]]:
+        """All that a checkpoint holds, by part and name: the same on both Keras versions."""
+        return {
+            "generator": self.generator_variables,
+            "discriminator": named_variables(self.discriminator),
+            "generator_ema": self.ema_variables,
+            "generator_adam": self.generator_adam.variables,
+            "discriminator_adam": self.discriminator_adam.variables,
+            "augmentation": self.augmentation.variables,
+            "clock": self.clock,
+        }
+
+    def first_non_finite(self) -> Optional[str]:
+        """Name of a variable that holds NaN or infinity, None if all are finite."""
+        for part, named in self.variables.items():
+            for name, variable in named.items():
+                if variable.dtype.is_floating and not np.isfinite(np.sum(variable.numpy(), dtype=np.float64)):
+                    return f"{part}/{name}"
+        return None
+
+    @property
+    def fingerprint(self) -> int:
+        """A number of 32 bits that differs, all but surely, if a bit of the three networks does."""
+        crc = 0
+        for part in ("generator", "discriminator", "generator_ema"):
+            for _, variable in sorted(self.variables[part].items()):
+                crc = zlib.crc32(variable.numpy().tobytes(), crc)
+        return crc
+
+    def networks(self, metadata: dict[str, Any]) -> Networks:
+        return Networks(self.generator, self.discriminator, self.generator_ema, metadata)

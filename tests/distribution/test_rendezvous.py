@@ -1,0 +1,192 @@
+"""Processes meet before TensorFlow connects them: here, as threads."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from stylegan_tf.distribution import rendezvous
+from stylegan_tf.distribution.cluster import Cluster
+from stylegan_tf.distribution.rendezvous import meet
+from stylegan_tf.errors import UserError
+
+
+@pytest.fixture
+def addresses(monkeypatch):
+    """Three, on free ports."""
+    monkeypatch.setattr(rendezvous, "_RETRY", 0.02)
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for free in sockets:
+            free.bind(("localhost", 0))
+        return tuple(f"localhost:{free.getsockname()[1]}" for free in sockets)
+
+
+def _all(clusters_and_facts):
+    """What each process said, and how it ended: None, or the text of a UserError."""
+    outcomes = [None] * len(clusters_and_facts)
+
+    def run(position, cluster, facts):
+        said = []
+        try:
+            meet(cluster, facts, said.append)
+            outcomes[position] = (said, None)
+        except UserError as error:
+            outcomes[position] = (said, str(error))
+
+    threads = [threading.Thread(daemon=True, target=run, args=[i, *both]) for i, both in enumerate(clusters_and_facts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return outcomes
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_processes_with_the_same_facts_go_on_together(addresses, order):
+    facts = {"--batch_sizes": {"8": 4}, "images": 24}
+    outcomes = _all([(Cluster(addresses, index), facts) for index in order])
+    assert outcomes == [([], None)] * 3
+
+
+def test_a_fact_that_differs_ends_all_of_them_in_one_line_that_names_it(addresses):
+    facts = [{"--seed": 1, "--learning_rate": rate} for rate in (0.001, 0.002, 0.002)]
+    outcomes = _all([(Cluster(addresses, index), facts[index]) for index in range(3)])
+    errors = {error for _, error in outcomes}
+    assert len(errors) == 1
+    (error,) = errors
+    assert "has --learning_rate 0.002, the chief has 0.001" in error and "start all processes with the same" in error
+
+
+def test_a_process_may_go_away_while_the_meeting_is_closed(addresses):
+    class Leaving:
+        """Another thread takes its process out as soon as it is closed, as `_register` does."""
+
+        def __init__(self, index):
+            self.index, self.leaves = index, None
+
+        def close(self):
+            self.leaves = threading.Thread(daemon=True, target=self._leave)
+            self.leaves.start()
+            self.leaves.join(0.05)
+
+        def _leave(self):
+            with listener._changed:
+                del listener._present[self.index]
+
+    leaving = [Leaving(1), Leaving(2)]
+    with rendezvous._Listener(Cluster(addresses, 0), {}) as listener:
+        listener._present = {process.index: (process, "token") for process in leaving}
+    for process in leaving:
+        process.leaves.join(30)
+    assert listener._present == {}
+
+
+def test_different_clusters_are_told(addresses):
+    outcomes = _all([(Cluster(addresses[:2], 0), {}), (Cluster((addresses[0], addresses[1], "b:1"), 1), {})])
+    assert all("different clusters in TF_CONFIG" in error for _, error in outcomes)
+
+
+def test_a_minute_of_waiting_is_a_line_that_says_for_whom(addresses, monkeypatch):
+    monkeypatch.setattr(rendezvous, "_REMINDER", 0.2)
+    said, ended = {0: [], 1: []}, []
+
+    def run(index):
+        meet(Cluster(addresses, index), {}, said[index].append)
+        ended.append(index)
+
+    threads = [threading.Thread(daemon=True, target=run, args=[index]) for index in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for _ in range(300):
+        if said[0] and said[1]:
+            break
+        threads[0].join(0.05)
+    assert said[0][-1] == said[1][-1] == f"still waiting for process 2 at {addresses[2]}" and not ended
+    meet(Cluster(addresses, 2), {})
+    for thread in threads:
+        thread.join(30)
+    assert sorted(ended) == [0, 1]
+
+
+def test_who_waits_for_the_chief_says_so(addresses, monkeypatch):
+    monkeypatch.setattr(rendezvous, "_REMINDER", 0.1)
+    said, event = [], threading.Event()
+
+    def say(line):
+        said.append(line)
+        event.set()
+
+    worker = threading.Thread(daemon=True, target=meet, args=[Cluster(addresses[:2], 1), {}, say])
+    worker.start()
+    assert event.wait(30) and said[0] == f"still waiting for the chief at {addresses[0]}"
+    meet(Cluster(addresses[:2], 0), {})
+    worker.join(30)
+    assert not worker.is_alive()
+
+
+def test_a_port_that_is_taken_is_told_at_once(addresses):
+    with socket.socket() as taken:
+        taken.bind(("", int(addresses[1].rpartition(":")[2])))
+        taken.listen()
+        with pytest.raises(UserError, match="process 1 at localhost:.* cannot start: port .* is taken"):
+            meet(Cluster(addresses, 1), {})
+
+
+def test_an_address_of_another_process_is_told_at_once(addresses):
+    """As if the process of index 1 ran on a machine that is not addresses[1]."""
+    listener = rendezvous._Listener(Cluster(addresses, 1), {})
+    with listener, pytest.raises(UserError, match="at localhost:.* another process answers"):
+        rendezvous._check_own_address(Cluster(addresses, 1), "another token", print)
+
+
+def test_an_address_that_leads_nowhere_is_a_warning(addresses):
+    said = []
+    rendezvous._check_own_address(Cluster(("no-such-host.invalid:2222",), 0), "token", said.append)
+    assert "cannot be reached from its own machine" in said[0]
+
+
+def test_a_second_process_of_one_index_is_refused(addresses):
+    chief = Cluster(addresses, 0)
+    with rendezvous._Listener(chief, {}) as listener, pytest.raises(UserError, match="process 1 .*is there already"):
+        request = {"index": 1, "token": "first", "addresses": addresses, "facts": {}}
+        connection = socket.create_connection(("localhost", int(addresses[0].rpartition(":")[2])))
+        with connection:
+            connection.sendall(f"stylegan_tf {rendezvous.json.dumps(request)}\n".encode())
+            while 1 not in listener._present:
+                time.sleep(0.01)
+            rendezvous._report(Cluster(addresses, 1), "second", {}, print)
+
+
+def test_a_process_that_went_away_is_waited_for_again(addresses):
+    port = int(addresses[0].rpartition(":")[2])
+    chief = threading.Thread(daemon=True, target=meet, args=[Cluster(addresses[:2], 0), {}])
+    chief.start()
+    request = {"index": 1, "token": "first", "addresses": addresses[:2], "facts": {"a": 1}}
+    with contextlib.suppress(OSError):
+        for content in (b"GET / HTTP/1.1\r\n\r\n", b"stylegan_tf {\n", b"\xff" * 100 + b"\n"):  # Strangers do no harm.
+            with socket.create_connection(("localhost", port)) as connection:
+                connection.sendall(content)
+    assert request and chief.is_alive()
+    meet(Cluster(addresses[:2], 1), {})
+    chief.join(30)
+    assert not chief.is_alive()
+
+
+def test_another_program_at_the_chiefs_address_is_told(addresses):
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("", int(addresses[0].rpartition(":")[2])))
+        server.listen()
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"\x00\x00\x12 settings of another protocol\n")
+
+        threading.Thread(daemon=True, target=answer).start()
+        with pytest.raises(UserError, match="another program answers, or a run that is under way"):
+            meet(Cluster(addresses[:2], 1), {})

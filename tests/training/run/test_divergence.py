@@ -1,0 +1,13 @@
+"""When losses say that a run no longer learns."""
+
+import math
+
+from stylegan_tf.training.run.divergence import symptom_of_losses
+
+GOOD, BAD = {"d_loss": 1.0, "r1": math.nan}, {"d_loss": math.nan, "r1": math.nan}
+
+
+def test_losses_that_are_never_finite_are_a_symptom_and_a_single_one_is_not():
+    assert symptom_of_losses([BAD, BAD]) == "d_loss is not finite"
+    for iterations in ([BAD], [BAD, GOOD], [GOOD, GOOD]):
+        assert symptom_of_losses(iterations) is None

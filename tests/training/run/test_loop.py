@@ -1,0 +1,206 @@
+"""Whole runs of the loop, small: every phase of growth, resuming, and what stops a run."""
+
+import dataclasses
+import json
+import resource
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from stylegan_tf import load_networks
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.training.gradients import Gradients
+from stylegan_tf.training.reports.reporting import RunReport
+from stylegan_tf.training.run import divergence, setup
+from stylegan_tf.training.run.level import Level
+from stylegan_tf.training.run.loop import train
+from tests.helpers.tiny_run import tiny_config, write_images
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "tiny")
+
+
+def run(config):
+    train(config)
+
+
+def stats_of(run_dir):
+    return [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+
+
+def arrays_of(run_dir):
+    networks = load_networks(run_dir)
+    parts = ("generator", "discriminator", "generator_ema")
+    return {
+        f"{part}/{name}": variable.numpy()
+        for part in parts
+        for name, variable in named_variables(getattr(networks, part)).items()
+    }
+
+
+@pytest.mark.end_to_end
+def test_a_run_grows_through_every_phase_and_leaves_its_files(data_dir, tmp_path, capsys):
+    run(tiny_config(data_dir, tmp_path / "run", network_ticks=2))
+    ticks = [(tick["images_seen"], tick["resolution"], tick["alpha"]) for tick in stats_of(tmp_path / "run")]
+    # 4x4 until 32 images, fade to 8x8 until 64, 8x8 until 96, fade to 16x16 until 128, then 16x16.
+    assert ticks == [(32, 4, 1.0), (64, 8, 1.0), (96, 8, 1.0), (128, 16, 1.0), (160, 16, 1.0)]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"flags.cfg", "log.txt", "stats.jsonl", "reals.png", "checkpoints", "fakes000000.png"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not any("tmp" in name for name in names), "half-written files"
+    networks = load_networks(tmp_path / "run")
+    assert networks.metadata["kimg"] == 0.16
+    images = networks.best_generator(np.zeros([1, 16], np.float32))
+    assert images.shape == (1, 16, 16, 3) and np.isfinite(images).all()
+    assert "finished" in capsys.readouterr().out
+    assert (tmp_path / "run" / "log.txt").read_text().count("kimg 0.") == 5
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("num_channels", [1, 4])
+def test_conditional_gray_and_transparent_images_train(tmp_path, num_channels):
+    labels = np.eye(3, dtype=np.float32)[np.arange(32) % 3]
+    data_dir = write_images(tmp_path / "gray", resolution=4, labels=labels, num_channels=num_channels)
+    run(tiny_config(data_dir, tmp_path / "run", conditional=True, total_kimg=0.016))
+    networks = load_networks(tmp_path / "run")
+    assert networks.generator.config.label_size == networks.discriminator.config.label_size == 3
+    assert networks.generator.config.num_channels == num_channels
+    assert Image.open(tmp_path / "run" / "reals.png").mode == {1: "L", 4: "RGBA"}[num_channels]
+    assert networks.label_names == ("label0", "label1", "label2")
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "labels: 3 classes: label0 11, label1 11, label2 10" in log and "not used" not in log
+
+
+def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.032, schedule={"tick_kimg": {4: 0.016}})
+    run(config)
+    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    wild = dataclasses.replace(config.schedule, learning_rate=1e37)
+    with pytest.raises(UserError, match=r"diverged.*images-32.npz; the same command goes on from there"):
+        run(dataclasses.replace(config, schedule=wild, total_kimg=1.0))
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == kept
+    for name, value in arrays_of(tmp_path / "run").items():
+        assert np.isfinite(value).all(), name
+
+
+def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
+    """Its steps are skipped while all losses stay finite: nothing else would tell."""
+    monkeypatch.setattr(divergence, "MOST_SKIPPED", 3)
+    computed = Gradients.generator
+
+    def overflowing(self, images, scalars):
+        sums = computed(self, images, scalars)
+        return sums._replace(gradients={name: value * np.inf for name, value in sums.gradients.items()})
+
+    monkeypatch.setattr(Gradients, "generator", overflowing)
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, iterations_per_update=1)
+    with pytest.raises(UserError, match=r"diverged after 0.0 kimg: the last 3 gradients of the generator are not fini"):
+        run(config)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
+    run(config)
+    wider = dataclasses.replace(config.generator, fmap_max=16)
+    with pytest.raises(UserError, match=r"networks, which cannot change.*--fmap_max \(8 -> 16\).*another --run_dir"):
+        run(dataclasses.replace(config, generator=wider))
+
+
+def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, schedule={"batch_sizes": {4: 6}})
+    with pytest.raises(UserError, match="6 images a replica at 4x4 make no groups of 4"):
+        run(config)
+
+
+def test_a_damaged_record_is_named(data_dir, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(data_dir, broken)
+    shard = broken / "tiny-r02-00001-of-00002.tfrecords"
+    content = bytearray(shard.read_bytes())
+    content[-30] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=r"record 15 of .*tiny-r02-00001-of-00002.tfrecords is damaged"):
+        run(tiny_config(broken, tmp_path / "run", resolution=4, total_kimg=0.064))
+
+
+def test_a_write_that_fails_ends_the_run_and_keeps_what_was_saved(data_dir, tmp_path, monkeypatch):
+    """A limit on the size of files stands for a full disk: the logs still fit, networks and checkpoints do not."""
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.064, schedule={"tick_kimg": {4: 0.016}})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    update = RunReport.update
+
+    def update_and_limit(self, images_seen):
+        if images_seen == 24:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))
+        update(self, images_seen)
+
+    monkeypatch.setattr(RunReport, "update", update_and_limit)
+    try:
+        with pytest.raises(UserError, match="cannot write .*checkpoints: File too large.*goes on from the last"):
+            run(config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["images-16.npz"]
+    assert not [path.name for path in (tmp_path / "run").iterdir() if path.name.endswith(".tmp")]
+    monkeypatch.setattr(RunReport, "update", update)
+    run(config)
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32, 48, 64]
+    assert "resuming at" in (tmp_path / "run" / "log.txt").read_text()
+
+
+@pytest.mark.end_to_end
+def test_a_run_in_auto_precision_records_what_it_took_and_keeps_it(data_dir, tmp_path, monkeypatch):
+    config = tiny_config(data_dir, tmp_path / "run", total_kimg=0.016, precision="auto")
+    choices = iter([("bfloat16", "told so"), ("float32", "told so")])
+    monkeypatch.setattr(setup, "fastest_precision", lambda strategy: next(choices))
+    run(config)
+    assert "--precision=bfloat16" in (tmp_path / "run" / "flags.cfg").read_text()
+    run(dataclasses.replace(config, total_kimg=0.032))
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "precision bfloat16: told so" in log
+    assert "precision bfloat16, as the run began" in log
+    assert "total_kimg 0.016 -> 0.032" in log
+    run(dataclasses.replace(config, total_kimg=0.032, precision="float32"))
+    assert "precision bfloat16 -> float32" in (tmp_path / "run" / "log.txt").read_text()
+
+
+@pytest.mark.end_to_end
+def test_as_many_network_files_stay_as_are_wanted(data_dir, tmp_path):
+    grown = {"training_kimg": 0.0, "transition_kimg": 0.0, "tick_kimg": {4: 1.0}, "start_resolution": 16}
+    run(tiny_config(data_dir, tmp_path / "run", grown, total_kimg=4, network_ticks=1, keep_networks=2))
+    assert sorted(path.name for path in (tmp_path / "run").glob("network-*")) == [
+        "network-000003.npz",
+        "network-000004.npz",
+    ]
+
+
+@pytest.mark.end_to_end
+def test_an_iteration_without_memory_ends_in_one_line_with_the_way_out(data_dir, tmp_path, monkeypatch):
+    iterate, calls = Level.iterate, iter(range(9))
+
+    def out_of_memory(self, inputs):
+        if next(calls) == 5:  # After the first checkpoint.
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4,512,512,32]")
+        return iterate(self, inputs)
+
+    monkeypatch.setattr(Level, "iterate", out_of_memory)
+    with pytest.raises(UserError) as error:
+        run(tiny_config(data_dir, tmp_path / "run"))
+    for words in ("out of memory at 4x4, batch 8", "shape[4,512", "--max_replica_batch", "--batch_sizes", "images-32"):
+        assert words in str(error.value)
+
+
+@pytest.mark.end_to_end
+def test_data_that_have_changed_are_told_and_shown(data_dir, tmp_path):
+    run(tiny_config(data_dir, tmp_path / "run", total_kimg=0.016))
+    first = (tmp_path / "run" / "reals.png").read_bytes()
+    other = write_images(tmp_path / "other" / "tiny", count=40)
+    run(tiny_config(other, tmp_path / "run", total_kimg=0.032))
+    assert "warning: the data set has changed: images 32 -> 40" in (tmp_path / "run" / "log.txt").read_text()
+    assert (tmp_path / "run" / "reals.png").read_bytes() != first

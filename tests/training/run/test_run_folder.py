@@ -1,0 +1,83 @@
+"""One process at a time in a run folder; failed writes in one line."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files import locks
+from stylegan_tf.training.run.folder import locked_run_folder, write_errors_named
+
+ROOT = Path(__file__).resolve().parents[3]
+HOLDER = """
+import sys
+from stylegan_tf.training.run.folder import locked_run_folder
+with locked_run_folder(sys.argv[1]):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_told_who_has_the_folder_until_that_one_dies(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as holder:
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(UserError, match=f"in use by process {holder.pid} on .*choose another --run_dir"):
+            with locked_run_folder(tmp_path / "run"):
+                pass
+        holder.kill()
+    with locked_run_folder(tmp_path / "run") as notes:
+        assert notes == []
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    leftovers = [tmp_path / ".network-000001.npz.tmp", tmp_path / "checkpoints" / ".images-16.npz.tmp"]
+    kept = [tmp_path / "network-000001.npz", tmp_path / "checkpoints" / "images-16.npz", tmp_path / "notes.tmp"]
+    for path in leftovers + kept:
+        path.write_text("x")
+    with locked_run_folder(tmp_path):
+        assert not any(path.exists() for path in leftovers)
+        assert all(path.exists() for path in kept)
+
+
+def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
+    def refuse(_stream, _how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    with locked_run_folder(tmp_path) as notes:
+        assert len(notes) == 1 and "file system without locks" in notes[0]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory.*--run_dir"):
+        with locked_run_folder(tmp_path / "file" / "run"):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_one_line(tmp_path):
+    tmp_path.chmod(0o555)
+    with pytest.raises(UserError, match="cannot write .*: Permission denied.*--run_dir"):
+        with locked_run_folder(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize(
+    "number, message",
+    [
+        (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*make room.*goes on from the last"),
+        (errno.EDQUOT, "Disk quota exceeded.*make room"),
+        (errno.EROFS, "Read-only file system.*make it writable, or choose another --run_dir"),
+    ],
+)
+def test_a_failed_write_names_file_reason_and_remedy(number, message):
+    with pytest.raises(UserError, match=message), write_errors_named(Path("run/log.txt")):
+        raise OSError(number, os.strerror(number))
