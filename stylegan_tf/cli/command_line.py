@@ -1,12 +1,12 @@
 """What every main has in common: flags, `--help`, and errors as one clear line.
 
-    from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line
 
-    def main():
-        ...
+def main():
+    ...
 
-    if __name__ == "__main__":
-        command_line.run(main)
+if __name__ == "__main__":
+    command_line.run(main)
 """
 
 import contextlib

@@ -39,9 +39,7 @@ def network_path() -> Path:
     return find_network(FLAGS.network)
 
 
-def painter(
-    path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"
-):
+def painter(path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"):
     """A `Painter` of the network file (None: that of --network) as the flags say.
 
     truncated, labeled: False if the command has truncation or labels of its own.

@@ -54,8 +54,9 @@ def read_network_pickle(path):
     """
     try:
         if not os.path.isfile(path):
-            raise Refusal("expected a pickle file, found " + ("a folder" if os.path.isdir(path) else "no file"),
-                          "check the path")
+            raise Refusal(
+                "expected a pickle file, found " + ("a folder" if os.path.isdir(path) else "no file"), "check the path"
+            )
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             _check_file_kind(file.read(512))
@@ -99,8 +100,10 @@ class _Assembler:
             raise Refusal(f"{where} is no network with a dictionary as its state")
         version = _field(value.state, "version", int, where)
         if version not in (2, 3):
-            raise Refusal(f"{where} has format version {version}, expected 2 or 3",
-                          "give a file that the authors' ProGAN or (first) StyleGAN code has written")
+            raise Refusal(
+                f"{where} has format version {version}, expected 2 or 3",
+                "give a file that the authors' ProGAN or (first) StyleGAN code has written",
+            )
         name = _name(_field(value.state, "name", str, where), f"the name of a {where}")
         where = f"network {shown(name)}"
         function = _name(_field(value.state, "build_func_name", str, where), f"build_func_name of {where}")
@@ -110,12 +113,18 @@ class _Assembler:
         kwargs = _field(value.state, "static_kwargs", dict, where)
         components = _field(value.state, "components", dict, where) if "components" in value.state else {}
         return PickledNetwork(
-            name=name, version=version, build_function=function,
+            name=name,
+            version=version,
+            build_function=function,
             static_kwargs=self._plain(kwargs, f"static_kwargs of {where}", MAX_NESTING),
-            components={_name(role, f"a component of {where}"):
-                        self._network(part, f"component {shown(role)} of {where}", nesting - 1)
-                        for role, part in components.items()},
-            variables=self._variables(_field(value.state, "variables", list, where), where))
+            components={
+                _name(role, f"a component of {where}"): self._network(
+                    part, f"component {shown(role)} of {where}", nesting - 1
+                )
+                for role, part in components.items()
+            },
+            variables=self._variables(_field(value.state, "variables", list, where), where),
+        )
 
     def _variables(self, pairs, where):
         variables = {}
@@ -140,8 +149,9 @@ class _Assembler:
         if type(value) in (list, tuple):
             return [self._plain(item, where, nesting - 1) for item in value]
         if type(value) is dict:
-            return {_name(key, f"a key in {where}"): self._plain(item, where, nesting - 1)
-                    for key, item in value.items()}
+            return {
+                _name(key, f"a key in {where}"): self._plain(item, where, nesting - 1) for key, item in value.items()
+            }
         if type(value) is not Call:
             raise Refusal(f"{described(value)} in {where}, expected plain values")
         array = self._array(value, f"a number in {where}")
@@ -202,9 +212,13 @@ def _frombuffer_parts(call, where):
     axes = call.args[4] if len(call.args) == 5 else None
     if type(order) is not str or order not in ("C", "F", "K") or (order == "K") != (axes is not None):
         raise Refusal(f"{where} has an unknown order of axes")
-    if axes is not None and (type(axes) is not tuple or type(shape) is not tuple or len(axes) > 8
-                             or not all(type(axis) is int for axis in axes)
-                             or sorted(axes) != list(range(len(shape)))):
+    if axes is not None and (
+        type(axes) is not tuple
+        or type(shape) is not tuple
+        or len(axes) > 8
+        or not all(type(axis) is int for axis in axes)
+        or sorted(axes) != list(range(len(shape)))
+    ):
         raise Refusal(f"{where} has an unknown order of axes")
     return shape, dtype, data, "C" if order == "K" else order, axes
 
@@ -216,8 +230,7 @@ def _scalar_parts(call, where):
     return (), call.args[0], call.args[1], "C", None
 
 
-_ARRAY_PARTS = {Known.RECONSTRUCT: _reconstruct_parts, Known.FROMBUFFER: _frombuffer_parts,
-                Known.SCALAR: _scalar_parts}
+_ARRAY_PARTS = {Known.RECONSTRUCT: _reconstruct_parts, Known.FROMBUFFER: _frombuffer_parts, Known.SCALAR: _scalar_parts}
 
 
 def _data(data, nbytes, where):

@@ -75,8 +75,16 @@ def find_dataset(folder) -> DatasetInfo:
     if description.get("count", count) != count:
         raise UserError(f"{folder} holds {count} images, its {DESCRIPTION_FILE} says {description['count']}.")
     info = DatasetInfo(
-        str(folder), name, largest, first.channels, count, levels, shard_counts, encoding=first.encoding,
-        content_box=_content_box(description, largest, folder), aspect_ratio=_aspect_ratio(description, folder),
+        str(folder),
+        name,
+        largest,
+        first.channels,
+        count,
+        levels,
+        shard_counts,
+        encoding=first.encoding,
+        content_box=_content_box(description, largest, folder),
+        aspect_ratio=_aspect_ratio(description, folder),
     )
     return _with_labels(info, tuple(description.get("label_names", ())))
 
@@ -231,8 +239,9 @@ def find_records(path: str, checked: bool = True) -> list[tfrecord_files.Record]
     if shows or checked:
         wrong = tfrecord_files.wrong_length(path, found)
         if wrong is not None:
-            raise UserError(f"the length of record {wrong} of {path} is damaged: write the dataset again, or copy it "
-                            "again.")
+            raise UserError(
+                f"the length of record {wrong} of {path} is damaged: write the dataset again, or copy it again."
+            )
     if shows:
         raise UserError(f"{path} is cut off at record {len(found) - 1}: write it again.")
     return found

@@ -1,9 +1,9 @@
 """What goes wrong with files, in one line: the file's name, the reason, what to do. The one place that says so.
 
-    with reading(path, "network file"):
-        ...                                       # Library code: whatever it raises becomes a DamagedFile.
-    description = read_json(path, "list of labels")
-    except OSError as error: print(os_error_line(error))
+with reading(path, "network file"):
+    ...                                       # Library code: whatever it raises becomes a DamagedFile.
+description = read_json(path, "list of labels")
+except OSError as error: print(os_error_line(error))
 """
 
 import contextlib

@@ -63,8 +63,13 @@ class Call:
 # Opcodes by what they push, in the notation of `struct` where they have a number after them.
 _CONSTANTS = {b"N": None, b"\x88": True, b"\x89": False, b")": ()}
 _NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
-_STRINGS = {b"\x8c": ("<B", "utf-8"), b"X": ("<I", "utf-8"), b"\x8d": ("<Q", "utf-8"),
-            b"U": ("<B", "latin-1"), b"T": ("<i", "latin-1")}  # The last two are Python 2's str.
+_STRINGS = {
+    b"\x8c": ("<B", "utf-8"),
+    b"X": ("<I", "utf-8"),
+    b"\x8d": ("<Q", "utf-8"),
+    b"U": ("<B", "latin-1"),
+    b"T": ("<i", "latin-1"),
+}  # The last two are Python 2's str.
 _BYTES = {b"C": "<B", b"B": "<I", b"\x8e": "<Q", b"\x96": "<Q"}
 _SHORT_TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
 _PUTS = {b"q": "<B", b"r": "<I"}
@@ -86,8 +91,10 @@ class Machine:
     def run(self, to_the_end=True):
         """Returns the one value that the pickle leaves on the stack. to_the_end: no byte may follow it."""
         if self._take(1) != b"\x80" or not 2 <= self._take(1)[0] <= 5:
-            raise Refusal("expected a pickle of protocol 2 to 5, found another kind of file",
-                          f"check that it is a {self._vocabulary.kind}")
+            raise Refusal(
+                "expected a pickle of protocol 2 to 5, found another kind of file",
+                f"check that it is a {self._vocabulary.kind}",
+            )
         for _ in range(MAX_OPCODES):
             start = self._size - self._left
             opcode = self._take(1)

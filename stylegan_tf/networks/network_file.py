@@ -57,7 +57,6 @@ class Networks(NamedTuple):
         """Where the content of letterboxed training images lies: left, top, right, bottom as fractions; None: all."""
         return self.metadata.get("content_box")
 
-
     @property
     def aspect_ratio(self) -> Optional[float]:
         """Width by height of training images that were stretched to squares; None: they were not."""

@@ -86,9 +86,7 @@ class StyleWalk:
 class LatentWalk:
     """Through z [K, Z], on the sphere of the latents, with psi [K] that changes evenly; None: the painter's."""
 
-    def __init__(
-        self, painter: Painter, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True
-    ):
+    def __init__(self, painter: Painter, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True):
         self._painter = painter
         self._path = LatentPath(keys, on_sphere=True, smooth=smooth, closed=closed)
         self._psi = None if psi is None else LatentPath(np.reshape(psi, [-1, 1]), smooth=False, closed=closed)

@@ -33,9 +33,12 @@ def test_every_level_of_every_set_gets_a_line(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [([], "--data_dir is missing"), (["--data_dir=x", "--batch_size=0"], "must be positive"),
-     (["--data_dir=x", "--run_dir=nowhere"], "--run_dir nowhere: cannot read stats.jsonl"),
-     (["--data_dir=nowhere"], "nowhere does not exist")],
+    [
+        ([], "--data_dir is missing"),
+        (["--data_dir=x", "--batch_size=0"], "must be positive"),
+        (["--data_dir=x", "--run_dir=nowhere"], "--run_dir nowhere: cannot read stats.jsonl"),
+        (["--data_dir=nowhere"], "nowhere does not exist"),
+    ],
 )
 def test_a_mistake_is_one_line(arguments, message):
     done = run_tool(*arguments)

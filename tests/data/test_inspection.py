@@ -157,8 +157,11 @@ def test_the_tool_fails_for_damage_and_differences(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [([], "--data_dir is missing"), (["--data_dir", "nowhere"], "nowhere does not exist"),
-     (["--resolution", "16"], "no level of resolution 16")],
+    [
+        ([], "--data_dir is missing"),
+        (["--data_dir", "nowhere"], "nowhere does not exist"),
+        (["--resolution", "16"], "no level of resolution 16"),
+    ],
 )
 def test_the_tool_prints_one_line_for_a_mistake(folder, arguments, message):
     if "--resolution" in arguments:

@@ -59,7 +59,10 @@ def page(files):
     options = ["--network=net.npz", "--directions=directions.npz", "--nocrop", "--nobrowser", "--port=0"]
     with open(folder / "log.txt", "w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-c", _SEALED, *options], cwd=folder, stdout=log, stderr=log,
+            [sys.executable, "-c", _SEALED, *options],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
             env={**_ENVIRONMENT, "TMPDIR": str(folder)},
         )
     browser = Browser(driver)

@@ -190,8 +190,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        outcomes = run_all(options.kinds.split(",") if options.kinds else [], options.first, options.inputs,
-                           pathlib.Path(folder))
+        outcomes = run_all(
+            options.kinds.split(",") if options.kinds else [], options.first, options.inputs, pathlib.Path(folder)
+        )
     total = sum(outcomes.values(), collections.Counter())
     for name, counts in outcomes.items():
         print(f"{name:14} " + "  ".join(f"{outcome[:60]}: {count}" for outcome, count in counts.items()))

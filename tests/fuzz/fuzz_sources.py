@@ -178,8 +178,9 @@ def main(arguments=None) -> int:
         for first in range(options.first, options.first + count, BATCH):
             size = min(BATCH, options.first + count - first)
             results.update(batch(kind, first, size, options.keep))
-        counts = collections.Counter("set" if r == "set" else "refused" if r == "refused" else "failed"
-                                     for r in results.values())
+        counts = collections.Counter(
+            "set" if r == "set" else "refused" if r == "refused" else "failed" for r in results.values()
+        )
         total += counts
         print(f"{kind}: {dict(counts)}", flush=True)
         for number, result in sorted(results.items()):

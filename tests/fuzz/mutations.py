@@ -20,8 +20,9 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 def _place(data, chance):
     """Anywhere; heads and ends are where formats keep their numbers."""
     size = len(data)
-    return chance.choice((chance.randrange(size + 1), chance.randrange(min(size, 64) + 1),
-                          size - chance.randrange(min(size, 64) + 1)))
+    return chance.choice(
+        (chance.randrange(size + 1), chance.randrange(min(size, 64) + 1), size - chance.randrange(min(size, 64) + 1))
+    )
 
 
 def _flip(data, chance):

@@ -82,9 +82,15 @@ def array(*shape):
 
 def network(own=(), kind=Network, **changes):
     """A small network; `changes` replace parts of its state, None removes one."""
-    state = dict(version=3, name="G", static_kwargs=EasyDict(resolution=4), components={},
-                 build_module_src="# source", build_func_name="training.networks_stylegan.G_style",
-                 variables=[("lod", np.float32(2.5)), *own])
+    state = dict(
+        version=3,
+        name="G",
+        static_kwargs=EasyDict(resolution=4),
+        components={},
+        build_module_src="# source",
+        build_func_name="training.networks_stylegan.G_style",
+        variables=[("lod", np.float32(2.5)), *own],
+    )
     state.update(changes)
     return kind(**{key: value for key, value in state.items() if value is not None})
 

@@ -26,9 +26,7 @@ def _inputs():
 
 @pytest.mark.parametrize("noise, pixel_norm, instance_norm, style", list(itertools.product([True, False], repeat=4)))
 def test_a_layer_is_conv_noise_bias_activation_norm_style(noise, pixel_norm, instance_norm, style):
-    layer, v = _layer(
-        use_noise=noise, use_pixel_norm=pixel_norm, use_instance_norm=instance_norm, use_style=style
-    )
+    layer, v = _layer(use_noise=noise, use_pixel_norm=pixel_norm, use_instance_norm=instance_norm, use_style=style)
     x, w = _inputs()
     y = plain.conv(x, v["weight"])
     y = y + v["noise/strength"] * v["noise/map"] if noise else y

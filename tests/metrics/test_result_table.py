@@ -26,7 +26,7 @@ def test_a_row_is_a_network_and_a_column_a_value(table, tmp_path):
 
 def test_the_same_in_csv(table, tmp_path):
     table.write(tmp_path / "table.csv")
-    expected = "network,fid50k,ls z,ls w\nruns/a,4.4012,2.5,1\n\"runs/b|c,d\",,nan,12346\n"
+    expected = 'network,fid50k,ls z,ls w\nruns/a,4.4012,2.5,1\n"runs/b|c,d",,nan,12346\n'
     assert (tmp_path / "table.csv").read_text() == expected
 
 

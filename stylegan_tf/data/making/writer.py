@@ -237,8 +237,15 @@ class _ShardFiles:
         self._conversion, self._shard = conversion_of, shard
         self._streams: dict[int, BinaryIO] = {}
         self._paths: dict[int, pathlib.Path] = {}
-        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "wide": Wide(), "stretched": Stretched(),
-                        "pictures": digest}
+        self._report = {
+            "count": 0,
+            "bad": [],
+            "box": None,
+            "bytes": {},
+            "wide": Wide(),
+            "stretched": Stretched(),
+            "pictures": digest,
+        }
 
     def __enter__(self) -> "_ShardFiles":
         return self
@@ -266,9 +273,7 @@ class _ShardFiles:
                 self._conversion.unfinished.finish_shard(self._shard, files, self._report)
 
     def _name(self, resolution: int) -> str:
-        return records.shard_file_name(
-            self._conversion.name, resolution, self._shard, len(self._conversion.shards)
-        )
+        return records.shard_file_name(self._conversion.name, resolution, self._shard, len(self._conversion.shards))
 
 
 def levels_of(resolution: int) -> list[int]:
@@ -310,8 +315,10 @@ def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
     if options.seed is not None and not 0 <= options.seed < 2**32:
         raise UserError(f"--seed must be between 0 and {2**32 - 1}, got {options.seed}.")
     if options.part is not None and not 1 <= options.part[0] <= options.part[1] <= num_shards:
-        raise UserError(f"--part i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got "
-                        f"{options.part[0]}/{options.part[1]}.")
+        raise UserError(
+            f"--part i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got "
+            f"{options.part[0]}/{options.part[1]}."
+        )
     return num_shards
 
 
@@ -340,6 +347,8 @@ def _disk_errors(dest: pathlib.Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"the disk of {dest} is full: free some space and run the same command again; it goes on "
-                            "from the last finished shard.") from error
+            raise UserError(
+                f"the disk of {dest} is full: free some space and run the same command again; it goes on "
+                "from the last finished shard."
+            ) from error
         raise UserError(f"cannot write to {dest.parent}: {error}.") from error

@@ -55,8 +55,10 @@ class HDF5Collection(Collection):
         images = [name for name, (shape, dtype) in found.items() if dtype == np.uint8 and len(shape) in (3, 4)]
         if not images:
             listed = ", ".join(f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in found.items()) or "nothing"
-            raise UserError(f"--source {path} holds no pictures: expected a dataset uint8 [N, C, H, W] or "
-                            f"[N, H, W, C], found {listed}.")
+            raise UserError(
+                f"--source {path} holds no pictures: expected a dataset uint8 [N, C, H, W] or "
+                f"[N, H, W, C], found {listed}."
+            )
         self._name = max(images, key=lambda name: np.prod(found[name][0], dtype=np.int64))
         shape, dtype = found[self._name]
         self._count = shape[0]
@@ -156,8 +158,10 @@ def channels_first(shape: Sequence[int], dtype, where: str) -> bool:
         return False
     if is_pictures and 1 <= shape[1] <= 4:
         return True
-    raise UserError(f"{where} holds {dtype} {list(shape)}, expected pictures: uint8 [N, H, W], [N, H, W, C] or "
-                    "[N, C, H, W] with 1 to 4 channels.")
+    raise UserError(
+        f"{where} holds {dtype} {list(shape)}, expected pictures: uint8 [N, H, W], [N, H, W, C] or "
+        "[N, C, H, W] with 1 to 4 channels."
+    )
 
 
 def _written_channels(shape: Sequence[int], first: bool) -> int:
@@ -179,6 +183,7 @@ def _checked(array: reading.SpooledArray, path: str) -> np.ndarray:
         if not isinstance(found, np.ndarray):
             raise ValueError("it holds something else")
         if isinstance(found, np.memmap) and found.offset + found.nbytes != os.path.getsize(found.filename):
-            raise ValueError(f"it has {os.path.getsize(found.filename):,} bytes, its head says "
-                             f"{found.offset + found.nbytes:,}")
+            raise ValueError(
+                f"it has {os.path.getsize(found.filename):,} bytes, its head says {found.offset + found.nbytes:,}"
+            )
         return found

@@ -78,8 +78,10 @@ def one_hot(classes: np.ndarray, names: Optional[tuple[str, ...]] = None) -> Lab
         numbers, classes = np.unique(classes, return_inverse=True)
         classes, names = classes.reshape(-1), tuple(map(str, numbers))
         if len(numbers) and numbers[-1] != len(numbers) - 1:
-            note = (f"class numbers from {numbers[0]} to {numbers[-1]}, of which {len(numbers)} occur: these are the "
-                    "columns of the labels.")
+            note = (
+                f"class numbers from {numbers[0]} to {numbers[-1]}, of which {len(numbers)} occur: these are the "
+                "columns of the labels."
+            )
     if len(names) > _MAX_CLASSES or classes.size and classes.max() >= len(names):
         raise UserError(f"class number {classes.max()} does not fit {min(len(names), _MAX_CLASSES)} classes.")
     values = np.zeros([len(classes), len(names)], np.float32)
@@ -91,8 +93,10 @@ def as_labels(array: np.ndarray, where: str, count: int) -> Labels:
     """Class numbers [N] or [N, 1] (whole numbers, of integer or floating type), or numbers [N, L]."""
     array = np.asarray(array)
     if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or len(array) != count or not array.size:
-        raise UserError(f"{where} holds {array.dtype} {list(array.shape)}, expected class numbers [{count}] or numbers "
-                        f"[{count}, labels].")
+        raise UserError(
+            f"{where} holds {array.dtype} {list(array.shape)}, expected class numbers [{count}] or numbers "
+            f"[{count}, labels]."
+        )
     table = array.reshape(count, -1)
     with np.errstate(over="ignore"):
         values = table.astype(np.float32)

@@ -85,15 +85,17 @@ def list_collection(path: pathlib.Path) -> FileCollection:
     names = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not names:
         raise UserError(f"--source {path} names no images: expected one path a line.")
-    (most, times), = collections.Counter(names).most_common(1)
+    ((most, times),) = collections.Counter(names).most_common(1)
     if times > 1:
         raise UserError(f"--source {path} names {short(most, 200)} twice.")
     found = FileCollection(str(path.parent), names)
     with reading.reading_picture(f"a file in {path}"):
         missing = [name for name in names if not os.path.lexists(os.path.join(path.parent, name))]
     if missing:
-        raise UserError(f"--source {path} names {len(missing)} of {len(names)} files that are not there, such as "
-                        f"{short(missing[0], 200)} (looked for in {path.parent}).")
+        raise UserError(
+            f"--source {path} names {len(missing)} of {len(names)} files that are not there, such as "
+            f"{short(missing[0], 200)} (looked for in {path.parent})."
+        )
     return found
 
 

@@ -61,8 +61,10 @@ def _of_folders(names: Sequence[str]) -> Labels:
     if {folder.lower() for folder in folders} <= _PARTS_OF_SETS:
         level += 1
         if all(len(part) < level + 2 for part in parts):
-            raise UserError(f"--labels=folders: {' and '.join(folders)} are parts of a set and no classes, which would "
-                            "be folders inside of them.")
+            raise UserError(
+                f"--labels=folders: {' and '.join(folders)} are parts of a set and no classes, which would "
+                "be folders inside of them."
+            )
         _check_inside(names, parts, level)
         note = f"{', '.join(folders)} are taken for parts of one set: the folders inside of them are the classes."
     classes = sorted({part[level] for part in parts})
@@ -84,8 +86,10 @@ def _check_inside(names: Sequence[str], parts: Sequence[Sequence[str]], level: i
         raise UserError(f"--labels=folders: all {len(names)} pictures are in one folder, expected one for each class.")
     if stray:
         inside = next(name for name, part in zip(names, parts) if len(part) > level + 1)
-        raise UserError(f"--labels=folders: {stray[0]} is not inside a folder of a class, as {inside} is (nor are "
-                        f"{len(stray) - 1} others): move it, or leave it out.")
+        raise UserError(
+            f"--labels=folders: {stray[0]} is not inside a folder of a class, as {inside} is (nor are "
+            f"{len(stray) - 1} others): move it, or leave it out."
+        )
 
 
 def _of_file(collection: Collection, text: str) -> Labels:
@@ -121,8 +125,9 @@ def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: 
             missing.append(name)
             continue
         if used.setdefault(found, name) != name:
-            raise UserError(f"{where} has one label {found} for two pictures, {used[found]} and {name}: give more of "
-                            "their paths.")
+            raise UserError(
+                f"{where} has one label {found} for two pictures, {used[found]} and {name}: give more of their paths."
+            )
         others.update((end, (found, name)) for end in fitting[1:])
         values.append(rows[found])
     if missing:
@@ -147,7 +152,7 @@ def _composed(name: str) -> str:
 def _file_names(names: Sequence[str], where: str) -> list[str]:
     """Raises UserError for one that is there twice: which of its labels is right?"""
     names = [_composed(str(name).strip()) for name in names]
-    (most, times), = collections.Counter(names).most_common(1)
+    ((most, times),) = collections.Counter(names).most_common(1)
     if times > 1:
         raise UserError(f"{where} has {times} labels for {short(most, 200)}: one of them is wrong.")
     return names
@@ -229,8 +234,10 @@ def _check_finite(table: np.ndarray, files: Sequence[str], where: str) -> None:
     if len(wrong):
         label = table[wrong[0]].tolist()
         label = short(label if len(label) > 1 else label[0], 200)
-        raise UserError(f"{where} has the label {label} for {short(files[wrong[0]], 200)} "
-                        f"({len(wrong)} such labels), expected finite numbers.")
+        raise UserError(
+            f"{where} has the label {label} for {short(files[wrong[0]], 200)} "
+            f"({len(wrong)} such labels), expected finite numbers."
+        )
 
 
 def _class_order(name: str) -> tuple:

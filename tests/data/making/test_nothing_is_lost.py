@@ -59,10 +59,14 @@ def convert(source, dest, **options):
 def test_every_file_of_a_folder_is_accounted_for(folder, tmp_path):
     _, values, lines = convert(folder, tmp_path / "out")
     assert values == [0, 1, 2, 3, 4, 5]  # By content where the name says nothing.
-    assert any(line.startswith("left out: 2 .heic, ") and "1 hidden" in line and "1 without suffix" in line
-               for line in lines)
+    assert any(
+        line.startswith("left out: 2 .heic, ") and "1 hidden" in line and "1 without suffix" in line for line in lines
+    )
     assert (tmp_path / "out" / "left_out.txt").read_text().splitlines() == [
-        ".heic: a.heic", ".heic: b.HEIC", "hidden: .hidden.png", "without suffix: notes"
+        ".heic: a.heic",
+        ".heic: b.HEIC",
+        "hidden: .hidden.png",
+        "without suffix: notes",
     ]
 
 
@@ -96,9 +100,12 @@ def test_links_to_folders_are_followed_and_loops_noticed(folder, tmp_path):
 
 def test_links_in_archives_are_followed(tmp_path):
     with tarfile.open(tmp_path / "in.tar", "w") as archive:
-        for name, target, kind in [("set/a.png", "", tarfile.REGTYPE), ("val/hard.png", "set/a.png", tarfile.LNKTYPE),
-                                   ("val/soft.png", "../val/hard.png", tarfile.SYMTYPE),
-                                   ("val/out.png", "/etc/passwd", tarfile.SYMTYPE)]:
+        for name, target, kind in [
+            ("set/a.png", "", tarfile.REGTYPE),
+            ("val/hard.png", "set/a.png", tarfile.LNKTYPE),
+            ("val/soft.png", "../val/hard.png", tarfile.SYMTYPE),
+            ("val/out.png", "/etc/passwd", tarfile.SYMTYPE),
+        ]:
             member = tarfile.TarInfo(name)
             member.type, member.linkname, member.size = kind, target, 0 if target else len(png(7))
             archive.addfile(member, None if target else io.BytesIO(png(7)))
@@ -108,8 +115,10 @@ def test_links_in_archives_are_followed(tmp_path):
             info = zipfile.ZipInfo(name)
             info.external_attr = (stat.S_IFLNK | 0o777) << 16
             archive.writestr(info, target)
-    for name, expected in [("in.tar", ["set/a.png", "val/hard.png", "val/soft.png"]),
-                           ("in.zip", ["set/a.png", "val/soft.png"])]:
+    for name, expected in [
+        ("in.tar", ["set/a.png", "val/hard.png", "val/soft.png"]),
+        ("in.zip", ["set/a.png", "val/soft.png"]),
+    ]:
         source = open_source(str(tmp_path / name))
         assert names(source) == expected and kinds(source) == ["links that lead nowhere"]
         assert {int(source.read(index).image[0, 0, 0]) for index in range(len(source))} == {7}
@@ -173,9 +182,15 @@ def test_more_bytes_than_an_array_has_are_noticed(tmp_path):
         open_source(str(tmp_path / "a.npy"))
 
 
-@pytest.mark.parametrize("fault", [OSError(errno.EIO, "Input/output error"), MemoryError(),
-                                   PermissionError(errno.EACCES, "Permission denied"),
-                                   FileNotFoundError(errno.ENOENT, "No such file or directory")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        MemoryError(),
+        PermissionError(errno.EACCES, "Permission denied"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+    ],
+)
 def test_faults_of_the_machine_are_never_skipped(folder, tmp_path, monkeypatch, fault):
     from stylegan_tf.data.sources import reading
 
@@ -241,8 +256,9 @@ def test_twelve_bits_in_sixteen_are_told_and_can_be_stretched(tmp_path):
     (tmp_path / "in").mkdir()
     Image.fromarray(np.full([8, 8], 4095, np.uint16)).save(tmp_path / "in" / "a.png")
     _, values, lines = convert(tmp_path / "in", tmp_path / "out")
-    assert values == [16] and any("values up to 4095 of 65535; 1 of them" in line and "--white=4095" in line
-                                  for line in lines)
+    assert values == [16] and any(
+        "values up to 4095 of 65535; 1 of them" in line and "--white=4095" in line for line in lines
+    )
     assert open_source(str(tmp_path / "in"), white=4095).read(0).image[0, 0, 0] == 255
 
 

@@ -83,12 +83,21 @@ def test_writing_tfrecords_anew_keeps_every_record(tmp_path, reference, source):
     for kind in ("rgb", "gray"):
         folder = reference / f"tfrecords_{kind}"
         if source == "ours":  # By way of PNG records in three shards.
-            again = write(open_source(str(folder), labels="classes" if kind == "rgb" else ""), tmp_path / kind,
-                          num_shards=3, seed=None, encoding="png")
+            again = write(
+                open_source(str(folder), labels="classes" if kind == "rgb" else ""),
+                tmp_path / kind,
+                num_shards=3,
+                seed=None,
+                encoding="png",
+            )
         else:
             again = folder
-        written = write(open_source(str(again), labels="classes" if kind == "rgb" else ""),
-                        tmp_path / "again" / f"tfrecords_{kind}", num_shards=1, seed=None)
+        written = write(
+            open_source(str(again), labels="classes" if kind == "rgb" else ""),
+            tmp_path / "again" / f"tfrecords_{kind}",
+            num_shards=1,
+            seed=None,
+        )
         for name, data in contents(folder).items():
             if not name.endswith(".labels"):
                 assert (written / name).read_bytes() == data, name
@@ -263,8 +272,10 @@ def test_a_disk_that_is_too_small_is_told_before_writing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number, message", [(errno.ENOSPC, "the disk of .*set is full: free some space"),
-                                             (errno.EIO, "cannot write to .*Input/output error")])
+@pytest.mark.parametrize(
+    "number, message",
+    [(errno.ENOSPC, "the disk of .*set is full: free some space"), (errno.EIO, "cannot write to .*Input/output error")],
+)
 def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, number, message):
     source = ArraySource(numbered_images(20))
     original, calls = record_workers.convert_chunk, []
@@ -393,8 +404,12 @@ def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
     done = run("--join")
     assert done.returncode == 0 and "is ready" in done.stdout, done.stderr
     assert find_dataset(tmp_path / "set").count == 300
-    for arguments, message in ((["--part=2"], "--part takes i/n"), (["--part=1/2", "--join"], "give one of them"),
-                               (["--workers=0"], "--workers must be between"), (["--channels=2"], "must be 1, 3 or 4")):
+    for arguments, message in (
+        (["--part=2"], "--part takes i/n"),
+        (["--part=1/2", "--join"], "give one of them"),
+        (["--workers=0"], "--workers must be between"),
+        (["--channels=2"], "must be 1, 3 or 4"),
+    ):
         done = run(*arguments, "--overwrite")
         assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
 

@@ -193,8 +193,12 @@ def test_transparency_can_be_kept():
     pixels[0, 0] = (7, 7, 7, 0)
     image = square(encoded(Image.fromarray(pixels)), num_channels=4, background=(0, 0, 255)).image
     assert image[0, 0].tolist() == [0, 0, 255, 0] and image[1, 1].tolist() == [200, 10, 0, 51]
-    for kind, expected in [("RGB", [10, 20, 30, 255]), ("gray", [77, 77, 77, 255]), ("clear", [0, 0, 255, 0]),
-                           ("gray and alpha", [100, 100, 100, 51])]:
+    for kind, expected in [
+        ("RGB", [10, 20, 30, 255]),
+        ("gray", [77, 77, 77, 255]),
+        ("clear", [0, 0, 255, 0]),
+        ("gray and alpha", [100, 100, 100, 51]),
+    ]:
         assert square(PICTURES[kind][0], num_channels=4, background=(0, 0, 255)).image[0, 0].tolist() == expected, kind
     image, box, *_ = square(wide_picture(), 48, fit="pad", num_channels=4, background=(1, 2, 3))
     assert image[0, 0].tolist() == [1, 2, 3, 0] and image[24, 24].tolist() == [90, 90, 90, 255]

@@ -111,8 +111,9 @@ def test_bad_labels_are_explained(animals, tmp_path, name, content, message):
         open_source(str(animals), labels=str(tmp_path / name))
 
 
-@pytest.mark.parametrize("array", [np.full([4, 2], np.nan), np.array([0, 1, np.inf, 0]), np.full([4, 1], 1e300),
-                                   np.zeros([4, 0])])
+@pytest.mark.parametrize(
+    "array", [np.full([4, 2], np.nan), np.array([0, 1, np.inf, 0]), np.full([4, 1], 1e300), np.zeros([4, 0])]
+)
 def test_arrays_of_labels_must_be_finite_and_not_empty(animals, tmp_path, array):
     np.save(tmp_path / "labels.npy", array)
     with pytest.raises(UserError, match=r"the label of picture \d is .* finite|holds float64 .4, 0.,"):

@@ -46,8 +46,13 @@ def test_mnist_is_found_in_the_folders_that_torchvision_makes(tmp_path):
 
 @pytest.mark.parametrize(
     "content, message",
-    [(b"hello there", "is not an idx file"), (idx(DIGITS)[:-5], "is damaged"), (b"", "is not an idx file"),
-     (idx(DIGITS[0]), "expected pictures"), (b"\x00\x00\x08\x03\x00", "buffer size")],
+    [
+        (b"hello there", "is not an idx file"),
+        (idx(DIGITS)[:-5], "is damaged"),
+        (b"", "is not an idx file"),
+        (idx(DIGITS[0]), "expected pictures"),
+        (b"\x00\x00\x08\x03\x00", "buffer size"),
+    ],
 )
 def test_damaged_idx_files_are_named(tmp_path, content, message):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
