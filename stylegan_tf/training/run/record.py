@@ -146,7 +146,7 @@ def _data_facts(info: DatasetInfo) -> dict[str, Any]:
 
 def _source_digest() -> str:
     digest = hashlib.sha256()
-    package = pathlib.Path(__file__).resolve().parents[1]
+    package = pathlib.Path(__file__).resolve().parents[2]
     for path in sorted(package.rglob("*.py")):
         digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
