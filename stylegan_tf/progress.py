@@ -5,8 +5,10 @@ import sys
 import time
 from typing import Optional, TextIO
 
+from stylegan_tf.config.callbacks import Progress
 
-class ProgressBar:
+
+class ProgressBar(Progress):
     """`with ProgressBar(total, "Converting", "images") as bar: ... bar.update(done)`.
 
     On a terminal one line is redrawn, at most ten times a second. Elsewhere (a log file, CI) a whole line is printed
@@ -22,18 +24,10 @@ class ProgressBar:
         self._first = self._done = 0
         self._width = 0
 
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(self, *_exception) -> None:
-        self.close()
-
     def start_at(self, done: int) -> None:
-        """What an earlier run has done: it counts as done, but not for the rate."""
         self._first = self._done = done
 
     def skip(self, count: int) -> None:
-        """The same for so many of those that come next."""
         self._first += count
         self.update(self._done + count)
 

@@ -19,7 +19,8 @@ if not MODULES:
 # own. Commands are the highest of all, and nothing imports them.
 ORDER = (
     ("errors",),
-    ("config", "progress"),
+    ("config",),
+    ("progress",),
     ("files",),
     ("ops",),
     ("layers",),

@@ -1,24 +1,27 @@
-"""What every main has in common: flags, `--help`, and errors as one clear line.
+"""What every main has in common: flags, `--help`, and errors as one clear line. A main is
 
-from stylegan_tf.cli import command_line
+    from stylegan_tf.cli import command_line
 
-def main():
-    ...
+    def main():
+        ...
 
-if __name__ == "__main__":
-    command_line.run(main)
+    if __name__ == "__main__":
+        command_line.run(main)
+
+and nothing else.
 """
 
 import contextlib
 import difflib
 import errno
 import os
+import re
 import select
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator
-from typing import Callable
+from collections.abc import Iterator, Mapping
+from typing import Callable, Optional
 
 from absl import app, flags, logging
 
@@ -30,11 +33,14 @@ _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull"
 _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # Where no file is named, as when stdout goes to a full disk.
+_RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 _GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -> None:
     """Parses the flags, calls `main()` and exits.
+
+    renamed: options of the library that have another name as flags of this command, e.g. {"source": "images"}.
 
     Exit codes: 0; 1 after a UserError, a wrong flag, or a file that cannot be read or written, told in one line on
     stderr; 130 after Ctrl-C; 141, in silence, when nobody reads stdout any more (`... | head`). Other exceptions keep
@@ -47,6 +53,7 @@ def run(main: Callable[[], None]) -> None:
             stream.reconfigure(errors="backslashreplace")
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    _RENAMED.update(renamed or {})
     try:
         try:
             app.run(lambda _: _call(main), flags_parser=_parse)
@@ -99,8 +106,18 @@ def _is_stdout_gone() -> bool:
     return bool(poll.poll(0))
 
 
+def with_flags(message: str) -> str:
+    """`fit=crop` in backquotes becomes --fit=crop, where this command has such a flag; others lose the backquotes."""
+
+    def flag(match: re.Match) -> str:
+        name = _RENAMED.get(match[1], match[1])
+        return f"--{name}{match[2]}" if name in flags.FLAGS else match[1] + match[2]
+
+    return re.sub(r"`([a-z]\w*)((?:=[^`]*)?)`", flag, message)
+
+
 def _fail(message: str) -> int:
-    print("error: " + short(message, _LONGEST), file=sys.stderr)
+    print("error: " + short(with_flags(message), _LONGEST), file=sys.stderr)
     return 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stylegan_tf.cli import command_line
 from stylegan_tf.cli.flag_files import files_first
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,3 +261,9 @@ def test_a_number_that_no_tensor_can_hold_is_one_line_in_any_command(script, val
 def test_a_whole_number_of_any_length_is_one_line(script):
     result = _run(script, f"--resolution={10**30}")
     assert result.returncode == 1 and result.stderr.startswith("error: --resolution must be a finite number, got 1000")
+
+
+def test_options_in_messages_become_the_flags_of_the_command(monkeypatch):
+    monkeypatch.setattr(command_line, "_RENAMED", {"source": "verbosity"})
+    message = "give `verbosity=1` or `source`, not `nosuch=1`; `A path` stays"
+    assert command_line.with_flags(message) == "give --verbosity=1 or --verbosity, not nosuch=1; `A path` stays"

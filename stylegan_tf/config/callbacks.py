@@ -1,0 +1,46 @@
+"""What library functions report through: progress and notes. They print nothing; a caller decides what is shown."""
+
+from typing import Callable
+
+Note = Callable[[str], None]  # Takes one line that a user should read.
+
+
+class Progress:
+    """The progress of one long piece of work, shown nowhere; `cli` has a subclass that draws a bar.
+
+    with progress(total, "Converting", "images") as bar:
+        bar.update(done)
+
+    Library functions take the class (or any callable with its arguments) as `progress=Progress`.
+    """
+
+    def __init__(self, total: int, label: str, unit: str):
+        """total: how many `unit`s there are to do; label: what is being done."""
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+    def start_at(self, done: int) -> None:
+        """What an earlier run has done: it counts as done, but not for the rate."""
+
+    def skip(self, count: int) -> None:
+        """The same for so many of those that come next."""
+
+    def update(self, done: int) -> None:
+        """`done` units are finished."""
+
+    def close(self) -> None:
+        """Shows the last state."""
+
+    def clear(self) -> None:
+        """Makes room for something else to be printed."""
+
+
+StartProgress = Callable[[int, str, str], Progress]
+
+
+def ignore(note: str) -> None:
+    """A `Note` that goes nowhere."""
