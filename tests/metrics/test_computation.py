@@ -14,7 +14,8 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.features.extractors import FeatureExtractor, statistics
+from stylegan_tf.metrics.features import statistics
+from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.recording import pictures_subject
