@@ -1,4 +1,4 @@
-"""Measures training: steps, whole iterations, generation, input pipeline, memory, start, and the machine's ceiling.
+"""Measures training: both steps, whole iterations, memory, start, and the machine's ceiling.
 
     python -m stylegan_tf.benchmark
     python -m stylegan_tf.benchmark --precision=float32,bfloat16 --form=plain,fused --runs=3 --json=benchmark.json
@@ -10,6 +10,7 @@ the table shows medians over the rounds; ratios are taken within a round, so tha
 other work as well. "plain" is the same computation in its readable form, the reference of the ratios.
 """
 
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -17,9 +18,8 @@ import tempfile
 
 from absl import flags
 
-from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
 from stylegan_tf.benchmark.machine import machine_line
-from stylegan_tf.benchmark.rounds import Run, measure
+from stylegan_tf.benchmark.measuring import FORMS, PARTS, Case, Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS
@@ -59,7 +59,7 @@ def main() -> None:
         raise UserError(f"--most_seconds must be above 0, got {FLAGS.most_seconds}.")
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
         data_dir = FLAGS.data_dir or _random_images(folder, max(case.resolution for case in cases))
-        cases = [Case(**{**case.to_dict(), "data_dir": data_dir}) for case in cases]
+        cases = [dataclasses.replace(case, data_dir=data_dir) for case in cases]
         print(machine_line(), flush=True)
         runs = []
         for number in range(FLAGS.runs):

@@ -63,10 +63,8 @@ def training_flops(
     on_reals = on_fakes + (3 * d.forward if r1 else 0)
     d_step = g.forward + on_fakes + on_reals
     g_step = 3 * g.forward - g.first + 2 * d.forward
-    plain_sample = generator_work(generator, resolution, fused, mixing=False).forward
     return {
         "discriminator": 2 * d_step,
         "generator": 2 * g_step,
         "iteration": 2 * (d_step + g_step),
-        "generation": 2 * plain_sample,
     }

@@ -5,11 +5,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Optional
 
-from stylegan_tf.benchmark.cases import PARTS, Case, images_per_call
-from stylegan_tf.benchmark.rounds import Measured, Run
+from stylegan_tf.benchmark.measuring import PARTS, Case, Measured, Run
 
 _TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
-_TITLES.update({"generation": "generation", "input": "input"})
 
 
 def table_lines(run: Run) -> list[str]:
@@ -31,7 +29,7 @@ def table_lines(run: Run) -> list[str]:
 
 
 def _rate(measured: Measured, part: str) -> float:
-    return images_per_call(measured.case, part) / statistics.median(measured.seconds[part])
+    return measured.case.images_per_call(part) / statistics.median(measured.seconds[part])
 
 
 def _work(run: Run, measured: Measured) -> str:
@@ -54,7 +52,7 @@ def ratio_lines(runs: Sequence[Run]) -> list[str]:
         if reference == measured.case or _both(runs[0], reference, measured.case) is None:
             continue
         lines += [f"{measured.case.name} / {reference.name}:"]
-        for part in (part for part in PARTS if part in measured.seconds and part != "input"):
+        for part in (part for part in PARTS if part in measured.seconds):
             found = [_both(run, reference, measured.case) for run in runs]
             ratios = [_ratio(*pair, part) for pair in found if pair is not None]
             listed = "" if len(ratios) == 1 else f"   (runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)})"

@@ -1,26 +1,26 @@
-"""One case, ready to be called: the two steps, whole iterations, generation, the input pipeline."""
+"""One case, ready to be called: the discriminator's step, the generator's, whole iterations."""
 
 import contextlib
 import os
+import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.benchmark.cases import Case
+from stylegan_tf.benchmark.measuring import Case
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.training.reports.reporting import peak_memory
 from stylegan_tf.training.run.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
 
 class TrainingCase:
-    """`calls[part]()` runs a part once and waits for its result; the first call of a part traces it.
-
-    Calls belong into `with case.form():`.
-    """
+    """Networks, optimisers and data of a case, and its parts as calls that wait for their result."""
 
     def __init__(self, case: Case):
         self.case = case
@@ -30,19 +30,33 @@ class TrainingCase:
         with strategy.scope():
             self.state = TrainState(config, config.generator, config.discriminator)
         self._iteration = build_iteration(config, self.state, strategy, case.resolution, case.batch_size)
-        self._step = TrainingStep(config, self.state, case.resolution, case.batch_size)
+        step = TrainingStep(config, self.state, case.resolution, case.batch_size)
         self._images_seen = 0
         self._batches = _batches(case, config, strategy)
         self._batch = next(self._batches)
-        self.calls = {
-            "discriminator": self._called(strategy, self._step.train_discriminator),
-            "generator": self._called(strategy, self._step.train_generator),
-            "iteration": lambda: self.iterate(case.iterations),
-            "generation": self._generation(),
-            "input": self._read,
+        self._calls = {
+            "discriminator": self._traced(strategy, step.train_discriminator),
+            "generator": self._traced(strategy, step.train_generator),
+            "iteration": lambda: self._iterate(case.iterations),
         }
 
-    def form(self):
+    def first_iteration(self, started: float) -> dict[str, Any]:
+        """Traces and runs one iteration. started: when the process started, by `time.perf_counter`."""
+        built = time.perf_counter()
+        with self._form():
+            self._iterate(1)
+        seconds = {"first_iteration": time.perf_counter() - built, "to_first_step": time.perf_counter() - started}
+        return {**seconds, "peak_memory": _peak_bytes(), "device": self.device}
+
+    def timed(self, part: str) -> dict[str, Any]:
+        """One call of a part; the first one traces it."""
+        cpu, start = time.process_time(), time.perf_counter()
+        with self._form():
+            self._calls[part]()
+        seconds = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
+        return {**seconds, "peak_memory": _peak_bytes()}
+
+    def _form(self):
         """The context in which everything has to be traced."""
         return plain_form() if self.case.form == "plain" else contextlib.nullcontext()
 
@@ -50,7 +64,7 @@ class TrainingCase:
         self._images_seen += self.case.batch_size
         return StepInputs(tf.constant(self._images_seen, tf.int64), tf.constant(1.0), tf.constant(0.001))
 
-    def _called(self, strategy, step):
+    def _traced(self, strategy, step):
         @tf.function
         def run(batch, inputs):
             with compiled_chains():
@@ -59,24 +73,10 @@ class TrainingCase:
 
         return lambda: [value.numpy() for value in run(self._batch, self._inputs()).values()]
 
-    def iterate(self, count: int):
+    def _iterate(self, count: int):
         """Some iterations one after the other, as training runs them; waits for all of them at the end."""
         metrics = [self._iteration(self._batches, self._inputs()) for _ in range(count)]
         return [{name: value.numpy() for name, value in iteration.items()} for iteration in metrics]
-
-    def _generation(self):
-        generator, size = self.state.generator_ema, self.case.batch_size
-        z = tf.constant(np.random.RandomState(0).randn(size, generator.config.latent_size).astype(np.float32))
-        # An open batch size, as in exported models.
-        generate = tf.function(
-            lambda z: generator(z, truncation_psi=0.7, noise_mode="const"),
-            input_signature=[tf.TensorSpec([None, z.shape[1]])],
-        )
-        return lambda: generate(z).numpy()
-
-    def _read(self):
-        batch = next(self._batches)
-        return [value.numpy() for value in tf.nest.flatten(batch) if isinstance(value, tf.Tensor)]
 
 
 def _config(case: Case) -> TrainConfig:
@@ -113,3 +113,9 @@ def _batches(case: Case, config: TrainConfig, strategy):
     batch = {"images": images, "labels": np.zeros([len(images), 0], np.float32)}
     dataset = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
     return iter(strategy.distribute_datasets_from_function(lambda _: dataset))
+
+
+def _peak_bytes() -> int:
+    """Of the GPU if there is one, else of this process."""
+    memory = peak_memory()
+    return int(memory.get("gpu_memory_gib", memory["memory_gib"]) * 2**30)

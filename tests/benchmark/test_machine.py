@@ -12,11 +12,11 @@ from stylegan_tf.benchmark import machine
         ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "oneDNN off (TF_ENABLE_ONEDNN_OPTS=0)"),
         (
             {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-            "oneDNN on (TF_ENABLE_ONEDNN_OPTS=1), told to use at most AVX2",
+            "oneDNN on (TF_ENABLE_ONEDNN_OPTS=1), limited to AVX2",
         ),
     ],
 )
-def test_the_line_tells_what_onednn_was_told(environment, words):
+def test_the_line_says_how_onednn_is_configured(environment, words):
     assert machine._onednn(environment) == words
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from stylegan_tf.benchmark.cases import Case, images_per_call
-from stylegan_tf.benchmark.rounds import Measured, Run
+from stylegan_tf.benchmark.measuring import Case, Measured, Run
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 
 
@@ -64,4 +63,4 @@ def test_the_table_shows_medians_and_the_share_of_the_best_ceiling():
 
 @pytest.mark.parametrize("part, images", [("iteration", 64), ("generator", 16)])
 def test_a_call_of_several_iterations_counts_all_their_images(part, images):
-    assert images_per_call(Case(iterations=4), part) == images
+    assert Case(iterations=4).images_per_call(part) == images

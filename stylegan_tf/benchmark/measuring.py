@@ -1,0 +1,203 @@
+"""Cases that take turns, call by call, each in a process of its own. No TensorFlow in the parent."""
+
+import dataclasses
+import multiprocessing
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from stylegan_tf.benchmark.flops import training_flops
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.errors import UserError
+
+FORMS = ("fused", "plain")
+PARTS = ("discriminator", "generator", "iteration")
+_OPERATIONS = ("matmul", "conv3x3")
+_EMULATED = 3.0  # So many times slower than float32: the CPU has no instructions for it, an iteration takes minutes.
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One form of training at one size."""
+
+    resolution: int = 32
+    fmap_base: int = 2048
+    fmap_max: int = 128
+    batch_size: int = 16  # Of all replicas together.
+    precision: str = "float32"
+    form: str = "fused"  # Or "plain": see `stylegan_tf.ops.plain_form`.
+    jit_compile: bool = False  # The gradients of both networks as a whole.
+    augment: str = "none"  # What the discriminator sees images through.
+    replicas: int = 1  # Each on its share of the cores.
+    data_dir: Optional[str] = None  # Reals come from here; None: random ones from memory.
+    iterations: int = 1  # Per call of `iteration`.
+
+    @property
+    def name(self) -> str:
+        """E.g. "32x32 batch 16 bfloat16 fused"."""
+        words = [f"{self.resolution}x{self.resolution} batch {self.batch_size}", self.precision, self.form]
+        words += ["jit"] if self.jit_compile else []
+        words += [self.augment] if self.augment != "none" else []
+        words += [f"{self.replicas} replicas"] if self.replicas > 1 else []
+        return " ".join(words)
+
+    def images_per_call(self, part: str) -> int:
+        return self.batch_size * (self.iterations if part == "iteration" else 1)
+
+
+@dataclasses.dataclass
+class Measured:
+    """One case of one run. Lists have one value a round."""
+
+    case: Case
+    start: dict[str, Any]  # first_iteration and to_first_step (seconds), peak_memory (bytes), device.
+    seconds: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # Per call, by part.
+    cpu_seconds: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    peak_memory: int = 0  # After all rounds, bytes.
+
+    def flops(self, part: str) -> int:
+        """Per image."""
+        case = self.case
+        widths = {"resolution": case.resolution, "fmap_base": case.fmap_base, "fmap_max": case.fmap_max}
+        networks = GeneratorConfig(**widths), DiscriminatorConfig(**widths)
+        return training_flops(*networks, case.resolution, fused=case.form == "fused")[part]
+
+
+@dataclasses.dataclass
+class Run:
+    """Everything of one run."""
+
+    cases: list[Measured]
+    ceilings: dict[str, dict[str, float]]  # Precision -> operation -> GFLOP/s, the best of all rounds.
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)  # Name of a case -> why it was not measured.
+
+    def ceiling(self, precision: str) -> float:
+        return max(self.ceilings.get(precision, {}).values(), default=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        cases = []
+        for measured in self.cases:
+            entry = dataclasses.asdict(measured)
+            entry["flops_per_image"] = {part: measured.flops(part) for part in measured.seconds}
+            entry["median_seconds"] = {part: statistics.median(times) for part, times in measured.seconds.items()}
+            cases.append(entry)
+        return {"cases": cases, "ceiling_gflops": self.ceilings, "left_out": self.left_out}
+
+
+def measure(
+    cases: Sequence[Case], parts: Sequence[str], rounds: int, with_ceiling: bool, most_seconds: float = 300.0
+) -> Run:
+    """Starts a process for every case, one after the other, and then lets them take turns.
+
+    most_seconds: a case that has not finished its first iteration after so long is left out, as is one in a precision
+      that this CPU only emulates.
+    """
+    run, workers = Run([], {}), []
+    try:
+        for case in cases:
+            worker = _Worker(case)
+            workers.append(worker)
+            reason = worker.answer()["emulated"]
+            start = None if reason else worker.answer(most_seconds)
+            if start is None:
+                run.left_out[case.name] = reason or f"its first iteration takes more than {most_seconds:g} s"
+                workers.pop().stop()
+            else:
+                run.cases.append(Measured(case, start))
+        limits = {worker.case.precision: worker for worker in reversed(workers)} if with_ceiling else {}
+        run.ceilings = {worker.case.precision: dict.fromkeys(_OPERATIONS, 0.0) for worker in workers if with_ceiling}
+        for worker in workers:
+            for part in (*parts, *(_OPERATIONS if worker in limits.values() else ())):
+                worker.ask(part)  # Traces; not counted.
+        for _ in range(rounds):
+            _one_round(run, workers, limits, parts)
+    finally:
+        for worker in workers:
+            worker.stop()
+    return run
+
+
+def _one_round(run, workers, limits, parts):
+    for part in parts:
+        for measured, worker in zip(run.cases, workers):
+            answer = worker.ask(part)
+            measured.seconds.setdefault(part, []).append(answer["seconds"])
+            measured.cpu_seconds.setdefault(part, []).append(answer["cpu_seconds"])
+            measured.peak_memory = answer["peak_memory"]
+    for precision, best in run.ceilings.items():
+        for operation in _OPERATIONS:
+            best[operation] = max(best[operation], limits[precision].ask(operation)["gflops"])
+
+
+class _Worker:
+    """The process of one case: it measures one call of one part per request."""
+
+    def __init__(self, case: Case):
+        self.case = case
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(case, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, part: str) -> dict[str, Any]:
+        self._connection.send(part)
+        return self.answer()
+
+    def answer(self, most_seconds: Optional[float] = None) -> Optional[dict[str, Any]]:
+        """None if there is none after `most_seconds`."""
+        try:
+            if not self._connection.poll(most_seconds):
+                return None
+            answer = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            answer = {"error": f"exit status {self._process.exitcode}"}
+        if "error" in answer:
+            raise UserError(f"the process of {self.case.name} ended: {answer['error']}")
+        return answer
+
+    def stop(self) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(case: Case, connection) -> None:
+    """Answers what `_Worker` asks for, until it is killed."""
+    started = time.perf_counter()
+    try:
+        connection.send({"emulated": _emulated(case.precision)})
+        from stylegan_tf.benchmark.machine import Ceiling
+        from stylegan_tf.benchmark.training_case import TrainingCase
+
+        training, ceiling = TrainingCase(case), None
+        connection.send(training.first_iteration(started))
+        while True:
+            part = connection.recv()
+            if part in _OPERATIONS:
+                ceiling = ceiling or Ceiling(case.precision)
+                connection.send({"gflops": ceiling.measure(part)})
+            else:
+                connection.send(training.timed(part))
+    except (EOFError, OSError):
+        return  # Nobody asks any more.
+    except Exception as error:
+        connection.send({"error": f"{type(error).__name__}: {error}"})
+
+
+def _emulated(precision: str) -> Optional[str]:
+    """Why a precision that this CPU has no instructions for is left out; None for one that it has, and on GPUs."""
+    import tensorflow as tf
+
+    from stylegan_tf.distribution.fastest_precision import convolution_times
+
+    if precision == "float32" or tf.config.list_physical_devices("GPU"):
+        return None
+    times = convolution_times(precision)
+    if times.other is None:
+        return f"{precision} does not run on this CPU"
+    if times.factor <= _EMULATED:
+        return None
+    return f"{precision} is emulated on this CPU: a convolution takes {times.factor:.3g} times as long as float32"
