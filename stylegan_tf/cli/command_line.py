@@ -27,6 +27,7 @@ from absl import app, flags, logging
 
 from stylegan_tf.cli import flag_files
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.file_errors import os_error_line, short
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
@@ -34,6 +35,8 @@ _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _FULL = (errno.ENOSPC, errno.EDQUOT)  # Where no file is named, as when stdout goes to a full disk.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
+# Flags whose values are addresses of servers or of the web by nature.
+_ADDRESSES = frozenset({"url", "grpc", "tpu", "feature_extractor"})
 _GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
 
 
@@ -142,7 +145,20 @@ def _parse(argv: list) -> list:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))
     _expand_home()
+    try:
+        _check_paths()
+    except UserError as error:
+        sys.exit(_fail(str(error)))
     return rest
+
+
+def _check_paths() -> None:
+    """No address is taken for the name of a local folder."""
+    for name in set(_own_flags()) - _ADDRESSES:
+        value = flags.FLAGS[name].value
+        for entry in value if isinstance(value, list) else [value]:
+            if isinstance(entry, str):
+                check_local(entry, name)
 
 
 def _expand_home() -> None:

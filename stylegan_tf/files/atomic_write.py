@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
+from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.locks import boot_id
 
 _SUFFIX = ".tmp"
@@ -86,6 +87,7 @@ class AtomicGroup:
 
 def followed(path: os.PathLike) -> pathlib.Path:
     """What the link `path` leads to, also where there is nothing yet; `path` itself if it is no link."""
+    check_local(path)
     return pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
@@ -148,6 +150,7 @@ def sync_tree(folder: os.PathLike) -> None:
 
 def make_folder(folder: os.PathLike) -> pathlib.Path:
     """The folder, with those around it; new ones are on the disk."""
+    check_local(folder)
     folder = pathlib.Path(folder)
     new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
