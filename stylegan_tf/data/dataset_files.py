@@ -10,13 +10,13 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.letterbox import Box
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import read_json, reading, short
 from stylegan_tf.files.npy_streams import read_array
 from stylegan_tf.progress import ProgressBar
 
 DESCRIPTION_FILE = "dataset.json"
-Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels: what of a letterboxed square is picture.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +147,6 @@ def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tupl
                 continue
             if shape != expected_shape:
                 yield index, f"its shape is {list(shape)}, expected {list(expected_shape)} [H, W, C]"
-
-
-def unstretched_size(size: tuple[int, int], ratio: Optional[float]) -> tuple[int, int]:
-    """(width, height) with the ratio of the two that pictures had before they were stretched; one side grows."""
-    width, height = size
-    if ratio is None:
-        return size
-    return (max(1, round(width * ratio)), height) if ratio >= 1 else (width, max(1, round(height / ratio)))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from PIL import Image
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.label_summary import described_labels
+from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicGroup, make_folder
@@ -100,7 +101,8 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--extract {folder} exists and is not an empty folder: give a new one.")
     make_folder(folder)
-    box, ratio = (scaled_box(info, resolution), info.aspect_ratio) if crop else (None, None)
+    box, ratio = (info.content_box, info.aspect_ratio) if crop else (None, None)
+    box = scaled_box(box, info.resolution, resolution)
     count, written = 0, AtomicGroup()
     try:
         for image in read_images(info, resolution):
@@ -114,21 +116,11 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     return count
 
 
-def _png(image: np.ndarray, box: Optional[dataset_files.Box], ratio: Optional[float]) -> bytes:
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    picture = picture.crop(box) if box else picture
-    size, content = dataset_files.unstretched_size(picture.size, ratio), io.BytesIO()
-    picture = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
-    picture.save(content, "PNG")
+def _png(image: np.ndarray, box: Optional[Box], ratio: Optional[float]) -> bytes:
+    left, top, right, bottom = box or (0, 0, *image.shape[1::-1])
+    image, content = unstretched(image[np.newaxis, top:bottom, left:right], ratio)[0], io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
     return content.getvalue()
-
-
-def scaled_box(info: DatasetInfo, resolution: int):
-    """The content box at a level; None without one, and where it would be empty."""
-    if info.content_box is None:
-        return None
-    left, top, right, bottom = (round(side * resolution / info.resolution) for side in info.content_box)
-    return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def compare(first: DatasetInfo, second: DatasetInfo) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.decoding import PictureOptions
 from stylegan_tf.data.sources.fitted import FittedSource
@@ -19,7 +20,7 @@ from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.visualize.animation import write_animation
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, image_grid, resized, save_image
+from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized, save_image
 from stylegan_tf.visualize.tile_table import scale_for
 
 RECORD, VIDEO = "projection.json", "projection.webp"

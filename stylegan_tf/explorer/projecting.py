@@ -7,13 +7,14 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.config import ProjectionConfig
+from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.data.sources.decoding import PictureOptions, to_square
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.editing.projection_files import fit_as_trained
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.pictures import check_upload
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, unstretched
+from stylegan_tf.visualize.picture_files import as_rgb
 
 _PICTURES = 40  # Shown on the way.
 

@@ -6,11 +6,11 @@ from typing import Optional
 
 import tensorflow as tf
 
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import NOISE_MODES, Generator
 from stylegan_tf.serving.frozen_graph import freeze
 from stylegan_tf.serving.stored_weights import StoredWeights
-from stylegan_tf.visualize import crop_to_box
 
 BAD_ROWS = ("fail", "mark")
 

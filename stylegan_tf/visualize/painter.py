@@ -5,9 +5,10 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.visualize.picture_files import as_rgb, crop_to_box, unstretched
+from stylegan_tf.visualize.picture_files import as_rgb
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 

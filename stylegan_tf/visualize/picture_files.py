@@ -3,7 +3,6 @@
 import io
 import math
 import os
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Optional
@@ -11,7 +10,7 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.data.dataset_files import unstretched_size
+from stylegan_tf.data import letterbox
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
@@ -47,32 +46,6 @@ def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
-def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarray:
-    """[N, H, W, C] -> the part within `box`: left, top, right, bottom as fractions of width and height; None: all."""
-    if box is None:
-        return images
-    height, width = images.shape[1:3]
-    try:
-        left, top, right, bottom = (round(side * size) for side, size in zip(box, (width, height) * 2))
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"the content box {box!r} is not four fractions: --nocrop leaves it out.") from None
-    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise UserError(
-            f"the content box {box!r} is empty or not inside of images of {width}x{height}: --nocrop leaves it out."
-        )
-    return images[:, top:bottom, left:right]
-
-
-def unstretched(images: np.ndarray, ratio: Optional[float]) -> np.ndarray:
-    """uint8 [N, H, W, C] that were stretched to squares -> in the shape they had, see `unstretched_size`."""
-    count, height, width, channels = images.shape
-    size = unstretched_size((width, height), ratio)
-    if size == (width, height):
-        return images
-    pictures = [np.asarray(_as_picture(image).resize(size, Image.Resampling.LANCZOS)) for image in images]
-    return np.stack(pictures).reshape(count, size[1], size[0], channels)
-
-
 def as_rgb(images: np.ndarray) -> np.ndarray:
     """uint8 [..., H, W, 1, 3 or 4] -> [..., H, W, 3]: gray becomes three equal channels, clear pixels white."""
     if images.shape[-1] == 4:
@@ -87,8 +60,7 @@ def resized(image: np.ndarray, scale: Fraction) -> np.ndarray:
     if scale.denominator == 1:
         return image.repeat(scale.numerator, axis=0).repeat(scale.numerator, axis=1)
     height, width = (max(1, round(size * scale)) for size in image.shape[:2])
-    picture = _as_picture(image).resize((width, height), Image.Resampling.BOX)
-    return np.asarray(picture).reshape(height, width, image.shape[-1])
+    return letterbox.resize(image, (width, height), Image.Resampling.BOX)
 
 
 def save_image(image: np.ndarray, path: os.PathLike) -> None:

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize import crop_to_box, image_grid, save_image, save_image_grid, to_uint8
-from stylegan_tf.visualize.picture_files import as_rgb, resized, unstretched
+from stylegan_tf.visualize import image_grid, save_image, save_image_grid, to_uint8
+from stylegan_tf.visualize.picture_files import as_rgb, resized
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -62,19 +62,6 @@ def test_what_is_no_batch_of_images_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_letterboxed_images_are_cut_out():
-    images = np.arange(2 * 8 * 8).reshape(2, 8, 8, 1)
-    np.testing.assert_array_equal(crop_to_box(images, [0.0, 0.125, 1.0, 0.875]), images[:, 1:7])
-    np.testing.assert_array_equal(crop_to_box(images, (0.25, 0, 0.5, 1)), images[:, :, 2:4])
-    assert crop_to_box(images, None) is images
-
-
-@pytest.mark.parametrize("box", [[0, 0, 1], [0, 0, 2, 1], [0.5, 0, 0.5, 1], ["a", 0, 1, 1], 3])
-def test_a_box_outside_of_the_images_is_refused(box):
-    with pytest.raises(UserError, match="content box.*--nocrop"):
-        crop_to_box(np.zeros([1, 8, 8, 1]), box)
-
-
 @pytest.mark.parametrize("suffix, kind", [(".jpg", "JPEG"), (".JPEG", "JPEG"), (".webp", "WEBP"), (".png", "PNG")])
 def test_the_suffix_says_how_a_picture_is_encoded(tmp_path, suffix, kind):
     image = np.full([8, 8, 3], (200, 100, 50), np.uint8)
@@ -99,15 +86,6 @@ def test_enlarging_repeats_pixels_and_shrinking_averages_them():
 
 def test_gray_becomes_three_equal_channels():
     np.testing.assert_array_equal(as_rgb(np.array([[[[7]]]], np.uint8)), [[[[7, 7, 7]]]])
-
-
-def test_stretched_images_get_their_shape_back():
-    images = np.tile(np.arange(8, dtype=np.uint8)[:, None] * 30, [2, 1, 8])[..., None]  # Rows of one value.
-    wide = unstretched(images, 1.5)
-    assert wide.shape == (2, 8, 12, 1) and wide.dtype == np.uint8
-    np.testing.assert_array_equal(wide, np.tile(images[:, :, :1], [1, 1, 12, 1]))
-    assert unstretched(np.zeros([1, 8, 8, 3], np.uint8), 0.5).shape == (1, 16, 8, 3)
-    assert unstretched(images, None) is images and unstretched(images, 1.01) is images
 
 
 def test_transparency_is_kept_in_png_and_becomes_white_elsewhere(tmp_path):

@@ -15,7 +15,8 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.sources.decoding import WIDEST, BadPicture, Box
+from stylegan_tf.data.letterbox import Box, union
+from stylegan_tf.data.sources.decoding import WIDEST, BadPicture
 from stylegan_tf.errors import UserError
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
@@ -135,15 +136,6 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     encoded = records.encoded_levels(np.stack(images), encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     return Chunk(levels, len(images), bad, union(boxes), Wide.of(peaks, colours), Stretched.of(ratios))
-
-
-def union(boxes: Iterable[Optional[Box]]) -> Optional[Box]:
-    """The smallest box around all; None for no boxes."""
-    boxes = [box for box in boxes if box is not None]
-    if not boxes:
-        return None
-    lefts, tops, rights, bottoms = zip(*boxes)
-    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def available_cores() -> int:

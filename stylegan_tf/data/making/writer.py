@@ -13,7 +13,7 @@ from typing import BinaryIO, Callable, Optional
 
 import numpy as np
 
-from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data import letterbox, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.making import left_out, record_workers
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
@@ -212,7 +212,7 @@ class _Conversion:
     def _describe(self, reports: list[dict]) -> dict:
         """What dataset.json says: enough to know the set without opening a record."""
         source = self.source
-        box = record_workers.union(tuple(found["box"]) for found in reports)
+        box = letterbox.union(tuple(found["box"]) for found in reports)
         return {
             "name": self.name,
             "count": sum(found["count"] for found in reports),
@@ -260,7 +260,7 @@ class _ShardFiles:
         self._report["bad"] += chunk.bad
         self._report["wide"] = self._report["wide"].joined(chunk.wide)
         self._report["stretched"] = self._report["stretched"].joined(chunk.stretched)
-        self._report["box"] = record_workers.union([self._report["box"], chunk.box])
+        self._report["box"] = letterbox.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
         with contextlib.ExitStack() as stack:

@@ -6,7 +6,8 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.data.demo import Attribute
-from stylegan_tf.data.sources.decoding import Box, Picture
+from stylegan_tf.data.letterbox import Box
+from stylegan_tf.data.sources.decoding import Picture
 from stylegan_tf.errors import UserError
 
 _MAX_CLASSES = 100_000

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
-from stylegan_tf.data.dataset_files import Box
+from stylegan_tf.data.letterbox import Box, letterbox
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
@@ -229,13 +229,12 @@ def _central_square(image: Image.Image) -> Image.Image:
 
 def _letterboxed(image: Image.Image, options: PictureOptions) -> tuple[Image.Image, Box]:
     """The longer side fills the square; bars of the background on both sides of the shorter one."""
-    resolution, longest = options.resolution, max(image.size)
-    width, height = (max(1, round(side * resolution / longest)) for side in image.size)
-    left, top = (resolution - width) // 2, (resolution - height) // 2
+    box = letterbox(image.size, options.resolution)
+    left, top, right, bottom = box
     gray = round(0.299 * options.background[0] + 0.587 * options.background[1] + 0.114 * options.background[2])
     bars = {"L": gray, "RGB": options.background, "RGBA": (*options.background, 0)}[image.mode]
-    canvas = Image.new(image.mode, (resolution, resolution), bars)
-    if image.size != (width, height):
-        image = image.resize((width, height), FILTERS[options.filter])
+    canvas = Image.new(image.mode, (options.resolution, options.resolution), bars)
+    if image.size != (right - left, bottom - top):
+        image = image.resize((right - left, bottom - top), FILTERS[options.filter])
     canvas.paste(image, (left, top))
-    return canvas, (left, top, left + width, top + height)
+    return canvas, box

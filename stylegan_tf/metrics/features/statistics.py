@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
@@ -11,7 +12,6 @@ from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.frechet import FeatureMoments
 from stylegan_tf.metrics.kinds.inception_score import SplitScores
 from stylegan_tf.progress import ProgressBar
-from stylegan_tf.visualize import crop_to_box
 
 # Increased when the same network and data would give other numbers than before.
 PROTOCOL_VERSION = 1

@@ -10,6 +10,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.decoding import PictureOptions, picture_size, to_pixels, to_square
@@ -17,7 +18,6 @@ from stylegan_tf.data.sources.fitted import choose_resolution
 from stylegan_tf.data.sources.image_files import tell_left_out
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize import crop_to_box
 
 _READERS = 8
 

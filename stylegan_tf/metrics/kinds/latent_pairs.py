@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.path_length import PAIRS_PER_NOISE, PathLengthProtocol
 from stylegan_tf.ops.resampling import enlarge_2d
-from stylegan_tf.visualize import crop_to_box
 
 MAX_IMAGE_SIZE = 256  # Larger images are shrunk to it before they are compared.
 _STREAM = 1  # Keeps the random numbers of pairs apart from those of generated images.
