@@ -4,7 +4,7 @@
     python -m stylegan_tf.benchmark_data --data_dir datasets/demo --data_dir datasets/demo_png --run_dir runs/demo
 
 "cold": the files are dropped from the page cache first, and read in their order once, the opening included.
-"shuffled": with the default shuffle buffer, after the first batch; how long that took to fill is told beside it.
+"shuffled": with the default shuffle buffer, after the first batch; the time that it takes to fill is beside it.
 With --run_dir, "share" is how much of a training step (as that run measured it) reading its images takes.
 """
 

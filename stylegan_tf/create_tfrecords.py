@@ -8,7 +8,7 @@
 CelebA, a .mat of SVHN, a folder of TFRecords (ours or the authors'), 'demo' or 'synthetic'.
 
 Every level from full size down to 4x4 is written. With --shards 1 the files have the names and the content that the
-authors' 2019 code reads; training here reads both kinds. An interrupted conversion goes on with the same command.
+authors' 2019 code reads; training here reads both kinds. An interrupted conversion resumes with the same command.
 
 Several machines share the work with --part 1/3, 2/3 and 3/3, and the same command with --join finishes the set.
 """
@@ -19,6 +19,7 @@ from absl import flags
 
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
@@ -37,7 +38,7 @@ with command_line.flag_group("Pictures"):
         None,
         ["crop", "pad", "stretch"],
         "For pictures of other sizes: central square, letterbox (its content box is recorded), or distort; with "
-        "--resolution crop, unless told otherwise.",
+        "--resolution the default is crop.",
     )
     flags.DEFINE_enum("filter", "lanczos", ["lanczos", "box"], "Of resizing.")
     flags.DEFINE_integer("channels", None, "1 (gray), 3 (RGB) or 4 (with transparency); left out: gray or RGB.")
@@ -68,7 +69,7 @@ with command_line.flag_group("Speed"):
 
 def main() -> None:
     command_line.require("source", "dest")
-    # Late, so that a wrong flag is told at once.
+    # Late, so that a wrong flag is reported at once.
     from stylegan_tf.data.making.writer import write_tfrecords
     from stylegan_tf.data.sources import open_source
     from stylegan_tf.data.sources.decoding import parse_background
@@ -85,11 +86,15 @@ def main() -> None:
         max_images=FLAGS.max_images,
         white=FLAGS.white,
     )
-    dest = write_tfrecords(source, FLAGS.dest, options, report=print)
+    dest = write_tfrecords(source, FLAGS.dest, options, print_note, ProgressBar)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
         print(f"{dest} is ready: images of {source.resolution}x{source.resolution} pixels")
+
+
+def print_note(line: str) -> None:
+    print(command_line.with_flags(line))
 
 
 def write_options():

@@ -83,7 +83,7 @@ def main():
         out = pathlib.Path(FLAGS.out or _folder_of(path))
         try:
             if path is None:
-                subject = recording.pictures_subject(template, name, **options, fit=FLAGS.fit)
+                subject = recording.pictures_subject(template, name, **options, fit=FLAGS.fit, note=print_to_stderr)
             else:
                 subject = recording.network_subject(template, path, **options)
         except UserError as error:
@@ -95,6 +95,10 @@ def main():
     if problems:
         several = f"{len(problems)} results are missing, see above. The first: " if len(problems) > 1 else ""
         raise UserError(several + problems[0])
+
+
+def print_to_stderr(line: str) -> None:
+    print(command_line.with_flags(line), file=sys.stderr)
 
 
 def _networks():

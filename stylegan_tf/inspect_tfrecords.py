@@ -1,4 +1,4 @@
-"""Looks into a dataset of TFRecords, ours or the authors': says what is in it and checks every record.
+"""Inspects a dataset of TFRecords, ours or the authors': describes it and verifies every record.
 
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --preview preview.png
@@ -23,7 +23,7 @@ flags.DEFINE_string("preview", None, "Write a grid of images to this PNG file.")
 flags.DEFINE_integer("images", 64, "Of the preview.")
 flags.DEFINE_string("extract", None, "Write all images as PNGs into this new folder.")
 flags.DEFINE_bool("crop", True, "Extract letterboxed pictures without their bars.")
-flags.DEFINE_string("compare", None, "Folder of another dataset: tell the differences.")
+flags.DEFINE_string("compare", None, "Folder of another dataset: list the differences.")
 flags.DEFINE_integer("resolution", None, "Level for --preview and --extract; left out: the largest.")
 
 

@@ -9,6 +9,8 @@ own, and --outdir the dlatents.npz and compared.png of all; an interrupted comma
 """
 
 import dataclasses
+import functools
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -101,7 +103,7 @@ def _prepared(network):
     fit = FLAGS.fit or fit_as_trained(box, networks.aspect_ratio)
     fitted = {"fit": fit, "background": parse_background(FLAGS.background)}
     pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
-    targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images)
+    targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images, functools.partial(print, file=sys.stderr))
     made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}
     return projector, targets, {**dataclasses.asdict(config), **distance.protocol(), **made_with}
 

@@ -9,12 +9,12 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import read_json, reading, short
 from stylegan_tf.files.npy_streams import read_array
-from stylegan_tf.progress import ProgressBar
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -109,11 +109,11 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
     return labels
 
 
-def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
-    """Looks at one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
+def find_damage(info: DatasetInfo, resolution: int, progress: StartProgress = Progress) -> Optional[str]:
+    """Checks one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
     advice = "put it back (python -m stylegan_tf.create_tfrecords writes the same files again)"
     paths = info.shards(resolution)
-    for path, expected in zip(paths, info.shard_counts):  # What is quickly found comes first.
+    for path, expected in zip(paths, info.shard_counts):  # The quick checks come first.
         try:
             count = len(find_records(path))
         except FileNotFoundError:
@@ -124,7 +124,7 @@ def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
             return str(error)
         if count != expected:
             return f"{path} holds {count} records now, it held {expected} when the run started: {advice}."
-    with ProgressBar(len(paths), "Checking the data", "files") as bar:
+    with progress(len(paths), "Checking the data", "files") as bar:
         for done, path in enumerate(paths):
             bar.update(done)
             for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
@@ -151,7 +151,7 @@ def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tupl
 
 @contextlib.contextmanager
 def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
-    """Put it around code that reads batches: a damaged record becomes a UserError that names file and record."""
+    """Context of code that reads batches: a damaged record becomes a UserError that names file and record."""
     import tensorflow as tf
 
     # Damaged, of another shape or too short; gone; no longer readable; a failing disk.
@@ -225,16 +225,19 @@ def _check_shard(path: str, resolution: int) -> _Shard:
 
 
 def find_records(path: str, checked: bool = True) -> list[tfrecord_files.Record]:
-    """Where the records of a file are. Raises UserError for a damaged length; without `checked` where it shows only."""
+    """Offsets and lengths of the records of a file. Raises UserError for a damaged length.
+
+    Without `checked`, lengths are compared with their checksums only if the file seems to be cut off.
+    """
     found = list(tfrecord_files.scan(path))
-    shows = bool(found) and found[-1].damage is not None
-    if shows or checked:
+    is_cut_off = bool(found) and found[-1].damage is not None
+    if is_cut_off or checked:
         wrong = tfrecord_files.wrong_length(path, found)
         if wrong is not None:
             raise UserError(
                 f"the length of record {wrong} of {path} is damaged: write the dataset again, or copy it again."
             )
-    if shows:
+    if is_cut_off:
         raise UserError(f"{path} is cut off at record {len(found) - 1}: write it again.")
     return found
 
@@ -262,7 +265,7 @@ def _aspect_ratio(description: dict, folder) -> Optional[float]:
 
 
 def _read_description(folder: pathlib.Path) -> dict:
-    """dataset.json, or {} without it: the authors' datasets have none, and the files tell nearly all of it."""
+    """dataset.json, or {} without it: the authors' datasets have none, and the files hold nearly all of it."""
     path = folder / DESCRIPTION_FILE
     if not path.exists():
         return {}

@@ -18,7 +18,7 @@ _HATS = ("animalEars", "beanie", "bunnyEars", "cap")  # The values of `top` that
 
 
 class Attribute(NamedTuple):
-    """What one attribute is in every image: image i has `values[indices[i]]`."""
+    """One attribute of every image: image i has `values[indices[i]]`."""
 
     values: tuple[str, ...]
     indices: np.ndarray  # uint8 [N]
@@ -35,7 +35,7 @@ def load_demo_images() -> np.ndarray:
 
 
 def load_demo_attributes() -> dict[str, Attribute]:
-    """What the figures wear and look like, e.g. `glasses`: none, round, ...; `skin_color`: #f5d0b0, ...
+    """Clothes and looks of the figures, e.g. `glasses`: none, round, ...; `skin_color`: #f5d0b0, ...
 
     Three yes/no attributes are derived from the renderer's own: `has_glasses`, `has_hat`, `has_beard`.
     """

@@ -1,4 +1,4 @@
-"""Looks into a dataset: checks every record, previews, extracts, compares. Needs no TensorFlow."""
+"""Inspects a dataset: verifies every record, previews, extracts, compares. Needs no TensorFlow."""
 
 import io
 import os
@@ -11,14 +11,14 @@ from PIL import Image
 
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.data.label_summary import described_labels
+from stylegan_tf.data.dataset_summary import described_labels
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicGroup, make_folder
 
 _LISTED = 20
-_AT_ONCE = 256  # Pictures that share the wait for the disk.
+_PUBLISHED_TOGETHER = 256  # Pictures that share one sync of the disk.
 
 
 class Damage(NamedTuple):
@@ -30,7 +30,7 @@ class Damage(NamedTuple):
 
 
 def describe(info: DatasetInfo) -> str:
-    """A few lines: what is in the set, level by level, and how often each label occurs."""
+    """A few lines: format, size of every level, and how often each label occurs."""
     lines = [
         f"{info.name}: {info.count:,} images of {info.resolution}x{info.resolution} pixels, "
         f"{info.num_channels} channel(s), {info.encoding}",
@@ -58,7 +58,7 @@ def damages(info: DatasetInfo) -> Iterator[Damage]:
 
 
 def level_damages(info: DatasetInfo) -> Iterator[str]:
-    """Compares every level with the one that the largest one gives (authors' rule, `records.image_levels`)."""
+    """Compares every level with the reduced largest one (authors' rule, `records.image_levels`)."""
     others = {resolution: read_images(info, resolution) for resolution in info.levels if resolution != info.resolution}
     for index, image in enumerate(read_images(info, info.resolution)):
         levels = records.image_levels(image[np.newaxis])
@@ -99,7 +99,7 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     """
     folder = pathlib.Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--extract {folder} exists and is not an empty folder: give a new one.")
+        raise UserError(f"`extract` {folder} exists and is not an empty folder: give a new one.")
     make_folder(folder)
     box, ratio = (info.content_box, info.aspect_ratio) if crop else (None, None)
     box = scaled_box(box, info.resolution, resolution)
@@ -108,7 +108,7 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
         for image in read_images(info, resolution):
             written.write(folder / f"{count:08d}.png", _png(image, box, ratio))
             count += 1
-            if len(written) >= _AT_ONCE:
+            if len(written) >= _PUBLISHED_TOGETHER:
                 written.publish()
         written.publish()
     finally:

@@ -1,18 +1,18 @@
 """From TFRecords to what the networks are fed: shuffled batches of uint8, then range and cross-fade on the device."""
 
+import os
 from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.data import records
+from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
-from stylegan_tf.data.record_access import records_by_number
 from stylegan_tf.errors import UserError
 
 SHUFFLE_BYTES = 2**29  # Bound of the default shuffle buffer: all of FFHQ up to 32x32, 170 images at 1024x1024.
 _PARALLEL_SHARDS = 4
-_READ_BY_ALL_BYTES = 2**29  # A level up to this size is read as a whole by each of several hosts.
+_READ_BY_ALL_BYTES = 2**29  # Each of several hosts reads a level up to this size as a whole.
 
 
 def default_shuffle_images(info: DatasetInfo, resolution: int) -> int:
@@ -36,10 +36,10 @@ def training_dataset(
     """An endless dataset of {"images": uint8 [B, r, r, C], "labels": float32 [B, label_size]}.
 
     Every epoch shows each image once, in an order that depends on `seed` and on the epoch alone: the same arguments
-    give the same batches. B = `batch_size` is what this input pipeline (host) hands out per step to its
+    give the same batches. B = `batch_size` is what this input pipeline (host) yields per step for its
     `num_replicas`; see `replica_order` for the order within a batch. Batches run across the end of an epoch.
-    Several hosts divide the batches of one among themselves (`host_share`): all together see what one would see, and
-    of a large set each reads its own records only.
+    Several hosts shard every global batch (`host_share`): together they see what one host would see, and of a large
+    set each reads its own records only.
 
     Args:
       info: from `find_dataset`.
@@ -47,8 +47,8 @@ def training_dataset(
       shuffle_images: shuffle buffer in images; None: `default_shuffle_images`; 0 or 1: the order of the files.
       mirror: flip every second image left-right, at random.
       input_pipeline_index, num_input_pipelines: which host this is, out of how many.
-      first_image: start at this image of the endless sequence (over all hosts), to go on where a run was stopped.
-        The images of that epoch before it are read and dropped.
+      first_image: start at this image of the endless sequence (over all hosts), to resume a run. The images of that
+        epoch before it are read and dropped.
     """
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(f"batch size {batch_size} must be a positive multiple of the {num_replicas} replica(s).")
@@ -57,7 +57,7 @@ def training_dataset(
     shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
     epochs_done, images_done = divmod(first_image, info.count)
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
-    # Far from small pictures every host finds out the order alone and then reads its own records only.
+    # Of a large level every host computes the order alone, and then reads its own records only.
     by_number = num_input_pipelines > 1 and info.count * resolution**2 * info.num_channels > _READ_BY_ALL_BYTES
     elements = _record_numbers if by_number else _numbered_records
     dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images))
@@ -66,9 +66,9 @@ def training_dataset(
     if num_input_pipelines > 1:
         dataset = _only(dataset, share, batch_size * num_input_pipelines)
     if by_number:
-        dataset = records_by_number(info, resolution, dataset)
+        dataset = _records_by_number(info, resolution, dataset)
     dataset = _files_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
-    # Position of a batch in the sequence: what the mirroring is drawn from, so that it survives a restart.
+    # Position of a batch in the sequence: it seeds the mirroring, which a resumed run repeats.
     positions = tf.data.Dataset.range(first_image, 2**62, batch_size * num_input_pipelines)
     dataset = tf.data.Dataset.zip((positions, dataset))
     assemble = _batch_assembler(info, resolution, share, batch_size * num_input_pipelines, seed, mirror, num_replicas)
@@ -79,7 +79,7 @@ def training_dataset(
 def decoded_batches(
     dataset: tf.data.Dataset, info: DatasetInfo, resolution: int, batch_size: int, drop_remainder: bool = False
 ) -> tf.data.Dataset:
-    """Batches (uint8 [n, r, r, C], ...) of elements (record, ...), in order; what is beside a record stays there."""
+    """Batches (uint8 [n, r, r, C], ...) of elements (record, ...), in order; further components pass through."""
     size = (resolution, info.num_channels)
     dataset = _files_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=drop_remainder)
     if info.encoding == "raw":
@@ -91,9 +91,9 @@ def replica_order(batch_size: int, num_replicas: int) -> np.ndarray:
     """Where the images of a batch come from: int64 [B]; chunk r of B / R is r, r + R, r + 2R, ...
 
     `tf.distribute` gives replica r the r-th contiguous chunk of a batch. The minibatch standard deviation (ProGAN,
-    Sec. 3) forms its N / 4 groups from images that are N / 4 apart. With the images dealt out like cards, each group
-    of a replica is one that a single device with the whole batch would have formed, and training on R devices
-    computes the same numbers as on one.
+    Sec. 3) forms its N / 4 groups from images that are N / 4 apart. With strided shards, each group of a
+    replica is one that a single device with the whole batch would have formed, and training on R devices computes
+    the same numbers as on one.
     """
     return np.arange(batch_size).reshape(batch_size // num_replicas, num_replicas).T.reshape(-1)
 
@@ -127,13 +127,13 @@ def process_reals(images, alpha, mirror=None) -> tf.Tensor:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
-    # `host_share` has divided the images among the hosts already.
+    # `host_share` has sharded the images already.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options
 
 
 def _epoch(info: DatasetInfo, resolution: int, elements, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
-    """Each record once, as what `elements(path, number of its first record, count)` gives for its shard."""
+    """Each record once, in the form that `elements(path, number of the first record, count)` gives to a shard."""
     seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
     paths = info.shards(resolution)
     first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
@@ -159,8 +159,8 @@ def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.
 
 
 def _numbered_records(path, first_record, count) -> tf.data.Dataset:
-    """The `count` records of a file and their numbers; an error if it has become shorter since it was looked at."""
-    # Without it an epoch would be shorter than its number of images says, and every later position wrong.
+    """The `count` records of a file and their numbers; an error if it has become shorter since `find_dataset`."""
+    # Without it an epoch would be shorter than the set, and every later position wrong.
     too_short = tf.data.Dataset.from_tensors(path).map(_fail_as_too_short)
     found = tf.data.TFRecordDataset(path).concatenate(too_short).take(count)
     return tf.data.Dataset.zip((found, tf.data.Dataset.range(first_record, first_record + count)))
@@ -173,6 +173,40 @@ def _fail_as_too_short(path) -> tf.Tensor:
 
 def _record_numbers(_path, first_record, count) -> tf.data.Dataset:
     return tf.data.Dataset.range(first_record, first_record + count)
+
+
+def _records_by_number(info: DatasetInfo, resolution: int, numbers: tf.data.Dataset) -> tf.data.Dataset:
+    """(serialised Example, number) for a dataset of record numbers (int64), for a host that reads a part of the set.
+
+    Unlike `TFRecordDataset` it compares no checksums: TensorFlow has no operation for that, and in Python it would
+    stall the pipeline. A file that has become shorter is an InvalidArgumentError.
+    """
+    paths = info.shards(resolution)
+    places = [_offsets_and_lengths(path, count, info.encoding) for path, count in zip(paths, info.shard_counts)]
+    with tf.device("CPU"):
+        shards = tf.constant(np.repeat(np.arange(len(paths)), info.shard_counts))
+        offsets, lengths = (tf.constant(np.concatenate(values), tf.int64) for values in zip(*places))
+        sizes = tf.constant([os.path.getsize(path) for path in paths], tf.int64)
+        names = tf.constant(paths)
+
+    def read(number):
+        shard, offset, length = shards[number], offsets[number], lengths[number]
+        # A file of one record of this length, between a header and a footer that are skipped.
+        one = tf.data.FixedLengthRecordDataset(
+            names[shard], record_bytes=length, header_bytes=offset, footer_bytes=sizes[shard] - offset - length
+        )
+        return one.get_single_element(), number
+
+    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _offsets_and_lengths(path: str, count: int, encoding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of the data of each record of a file: int64 [count] twice."""
+    if encoding == "raw":  # All have one length.
+        step = os.path.getsize(path) // count
+        return np.arange(count) * step + tfrecord_files.HEADER.size, np.full(count, step - tfrecord_files.OVERHEAD)
+    found = [(record.offset, record.length) for record in tfrecord_files.scan(path)]
+    return tuple(np.array(found, np.int64).T)
 
 
 def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int, mirror: bool, num_replicas: int):
@@ -199,7 +233,7 @@ def _batch_assembler(info, resolution: int, share, global_batch: int, seed: int,
 
 
 def _files_decoded(dataset: tf.data.Dataset, info: DatasetInfo, resolution: int) -> tf.data.Dataset:
-    """PNG and JPEG records one by one and in parallel; raw ones stay: they are cheaper to take apart by the batch."""
+    """Decodes PNG and JPEG records one by one, in parallel; raw ones are left: they are parsed by the batch."""
     if info.encoding == "raw":
         return dataset
 

@@ -17,7 +17,7 @@ from PIL import Image
 from stylegan_tf.data import example_proto
 
 ENCODINGS = ("raw", "png", "jpeg")
-_FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Which one an Example has tells its encoding.
+_FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Feature of an Example -> its encoding.
 _JPEG = {"quality": 95, "subsampling": 0}  # Of pictures that do not come as JPEG files.
 
 MIN_RESOLUTION = 4
@@ -25,7 +25,7 @@ _FILE_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)(-(?P<shard>\d{5})-of-(?P<
 
 
 class ShardName(NamedTuple):
-    """What a file name says: level and place among the shards of that level."""
+    """The parts of a file name: level, and position among the shards of that level."""
 
     name: str
     resolution: int
@@ -80,8 +80,8 @@ def encoded_levels(
 ) -> dict[int, list[bytes]]:
     """uint8 [N, H, H, C] -> {H: N serialised Examples, H / 2: ..., 4: ...}.
 
-    files: for the encoding "jpeg", the JPEG files that the images were, None for the others: they are encoded here, and
-      the smaller levels are made of what that has left of them.
+    files: for the encoding "jpeg", the JPEG files that were decoded, None for other images: these are encoded here, and
+      their smaller levels are made of the decoded result.
     """
     if encoding == "jpeg":
         files = list(files or [None] * len(images))

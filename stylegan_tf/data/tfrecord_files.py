@@ -20,7 +20,7 @@ OVERHEAD = HEADER.size + CRC.size  # Bytes of a record that are not its data.
 
 
 class Record(NamedTuple):
-    """Where one record is, and what is wrong with it (None: nothing)."""
+    """The position of one record, and its damage (None: it is sound)."""
 
     offset: int  # Of its data.
     length: int
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 
 def masked_crc32c(data: bytes) -> int:
-    """CRC-32C (RFC 3720), turned and offset, so that a checksum of data that hold checksums stays useful."""
+    """CRC-32C (RFC 3720), rotated and offset, so that a checksum of data that hold checksums stays useful."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -50,8 +50,8 @@ def is_sound(data_and_crc: bytes) -> bool:
 def scan(path, verify: bool = False) -> Iterator[Record]:
     """Walks the records of a file in order.
 
-    Without `verify` only lengths are looked at. With it, checksums are compared, and a record whose data are damaged
-    is told by its `damage`; the walk goes on after it. It ends at a damaged length: what follows cannot be found.
+    Without `verify` only lengths are read. With it, checksums are compared, and a record whose data are damaged has a
+    `damage`; the walk continues after it. It ends at a damaged length: what follows cannot be located.
     """
     if os.path.getsize(path) == 0:
         return
@@ -75,7 +75,7 @@ def scan(path, verify: bool = False) -> Iterator[Record]:
 
 
 def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
-    """The first of a file's records whose length does not fit its checksum: from there on nothing is where it seems."""
+    """Index of the first record whose length does not match its checksum: no position after it can be trusted."""
     if not found:
         return None
     with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

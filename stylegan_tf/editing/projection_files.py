@@ -10,11 +10,12 @@ from typing import Any, Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.decoding import PictureOptions
 from stylegan_tf.data.sources.fitted import FittedSource
-from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, tell_left_out
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
@@ -47,6 +48,7 @@ class Targets:
         options: PictureOptions,
         content_box: Optional[Sequence[float]] = None,
         max_images: Optional[int] = None,
+        note: Note = ignore,
     ):
         file = pathlib.Path(path).expanduser()
         self.is_one_picture = file.is_file() and file.name.lower().endswith(IMAGE_SUFFIXES)
@@ -55,7 +57,7 @@ class Targets:
             if path not in ("demo", "synthetic") and not file.exists():
                 raise UserError(f"--target {path} does not exist: give a picture or a folder of pictures.")
             collection = open_collection(path, options.resolution, max_images)
-            tell_left_out(path, collection.left_out)
+            note_left_out(path, collection.left_out, note)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
         self._content_box = content_box

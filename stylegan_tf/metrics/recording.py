@@ -8,6 +8,7 @@ from typing import Any, Optional
 import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
@@ -76,10 +77,11 @@ def pictures_subject(
     mirror: Optional[bool] = None,
     crop: bool = True,
     fit: Optional[str] = None,
+    note: Note = ignore,
 ) -> Subject:
     """A folder of pictures, an archive, ...: see `open_pictures`."""
     box = info.relative_box if crop and info else None
-    pictures, level = open_pictures(path, info, fit, box)
+    pictures, level = open_pictures(path, info, fit, box, note)
     reals = None if info is None else RealImages(info, level, bool(mirror))
     context = dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box)
     return Subject(path, context, {"pictures": path, "dataset": info.name if info else None})

@@ -90,7 +90,7 @@ def test_extracted_pictures_get_their_names_when_they_are_on_the_disk(folder, tm
         there.append(len(list((tmp_path / "out").glob("*.png"))))
         sync(descriptor)
 
-    monkeypatch.setattr(inspection, "_AT_ONCE", 4)
+    monkeypatch.setattr(inspection, "_PUBLISHED_TOGETHER", 4)
     monkeypatch.setattr(os, "fsync", recorded)
     assert inspection.extract(find_dataset(folder), 4, tmp_path / "out") == 10
     assert [there.count(number) for number in (0, 4, 8, 10)] == [4 + 1, 4 + 1, 2 + 1, 1]

@@ -99,5 +99,5 @@ def test_transparency_is_kept_in_records_of_pngs_and_refused_in_jpegs(tmp_path):
         info = find_dataset(write_tfrecords(ArraySource(images), tmp_path / encoding, options))
         (batch,) = pipeline.training_dataset(info, 8, 4, shuffle_images=1).take(1).as_numpy_iterator()
         np.testing.assert_array_equal(batch["images"], images)
-    with pytest.raises(UserError, match="jpeg has no transparency"):
+    with pytest.raises(UserError, match="`encoding=jpeg` has no transparency"):
         write_tfrecords(ArraySource(images), tmp_path / "jpeg", WriteOptions(encoding="jpeg"))

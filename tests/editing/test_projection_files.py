@@ -17,11 +17,12 @@ def result():
     return Result(IMAGE, IMAGE, np.zeros([1, 2, 4], np.float32), [], 0.5)
 
 
-def test_what_is_left_out_is_told(tmp_path, capfd):
+def test_what_is_left_out_is_reported(tmp_path):
+    lines = []
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     (tmp_path / "b.heic").write_bytes(b"something else")
-    assert Targets(str(tmp_path), PictureOptions(8)).names == ["a"]
-    assert capfd.readouterr().err == f"{tmp_path}: left out 1 .heic, such as b.heic\n"
+    assert Targets(str(tmp_path), PictureOptions(8), note=lines.append).names == ["a"]
+    assert lines == [f"{tmp_path}: left out 1 .heic, such as b.heic"]
 
 
 def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path):

@@ -1,4 +1,4 @@
-"""How large a dataset will be, and whether the disk has room for it."""
+"""Estimates the size of a dataset, and checks that the disk has room for it."""
 
 import pathlib
 import shutil
@@ -11,7 +11,7 @@ from stylegan_tf.data.sources.decoding import BadPicture, Square
 from stylegan_tf.errors import UserError
 
 _SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG and JPEG records.
-_RESERVE = 0.02  # What should be free beyond the estimate.
+_RESERVE = 0.02  # Share of the estimate that should be free beyond it.
 
 
 class Estimate(NamedTuple):
@@ -38,13 +38,13 @@ def estimate(source, encoding: str) -> Estimate:
         squares = [_black(source)]
     else:
         squares = _samples(source)
-    largest, every = [], []
+    largest, total = [], []
     for square in squares:
         encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
         sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
         largest.append(sizes[source.resolution])
-        every.append(sum(sizes.values()))
-    image_bytes = -(-sum(every) // len(every))
+        total.append(sum(sizes.values()))
+    image_bytes = -(-sum(total) // len(total))
     return Estimate(image_bytes, -(-sum(largest) // len(largest)), image_bytes * len(source), encoding)
 
 
@@ -57,7 +57,7 @@ def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) ->
     if needed > free:
         raise UserError(
             f"the disk of {parent} has {readable(free)} free, the dataset needs {readable(needed)} more: free some "
-            "space, choose another --dest or a smaller --resolution, or --encoding=png or jpeg."
+            "space, choose another `dest` or a smaller `resolution`, or `encoding=png` or jpeg."
         )
 
 

@@ -1,11 +1,11 @@
-"""A dataset that is being written: `.NAME.partial` beside the place where it will be.
+"""A dataset that is being written: `.NAME.partial` beside its destination.
 
     .NAME.partial/plan.json         what is being made of which source; a conversion with another plan is refused
-    .NAME.partial/shard-00003.json  this shard is finished: how many records, which pictures were left out
+    .NAME.partial/shard-00003.json  the report of a finished shard: its number of records, unreadable pictures, ...
     .NAME.partial/set/              the dataset so far; it is renamed at the end
 
-Several processes, on several machines with a common disk, may write different shards at the same time. What is named
-finished is on the disk.
+Several processes, on several machines with a shared disk, can write different shards at the same time. A shard with a
+report is on the disk.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ from stylegan_tf.files.file_errors import read_json
 from stylegan_tf.files.locks import locked
 
 
-class UnfinishedSet:
+class PartialDataset:
     """The folder of one conversion."""
 
     def __init__(self, dest: pathlib.Path):
-        """dest: where the set will be; if it is a link, where that leads to, while the set has the link's name."""
+        """dest: the folder of the finished set. A link is followed, and the set has the link's name."""
         self.name = dest.name
         self.dest = dest = followed(dest)
         self.folder = dest.with_name(f".{dest.name}.partial")
@@ -43,30 +43,31 @@ class UnfinishedSet:
 
     @contextlib.contextmanager
     def locked(self, part: str) -> Iterator[None]:
-        """For one process at a time; each part of a set has a lock of its own."""
+        """Excludes other processes; each part of a set has a lock of its own."""
         make_folder(self.dest.parent)
-        with locked(self.dest.with_name(f".{self.dest.name}.{part}.lock"), f"the data set {self.dest} ({part})"):
+        with locked(self.dest.with_name(f".{self.dest.name}.{part}.lock"), f"the dataset {self.dest} ({part})"):
             yield
 
     @property
-    def anew(self) -> str:
-        """Advice: of a set in parts, --restart would delete what other machines have written."""
-        return f"pass --restart to begin anew (a set in parts: remove {self.folder} once, then write all parts again)"
+    def restart_advice(self) -> str:
+        """`restart` would delete the parts that other machines have written, so that these are removed by hand."""
+        return f"pass `restart` to start over (a set in parts: remove {self.folder} once, then write all parts again)"
 
     @property
-    def may_be_in_place(self) -> bool:
+    def may_be_published(self) -> bool:
+        """Whether an earlier run may have been killed after it renamed the set."""
         return self.folder.exists() and not self.files.exists() and self.dest.exists()
 
-    def is_in_place(self, plan: dict) -> bool:
-        """Whether an earlier run of this plan has given the set its name, and was killed while it tidied up."""
-        if not self.may_be_in_place:
+    def is_published(self, plan: dict) -> bool:
+        """Whether an earlier run of this plan has renamed the set, and was killed while it cleaned up."""
+        if not self.may_be_published:
             return False
         if (self.folder / "plan.json").exists():
-            return not self._changed(plan)
+            return not self._plan_differences(plan)
         return not any(self.folder.iterdir())  # The plan was the last to go.
 
-    def begin(self, plan: dict, restart: bool) -> None:
-        """Makes the folder, or takes up one that an earlier run has left. Raises UserError if its plan was another."""
+    def create_or_resume(self, plan: dict, restart: bool) -> None:
+        """Makes the folder, or resumes in the one of an interrupted run. Raises UserError if its plan differs."""
         if restart and self.folder.exists():
             shutil.rmtree(self.folder)
         make_folder(self.files)
@@ -75,51 +76,51 @@ class UnfinishedSet:
         if not path.exists():
             _write_json(path, plan)
             return
-        changed = self._changed(plan)
-        if changed:
+        differences = self._plan_differences(plan)
+        if differences:
             raise UserError(
-                f"an unfinished conversion to {self.dest} had another {', '.join(changed)}: run it again as it was, "
-                f"or {self.anew}."
+                f"an unfinished conversion to {self.dest} had another {', '.join(differences)}: run it again as it "
+                f"was, or {self.restart_advice}."
             )
 
     def shard(self, number: int) -> Optional[dict]:
-        """What is known about a finished shard; None if it is not finished."""
-        return _read_json(self._marker(number))
+        """The report of a finished shard; None if it is not finished."""
+        return _read_json(self._report_path(number))
 
     def finish_shard(self, number: int, files: Iterable[tuple[pathlib.Path, str]], report: dict) -> None:
-        """Gives files their final names; from now on the shard counts as finished."""
+        """Renames its files to their final names, then writes its report."""
         publish([(path, self.files / name) for path, name in files])
-        _write_json(self._marker(number), report)
+        _write_json(self._report_path(number), report)
 
     def list_unreadable(self, reasons: Iterable[str]) -> pathlib.Path:
-        """Writes down all pictures that cannot be read, a line each, and says where."""
+        """Writes a file with a line for each picture that cannot be read -> its path."""
         path = self.folder / "unreadable.txt"
         path.write_text("".join(f"{line}\n" for line in reasons), encoding="utf-8", errors="backslashreplace")
         return path
 
     def open_temporary(self, name: str) -> tuple[BinaryIO, pathlib.Path]:
-        """A file for what will have this name, and its path until then. No other process takes it for a leftover."""
+        """A file that will get this name, and its temporary path. While it is open, it is no leftover."""
         path = temporary_name(self.folder / name)
         return open_reserved(path), path
 
     def discard_if_empty(self) -> None:
-        """After a failure: keeps finished shards for the next run, and nothing else."""
+        """After a failure: only finished shards are kept for the next run."""
         remove_leftovers(self.folder)
         if not any(self.folder.glob("shard-*.json")) and not any(self.folder.glob(".*.tmp")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def move_into_place(self) -> None:
-        """The dataset gets its name. An older one there is moved aside first and deleted last."""
+    def publish(self) -> None:
+        """Renames the set to its destination. An existing one is moved aside first and deleted last."""
         sync_tree(self.files)
         aside = self.folder / "replaced"
         if self.dest.exists():
             self.dest.rename(aside)
         self.files.rename(self.dest)
         sync_folder(self.dest.parent)
-        self.tidy_up()
+        self.clean_up()
 
-    def tidy_up(self) -> None:
-        """Removes all but the set itself; the plan, by which a next run knows that it is there, comes last."""
+    def clean_up(self) -> None:
+        """Removes the folder; the plan, by which the next run sees that the set is published, goes last."""
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -127,12 +128,12 @@ class UnfinishedSet:
                 path.unlink()
         shutil.rmtree(self.folder)
 
-    def _changed(self, plan: dict) -> list[str]:
-        """What differs from the plan that is written down."""
-        before = _read_json(self.folder / "plan.json") or {}
-        return [key for key in plan if before.get(key) != json.loads(json.dumps(plan[key]))]
+    def _plan_differences(self, plan: dict) -> list[str]:
+        """The keys in which the stored plan is another."""
+        stored = _read_json(self.folder / "plan.json") or {}
+        return [key for key in plan if stored.get(key) != json.loads(json.dumps(plan[key]))]
 
-    def _marker(self, number: int) -> pathlib.Path:
+    def _report_path(self, number: int) -> pathlib.Path:
         return self.folder / f"shard-{number:05d}.json"
 
 
@@ -144,8 +145,8 @@ def _write_json(path: pathlib.Path, content: dict) -> None:
 def _read_json(path: pathlib.Path) -> Optional[dict]:
     if not path.exists():
         return None
-    advice = f"--restart begins anew, for a set in parts remove {path.parent} once"
-    content = read_json(path, "note of a conversion", advice)
+    advice = f"`restart` starts over, for a set in parts remove {path.parent} once"
+    content = read_json(path, "report of a conversion", advice)
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged: {advice}.")
     return content

@@ -9,18 +9,17 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Callable, Optional
+from typing import BinaryIO, Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data import letterbox, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
-from stylegan_tf.data.making import left_out, record_workers
+from stylegan_tf.data.making import record_workers, tally
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
-from stylegan_tf.data.making.partial_dataset import UnfinishedSet
-from stylegan_tf.data.making.record_workers import Stretched, Wide
+from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.progress import ProgressBar
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
 
@@ -49,55 +48,59 @@ class WriteOptions:
 
 
 def write_tfrecords(
-    source, dest, options: WriteOptions = WriteOptions(), report: Callable[[str], None] = lambda line: None
+    source,
+    dest,
+    options: WriteOptions = WriteOptions(),
+    note: Note = ignore,
+    progress: StartProgress = Progress,
 ) -> Optional[pathlib.Path]:
     """Writes `source` (see `sources.open_source`) into the new folder `dest`. -> `dest`, None after a part.
 
     The order of the images is shuffled once. One shard gives files with the authors' names; with more, picture i of
     the shuffled source is in the shard that `np.array_split` puts it in. A `dest` that exists is complete: everything
-    is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call goes on from
+    is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call resumes after
     the last finished shard.
 
     Raises UserError if `dest` exists (with `overwrite`: unless it holds a dataset), for pictures that cannot be read
     (unless `skip_bad`), and if the disk is too small.
     """
     dest = pathlib.Path(os.path.abspath(dest))
-    unfinished = UnfinishedSet(dest)
+    partial = PartialDataset(dest)
     if options.restart and (options.part or options.join):
         raise UserError(
-            f"--restart would delete what the other parts have written: leave it out; if all parts shall begin anew, "
-            f"remove {unfinished.folder} once."
+            "`restart` would delete what the other parts have written: leave it out; to start over with all parts, "
+            f"remove {partial.folder} once."
         )
-    if not unfinished.may_be_in_place:
+    if not partial.may_be_published:
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
-        raise UserError("--encoding=jpeg has no transparency: take png with --channels=4.")
+        raise UserError("`encoding=jpeg` has no transparency: take png for `channels=4`.")
     expected = estimate(source, options.encoding)
     num_shards = _num_shards(len(source), options, expected)
-    if options.join and not unfinished.folder.exists():
-        raise UserError(f"there are no parts to join: {unfinished.folder} does not exist.")
+    if options.join and not partial.folder.exists():
+        raise UserError(f"there are no parts to join: {partial.folder} does not exist.")
     order = np.arange(len(source))
     if options.seed is not None:
         np.random.RandomState(options.seed).shuffle(order)
     if not options.join:
-        report(expected.text(source))
-        check_disk(dest, expected, unfinished.folder)
+        note(expected.text(source))
+        check_disk(dest, expected, partial.folder)
     plan = _plan(source, options, num_shards)
     part = f"part {options.part[0]} of {options.part[1]}" if options.part else "all of it"
-    with _disk_errors(dest), unfinished.locked(part.replace(" ", "-")):
-        if unfinished.is_in_place(plan):
-            unfinished.tidy_up()
+    with _disk_errors(dest), partial.locked(part.replace(" ", "-")):
+        if partial.is_published(plan):
+            partial.clean_up()
             return dest
         _check_dest(dest, options.overwrite)
-        unfinished.begin(plan, options.restart)
-        conversion_of = _Conversion(source, options, unfinished, np.array_split(order, num_shards))
+        partial.create_or_resume(plan, options.restart)
+        conversion = _Conversion(source, options, partial, np.array_split(order, num_shards))
         try:
             if not options.join:
-                conversion_of.write_shards()
+                conversion.write_shards(progress)
             if not options.part:
-                conversion_of.finish(report)
+                conversion.finish(note)
         except BaseException:
-            unfinished.discard_if_empty()
+            partial.discard_if_empty()
             raise
     return None if options.part else dest
 
@@ -105,17 +108,17 @@ def write_tfrecords(
 class _Conversion:
     """One run: some shards of a set, or all."""
 
-    def __init__(self, source, options: WriteOptions, unfinished: UnfinishedSet, shards: list[np.ndarray]):
-        self.source, self.options, self.unfinished, self.shards = source, options, unfinished, shards
-        self.name = unfinished.name
+    def __init__(self, source, options: WriteOptions, partial: PartialDataset, shards: list[np.ndarray]):
+        self.source, self.options, self.partial, self.shards = source, options, partial, shards
+        self.name = partial.name
 
-    def write_shards(self) -> None:
-        """Those of this run that are not there yet."""
+    def write_shards(self, progress: StartProgress) -> None:
+        """Those of this run that are not finished yet."""
         part, parts = self.options.part or (1, 1)
         mine = range(part - 1, len(self.shards), parts)
-        reports = {shard: self.unfinished.shard(shard) for shard in mine}
+        reports = {shard: self.partial.shard(shard) for shard in mine}
         digests = {shard: self._digest(shard) for shard in mine}
-        # A shard is made again if its pictures have changed since, so that repaired ones come in.
+        # A shard is written again if its pictures have changed since, so that repaired ones come in.
         to_do = [
             shard
             for shard, found in reports.items()
@@ -124,12 +127,13 @@ class _Conversion:
         total = sum(len(self.shards[shard]) for shard in mine)
         done = total - sum(len(self.shards[shard]) for shard in to_do)
         chunks = {shard: record_workers.chunks_of(self.source, self.shards[shard]) for shard in to_do}
-        with ProgressBar(total, f"Writing {self.name}", "images") as bar:
+        with progress(total, f"Writing {self.name}", "images") as bar:
             bar.start_at(done)
             indices = (chunk for shard in to_do for chunk in chunks[shard])
             # Starting processes takes as long as a few chunks.
             num_workers = min(self.options.num_workers, sum(map(len, chunks.values())) // 4)
-            results = record_workers.converted(self.source, self.options.encoding, indices, num_workers)
+            job = (self.source, self.options.encoding)
+            results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
             with contextlib.closing(results):
                 for shard in to_do:
                     with _ShardFiles(self, shard, digests[shard]) as files:
@@ -137,36 +141,36 @@ class _Conversion:
                             files.write(chunk)
                             done += chunk.count + len(chunk.bad)
                             bar.update(done)
-        self._complain([bad for shard in mine for bad in self.unfinished.shard(shard)["bad"]])
+        self._check_bad([bad for shard in mine for bad in self.partial.shard(shard)["bad"]])
 
     def _digest(self, shard: int) -> str:
-        """What changes when a picture of the shard does."""
+        """Changes when a picture of the shard does."""
         digest = hashlib.sha256()
         for index in self.shards[shard]:
             digest.update(self.source.fingerprint(int(index)).encode() + b"\0")
         return digest.hexdigest()[:16]
 
-    def finish(self, report: Callable[[str], None]) -> None:
-        """All shards are there: labels and description are written, and the folder gets its name."""
-        reports = [self.unfinished.shard(shard) for shard in range(len(self.shards))]
+    def finish(self, note: Note) -> None:
+        """After the last shard: writes labels and description, and publishes the set."""
+        reports = [self.partial.shard(shard) for shard in range(len(self.shards))]
         missing = [str(shard) for shard, found in enumerate(reports) if found is None]
         if missing:
             raise UserError(f"{len(missing)} of {len(reports)} shards are not written yet: {', '.join(missing[:20])}.")
         bad = [entry for found in reports for entry in found["bad"]]
-        self._complain(bad)
+        self._check_bad(bad)
         self._check_counts(reports)
         self._check_files(reports)
-        folder = self.unfinished.files
+        folder = self.partial.files
         labels = self._kept_labels(bad)
         if labels is not None:
             with open(folder / records.labels_file_name(self.name), "wb") as stream:
                 np.save(stream, labels)
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        lines = list(left_out.account(self.source, labels, reports, bad, folder, self.unfinished.dest))
-        self.unfinished.move_into_place()
-        for line in lines:
-            report(line)
+        tally.list_left_out(tally.all_left_out(self.source, bad), folder)
+        self.partial.publish()
+        for line in tally.summary_lines(self.source, labels, reports, bad, self.partial.dest):
+            note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
         """In the order of the records; None without labels."""
@@ -176,12 +180,12 @@ class _Conversion:
         kept = [index for index in np.concatenate(self.shards) if index not in left_out]
         return np.asarray(self.source.labels, np.float32)[kept]
 
-    def _complain(self, bad: Sequence[tuple[int, str]]) -> None:
+    def _check_bad(self, bad: Sequence[tuple[int, str]]) -> None:
         if bad and not self.options.skip_bad:
-            path = self.unfinished.list_unreadable(reason for _, reason in bad)
+            path = self.partial.list_unreadable(reason for _, reason in bad)
             raise UserError(
                 f"{len(bad)} of {len(self.source)} pictures cannot be read: {_listed(bad, path)}. Repair them, or pass "
-                "--skip_bad to leave them out; what is converted already is not done again."
+                "`skip_bad` to leave them out; finished shards are not written again."
             )
 
     def _check_counts(self, reports: list[dict]) -> None:
@@ -193,7 +197,7 @@ class _Conversion:
             if not found["count"]:
                 raise UserError(
                     f"none of the {len(found['bad'])} pictures of shard {shard} can be read: {_listed(found['bad'])}. "
-                    f"Repair them, or take fewer --shards than {len(reports)}, so that each holds others as well."
+                    f"Repair them, or take fewer `shards` than {len(reports)}, so that each holds others as well."
                 )
 
     def _check_files(self, reports: list[dict]) -> None:
@@ -201,16 +205,16 @@ class _Conversion:
         for shard, found in enumerate(reports):
             for resolution, size in found["bytes"].items():
                 name = records.shard_file_name(self.name, int(resolution), shard, len(reports))
-                path = self.unfinished.files / name
+                path = self.partial.files / name
                 if not path.is_file() or path.stat().st_size != size:
-                    raise UserError(f"{path} is not what was written: {self.unfinished.anew}.")
+                    raise UserError(f"{path} is not what was written: {self.partial.restart_advice}.")
                 if self.options.join:
                     damaged = next((r for r in tfrecord_files.scan(path, verify=True) if r.damage), None)
                     if damaged is not None:
-                        raise UserError(f"{path} is damaged: {self.unfinished.anew}.")
+                        raise UserError(f"{path} is damaged: {self.partial.restart_advice}.")
 
     def _describe(self, reports: list[dict]) -> dict:
-        """What dataset.json says: enough to know the set without opening a record."""
+        """The content of dataset.json."""
         source = self.source
         box = letterbox.union(tuple(found["box"]) for found in reports)
         return {
@@ -224,7 +228,7 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": left_out.stretched(reports).ratio,
+            "aspect_ratio": tally.total(reports).aspect_ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
@@ -233,19 +237,11 @@ class _Conversion:
 class _ShardFiles:
     """The files of one shard, one per level, under temporary names until all of it is written."""
 
-    def __init__(self, conversion_of: _Conversion, shard: int, digest: str):
-        self._conversion, self._shard = conversion_of, shard
+    def __init__(self, conversion: _Conversion, shard: int, digest: str):
+        self._conversion, self._shard = conversion, shard
         self._streams: dict[int, BinaryIO] = {}
         self._paths: dict[int, pathlib.Path] = {}
-        self._report = {
-            "count": 0,
-            "bad": [],
-            "box": None,
-            "bytes": {},
-            "wide": Wide(),
-            "stretched": Stretched(),
-            "pictures": digest,
-        }
+        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "tally": tally.Tally(), "pictures": digest}
 
     def __enter__(self) -> "_ShardFiles":
         return self
@@ -253,24 +249,23 @@ class _ShardFiles:
     def write(self, chunk: record_workers.Chunk) -> None:
         for resolution, data in chunk.levels.items():
             if resolution not in self._streams:
-                opened = self._conversion.unfinished.open_temporary(self._name(resolution))
+                opened = self._conversion.partial.open_temporary(self._name(resolution))
                 self._streams[resolution], self._paths[resolution] = opened
             self._streams[resolution].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
-        self._report["wide"] = self._report["wide"].joined(chunk.wide)
-        self._report["stretched"] = self._report["stretched"].joined(chunk.stretched)
+        self._report["tally"] = self._report["tally"].joined(chunk.tally)
         self._report["box"] = letterbox.union([self._report["box"], chunk.box])
 
     def __exit__(self, kind, _error, _traceback) -> None:
         with contextlib.ExitStack() as stack:
             for resolution, stream in self._streams.items():
-                stack.enter_context(stream)  # Open until it has its name: else it would be taken for a leftover.
+                stack.enter_context(stream)  # Open until it is renamed: else it would be taken for a leftover.
                 self._report["bytes"][resolution] = stream.tell()
                 stream.flush()
             if kind is None:
                 files = [(path, self._name(resolution)) for resolution, path in self._paths.items()]
-                self._conversion.unfinished.finish_shard(self._shard, files, self._report)
+                self._conversion.partial.finish_shard(self._shard, files, self._report)
 
     def _name(self, resolution: int) -> str:
         return records.shard_file_name(self._conversion.name, resolution, self._shard, len(self._conversion.shards))
@@ -311,12 +306,12 @@ def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
             raise UserError(f"the size of a shard must be positive, got {options.shard_bytes} bytes.")
         num_shards = min(count, 99999, -(-count * expected.largest_level_bytes // options.shard_bytes))
     if not 1 <= num_shards <= min(count, 99999):
-        raise UserError(f"--shards must be between 1 and the number of images ({count}), got {num_shards}.")
+        raise UserError(f"`shards` must be between 1 and the number of images ({count}), got {num_shards}.")
     if options.seed is not None and not 0 <= options.seed < 2**32:
-        raise UserError(f"--seed must be between 0 and {2**32 - 1}, got {options.seed}.")
+        raise UserError(f"`seed` must be between 0 and {2**32 - 1}, got {options.seed}.")
     if options.part is not None and not 1 <= options.part[0] <= options.part[1] <= num_shards:
         raise UserError(
-            f"--part i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got "
+            f"`part=i/n` needs 1 <= i <= n <= {num_shards} (the number of shards), got "
             f"{options.part[0]}/{options.part[1]}."
         )
     return num_shards
@@ -332,13 +327,13 @@ def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
     if not dest.exists():
         return
     if not dest.is_dir():
-        raise UserError(f"--dest {dest} is a file: give the name of a new folder.")
+        raise UserError(f"`dest` {dest} is a file: give the name of a new folder.")
     if not any(dest.iterdir()):
         return
     if not overwrite:
-        raise UserError(f"--dest {dest} exists and is not empty: give another folder, or --overwrite to replace it.")
+        raise UserError(f"`dest` {dest} exists and is not empty: give another folder, or `overwrite` to replace it.")
     if not holds_dataset(dest):  # Never delete what may be somebody's photographs.
-        raise UserError(f"--dest {dest} exists and holds no dataset: --overwrite replaces datasets only.")
+        raise UserError(f"`dest` {dest} exists and holds no dataset: `overwrite` replaces datasets only.")
 
 
 @contextlib.contextmanager
@@ -348,7 +343,7 @@ def _disk_errors(dest: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
-                f"the disk of {dest} is full: free some space and run the same command again; it goes on "
-                "from the last finished shard."
+                f"the disk of {dest} is full: free some space and run the same command again; it resumes "
+                "after the last finished shard."
             ) from error
         raise UserError(f"cannot write to {dest.parent}: {error}.") from error

@@ -15,7 +15,7 @@ from stylegan_tf.data.sources.archives import TarCollection, ZipCollection
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.decoding import FILTERS, FITS, PictureOptions
 from stylegan_tf.data.sources.fitted import FittedSource, choose_resolution
-from stylegan_tf.data.sources.image_files import folder_collection, list_collection, others_in
+from stylegan_tf.data.sources.image_files import folder_collection, list_collection, other_entries
 from stylegan_tf.data.sources.labels import find_labels
 from stylegan_tf.data.sources.reading import reading_source
 from stylegan_tf.errors import UserError
@@ -42,7 +42,7 @@ def open_source(
     Args:
       resolution: side of the written images, a power of two; None: see `choose_resolution`.
       labels: see `labels.find_labels`.
-      fit, filter, background, white: see `PictureOptions`. With a resolution, `fit` is "crop" unless told otherwise.
+      fit, filter, background, white: see `PictureOptions`. With a resolution, `fit` defaults to "crop".
       channels: 1, 3, or 4 (RGBA); None: 3, or 1 where all pictures are gray by their format.
       max_images: the first ones only; the number of pictures of 'synthetic'.
     Raises:
@@ -68,16 +68,16 @@ def open_source(
 
 
 def _unused_labels(collection: Collection, labels: str) -> list[str]:
-    """That there are labels which nobody has asked for."""
+    """A note that the source has labels and `labels` was not given."""
     if labels.strip():
         return []
     for name in [entry.name for entry in collection.left_out if entry.name.rpartition("/")[2] == "dataset.json"]:
         with contextlib.suppress(Exception):  # Not a file of labels, then.
             if json.loads(collection.read_other(name))["labels"]:
-                return [f"the source holds {name} with labels, which are not used: --labels={name}."]
+                return [f"the source holds {name} with labels, which are not used: `labels={name}`."]
     with contextlib.suppress(UserError):
         if collection.classes() is not None:
-            return ["the source brings labels, which are not used: --labels=classes."]
+            return ["the source has labels, which are not used: `labels=classes`."]
     return []
 
 
@@ -93,7 +93,7 @@ def open_collection(source: str, resolution: Optional[int] = None, max_images: O
     if path.is_dir():
         return _in_folder(path)
     if not path.is_file():
-        raise UserError(f"--source {short(source)}: there is no such file or folder. Give {_KINDS}.")
+        raise UserError(f"`source` {short(source)}: there is no such file or folder. Give {_KINDS}.")
     return _in_file(path)
 
 
@@ -114,7 +114,7 @@ def _in_folder(folder: pathlib.Path) -> Collection:
     if idx is not None:
         found = known_datasets.IdxCollection(idx)
         inside = idx.relative_to(folder).parts
-        found.left_out += others_in(folder, inside[:1]) if len(inside) > 1 else []
+        found.left_out += other_entries(folder, inside[:1]) if len(inside) > 1 else []
         return found
     from stylegan_tf.data.sources.known_datasets import cifar_folder
 
@@ -142,21 +142,21 @@ def _in_file(path: pathlib.Path) -> Collection:
 
         with reading_source(str(path), "a tar archive"):
             return cifar_archive(str(path)) or TarCollection(str(path))
-    raise UserError(f"--source {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")
+    raise UserError(f"`source` {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")
 
 
 def _check_options(resolution, fit, filter, channels, max_images, white) -> None:
     if resolution is not None and not records.is_valid_resolution(resolution):
-        raise UserError(f"--resolution must be a power of two of at least 4, got {resolution}.")
+        raise UserError(f"`resolution` must be a power of two of at least 4, got {resolution}.")
     if resolution is not None and resolution > 4096:
-        raise UserError(f"--resolution must be at most 4096, got {resolution}.")
+        raise UserError(f"`resolution` must be at most 4096, got {resolution}.")
     if fit is not None and fit not in FITS:
-        raise UserError(f"--fit must be one of {', '.join(FITS)}, got {fit}.")
+        raise UserError(f"`fit` must be one of {', '.join(FITS)}, got {fit}.")
     if filter not in FILTERS:
-        raise UserError(f"--filter must be one of {', '.join(FILTERS)}, got {filter}.")
+        raise UserError(f"`filter` must be one of {', '.join(FILTERS)}, got {filter}.")
     if channels not in (None, 1, 3, 4):
-        raise UserError(f"--channels must be 1, 3 or 4, got {channels}.")
+        raise UserError(f"`channels` must be 1, 3 or 4, got {channels}.")
     if max_images is not None and max_images < 1:
-        raise UserError(f"--max_images must be positive, got {max_images}.")
+        raise UserError(f"`max_images` must be positive, got {max_images}.")
     if white is not None and not (math.isfinite(white) and white > 0):
-        raise UserError(f"--white must be a positive number, got {white}.")
+        raise UserError(f"`white` must be a positive number, got {white}.")

@@ -17,7 +17,7 @@ from stylegan_tf.data.sources.image_files import (
     NO_FILE,
     NamedCollection,
     check_found,
-    sorted_out,
+    split_pictures,
 )
 from stylegan_tf.errors import UserError
 
@@ -39,7 +39,7 @@ class ArchiveCollection(NamedCollection):
                 left_out.append(LeftOut(name, DEAD_LINK))
             else:
                 self._members[name] = found
-        names, others = sorted_out(self._members, self._head)
+        names, others = split_pictures(self._members, self._head)
         self._names = sorted(names)
         self.left_out = left_out + others
         self._fingerprint = reading.fingerprint(path)
@@ -84,7 +84,7 @@ class ZipCollection(ArchiveCollection):
                 left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
                 continue
             if info.flag_bits & 1:
-                raise UserError(f"--source {self._path} is encrypted ({info.filename}): unpack it first.")
+                raise UserError(f"`source` {self._path} is encrypted ({info.filename}): unpack it first.")
             name, kind = _zip_name(info), info.external_attr >> 16
             if stat.S_ISLNK(kind) and info.file_size < 4096:
                 target = self._open().read(info).decode("utf-8", "surrogateescape")

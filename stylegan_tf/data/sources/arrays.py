@@ -56,7 +56,7 @@ class HDF5Collection(Collection):
         if not images:
             listed = ", ".join(f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in found.items()) or "nothing"
             raise UserError(
-                f"--source {path} holds no pictures: expected a dataset uint8 [N, C, H, W] or "
+                f"`source` {path} holds no pictures: expected a dataset uint8 [N, C, H, W] or "
                 f"[N, H, W, C], found {listed}."
             )
         self._name = max(images, key=lambda name: np.prod(found[name][0], dtype=np.int64))
@@ -118,7 +118,7 @@ def npz_collection(path: str) -> ArrayCollection:
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
         if image_name is None:
-            raise UserError(f"--source {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
+            raise UserError(f"`source` {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
         with archive.open(names[image_name]) as stream:
             array = reading.SpooledArray(reading.copied(stream))
         label_name = _first_of(_LABEL_NAMES, [name for name in names if name != image_name])
@@ -139,13 +139,13 @@ def svhn_collection(path: str) -> ArrayCollection:
         names = [name for name, _, _ in io.whosmat(path)]
     images, labels = content.get("X"), content.get("y")
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
-        raise UserError(f"--source {path} should have X, uint8 [H, W, C, N], as SVHN's files of cropped digits have.")
+        raise UserError(f"`source` {path} should have X, uint8 [H, W, C, N], as SVHN's files of cropped digits have.")
     if labels is not None:
         count = images.shape[3]
         if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iuf" or labels.size != count:
-            raise UserError(f"--source {path} holds {count} pictures and no {count} class numbers in y.")
+            raise UserError(f"`source` {path} holds {count} pictures and no {count} class numbers in y.")
         if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
-            raise UserError(f"--source {path} has y that are no digits from 1 to 10.")
+            raise UserError(f"`source` {path} has y that are no digits from 1 to 10.")
         labels = one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
     pictures = reading.saved(np.ascontiguousarray(images.transpose(3, 0, 1, 2)))
     return ArrayCollection(pictures, path, labels, _other_arrays(names, "X", "y"))

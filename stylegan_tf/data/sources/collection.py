@@ -1,4 +1,4 @@
-"""What every kind of source has in common."""
+"""The interface of all kinds of sources, and labels by class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
@@ -18,11 +18,11 @@ class Labels(NamedTuple):
 
     values: np.ndarray  # float32 [N, L]
     names: tuple[str, ...]  # L of them.
-    note: str = ""  # What the user should know of how they came about.
+    note: str = ""  # For the user: how they came about.
 
 
 class LeftOut(NamedTuple):
-    """A file that was seen and is no picture of the set."""
+    """A file that was found and is no picture of the set."""
 
     name: str
     kind: str  # ".heic", "hidden", "links that lead nowhere": follows a number in the summary.
@@ -35,11 +35,11 @@ class Collection:
     sent. Archives are read as streams; nothing in them is ever extracted to a path that they name.
     """
 
-    num_channels = 3  # Of what is written, unless asked otherwise.
+    num_channels = 3  # Of the records, by default.
     content_box: Optional[Box] = None  # Of pictures that are letterboxed already, at `resolution`.
     aspect_ratio: Optional[float] = None  # Of pictures that are stretched already.
     resolution: Optional[int] = None
-    left_out: Sequence[LeftOut] = ()  # Everything else that was seen.
+    left_out: Sequence[LeftOut] = ()  # All other files that were found.
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -53,7 +53,7 @@ class Collection:
         raise NotImplementedError
 
     def fingerprint(self, index: int) -> str:
-        """What changes when the picture does: size and time of the file that it is in."""
+        """Changes when the picture does: size and time of the file that it is in."""
         return ""
 
     def read_other(self, name: str) -> Optional[bytes]:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import io
+import sys
 from typing import NamedTuple, Optional, Union
 
 import numpy as np
@@ -21,7 +22,7 @@ FORMATS = (
 )
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"8BPS", b"qoif")
 _MAGIC += (b"\x00\x00\x00\x0cjP  \r\n", b"\xff\x4f\xff\x51")  # JPEG 2000.
-WIDEST = 2**16 - 1  # White in pictures of 16 bits, unless told otherwise.
+WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
 Picture = Union[bytes, np.ndarray]  # A file's content, or uint8 [H, W] or [H, W, 1 to 4] (gray, +alpha, RGB, +alpha).
 
 
@@ -49,7 +50,6 @@ class Square(NamedTuple):
     """uint8 [r, r, C] and which part of it is picture; None: all of it.
 
     peak: the largest value of a picture of more than 8 bits, None for others.
-    is_wide_colour: whether that picture has several channels of 16 bits, for which there is no `white`.
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
     """
@@ -59,17 +59,16 @@ class Square(NamedTuple):
     peak: Optional[float] = None
     ratio: Optional[float] = None
     file: Optional[bytes] = None
-    is_wide_colour: bool = False
 
 
 def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for a wrong size if `options.fit` is None."""
-    image, peak, is_plain_jpeg, is_wide_colour = _open(picture, options)
+    image, peak, is_plain_jpeg = _open(picture, options)
     size, box, original = (options.resolution, options.resolution), None, image.size
     if options.fit is None and image.size != size:
         raise UserError(
             f"it has {image.width}x{image.height} pixels, expected {size[0]}x{size[1]} like the first: "
-            "pass --resolution or --fit to crop and resize all of them."
+            "pass `resolution` or `fit` to crop and resize all of them."
         )
     if options.fit == "pad" and image.width != image.height:
         image, box = _letterboxed(image, options)
@@ -82,7 +81,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
         image = _with_plain_background(image, options.background)
     pixels = np.asarray(image)
     ratio = original[0] / original[1] if options.fit == "stretch" else None
-    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file, is_wide_colour)
+    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file)
 
 
 def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
@@ -133,7 +132,7 @@ def parse_background(text: str) -> tuple[int, int, int]:
         return ImageColor.getrgb(text)[:3]
     except ValueError:
         found = short(text, 100)
-        raise UserError(f"--background takes a colour like white, black or #808080, got '{found}'.") from None
+        raise UserError(f"`background` takes a colour like white, black or #808080, got '{found}'.") from None
 
 
 class _decoding_errors:
@@ -154,7 +153,6 @@ class _Opened(NamedTuple):
     image: Image.Image  # "RGB" or "L", upright and opaque, or "RGBA".
     peak: Optional[float]
     is_plain_jpeg: bool  # The image is what any reader of the JPEG file sees.
-    is_wide_colour: bool = False
 
 
 def _open(picture: Picture, options: PictureOptions) -> _Opened:
@@ -165,24 +163,57 @@ def _open(picture: Picture, options: PictureOptions) -> _Opened:
         picture = picture[:, :, 0] if picture.shape[2:] == (1,) else picture
         return _Opened(_flattened(Image.fromarray(np.ascontiguousarray(picture)), options), None, False)
     with _decoding_errors(), open_picture(picture) as image:
+        lower = _lower_bytes(picture, image) if options.white is not None else None
         wide_colour = _has_wide_colour(image)
         image.load()
         upright, peak = ImageOps.exif_transpose(image), None
         if upright.mode.startswith("I") or upright.mode == "F":  # Pillow's own conversion would clip it.
             upright, peak = _narrowed(upright, options.white)
         elif wide_colour:  # Pillow has kept the upper 8 of 16 bits.
-            if options.white is not None:
-                raise UserError("it has colours of 16 bits, for which there is no --white: convert it to 8 bits.")
             ranges = zip(upright.getbands(), upright.getextrema())
             peak = max(high for band, (_, high) in ranges if band != "A") * 257  # Opaque is not bright.
+            if lower is not None:
+                image, peak = _scaled_colour(image, lower, options.white)
+                upright = ImageOps.exif_transpose(image)
         flat = _flattened(upright, options)
         is_plain_jpeg = image.format == "JPEG" and image.mode == flat.mode and image.getexif().get(0x0112, 1) == 1
-        return _Opened(flat, peak, is_plain_jpeg, wide_colour)
+        return _Opened(flat, peak, is_plain_jpeg)
 
 
 def _has_wide_colour(image: Image.Image) -> bool:
     """Whether a picture that is not loaded yet has 16 bits for each of several channels."""
     return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in image.tile)
+
+
+def _lower_bytes(content: bytes, image: Image.Image) -> Optional[np.ndarray]:
+    """uint8 [H, W, C], the lower 8 of the 16 bits of colours; None for other pictures.
+
+    Pillow decodes the upper byte of each; told the opposite byte order, it takes the lower one.
+    """
+    if not _has_wide_colour(image):
+        return None
+    with open_picture(content) as again:
+        swapped = "16B" if sys.byteorder == "little" else "16L"
+        other = {"LA;16B": "RGBA", ";16B": ";16L", ";16L": ";16B", ";16N": f";{swapped}"}  # LA: four bytes a pixel.
+        text = str(again.tile)
+        order = next(order for order in other if order in text)
+        again.tile = [tile._replace(args=_replaced(tile.args, order, other[order])) for tile in again.tile]
+        lower = np.asarray(again)
+    return lower[:, :, [1, 1, 1, 3]] if order == "LA;16B" else lower
+
+
+def _replaced(args, old: str, new: str):
+    """The raw mode is the first of a decoder's arguments, or the only one."""
+    return args.replace(old, new) if isinstance(args, str) else (args[0].replace(old, new), *args[1:])
+
+
+def _scaled_colour(image: Image.Image, lower: np.ndarray, white: float) -> tuple[Image.Image, float]:
+    """Colours of 16 bits, `white` of them as 255, and their largest value. Transparency keeps its own range."""
+    values = np.asarray(image).astype(np.float64) * 256 + lower
+    colours = values[:, :, :3]
+    alpha = values[:, :, 3:] * (255 / WIDEST)
+    scaled = np.concatenate([np.minimum(colours * (255 / white), 255), alpha], axis=2)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8)), float(colours.max())
 
 
 def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
@@ -216,7 +247,7 @@ def _narrowed(image: Image.Image, white: Optional[float]) -> tuple[Image.Image, 
     if lowest < 0:
         raise ValueError(f"it has values from {lowest:g} to {peak:g}, expected none below 0")
     if white is None and (image.mode == "F" or peak > WIDEST):
-        raise ValueError(f"it has values from {lowest:g} to {peak:g} in mode {image.mode}: --white=N makes N white")
+        raise ValueError(f"it has values from {lowest:g} to {peak:g} in mode {image.mode}: `white=N` makes N white")
     scaled = values.astype(np.float64) * (255 / (white or WIDEST))
     return Image.fromarray(np.rint(np.minimum(scaled, 255)).astype(np.uint8)), peak
 

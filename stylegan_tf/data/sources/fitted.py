@@ -11,11 +11,11 @@ from stylegan_tf.data.sources.decoding import BadPicture, PictureOptions, Square
 from stylegan_tf.data.sources.reading import reading_picture
 from stylegan_tf.errors import UserError
 
-_LOOKED_AT = 100  # Pictures whose size decides about the resolution.
+_SAMPLES = 100  # Pictures whose size decides about the resolution.
 
 
 class FittedSource:
-    """`read(i)` -> Square; labels float32 [N, L] or None; `notes`: what the user should be told."""
+    """`read(i)` -> Square; labels float32 [N, L] or None; `notes`: lines for the user."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class FittedSource:
         self.white = options.white
         self.left_out, self.notes = tuple(collection.left_out), tuple(notes)
         if count < len(collection):
-            self.notes += (f"{len(collection) - count:,} more pictures were not taken: --max_images.",)
+            self.notes += (f"{len(collection) - count:,} more pictures were not taken: `max_images`.",)
 
     def __getstate__(self):
         return {**self.__dict__, "labels": None, "left_out": ()}  # Workers need none.
@@ -52,12 +52,12 @@ class FittedSource:
         return square if square.box is not None else square._replace(box=self._known_box())
 
     def fingerprint(self, index: int) -> str:
-        """What changes when the picture does."""
+        """Changes when the picture does."""
         with reading_picture(self._collection.name(index)):
             return self._collection.fingerprint(index)
 
     def _known_box(self):
-        """Letterboxed TFRecords that are only written anew stay letterboxed."""
+        """TFRecords that are letterboxed stay so when they are converted once more."""
         box = self._collection.content_box
         return box and tuple(side * self.resolution // self._collection.resolution for side in box)
 
@@ -74,12 +74,12 @@ def choose_resolution(collection: Collection, fit: Optional[str]) -> int:
             near = _power_of_two(min(width, height))
             raise UserError(
                 f"{collection.name(0)} has {width}x{height} pixels: expected a square with a power of two on each "
-                f"side. --resolution={near} crops and resizes all images to {near}x{near}; --fit=pad keeps all of them."
+                f"side. `resolution={near}` crops and resizes all images to {near}x{near}; `fit=pad` keeps all of them."
             )
         return width
     side = max if fit == "pad" else min
     sides = []
-    for index in range(0, len(collection), max(1, len(collection) // _LOOKED_AT)):
+    for index in range(0, len(collection), max(1, len(collection) // _SAMPLES)):
         with contextlib.suppress(BadPicture):
             sides.append(side(_size(collection, index)))
     if not sides:
@@ -94,7 +94,7 @@ def _power_of_two(side: int) -> int:
 
 def _first_size(collection: Collection) -> tuple[int, int]:
     """Of the first picture that can be read."""
-    for index in range(min(len(collection), _LOOKED_AT)):
+    for index in range(min(len(collection), _SAMPLES)):
         try:
             return _size(collection, index)
         except BadPicture as error:

@@ -3,10 +3,10 @@
 import collections
 import os
 import pathlib
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
+from stylegan_tf.config.callbacks import Note
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, LeftOut
 from stylegan_tf.data.sources.decoding import is_picture_content
@@ -67,7 +67,7 @@ def folder_collection(folder: pathlib.Path) -> FileCollection:
             files.append(name)
         else:
             left_out.append(LeftOut(name, kind))
-    names, others = sorted_out(files, lambda name: _head(os.path.join(folder, name)))
+    names, others = split_pictures(files, lambda name: _head(os.path.join(folder, name)))
     left_out += others
     check_found(names, folder, left_out)
     return FileCollection(str(folder), sorted(names, key=lambda name: name.split("/")), left_out)
@@ -80,27 +80,27 @@ def list_collection(path: pathlib.Path) -> FileCollection:
     """
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise UserError(f"--source {path} cannot be read as a list of images: it should be plain text, in UTF-8.")
+        raise UserError(f"`source` {path} cannot be read as a list of images: it should be plain text, in UTF-8.")
     lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
     names = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
     if not names:
-        raise UserError(f"--source {path} names no images: expected one path a line.")
+        raise UserError(f"`source` {path} names no images: expected one path a line.")
     ((most, times),) = collections.Counter(names).most_common(1)
     if times > 1:
-        raise UserError(f"--source {path} names {short(most, 200)} twice.")
+        raise UserError(f"`source` {path} names {short(most, 200)} twice.")
     found = FileCollection(str(path.parent), names)
     with reading.reading_picture(f"a file in {path}"):
         missing = [name for name in names if not os.path.lexists(os.path.join(path.parent, name))]
     if missing:
         raise UserError(
-            f"--source {path} names {len(missing)} of {len(names)} files that are not there, such as "
+            f"`source` {path} names {len(missing)} of {len(names)} files that are not there, such as "
             f"{short(missing[0], 200)} (looked for in {path.parent})."
         )
     return found
 
 
-def sorted_out(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list[str], list[LeftOut]]:
-    """-> the pictures, and what else there is. `head(name)`: the first bytes, for names that do not tell."""
+def split_pictures(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list[str], list[LeftOut]]:
+    """-> the pictures, and the others. `head(name)`: the first bytes, for names without a known suffix."""
     pictures, others = [], []
     for name in names:
         if is_hidden(name):
@@ -109,7 +109,7 @@ def sorted_out(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list
         try:
             is_picture = name.lower().endswith(IMAGE_SUFFIXES) or is_picture_content(head(name))
         except Exception as error:
-            if reading.is_fault_of_the_machine(error):
+            if reading.is_system_error(error):
                 raise
             others.append(LeftOut(name, "damaged and of unknown kind"))
             continue
@@ -134,7 +134,7 @@ def check_found(names: Sequence[str], where, left_out: Sequence[LeftOut]) -> Non
     """Raises UserError if there are no pictures."""
     if not names:
         seen = f", there are {summary(left_out)}" if left_out else ""
-        raise UserError(f"--source {where} has no images in it (looked for {', '.join(IMAGE_SUFFIXES)}{seen}).")
+        raise UserError(f"`source` {where} has no images in it (looked for {', '.join(IMAGE_SUFFIXES)}{seen}).")
 
 
 def summary(left_out: Iterable[LeftOut]) -> str:
@@ -143,14 +143,14 @@ def summary(left_out: Iterable[LeftOut]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
 
-def tell_left_out(source: str, left_out: Sequence[LeftOut]) -> None:
-    """A line on stderr, for commands that keep no list of what they left out."""
+def note_left_out(source: str, left_out: Sequence[LeftOut], note: Note) -> None:
+    """For commands that write no list of what they left out."""
     if left_out:
-        print(f"{source}: left out {summary(left_out)}, such as {short(left_out[0].name, 100)}", file=sys.stderr)
+        note(f"{source}: left out {summary(left_out)}, such as {short(left_out[0].name, 100)}")
 
 
-def others_in(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
-    """What lies in a folder beside the files of a data set that is read as a whole."""
+def other_entries(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
+    """The entries of a folder beside the files of a dataset that is read as a whole."""
     used = set(used)
     return [
         LeftOut(entry.name, "hidden" if is_hidden(entry.name) else "folders" if entry.is_dir() else kind_of(entry.name))
@@ -160,7 +160,7 @@ def others_in(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
 
 
 def _walk(root: str) -> Iterator[tuple[str, Optional[str]]]:
-    """(path from `root`, None for a file or why it is left out) of all there is, through links as well."""
+    """(path from `root`, None for a file or why it is left out) of every entry; links are followed."""
     waiting = [("", (_identity(root),))]
     while waiting:
         inside, above = waiting.pop()

@@ -17,7 +17,7 @@ from stylegan_tf.data.sources.archives import ZipCollection, check_end
 from stylegan_tf.data.sources.arrays import ArrayCollection
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one_hot
 from stylegan_tf.data.sources.decoding import BadPicture, open_picture
-from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, others_in
+from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal
 from stylegan_tf.files.pickle_names import NETWORKS, Known
@@ -62,7 +62,7 @@ class CelebACollection(Collection):
     def attributes(self) -> Optional[dict[str, Attribute]]:
         """The 40 attributes, each "no" or "yes"."""
         if self._attributes_path is None:
-            raise UserError(f"{ATTRIBUTES} is missing beside {IMAGES}: --labels needs it.")
+            raise UserError(f"{ATTRIBUTES} is missing beside {IMAGES}: `labels` needs it.")
         with reading.reading_source(str(self._attributes_path), "CelebA's attributes"):
             return _read_attributes(
                 self._attributes_path, [self.name(index).rpartition("/")[2] for index in range(len(self))]
@@ -78,7 +78,7 @@ def celeba_folder(folder: pathlib.Path) -> Optional[CelebACollection]:
             above = [images, *list(images.parents)[:3]]
             found = CelebACollection(folder_collection(images), [folder, *above])
             if images.parent == folder or images.parent.parent == folder:
-                found.left_out = [*found.left_out, *others_in(folder, _BESIDE)]
+                found.left_out = [*found.left_out, *other_entries(folder, _BESIDE)]
             return found
     return None
 
@@ -145,8 +145,8 @@ def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
         names = _training_files(files)
         if names:
             wanted = [inside / name for name in (*names, *_NAMES) if (inside / name).is_file()]
-            left_out = others_in(inside, [path.name for path in wanted])
-            left_out += others_in(folder, [where]) if where else []
+            left_out = other_entries(inside, [path.name for path in wanted])
+            left_out += other_entries(folder, [where]) if where else []
             return _collection({path.name: path.read_bytes() for path in wanted}, str(inside), wanted, left_out)
     return None
 
@@ -197,7 +197,7 @@ def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence
         names = next((_class_names(name, contents[name]) for name in _NAMES if name in contents), ())
     except (Refusal, ValueError) as error:
         advice = (error.advice or _VOCABULARY.advice) if isinstance(error, Refusal) else DAMAGED
-        raise UserError(f"--source {where} cannot be read as CIFAR: {error}; {advice}.") from error
+        raise UserError(f"`source` {where} cannot be read as CIFAR: {error}; {advice}.") from error
     images = np.concatenate([batch.images for batch in batches])
     classes = np.concatenate([batch.classes for batch in batches])
     if not names and files[0] in _CIFAR10:
@@ -269,13 +269,13 @@ class IdxCollection(Collection):
     def __init__(self, path: pathlib.Path):
         images = _read_idx(path)
         if images.ndim != 3:
-            raise UserError(f"--source {path} holds an array {list(images.shape)}, expected pictures [N, H, W].")
+            raise UserError(f"`source` {path} holds an array {list(images.shape)}, expected pictures [N, H, W].")
         if images.shape[1:] == (28, 28):
             images = np.pad(images, [(0, 0), (2, 2), (2, 2)])
         self._images, self._count = reading.saved(images), len(images)
         self._labels_path = _labels_of(path)
         used = [path.name, *([] if self._labels_path is None else [self._labels_path.name])]
-        self.left_out = others_in(path.parent, used)
+        self.left_out = other_entries(path.parent, used)
         self._fingerprint = reading.fingerprint(str(path))
 
     def fingerprint(self, index: int) -> str:
@@ -303,7 +303,7 @@ def idx_file(folder: pathlib.Path) -> Optional[pathlib.Path]:
     found = {path.parent: path for path in reversed(list(candidates)) if path.is_file()}
     if len(found) > 1:
         sets = ", ".join(map(str, found))
-        raise UserError(f"--source {folder} holds several sets ({sets}): give one of the folders.")
+        raise UserError(f"`source` {folder} holds several sets ({sets}): give one of the folders.")
     return next(iter(found.values()), None)
 
 

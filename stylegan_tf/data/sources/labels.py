@@ -24,7 +24,7 @@ _PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "te
 
 
 def find_labels(collection: Collection, text: str) -> Optional[Labels]:
-    """What `--labels=text` asks for.
+    """The labels that `labels=text` stands for.
 
     "": none; "classes": the source's own; "folders": one class for each folder; a `.json` (StyleGAN2's form), `.csv`
     or `.npy` file, inside the source or beside it; otherwise names of attributes, separated by commas.
@@ -36,7 +36,7 @@ def find_labels(collection: Collection, text: str) -> Optional[Labels]:
     if text == "classes":
         labels = collection.classes()
         if labels is None:
-            raise UserError("--labels=classes: this source brings none. Others: folders, a .json, .csv or .npy file.")
+            raise UserError("`labels=classes`: this source has none. Others: folders, a .json, .csv or .npy file.")
         return labels
     if text == "folders":
         return _of_folders([collection.name(index) for index in range(len(collection))])
@@ -45,7 +45,7 @@ def find_labels(collection: Collection, text: str) -> Optional[Labels]:
     attributes = collection.attributes()
     if attributes is None:
         raise UserError(
-            f"--labels={short(text)}: this source has no attributes. Give classes, folders, or a .json, .csv or .npy "
+            f"`labels={short(text)}`: this source has no attributes. Give classes, folders, or a .json, .csv or .npy "
             "file."
         )
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -62,7 +62,7 @@ def _of_folders(names: Sequence[str]) -> Labels:
         level += 1
         if all(len(part) < level + 2 for part in parts):
             raise UserError(
-                f"--labels=folders: {' and '.join(folders)} are parts of a set and no classes, which would "
+                f"`labels=folders`: {' and '.join(folders)} are parts of a set and no classes, which would "
                 "be folders inside of them."
             )
         _check_inside(names, parts, level)
@@ -83,11 +83,11 @@ def _common_folders(parts: Sequence[Sequence[str]]) -> int:
 def _check_inside(names: Sequence[str], parts: Sequence[Sequence[str]], level: int) -> None:
     stray = [name for name, part in zip(names, parts) if len(part) < level + 2]
     if len(stray) == len(names):
-        raise UserError(f"--labels=folders: all {len(names)} pictures are in one folder, expected one for each class.")
+        raise UserError(f"`labels=folders`: all {len(names)} pictures are in one folder, expected one for each class.")
     if stray:
         inside = next(name for name, part in zip(names, parts) if len(part) > level + 1)
         raise UserError(
-            f"--labels=folders: {stray[0]} is not inside a folder of a class, as {inside} is (nor are "
+            f"`labels=folders`: {stray[0]} is not inside a folder of a class, as {inside} is (nor are "
             f"{len(stray) - 1} others): move it, or leave it out."
         )
 
@@ -97,7 +97,7 @@ def _of_file(collection: Collection, text: str) -> Labels:
         data = collection.read_other(text)
         if data is None:
             if not os.path.isfile(text):
-                raise UserError(f"--labels={short(text)}: there is no such file, neither in the source nor here.")
+                raise UserError(f"`labels={short(text)}`: there is no such file, neither in the source nor here.")
             data = pathlib.Path(text).read_bytes()
         if text.lower().endswith(".npy"):
             return as_labels(read_array(io.BytesIO(data), len(data)), text, len(collection))

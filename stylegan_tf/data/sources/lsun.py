@@ -15,7 +15,7 @@ import numpy as np
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.decoding import BadPicture
-from stylegan_tf.data.sources.image_files import others_in
+from stylegan_tf.data.sources.image_files import other_entries
 from stylegan_tf.errors import UserError
 
 _FILE, _LOCK = "data.mdb", "lock.mdb"
@@ -42,11 +42,11 @@ class LmdbCollection(Collection):
         with reading.reading_source(folder, "an lmdb database"), open(self._path, "rb") as stream:
             values = list(_Reader(stream).values())
         if not values:
-            raise UserError(f"--source {folder} is an empty lmdb database.")
+            raise UserError(f"`source` {folder} is an empty lmdb database.")
         self._keys = [value.key for value in values]
         self._places = np.array([(value.offset, value.size) for value in values], np.int64)
         self._fingerprint = reading.fingerprint(self._path)
-        self.left_out = others_in(pathlib.Path(folder), (_FILE, _LOCK))
+        self.left_out = other_entries(pathlib.Path(folder), (_FILE, _LOCK))
 
     def __getstate__(self):
         return {**self.__dict__, "_stream": None}

@@ -1,4 +1,4 @@
-"""TFRecords as a source, to write them anew: other shards, another encoding, a smaller resolution."""
+"""The project's own images as sources: the demo set, synthetic blobs, and TFRecords, to convert them once more."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ from stylegan_tf.data import dataset_files, demo, records, tfrecord_files
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, Labels
 from stylegan_tf.data.sources.decoding import BadPicture, Picture
-from stylegan_tf.data.sources.image_files import others_in
+from stylegan_tf.data.sources.image_files import other_entries
 from stylegan_tf.errors import UserError
 
 
@@ -21,7 +21,7 @@ class DemoCollection(Collection):
     def __init__(self, resolution: Optional[int] = None):
         images = demo.load_demo_images()
         if (resolution or 4) > images.shape[1]:
-            raise UserError(f"--resolution {resolution}: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
+            raise UserError(f"`resolution={resolution}`: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
         # Levels, not pictures resized by a filter: a set at 32x32 is the set at 64x64 without its largest level.
         self._resolution = resolution or images.shape[1]
         self._images: Optional[np.ndarray] = records.image_levels(images)[self._resolution]
@@ -77,7 +77,7 @@ class TFRecordCollection(Collection):
         self._fingerprints = [reading.fingerprint(path) for path in self._paths]
         others = [self._info.labels_path, *(path for paths in self._info.levels.values() for path in paths)]
         used = [os.path.basename(path) for path in others if path]
-        self.left_out = others_in(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
+        self.left_out = other_entries(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
 
     def fingerprint(self, index: int) -> str:
         return self._fingerprints[self._shards[index]]

@@ -41,11 +41,11 @@ def reading_picture(name: str) -> Iterator[None]:
     except UserError as error:
         raise UserError(f"{name} does not fit: {error}") from error
     except Exception as error:
-        if not is_fault_of_the_machine(error):
+        if not is_system_error(error):
             raise BadPicture(f"{name} cannot be read as an image ({reason(error)})") from error
         raise UserError(
             f"{name} cannot be read: {reason(error)}. That says nothing about the picture, so that it is not skipped: "
-            "the same command goes on when it is mended."
+            "repair the cause and run the same command again."
         ) from error
 
 
@@ -58,22 +58,22 @@ def reading_source(source: str, what: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         source, kind = short(source), f" as {what}" if what else ""
-        if not is_fault_of_the_machine(error):
+        if not is_system_error(error):
             raise UserError(
-                f"--source {source} cannot be read{kind}: {reason(error)}. Is it damaged, or another kind of file?"
+                f"`source` {source} cannot be read{kind}: {reason(error)}. Is it damaged, or another kind of file?"
             ) from error
-        told = os_error_line(error) if isinstance(error, OSError) else f"{reason(error)}."
-        raise UserError(f"--source {source} cannot be read{kind}: {told}") from error
+        line = os_error_line(error) if isinstance(error, OSError) else f"{reason(error)}."
+        raise UserError(f"`source` {source} cannot be read{kind}: {line}") from error
 
 
-def is_fault_of_the_machine(error: BaseException) -> bool:
-    """Missing rights, a failing disk, a lack of memory: not what the bytes of a file say."""
+def is_system_error(error: BaseException) -> bool:
+    """Missing rights, a failing disk, a lack of memory: nothing that the bytes of a file cause."""
     if isinstance(error, MemoryError):
         return True
     if not isinstance(error, OSError):
         return False
-    told = re.search(r"errno = (\d+)", str(error))  # HDF5 writes the cause into its text.
-    return bool(told and int(told[1])) or error.errno not in _FROM_CONTENT
+    number = re.search(r"errno = (\d+)", str(error))  # HDF5 writes the cause into its text.
+    return bool(number and int(number[1])) or error.errno not in _FROM_CONTENT
 
 
 def reason(error: BaseException) -> str:
@@ -105,7 +105,7 @@ def file_content(path: str) -> bytes:
 
 
 def fingerprint(path: str) -> str:
-    """What changes when a file does."""
+    """Changes when a file does."""
     status = os.stat(path)
     return f"{status.st_size} {status.st_mtime_ns}"
 

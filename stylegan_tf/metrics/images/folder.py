@@ -9,13 +9,14 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.decoding import PictureOptions, picture_size, to_pixels, to_square
 from stylegan_tf.data.sources.fitted import choose_resolution
-from stylegan_tf.data.sources.image_files import tell_left_out
+from stylegan_tf.data.sources.image_files import note_left_out
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.errors import UserError
 
@@ -76,7 +77,11 @@ class FolderPictures:
 
 
 def open_pictures(
-    path: str, info: Optional[DatasetInfo], fit: Optional[str] = None, box: Optional[Sequence[float]] = None
+    path: str,
+    info: Optional[DatasetInfo],
+    fit: Optional[str] = None,
+    box: Optional[Sequence[float]] = None,
+    note: Note = ignore,
 ) -> tuple[FolderPictures, Optional[int]]:
     """-> pictures, and the level of the dataset that they are compared with.
 
@@ -84,7 +89,7 @@ def open_pictures(
     """
     with reading_source(path):
         collection = open_collection(path)
-        tell_left_out(path, collection.left_out)
+        note_left_out(path, collection.left_out, note)
         channels = collection.num_channels if info is None else info.num_channels
         if fit is not None:
             level = choose_resolution(collection, fit) if info is None else info.resolution

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.data.dataset_digest import records_digest
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+from stylegan_tf.data.dataset_summary import records_digest
 from stylegan_tf.data.pipeline import decoded_batches
 
 

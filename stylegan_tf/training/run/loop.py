@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.label_summary import described_use
+from stylegan_tf.data.dataset_summary import described_use
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.errors import UserError

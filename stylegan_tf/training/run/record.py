@@ -9,8 +9,8 @@ from typing import Any, Optional
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.option import FROM_DATA_SET, GROUPS, option_fields, value_text
-from stylegan_tf.data.dataset_digest import dataset_facts
 from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.dataset_summary import dataset_facts
 from stylegan_tf.data.tfrecord_files import HEADER
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write

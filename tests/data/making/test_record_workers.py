@@ -73,7 +73,7 @@ def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encodi
 
 
 def test_workers_really_are_other_processes(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(record_workers, "convert_chunk", None)  # Here only: the others import it anew.
+    monkeypatch.setattr(record_workers, "Tally", None)  # Here only: the others import it themselves.
     source = open_source(str(pictures), fit="crop")
     assert find_dataset(write(source, tmp_path / "set", num_workers=2)).count == 300
 
@@ -125,7 +125,7 @@ def test_a_damaged_record_of_a_source_is_a_bad_picture(tmp_path):
 
 def test_all_unreadable_pictures_are_listed(tmp_path):
     source = DamagedSource(numbered_images(40), range(0, 40, 3))
-    message = "14 of 40 pictures cannot be read: image .*it is broken.*; and 4 more.*--skip_bad"
+    message = "14 of 40 pictures cannot be read: image .*it is broken.*; and 4 more.*`skip_bad`"
     with pytest.raises(UserError, match=message):
         write(source, tmp_path / "set", num_shards=2)
     assert not (tmp_path / "set").exists()
@@ -194,7 +194,7 @@ def test_an_interrupted_conversion_goes_on_from_its_last_shard(tmp_path):
 def test_an_interrupted_conversion_is_not_mixed_with_another(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write(InterruptedSource(numbered_images(20)), tmp_path / "set", num_shards=4)
-    with pytest.raises(UserError, match="had another seed: run it again as it was, or pass --restart"):
+    with pytest.raises(UserError, match="had another seed: run it again as it was, or pass `restart"):
         write(ArraySource(numbered_images(20)), tmp_path / "set", num_shards=4, seed=7)
     with pytest.raises(UserError, match="had another source"):
         write(ArraySource(numbered_images(21)), tmp_path / "set", num_shards=4)
@@ -223,7 +223,7 @@ def test_joining_finds_what_was_damaged_since(tmp_path):
     data = path.read_bytes()
     for damaged, message in ((data[:-1], "is not what was written"), (b"\0" + data[1:], "is damaged")):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=f"set-r02-00001-of-00002.tfrecords {message}.*--restart"):
+        with pytest.raises(UserError, match=f"set-r02-00001-of-00002.tfrecords {message}.*`restart"):
             write(source, tmp_path / "set", num_shards=2, join=True)
     path.write_bytes(data)
     assert find_dataset(write(source, tmp_path / "set", num_shards=2, join=True)).count == 8
@@ -234,7 +234,7 @@ def test_a_restart_does_not_delete_other_parts(tmp_path, options):
     source = ArraySource(numbered_images(8))
     write(source, tmp_path / "set", num_shards=2, part=(1, 2))
     before = contents(tmp_path / ".set.partial" / "set")
-    with pytest.raises(UserError, match="--restart would delete what the other parts .* remove .*/.set.partial once"):
+    with pytest.raises(UserError, match="`restart` would delete what the other parts .* remove .*/.set.partial once"):
         write(source, tmp_path / "set", num_shards=2, restart=True, **options)
     assert contents(tmp_path / ".set.partial" / "set") == before
 
@@ -246,7 +246,7 @@ def test_there_must_be_parts_to_join(tmp_path):
 
 @pytest.mark.parametrize("part", [(0, 2), (3, 2), (1, 5)])
 def test_impossible_parts_are_refused(tmp_path, part):
-    with pytest.raises(UserError, match="--part i/n needs 1 <= i <= n <= 4"):
+    with pytest.raises(UserError, match="`part=i/n` needs 1 <= i <= n <= 4"):
         write(ArraySource(numbered_images(8)), tmp_path / "set", num_shards=4, part=part)
 
 

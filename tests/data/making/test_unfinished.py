@@ -36,7 +36,7 @@ def test_the_same_command_ends_well_after_a_kill_at_any_step_of_the_end(tmp_path
             return real(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, counted)
-    monkeypatch.setattr(module.UnfinishedSet, "discard_if_empty", lambda self: None)  # A killed process does nothing.
+    monkeypatch.setattr(module.PartialDataset, "discard_if_empty", lambda self: None)  # A killed process does nothing.
     try:
         _write(tmp_path / "set")
     except Killed:
@@ -82,11 +82,11 @@ def test_a_set_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 
 def test_parts_do_not_remove_each_others_files(tmp_path):
-    first = module.UnfinishedSet(tmp_path / "set")
-    first.begin({}, restart=False)
+    first = module.PartialDataset(tmp_path / "set")
+    first.create_or_resume({}, restart=False)
     stream, path = first.open_temporary("set-r02.tfrecords")
-    second = module.UnfinishedSet(tmp_path / "set")  # In another container, with the same process number.
-    second.begin({}, restart=False)
+    second = module.PartialDataset(tmp_path / "set")  # In another container, with the same process number.
+    second.create_or_resume({}, restart=False)
     other, other_path = second.open_temporary("set-r02.tfrecords")
     assert path != other_path
     with other:
@@ -98,7 +98,7 @@ def test_parts_do_not_remove_each_others_files(tmp_path):
 
 
 def test_one_process_at_a_time_writes_a_set(tmp_path):
-    unfinished = module.UnfinishedSet(tmp_path / "set")
+    unfinished = module.PartialDataset(tmp_path / "set")
     with unfinished.locked("all-of-it"), pytest.raises(UserError, match="set .* is in use by process"):
         _write(tmp_path / "set")
     with unfinished.locked("part-1-of-2"):
@@ -109,9 +109,9 @@ def test_one_process_at_a_time_writes_a_set(tmp_path):
 def test_what_a_killed_part_has_begun_goes_with_the_next_one(tmp_path):
     code = """
 import os, sys, pathlib
-from stylegan_tf.data.making.partial_dataset import UnfinishedSet
-unfinished = UnfinishedSet(pathlib.Path(sys.argv[1]))
-unfinished.begin({}, restart=False)
+from stylegan_tf.data.making.partial_dataset import PartialDataset
+unfinished = PartialDataset(pathlib.Path(sys.argv[1]))
+unfinished.create_or_resume({}, restart=False)
 stream, _ = unfinished.open_temporary("x")
 stream.write(b"half")
 os._exit(9)
@@ -120,7 +120,7 @@ os._exit(9)
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "set")], env=environment, check=False)
     folder = tmp_path / ".set.partial"
     assert len(list(folder.glob(".x.*.tmp"))) == 1
-    module.UnfinishedSet(tmp_path / "set").begin({}, restart=False)
+    module.PartialDataset(tmp_path / "set").create_or_resume({}, restart=False)
     assert list(folder.glob(".x.*.tmp")) == []
 
 
@@ -130,10 +130,10 @@ def test_nothing_is_told_of_a_set_that_is_not_there(tmp_path, monkeypatch):
     def fail(self):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(module.UnfinishedSet, "move_into_place", fail)
+    monkeypatch.setattr(module.PartialDataset, "publish", fail)
     with pytest.raises(UserError, match="the disk is gone"):
-        write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", report=lines.append)
+        write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", note=lines.append)
     assert not any(line.startswith("written") for line in lines)
     monkeypatch.undo()
-    write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", report=lines.append)
+    write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", note=lines.append)
     assert lines[-1].startswith("written: 4 of 4")

@@ -84,7 +84,7 @@ def test_the_description_says_what_is_there(tmp_path):
 def test_an_existing_dataset_stays_unless_told_to_overwrite(tmp_path):
     folder = write_numbered(tmp_path / "set", num_shards=2)
     before = sorted(path.name for path in folder.iterdir())
-    with pytest.raises(UserError, match="exists and is not empty.*--overwrite"):
+    with pytest.raises(UserError, match="exists and is not empty.*`overwrite"):
         write_numbered(folder, num_shards=1)
     assert sorted(path.name for path in folder.iterdir()) == before
     write_numbered(folder, num_shards=1, overwrite=True)
@@ -124,13 +124,13 @@ def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
 
 @pytest.mark.parametrize("num_shards", [0, 11])
 def test_the_number_of_shards_must_fit_the_images(tmp_path, num_shards):
-    with pytest.raises(UserError, match="--shards must be between 1 and the number of images .10."):
+    with pytest.raises(UserError, match="`shards` must be between 1 and the number of images .10."):
         write_numbered(tmp_path / "set", count=10, num_shards=num_shards)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_the_seed_must_be_one_of_numpys(tmp_path, seed):
-    with pytest.raises(UserError, match=f"--seed must be between 0 and 4294967295, got {seed}"):
+    with pytest.raises(UserError, match=f"`seed` must be between 0 and 4294967295, got {seed}"):
         write_numbered(tmp_path / "set", seed=seed)
 
 

@@ -176,14 +176,14 @@ def test_what_is_no_picture_is_a_value_error(picture):
 
 
 def test_without_fit_the_size_must_be_right():
-    with pytest.raises(UserError, match="it has 5x4 pixels, expected 4x4.*--fit"):
+    with pytest.raises(UserError, match="it has 5x4 pixels, expected 4x4.*`fit"):
         square(np.zeros([4, 5, 3], np.uint8), fit=None)
 
 
 def test_colours_are_read():
     assert parse_background("white") == (255, 255, 255)
     assert parse_background("#102030") == (16, 32, 48)
-    with pytest.raises(UserError, match="--background takes a colour.*'whit'"):
+    with pytest.raises(UserError, match="`background` takes a colour.*'whit'"):
         parse_background("whit")
 
 

@@ -135,7 +135,7 @@ def test_a_listed_file_that_is_not_there_is_named(tmp_path):
 )
 def test_a_bad_file_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=f"--source .*{name}.*{message}"):
+    with pytest.raises(UserError, match=f"`source` .*{name}.*{message}"):
         open_source(str(tmp_path / name))
 
 
@@ -166,7 +166,7 @@ def test_a_cut_off_tar_is_refused(tmp_path):
 def test_max_images_takes_the_first(tmp_path):
     source = open_source(str(make_folder(tmp_path / "in")), max_images=2)
     assert [source.name(index) for index in range(len(source))] == ["a/1.png", "a/2.PNG"]
-    with pytest.raises(UserError, match="--max_images must be positive, got 0"):
+    with pytest.raises(UserError, match="`max_images` must be positive, got 0"):
         open_source(str(tmp_path / "in"), max_images=0)
 
 
@@ -215,5 +215,5 @@ def test_a_long_list_with_one_name_twice_is_refused_at_once(tmp_path):
 
 def test_an_odd_size_comes_with_a_proposal(tmp_path):
     (tmp_path / "a.png").write_bytes(png(0, (100, 70)))
-    with pytest.raises(UserError, match="a.png has 100x70 pixels.*--resolution=64 crops and resizes"):
+    with pytest.raises(UserError, match="a.png has 100x70 pixels.*`resolution=64` crops and resizes"):
         open_source(str(tmp_path))

@@ -157,7 +157,7 @@ def test_train_and_val_are_no_classes(animals, tmp_path):
 def test_labels_that_nobody_uses_are_told(animals):
     (animals / "all" / "dataset.json").write_text('{"labels": [["cat/1.png", 0]]}')
     assert open_source(str(animals)).notes == (
-        "the source holds all/dataset.json with labels, which are not used: --labels=all/dataset.json.",
+        "the source holds all/dataset.json with labels, which are not used: `labels=all/dataset.json`.",
     )
     (animals / "all" / "dataset.json").write_text('{"labels": null}')
     assert open_source(str(animals)).notes == ()
@@ -170,7 +170,7 @@ def test_labels_of_another_number_are_refused(animals, tmp_path):
 
 
 def test_a_folder_brings_no_classes(animals):
-    with pytest.raises(UserError, match="--labels=classes: this source brings none"):
+    with pytest.raises(UserError, match="`labels=classes`: this source has none"):
         open_source(str(animals), labels="classes")
 
 

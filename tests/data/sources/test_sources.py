@@ -89,10 +89,10 @@ def test_an_unreadable_image_is_named(tmp_path, content):
 def test_images_of_another_size_need_a_resolution(tmp_path):
     save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
     save(tmp_path / "b.png", np.zeros([8, 16, 3], np.uint8))
-    with pytest.raises(UserError, match="b.png does not fit: it has 16x8 pixels.*--resolution"):
+    with pytest.raises(UserError, match="b.png does not fit: it has 16x8 pixels.*`resolution"):
         open_source(str(tmp_path)).read(1)
     save(tmp_path / "a.png", np.zeros([12, 12, 3], np.uint8))
-    with pytest.raises(UserError, match="a.png has 12x12 pixels.*--resolution"):
+    with pytest.raises(UserError, match="a.png has 12x12 pixels.*`resolution"):
         open_source(str(tmp_path))
 
 
@@ -118,5 +118,5 @@ def test_the_demo_set_comes_with_labels():
 
 def test_a_folder_has_no_attributes(tmp_path):
     save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
-    with pytest.raises(UserError, match="--labels"):
+    with pytest.raises(UserError, match="`labels"):
         open_source(str(tmp_path), labels="has_hat")

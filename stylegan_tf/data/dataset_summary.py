@@ -1,9 +1,12 @@
-"""What the labels of a set are, in words: told when it is made, looked into, and trained on."""
+"""What a dataset holds: its labels in words, its facts, and a digest that shows later whether it is still the same."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from stylegan_tf.data import tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
 
 _LISTED = 20  # Classes or numbers.
@@ -25,9 +28,9 @@ def described_labels(labels: np.ndarray, names: Sequence[str]) -> str:
 
 
 def described_use(info: DatasetInfo, used: bool) -> str:
-    """The same for the labels of a data set, and whether training uses them."""
+    """The same for the labels of a dataset, and whether training uses them."""
     text = described_labels(load_labels(info), info.label_names)
-    return text if used or not info.label_size else f"{text}; they are not used: --conditional"
+    return text if used or not info.label_size else f"{text}; they are not used: `conditional`"
 
 
 def _range(name: str, column: np.ndarray) -> str:
@@ -42,3 +45,29 @@ def _listed(parts: Iterable[str]) -> str:
 
 def _number(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def dataset_facts(info: DatasetInfo) -> dict[str, Any]:
+    """JSON values by name. "content" depends on every record of the smallest level, which is made of the others."""
+    return {
+        "images": info.count,
+        "resolution": info.resolution,
+        "channels": info.num_channels,
+        "labels": info.label_size,
+        "content": records_digest(info, min(info.levels))[:16],
+    }
+
+
+def records_digest(info: DatasetInfo, resolution: int) -> str:
+    """SHA-256 of one level and of the labels: of contents and order, not of times and places of files.
+
+    The checksums that follow the records stand for their bytes, so that not all of these need to be read.
+    """
+    digest = hashlib.sha256()
+    for path in info.shards(resolution):
+        with open(path, "rb") as stream:
+            for record in tfrecord_files.scan(path):
+                stream.seek(record.offset + record.length)
+                digest.update(record.length.to_bytes(8, "little") + stream.read(tfrecord_files.CRC.size))
+    digest.update(load_labels(info).tobytes())
+    return digest.hexdigest()

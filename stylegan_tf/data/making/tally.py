@@ -1,0 +1,117 @@
+"""What a conversion noticed about its pictures, summed over chunks and shards, and the lines that report it."""
+
+import collections
+import functools
+import math
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from stylegan_tf.data.dataset_summary import described_labels
+from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.decoding import WIDEST, Square
+from stylegan_tf.data.sources.image_files import summary
+from stylegan_tf.files.file_errors import short
+
+LEFT_OUT_FILE = "left_out.txt"  # In the set.
+_DARK = WIDEST / 8  # Peaks below come out darker than 32 of 255.
+_UNREADABLE = "that cannot be read"
+
+
+class Tally(NamedTuple):
+    """Sums over pictures. It is stored in the report of a shard, as a JSON list.
+
+    counts: number of pictures by what was noticed about them.
+    peak: the largest value of those of more than 8 bits.
+    log_ratio, narrowest, widest: width by height of stretched ones: sum of the logarithms, and range.
+    """
+
+    counts: Mapping[str, int] = {}
+    peak: float = 0.0
+    log_ratio: float = 0.0
+    narrowest: float = 1e9
+    widest: float = 0.0
+
+    @classmethod
+    def of(cls, squares: Sequence[Square]) -> "Tally":
+        """Of the pictures that became these squares."""
+        peaks = [square.peak for square in squares if square.peak is not None]
+        ratios = [square.ratio for square in squares if square.ratio is not None]
+        counts = {"wide": len(peaks), "dark": sum(peak < _DARK for peak in peaks), "stretched": len(ratios)}
+        return cls(
+            counts,
+            max(peaks, default=0.0),
+            sum(map(math.log, ratios)),
+            min(ratios, default=1e9),
+            max(ratios, default=0.0),
+        )
+
+    def joined(self, other: "Tally") -> "Tally":
+        counts = collections.Counter(self.counts) + collections.Counter(other.counts)
+        return Tally(
+            dict(counts),
+            max(self.peak, other.peak),
+            self.log_ratio + other.log_ratio,
+            min(self.narrowest, other.narrowest),
+            max(self.widest, other.widest),
+        )
+
+    @property
+    def aspect_ratio(self) -> Optional[float]:
+        """The geometric mean of width by height of stretched pictures; None where nothing was distorted."""
+        count = self.counts.get("stretched", 0)
+        ratio = round(math.exp(self.log_ratio / count), 4) if count else 1.0
+        return None if abs(ratio - 1) < 0.002 else ratio
+
+
+def total(reports: Sequence[dict]) -> Tally:
+    """Of all shards."""
+    return functools.reduce(Tally.joined, (Tally(*found.get("tally", ())) for found in reports), Tally())
+
+
+def summary_lines(
+    source, labels: Optional[np.ndarray], reports: Sequence[dict], bad: Sequence[tuple[int, str]], dest: pathlib.Path
+) -> Iterator[str]:
+    """What the user should know about a finished set.
+
+    Args:
+      labels: of the records, float32 [N, L].
+      reports: of the shards.
+      bad: (number, reason) of the pictures that were skipped.
+      dest: the folder of the set.
+    """
+    yield f"written: {sum(found['count'] for found in reports):,} of {len(source):,} pictures"
+    left_out = all_left_out(source, bad)
+    if left_out:
+        yield f"left out: {summary(left_out)}; all of them are listed in {dest / LEFT_OUT_FILE}"
+    if labels is not None:
+        yield described_labels(labels, source.label_names)
+    tally = total(reports)
+    if tally.counts.get("wide") and source.white is None and (tally.counts.get("dark") or tally.peak < WIDEST / 2):
+        yield (
+            f"dark: {tally.counts['wide']:,} pictures have 16 bits, with values up to {tally.peak:g} of {WIDEST}; "
+            f"{tally.counts.get('dark', 0):,} of them come out nearly black. `white={tally.peak:g}` makes that value "
+            "white."
+        )
+    if tally.aspect_ratio is not None:
+        yield (
+            f"stretched: pictures are {tally.narrowest:.3g} to {tally.widest:.3g} times as wide as high; "
+            f"{tally.aspect_ratio:g} is recorded, and `generate` gives its pictures that shape."
+        )
+    for note in source.notes:
+        yield f"note: {note}"
+
+
+def all_left_out(source, bad: Sequence[tuple[int, str]]) -> list[LeftOut]:
+    """What the source did not offer, and the pictures that were skipped."""
+    return [*source.left_out, *(LeftOut(reason, _UNREADABLE) for _, reason in bad)]
+
+
+def list_left_out(left_out: Sequence[LeftOut], folder: pathlib.Path) -> None:
+    """Writes `left_out.txt`, a sorted line for each; no file if there is nothing."""
+    if left_out:
+        lines = sorted(f"{entry.kind}: {entry.name}" for entry in left_out)
+        text = "".join(f"{short(line, 2000)}\n" for line in lines)
+        (folder / LEFT_OUT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
