@@ -71,6 +71,7 @@ def keras_caller(generator):
     """The network as one function, traced once, uint8 images: what a server written around Keras would call."""
     import tensorflow as tf
 
+    from stylegan_tf.networks.truncation import Truncation
     from stylegan_tf.ops.pixels import to_uint8
 
     config = generator.config
@@ -79,7 +80,7 @@ def keras_caller(generator):
 
     @tf.function(input_signature=specs)
     def call(latents, psi, labels=None):
-        options = {"truncation_psi": psi, "truncation_cutoff": 8, "noise_mode": "const"}
+        options = {"truncation": Truncation(psi, 8), "noise_mode": "const"}
         return to_uint8(generator(latents, labels=labels, **options))
 
     return lambda inputs: call(*inputs.values())

@@ -41,11 +41,14 @@ def main():
     from stylegan_tf.editing.directions import load_directions
     from stylegan_tf.explorer.renderer import Renderer
     from stylegan_tf.networks.network_file import load_networks
+    from stylegan_tf.networks.truncation import Truncation
     from stylegan_tf.visualize.painter import Painter
 
     networks = load_networks(FLAGS.network)
     box, ratio = (networks.content_box, networks.aspect_ratio) if FLAGS.crop else (None, None)
-    painter = Painter(networks.best_generator, content_box=box, aspect_ratio=ratio)
+    painter = Painter(
+        networks.best_generator, None, box, Truncation(centre=networks.truncation_centre), aspect_ratio=ratio
+    )
     directions = load_directions(FLAGS.directions, *painter.dlatent_shape) if FLAGS.directions else None
     _serve(Renderer(painter, directions), networks.label_names)
 

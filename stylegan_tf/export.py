@@ -22,6 +22,13 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer("truncation_cutoff", 8, "truncation_psi applies to the first layers only, up to here.")
 flags.DEFINE_enum(
+    "truncation_centre",
+    None,
+    ["class", "all"],
+    "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
+    "training. Left out: class; all for converted networks of the authors, as in their code.",
+)
+flags.DEFINE_enum(
     "weights",
     "float32",
     ["float32", "bfloat16", "float16"],
@@ -58,6 +65,7 @@ def main():
     options = ServingOptions(
         noise_mode=FLAGS.noise_mode,
         truncation_cutoff=FLAGS.truncation_cutoff,
+        truncation_centre=FLAGS.truncation_centre or networks.truncation_centre,
         weights=FLAGS.weights,
         as_constants=FLAGS.constants,
         bad_rows=FLAGS.bad_rows,

@@ -37,7 +37,9 @@ def main():
         raise UserError(f"--figure is missing: one of {', '.join(_FIGURES)}.")
     seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
-    painter = sampling_flags.painter(truncated=FLAGS.figure != "truncation")
+    if FLAGS.figure == "truncation":
+        FLAGS.set_default("truncation_cutoff", None)  # As in the paper's figure.
+    painter = sampling_flags.painter()
     from stylegan_tf.visualize.picture_files import save_image
 
     output = Path(FLAGS.output or f"{FLAGS.figure}.png")
@@ -59,8 +61,7 @@ def _draw(painter, seeds, seeds_b):
         return noise_figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale)
     if FLAGS.figure == "noise_components":
         return noise_figures.noise_components_figure(painter, seeds, FLAGS.scale)
-    cutoff = FLAGS.truncation_cutoff if FLAGS["truncation_cutoff"].present else None
-    return sample_figures.truncation_figure(painter, seeds, cutoff=cutoff, scale=FLAGS.scale)
+    return sample_figures.truncation_figure(painter, seeds, scale=FLAGS.scale)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Images that are in --outdir already, made with the same network and flags, are n
 command goes on. The file images.jsonl in it says what made each image.
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import flags
@@ -48,7 +49,7 @@ def main():
     if not (FLAGS.outdir or FLAGS.grid or FLAGS.save_dlatents):
         raise UserError("there is nowhere to write to: give --outdir=FOLDER, or --grid=FILE.png, or both.")
     if FLAGS.dlatents:
-        for name in ("seeds", "truncation_psi", "truncation_cutoff", "class", "save_dlatents"):
+        for name in ("seeds", "truncation_psi", "truncation_cutoff", "truncation_centre", "class", "save_dlatents"):
             if FLAGS[name].present:
                 raise UserError(f"--{name} does not go with --dlatents: those styles are used as they are.")
     seeds = parse_seeds(FLAGS.seeds, most=2**40)
@@ -70,8 +71,10 @@ class _SeedStyles:
 
     def __init__(self, painter, seeds):
         self._painter, self._seeds, self._offset = painter, seeds, sampling_flags.style_offset(painter)
-        psi, cutoff, label = FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS["class"].value
-        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
+        psi, cutoff, centre = dataclasses.astuple(painter.truncation)
+        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": FLAGS["class"].value}
+        if painter.label is not None and centre != "all":  # Records of earlier versions have none.
+            self.options["truncation_centre"] = centre
 
     def __len__(self):
         return len(self._seeds)

@@ -18,6 +18,7 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import assign_arrays
+from stylegan_tf.networks.truncation import Truncation
 
 NETWORKS = [f"config_{row}" for row in "abcdef"]
 NETWORKS += ["traditional_8", "style_based_0", "style_based_2", "conditional", "gray", "fused_256"]
@@ -70,7 +71,7 @@ def generated(data, generator):
         options = {"noise_mode": "const", "labels": labels}
         if key.startswith("images_psi"):
             psi, cutoff = key[len("images_psi") :].split("_cutoff")
-            options.update(truncation_psi=float(psi), truncation_cutoff=int(cutoff))
+            options.update(truncation=Truncation(float(psi), int(cutoff)))
         elif key.startswith("images_lod"):
             lod = float(key[len("images_lod") :])
             options.update(resolution=full >> int(lod), alpha=1 - lod % 1)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from stylegan_tf.editing.directions import load_directions
 from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.painter import Painter
 from tests.helpers import tiny_networks as tiny
 
@@ -43,7 +44,7 @@ def test_directions_of_every_method_move_generated_images(tmp_path):
     moves = "--move=hat=1.5,pca2=-1"
     done = _run("generate", *common, "--seeds=3", f"--outdir={tmp_path}", f"--directions={file}", moves)
     assert done.returncode == 0, done.stderr
-    painter = Painter(generator, np.float32([0, 1]), truncation_psi=0.7, truncation_cutoff=8)
+    painter = Painter(generator, np.float32([0, 1]), truncation=Truncation(0.7, 8, "class"))
     ws = painter.dlatents(painter.latents([3]))
     moved = ws + directions.offset({"hat": 1.5, "pca2": -1}, 4)
     expected = painter.pictures(moved)[0, ..., 0]

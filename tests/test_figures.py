@@ -11,6 +11,7 @@ from PIL import Image
 from stylegan_tf.files.dlatents import save_dlatents
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
@@ -37,7 +38,7 @@ def _run(main, network, *arguments):
 
 def _painter(generator, **options):
     label = np.array([0, 0, 1], np.float32)
-    return Painter(generator, label, BOX, 0.5, 8, **options)
+    return Painter(generator, label, BOX, Truncation(0.5, 8, "class"), **options)
 
 
 def _picture(path):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
 from tests.helpers import tiny_networks as tiny
 
@@ -32,7 +33,7 @@ def _generate(network, *arguments):
 
 
 def _expected(generator, seeds, psi, label):
-    sampler = Sampler(generator, psi, 8, "const")
+    sampler = Sampler(generator, Truncation(psi, 8, "class"))
     z = seed_latents(seeds, 5)
     return np.concatenate(list(sampler.images(z, np.tile(np.eye(3, dtype=np.float32)[label], [len(z), 1]))))
 

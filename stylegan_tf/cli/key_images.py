@@ -59,8 +59,7 @@ def _of_seeds(painter, keys):
 
     psi = None
     if any(key.psi is not None for key in keys):
-        default = 1.0 if painter.truncation_psi is None else painter.truncation_psi
-        psi = np.float32([default if key.psi is None else key.psi for key in keys])
+        psi = np.float32([painter.truncation.psi if key.psi is None else key.psi for key in keys])
     return painter.broadcast(painter.map(painter.latents(key.seed for key in keys)), psi)
 
 
@@ -72,4 +71,4 @@ def _of_file(painter, key):
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")
         ws = ws[list(key.indices)]
-    return ws if key.psi is None else painter.sampler.truncate(ws, key.psi)
+    return ws if key.psi is None else painter.truncate(ws, key.psi)

@@ -18,6 +18,13 @@ with flag_group("Network and images"):
         "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
     )
     flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
+    flags.DEFINE_enum(
+        "truncation_centre",
+        None,
+        ["class", "all"],
+        "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
+        "training. Left out: class; all for converted networks of the authors, as in their code.",
+    )
     flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
     flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
 
@@ -39,17 +46,19 @@ def network_path() -> Path:
     return find_network(FLAGS.network)
 
 
-def painter(path: Optional[Path] = None, truncated: bool = True, labeled: bool = True, noise_mode: str = "const"):
+def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
     """A `Painter` of the network file (None: that of --network) as the flags say.
 
-    truncated, labeled: False if the command has truncation or labels of its own.
+    labeled: False if the command has labels of its own.
     """
     path = path or network_path()
     from stylegan_tf.networks.network_file import load_networks
+    from stylegan_tf.networks.truncation import Truncation
     from stylegan_tf.visualize.painter import Painter
 
     networks = load_networks(path)
     generator = networks.best_generator
+    centre = FLAGS.truncation_centre or networks.truncation_centre
     label = None
     if labeled:
         label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
@@ -57,8 +66,7 @@ def painter(path: Optional[Path] = None, truncated: bool = True, labeled: bool =
         generator,
         label=label,
         content_box=networks.content_box if FLAGS.crop else None,
-        truncation_psi=FLAGS.truncation_psi if truncated else None,
-        truncation_cutoff=FLAGS.truncation_cutoff if truncated else None,
+        truncation=Truncation(FLAGS.truncation_psi, FLAGS.truncation_cutoff, centre),
         noise_mode=noise_mode,
         aspect_ratio=networks.aspect_ratio if FLAGS.crop else None,
     )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.explorer.view import View
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid
@@ -28,6 +29,7 @@ class Renderer:
         self._resolution = painter.resolutions[-1]
         # They stay as they are while other controls move.
         self._noise_maps = functools.lru_cache(maxsize=4)(self._new_noise_maps)
+        self._centre = functools.lru_cache(maxsize=1024)(self._new_centre)
         self._synthesize, self._features = self._traced(), self._traced_features()
 
     def picture(self, view: View) -> np.ndarray:
@@ -64,10 +66,15 @@ class Renderer:
         found = np.zeros([self.num_layers, self._w_size], np.float32) if view.found is None else view.found
         maps = self._noise_maps(view.noise_mode, view.noise_seed)
         return (
-            *(z, label, shares, np.float32(view.psi), np.int32(view.cutoff)),
+            *(z, label, shares, np.float32(view.psi), np.int32(view.cutoff), self._centre(label.tobytes())),
             *(found, view.found is not None, self._mixed(view), self._offset(view)),
             *(maps, self._strengths(view)),
         )
+
+    def _new_centre(self, label):
+        """What truncation draws towards with these bytes of a label: float32 [1, W]."""
+        labels = np.frombuffer(label, np.float32)[None] if label else None
+        return np.reshape(self._generator.truncation_centre(self.painter.truncation.centre, labels), [1, self._w_size])
 
     def _mixed(self, view):
         """Which layers have the other seed's styles: bool [L]."""
@@ -106,20 +113,18 @@ class Renderer:
         shapes = self._generator.synthesis.noise_shapes(self._resolution)
         signature = [
             *(tf.TensorSpec([5, config.latent_size]), tf.TensorSpec([config.label_size]), tf.TensorSpec([4])),
-            *(tf.TensorSpec([]), tf.TensorSpec([], tf.int32)),
+            *(tf.TensorSpec([]), tf.TensorSpec([], tf.int32), tf.TensorSpec([1, self._w_size])),
             *(tf.TensorSpec(layers), tf.TensorSpec([], tf.bool), tf.TensorSpec(layers[:1], tf.bool)),
             tf.TensorSpec(layers),
             *([tf.TensorSpec([1, *shape]) for shape in shapes], tf.TensorSpec([levels])),
         ]
 
         @tf.function(input_signature=signature)
-        def synthesize(z, label, shares, psi, cutoff, found, use_found, mixed, offset, maps, strengths):
+        def synthesize(z, label, shares, psi, cutoff, centre, found, use_found, mixed, offset, maps, strengths):
             """-> images uint8 [1, R, R, C], ws [1, L, W], noise of every layer."""
             w = self._generator.mapping_network(z, labels=tf.tile(label[None], [5, 1]) if config.label_size else None)
             w = tf.stack([tf.linalg.matvec(w[:4], shares, transpose_a=True), w[4]])  # The view's, and the other seed's.
-            ws = self._generator.broadcast(w)
-            if config.use_styles:
-                ws = self._generator.truncation(ws, psi=psi, cutoff=cutoff)
+            ws = self._generator.truncate(self._generator.broadcast(w), Truncation(psi, cutoff, centre))
             own = tf.where(use_found, found, ws[0])
             own = tf.where(mixed[:, None], ws[1], own) + offset
             noise = [layer * strengths[index] for index, layer in enumerate(maps)]

@@ -218,8 +218,8 @@ class SynthesisLayer(tf.keras.layers.Layer):
         return cls(**{**config, "source": source})
 
 
-class Truncation(PreciseLayer):
-    """w' = w_avg + psi * (w - w_avg) for the first `cutoff` layers.
+class TruncationLayer(PreciseLayer):
+    """w' = centre + psi * (w - centre) for the first `cutoff` layers; the centre is w_avg unless it is given.
 
     Variable: `w_avg` [W], the running average of w, moved by training (not trainable itself).
     """
@@ -231,10 +231,12 @@ class Truncation(PreciseLayer):
         self.w_avg = self.add_weight(name="w_avg", shape=(input_shape[-1],), initializer="zeros", trainable=False)
         super().build(input_shape)
 
-    def call(self, ws, psi=0.7, cutoff=None):
-        """ws: [N, L, W] float32. psi: scalar or [N]; 1 changes nothing. cutoff: number of layers, None for all."""
+    def call(self, ws, psi=0.7, cutoff=None, centre=None):
+        """ws: [N, L, W] float32. psi: scalar or [N]. cutoff: number of layers, None: all. centre: [W] or [N, W]."""
         layer = tf.range(tf.shape(ws)[1])
         applies = layer < (tf.shape(ws)[1] if cutoff is None else cutoff)
         psi = tf.reshape(tf.cast(psi, ws.dtype), [-1, 1, 1])
-        truncated = self.w_avg + psi * (ws - self.w_avg)
+        centre = tf.convert_to_tensor(self.w_avg) if centre is None else tf.cast(centre, ws.dtype)
+        centre = centre[..., None, :]  # [1, W] or [N, 1, W]
+        truncated = centre + psi * (ws - centre)
         return tf.where(applies[None, :, None], truncated, ws)

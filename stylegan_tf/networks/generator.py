@@ -1,5 +1,6 @@
 """The whole generator: mapping, truncation, synthesis."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -7,10 +8,11 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense
-from stylegan_tf.layers.style import DenseInput, LearnedConstant, SynthesisLayer, Truncation
+from stylegan_tf.layers.style import DenseInput, LearnedConstant, SynthesisLayer, TruncationLayer
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, track_parts
 from stylegan_tf.networks.precision import check_policies, convolution_clamp, level_policies
+from stylegan_tf.networks.truncation import ClassCentres, Truncation
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import pixel_norm
 from stylegan_tf.ops.resampling import upscale_2d
@@ -263,9 +265,10 @@ class Generator(NetworkModel):
         super().__init__(config, precision, half_levels, name="generator")
         policies = level_policies(precision, config.resolutions, half_levels)
         self.mapping_network = MappingNetwork(config)
-        self.truncation = Truncation(name="truncation")
+        self.truncation = TruncationLayer(name="truncation")
         self.truncation.build((None, config.w_size))
         self.synthesis = SynthesisNetwork(config, policies, growth)
+        self._class_centres = ClassCentres(self.mapping_network)
         self.set_built((None, config.latent_size))
 
     @property
@@ -282,32 +285,53 @@ class Generator(NetworkModel):
         layers = self.synthesis.num_layers_at(resolution or self.growth.resolution) if self.config.use_styles else 1
         return tf.tile(w[:, None], [1, layers, 1])
 
+    def truncate(self, ws: tf.Tensor, truncation: Truncation, labels=None) -> tf.Tensor:
+        """w of every layer [N, L, W], truncated; as it is in the traditional generator. labels: for "class" centres."""
+        if truncation.is_off or not self.config.use_styles:
+            return ws
+        centre = self.truncation_centre(truncation.centre, labels)
+        return self.truncation(ws, psi=truncation.psi, cutoff=truncation.cutoff, centre=centre)
+
+    def truncation_centre(self, centre, labels=None):
+        """The [W] or [N, W] that `Truncation.centre` means for images of these labels; without labels, that of all."""
+        if not isinstance(centre, str):
+            return centre
+        if centre == "class" and labels is not None and self.config.label_size:
+            return self._class_centres.of(labels)
+        return tf.convert_to_tensor(self.truncation.w_avg)
+
     def call(
         self,
         z,
         labels=None,
-        truncation_psi=None,
-        truncation_cutoff=None,
+        truncation=None,
         noise_mode="random",
         noise=None,
         resolution=None,
         alpha=None,
+        truncation_psi=None,
+        truncation_cutoff=None,
     ):
         """Images from latents.
 
         Args:
           z: [N, latent_size] ~ N(0, 1).
           labels: [N, label_size] when the network has labels.
-          truncation_psi: scalar or [N]; None: no truncation. Ignored by the traditional generator.
-          truncation_cutoff: number of layers it applies to; None: all. The paper's figures use 0.7 and 8.
+          truncation: a `Truncation`; None: none. Ignored by the traditional generator.
           noise_mode, noise, resolution, alpha: see `SynthesisNetwork.call`.
+          truncation_psi, truncation_cutoff: deprecated, the fields of `truncation`.
         Returns:
           float32 [N, resolution, resolution, num_channels], about [-1, 1]; of a network that still grows, without
           `resolution`, the size that it has reached.
         """
         ws = self.broadcast(self.mapping_network(z, labels=labels), resolution)
-        if truncation_psi is not None and self.config.use_styles:
-            ws = self.truncation(ws, psi=truncation_psi, cutoff=truncation_cutoff)
+        if truncation_psi is not None:
+            warnings.warn(
+                "truncation_psi is deprecated: give truncation=Truncation(psi, cutoff)", DeprecationWarning, 2
+            )
+            truncation = Truncation(truncation_psi, truncation_cutoff)
+        if truncation is not None:
+            ws = self.truncate(ws, truncation, labels)
         return self.synthesis(ws, resolution=resolution, alpha=alpha, noise_mode=noise_mode, noise=noise)
 
 

@@ -63,6 +63,11 @@ class Networks(NamedTuple):
         return self.metadata.get("aspect_ratio")
 
     @property
+    def truncation_centre(self) -> str:
+        """`Truncation.centre` of pictures: each class's own; "all" for the authors' networks, as in their code."""
+        return "all" if "converted_from" in self.metadata else "class"
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """What the columns of the labels mean; () where nobody has told."""
         names = self.metadata.get("label_names")

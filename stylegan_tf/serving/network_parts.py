@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Optional
 
+import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import NOISE_MODES, Generator
+from stylegan_tf.networks.truncation import CENTRES, Truncation
 from stylegan_tf.serving.frozen_graph import freeze
 from stylegan_tf.serving.stored_weights import StoredWeights
 
@@ -21,6 +23,9 @@ class ServingOptions:
 
     noise_mode: str = "const"  # "const": the network's fixed maps; "random": fresh noise per image; "none".
     truncation_cutoff: Optional[int] = 8  # Truncate the first layers only, up to here; None: all.
+    # What truncation draws towards in a network with labels: "all", or "class", see `Truncation`. Mixed labels have the
+    # mean of their classes' centres, weighted as they are mixed.
+    truncation_centre: str = "all"
     weights: str = "float32"  # How weights are stored, see `StoredWeights`; they are computed with in float32.
     # Weights inside of the graph, once for each signature, or beside it as variables that all signatures share.
     # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
@@ -35,6 +40,8 @@ class ServingOptions:
             raise UserError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
         if self.bad_rows not in BAD_ROWS:
             raise UserError(f"bad_rows must be one of {', '.join(BAD_ROWS)}, got {self.bad_rows!r}.")
+        if self.truncation_centre not in CENTRES:
+            raise UserError(f"truncation_centre must be {' or '.join(CENTRES)}, got {self.truncation_centre!r}.")
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
             raise UserError(f"truncation_cutoff must be at least 0, got {self.truncation_cutoff}.")
 
@@ -58,15 +65,27 @@ class NetworkParts:
         def mapping(z, labels=None):
             return generator.broadcast(generator.mapping_network(z, labels=labels))
 
-        def truncate(ws, psi):
-            return generator.truncation(ws, psi=psi, cutoff=options.truncation_cutoff)
+        self._has_centres = config.use_styles and config.label_size and options.truncation_centre == "class"
+        if self._has_centres:
+            offsets = generator.truncation_centre("class", np.eye(config.label_size)) - generator.truncation_centre(
+                "all"
+            )
+            offsets = tf.Variable(offsets, trainable=False)  # Of the classes' centres from that of all.
+
+        def truncate(ws, psi, labels=None):
+            centre = generator.truncation_centre("all")
+            if labels is not None:
+                shares = tf.maximum(labels, 0)
+                shares = tf.math.divide_no_nan(shares, tf.reduce_sum(shares, axis=1, keepdims=True))
+                centre += shares @ offsets
+            return generator.truncate(ws, Truncation(psi, options.truncation_cutoff, centre))
 
         def synthesize(ws, *noise):
             return generator.synthesis(ws, noise_mode=options.noise_mode, noise=list(noise) or None)
 
         arguments = {
             "mapping": (mapping, [z, *labels]),
-            "truncation": (truncate, [w, tf.TensorSpec([None])]),
+            "truncation": (truncate, [w, tf.TensorSpec([None]), *(labels if self._has_centres else [])]),
             "synthesis": (synthesize, [w, *noise]),
         }
         if not config.use_styles:
@@ -91,9 +110,11 @@ class NetworkParts:
         """z [N, Z], labels [N, labels] for a conditional network -> w [N, L, W]."""
         return self._run("mapping", latents, *([] if labels is None else [labels]))
 
-    def truncate(self, ws: tf.Tensor, psi: tf.Tensor) -> tf.Tensor:
-        """w [N, L, W], psi [N] -> w [N, L, W]. The traditional generator has no truncation."""
-        return self._run("truncation", ws, psi) if self.config.use_styles else ws
+    def truncate(self, ws: tf.Tensor, psi: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
+        """w [N, L, W], psi [N], labels as in `mapping` -> w [N, L, W]. The traditional generator has no truncation."""
+        if not self.config.use_styles:
+            return ws
+        return self._run("truncation", ws, psi, *([labels] if self._has_centres else []))
 
     def synthesize(self, ws: tf.Tensor, seeds: Optional[tf.Tensor] = None) -> tf.Tensor:
         """w [N, L, W] -> float32 images [N, H, W, C], about [-1, 1], without the bars of letterboxed pictures.

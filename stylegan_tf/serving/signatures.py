@@ -124,19 +124,23 @@ class ServedGenerator(tf.Module):
         return [whole] if self._parts.config.label_size else [whole, specs["latents"]]
 
     def _from_latents(self, inputs: Tensors) -> tf.Tensor:
-        ws = self._parts.mapping(inputs["latents"], inputs.get("labels"))
-        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]))
+        return self._parts.synthesize(self._truncated(inputs, inputs["latents"]))
+
+    def _truncated(self, inputs: Tensors, z: tf.Tensor, labels: str = "labels") -> tf.Tensor:
+        """w of every layer of z with the labels of that name."""
+        ws = self._parts.mapping(z, inputs.get(labels))
+        return self._parts.truncate(ws, inputs["truncation_psi"], inputs.get(labels))
 
     def _from_seeds(self, inputs: Tensors) -> tf.Tensor:
         z = seed_latents(inputs["seeds"], self._parts.config.latent_size)
-        ws = self._parts.mapping(z, inputs.get("labels"))
-        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]), inputs["seeds"])
+        return self._parts.synthesize(self._truncated(inputs, z), inputs["seeds"])
 
     def _mix(self, inputs: Tensors) -> tf.Tensor:
-        ws = self._parts.mapping(inputs["latents"], inputs.get("labels"))
-        other = self._parts.mapping(inputs["other_latents"], inputs.get("other_labels"))
-        ws = mix_styles(ws, other, inputs["crossover"])
-        return self._parts.synthesize(self._parts.truncate(ws, inputs["truncation_psi"]))
+        ws, other = (
+            self._truncated(inputs, inputs["latents"]),
+            self._truncated(inputs, inputs["other_latents"], "other_labels"),
+        )
+        return self._parts.synthesize(mix_styles(ws, other, inputs["crossover"]))
 
     def _mapping(self, inputs: Tensors) -> tf.Tensor:
         return self._parts.mapping(inputs["latents"], inputs.get("labels"))

@@ -8,17 +8,18 @@ import numpy as np
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.picture_files import as_rgb
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
 
 
 class Painter:
-    """A generator with its truncation, its label and its content box. Pictures have the size that it has grown to.
+    """A generator with its truncation, label and content box. Pictures have the size that it has grown to.
 
     Args:
       label: [label_size], the label of all pictures, for a network with labels.
       content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
-      truncation_psi, truncation_cutoff: see `Generator.call`; they do nothing to a traditional generator.
+      truncation: None: none; it does nothing to a traditional generator.
       noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
       aspect_ratio: width by height of what was stretched to squares: pictures get this shape back.
     """
@@ -28,8 +29,7 @@ class Painter:
         generator: Generator,
         label: Optional[np.ndarray] = None,
         content_box: Optional[Sequence[float]] = None,
-        truncation_psi: Optional[float] = None,
-        truncation_cutoff: Optional[int] = None,
+        truncation: Optional[Truncation] = None,
         noise_mode: str = "const",
         aspect_ratio: Optional[float] = None,
     ):
@@ -37,8 +37,8 @@ class Painter:
         if self.config.num_channels not in (1, 3, 4):
             found = self.config.num_channels
             raise UserError(f"pictures have 1 channel (gray), 3 (RGB) or 4 (RGBA), but this network makes {found}.")
-        self.sampler = Sampler(generator, truncation_psi, truncation_cutoff, noise_mode)
-        self.truncation, self.truncation_psi = generator.truncation, truncation_psi
+        self.truncation = truncation or Truncation()
+        self.sampler = Sampler(generator, self.truncation, noise_mode)
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
         self.content_box, self.aspect_ratio = content_box, aspect_ratio
 
@@ -62,11 +62,21 @@ class Painter:
 
     def map(self, z: np.ndarray) -> np.ndarray:
         """z [N, latent_size] -> w [N, W], not truncated."""
-        return self.sampler.map(z, None if self.label is None else np.tile(self.label, [len(z), 1]))
+        return self.sampler.map(z, self._labels(len(z)))
 
     def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
         """w [N, W] -> w of every layer [N, L, W], truncated; with psi [N] in place of the painter's if it is given."""
-        return self.sampler.broadcast(w, psi)
+        return self.sampler.broadcast(w, self._labels(len(w)), self._truncation_at(psi))
+
+    def truncate(self, ws: np.ndarray, psi=None) -> np.ndarray:
+        """The same for w of every layer [N, L, W]; psi: a number or [N]."""
+        return self.sampler.truncate(ws, self._labels(len(ws)), self._truncation_at(psi))
+
+    def _labels(self, count):
+        return None if self.label is None else np.tile(self.label, [count, 1])
+
+    def _truncation_at(self, psi):
+        return self.truncation if psi is None else self.truncation.at(psi)
 
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""

@@ -52,15 +52,11 @@ def _uncurated_canvas(shape, rows, scale):
     return Canvas(left, height * rows), iter(places)
 
 
-def truncation_figure(painter: Painter, seeds, psis: Sequence[float] = TRUNCATION_PSIS, cutoff=None, scale=None):
-    """Figure 8: a row of images from psi 1 over the mean image (psi 0) to the opposite for every seed.
-
-    cutoff: number of layers that are truncated; None: all. `painter` itself must not truncate.
-    """
+def truncation_figure(painter: Painter, seeds, psis: Sequence[float] = TRUNCATION_PSIS, scale=None):
+    """Figure 8: a row of images from psi 1 over the mean image (psi 0) to the opposite for every seed."""
     painter.check_styles("the truncation trick")
     tiles = []
-    for w in painter.dlatents(painter.latents(seeds)):
-        ws = np.repeat(w[None], len(psis), axis=0)
-        tiles.append(painter.pictures(painter.truncation(ws, psi=list(psis), cutoff=cutoff).numpy()))
+    for w in painter.map(painter.latents(seeds)):
+        tiles.append(painter.pictures(painter.broadcast(np.repeat(w[None], len(psis), axis=0), np.float32(psis))))
     above = [Band(f"psi = {psi:g}", column, column) for column, psi in enumerate(psis)]
     return tile_table(tiles, scale, above)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.picture_files import to_uint8
 
 
@@ -31,16 +32,12 @@ def random_w(generator: Generator, count: int, seed: int, label: Optional[np.nda
 class Sampler:
     """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution."""
 
-    def __init__(self, generator: Generator, truncation_psi=None, truncation_cutoff=None, noise_mode: str = "const"):
-        """The options are those of `Generator.call`."""
+    def __init__(self, generator: Generator, truncation: Optional[Truncation] = None, noise_mode: str = "const"):
+        """truncation: None: none; noise_mode: see `SynthesisNetwork.call`."""
         self._generator = generator
-        self._truncation = {"psi": truncation_psi, "cutoff": truncation_cutoff}
+        self._truncation = truncation or Truncation()
         self._noise_mode = noise_mode
-        # Any batch size, so that the last and smaller batch needs no trace of its own.
-        sizes = (generator.config.latent_size, generator.config.label_size)
-        self._signature = [tf.TensorSpec([None, size]) for size in sizes] + [tf.TensorSpec([])]
-        self._traced = {}  # By resolution.
-        self._synthesis = {}  # From w; by whether the noise is given.
+        self._traced = {}  # By resolution, whether it fades in, and whether the noise is given.
 
     def images(
         self, z: np.ndarray, labels: Optional[np.ndarray] = None, growth: Optional[Growth] = None
@@ -51,38 +48,30 @@ class Sampler:
         Raises ValueError without labels for a conditional network.
         """
         growth = growth or self._generator.growth
-        resolution = growth.resolution
-        if resolution not in self._traced:
-            self._traced[resolution] = self._trace(resolution)
-        labels = self._checked_labels(z, labels)
-        size = batch_size(resolution)
+        size = batch_size(growth.resolution)
         for start in range(0, len(z), size):
             batch = slice(start, start + size)
-            yield to_uint8(self._traced[resolution](z[batch], labels[batch], np.float32(growth.alpha)).numpy())
+            ws = self.dlatents(z[batch], None if labels is None else labels[batch], growth.resolution)
+            yield from self.images_of_dlatents(ws, growth=growth)
 
     def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
         """w of the mapping network, not truncated: float32 [N, W]."""
-        return self._generator.mapping_network(z, labels=self._checked_labels(z, labels)).numpy()
+        return self._generator.mapping_network(z, labels=labels).numpy()
 
-    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
-        """w of every layer that has grown, truncated: float32 [N, L, W]; L is 1 for the traditional generator."""
-        return self.broadcast(self.map(z, labels))
+    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution=None) -> np.ndarray:
+        """w of every layer up to `resolution` (None: that has grown), truncated: float32 [N, L, W]."""
+        return self.broadcast(self.map(z, labels), labels, resolution=resolution)
 
-    def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
-        """The same w for every layer that has grown, truncated: [N, W] -> float32 [N, L, W].
+    def broadcast(self, w: np.ndarray, labels=None, truncation: Optional[Truncation] = None, resolution=None):
+        """The same w for every layer, truncated: [N, W] -> float32 [N, L, W]; L is 1 for the traditional generator."""
+        return self.truncate(
+            self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution), labels, truncation
+        )
 
-        psi: [N], in place of the sampler's.
-        """
-        ws = self._generator.broadcast(tf.convert_to_tensor(w, tf.float32))
-        psi = self._truncation["psi"] if psi is None else psi
-        return ws.numpy() if psi is None else self.truncate(ws, psi)
-
-    def truncate(self, ws: np.ndarray, psi) -> np.ndarray:
-        """ws [N, L, W] truncated with psi, a number or [N], up to the sampler's cutoff: float32 [N, L, W]."""
+    def truncate(self, ws: np.ndarray, labels=None, truncation: Optional[Truncation] = None) -> np.ndarray:
+        """ws [N, L, W] of images with these labels, truncated as the sampler does if `truncation` says no other."""
         ws = tf.convert_to_tensor(ws, tf.float32)
-        if self._generator.config.use_styles:
-            ws = self._generator.truncation(ws, psi=psi, cutoff=self._truncation["cutoff"])
-        return ws.numpy()
+        return self._generator.truncate(ws, truncation or self._truncation, labels).numpy()
 
     def images_of_dlatents(
         self,
@@ -90,6 +79,7 @@ class Sampler:
         noise_seeds: Optional[Sequence[int]] = None,
         noise_layers: Optional[np.ndarray] = None,
         noise: Optional[Sequence[np.ndarray]] = None,
+        growth: Optional[Growth] = None,
     ) -> Iterator[np.ndarray]:
         """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
 
@@ -98,23 +88,18 @@ class Sampler:
             batch. None: noise as the sampler's `noise_mode` says.
           noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
           noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
+          growth: as in `images`.
         """
-        resolution = self._generator.growth.resolution
-        size = batch_size(resolution)
-        synthesize = self._traced_synthesis(with_noise=noise_seeds is not None or noise is not None)
+        growth = growth or self._generator.growth
+        size = batch_size(growth.resolution)
+        synthesize = self._synthesis(growth, with_noise=noise_seeds is not None or noise is not None)
         for start in range(0, len(ws), size):
             batch = slice(start, start + size)
             maps = [layer[batch] for layer in noise or ()]
             if noise_seeds is not None:
                 layers = None if noise_layers is None else noise_layers[batch]
-                maps = self._draw_noise(noise_seeds[batch], layers, resolution)
-            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps).numpy())
-
-    def _checked_labels(self, z, labels):
-        label_size = self._generator.config.label_size
-        if labels is None and label_size:
-            raise ValueError(f"expected labels [N, {label_size}] for a conditional network.")
-        return np.zeros([len(z), label_size], np.float32) if labels is None else labels
+                maps = self._draw_noise(noise_seeds[batch], layers, growth.resolution)
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps, np.float32(growth.alpha)).numpy())
 
     def _draw_noise(self, seeds, layers, resolution):
         """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
@@ -124,30 +109,22 @@ class Sampler:
             noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
         return noise
 
-    def _trace(self, resolution):
-        options = {f"truncation_{name}": value for name, value in self._truncation.items()}
-        options["noise_mode"] = self._noise_mode
-
-        @tf.function(input_signature=self._signature)
-        def generate(z, labels, alpha):
-            return self._generator(z, labels=labels, resolution=resolution, alpha=alpha, **options)
-
-        return generate
-
-    def _traced_synthesis(self, with_noise):
-        if with_noise not in self._synthesis:
-            shapes = self._generator.synthesis.noise_shapes(self._generator.growth.resolution) if with_noise else []
-            signature = [
-                tf.TensorSpec([None, None, self._generator.config.w_size]),
-                [tf.TensorSpec([None, *shape]) for shape in shapes],
-            ]
+    def _synthesis(self, growth, with_noise):
+        fades, resolution = growth.alpha < 1, growth.resolution
+        key = (resolution, fades, with_noise)
+        if key not in self._traced:
+            network = self._generator.synthesis
+            # Any batch size, so that the last and smaller batch needs no trace of its own.
+            noise = [tf.TensorSpec([None, *shape]) for shape in network.noise_shapes(resolution) if with_noise]
+            signature = [tf.TensorSpec([None, None, self._generator.config.w_size]), noise, tf.TensorSpec([])]
 
             @tf.function(input_signature=signature)
-            def synthesize(ws, noise):
-                return self._generator.synthesis(ws, noise_mode=self._noise_mode, noise=noise or None)
+            def synthesize(ws, noise, alpha):
+                options = {"resolution": resolution, "alpha": alpha if fades else 1.0, "noise_mode": self._noise_mode}
+                return network(ws, noise=noise or None, **options)
 
-            self._synthesis[with_noise] = synthesize
-        return self._synthesis[with_noise]
+            self._traced[key] = synthesize
+        return self._traced[key]
 
 
 def batch_size(resolution: int) -> int:

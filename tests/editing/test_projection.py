@@ -11,13 +11,14 @@ from stylegan_tf.editing.projection import Projector, noise_correlation, normali
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.sampling import Sampler
 from tests.helpers import tiny_networks as tiny
 
 
 def _own_images(generator, count=2, psi=0.3, label=None):
     """(w of every layer, its uint8 images)."""
-    sampler = Sampler(generator, psi)
+    sampler = Sampler(generator, Truncation(psi))
     labels = None if label is None else np.tile(label, [count, 1])
     ws = sampler.dlatents(tiny.normal(count, generator.config.latent_size), labels)
     return ws, np.concatenate(list(sampler.images_of_dlatents(ws)))

@@ -17,6 +17,7 @@ from stylegan_tf.editing.directions import Directions, save_directions
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.painter import Painter
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.browser import Browser, open_browser
@@ -49,7 +50,7 @@ def files(tmp_path_factory):
     save_networks(folder / "net.npz", Networks(None, None, generator, {}))
     directions = Directions.of(["left", "up"], np.eye(7)[:2], tiny.normal(50, 7), (0, 6))
     save_directions(folder / "directions.npz", directions, {})
-    return folder, Renderer(Painter(generator), directions)
+    return folder, Renderer(Painter(generator, truncation=Truncation(centre="class")), directions)
 
 
 @pytest.fixture(scope="module")

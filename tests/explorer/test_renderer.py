@@ -11,6 +11,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.pictures import as_png, check_upload
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.painter import Painter
 from tests.helpers import painters
 from tests.helpers import tiny_networks as tiny
@@ -32,13 +33,13 @@ def test_a_seed_is_the_picture_that_generate_makes(case):
     renderer, generator = case
     for view, mode in ((View(seed=3, label=1, psi=0.5, cutoff=2), "const"), (View(label=0, noise_mode="none"), "none")):
         label = np.eye(2, dtype=np.float32)[view.label]
-        painter = Painter(generator, label, None, view.psi, view.cutoff, mode)
+        painter = Painter(generator, label, None, Truncation(view.psi, view.cutoff), mode)
         _close(renderer.picture(view), painter.pictures(painter.dlatents(painter.latents([view.seed])))[0])
 
 
 def test_pictures_of_a_stretched_network_have_the_shape_that_generate_gives_them(case):
     _, generator = case
-    painter = Painter(generator, np.float32([1, 0]), None, 0.7, 8, aspect_ratio=1.5)
+    painter = Painter(generator, np.float32([1, 0]), None, Truncation(0.7, 8), aspect_ratio=1.5)
     (expected,) = painter.pictures(painter.dlatents(painter.latents([3])))
     _close(Renderer(painter).picture(View(seed=3, label=0)), expected)
     assert expected.shape[1] * 2 == expected.shape[0] * 3
@@ -55,7 +56,7 @@ def test_dlatents_and_noise_of_a_view_make_its_picture(case):
     _close(renderer.picture(view), image[0])
     assert all((layer == 0).all() for layer in renderer.noise(view)[2:4])
     # By hand: the four seeds' w, truncated; the middle layers of the other seed; the move.
-    painter = Painter(generator, np.float32([1, 0]), None, 0.7, 8)
+    painter = Painter(generator, np.float32([1, 0]), None, Truncation(0.7, 8))
     w = painter.map(painter.latents([2, 3, 102, 103, 9]))
     own = painter.broadcast(np.float32([0.375, 0.375, 0.125, 0.125])[None] @ w[:4])[0]
     own[2:4] = painter.broadcast(w[4:])[0, 2:4]

@@ -15,7 +15,7 @@ from stylegan_tf.layers.style import (
     NoiseInput,
     StyleModulation,
     SynthesisLayer,
-    Truncation,
+    TruncationLayer,
 )
 from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from stylegan_tf.ops.compiled import compiled_chains
@@ -52,7 +52,7 @@ CASES = {
         ),
         {"x": W["w"]},
     ),
-    "Truncation": (Truncation, {"ws": _normal(4, 5), "psi": _normal(seed=3)}),
+    "TruncationLayer": (TruncationLayer, {"ws": _normal(4, 5), "psi": _normal(seed=3)}),
 }
 cases = pytest.mark.parametrize("name", CASES)
 

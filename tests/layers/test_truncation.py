@@ -3,14 +3,14 @@
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.style import Truncation
+from stylegan_tf.layers.style import TruncationLayer
 from tests.helpers.layer_checks import check_layer
 
 WS = np.array([[[5.0, 0.0], [5.0, 0.0], [5.0, 0.0]], [[1.0, 4.0], [1.0, 4.0], [1.0, 4.0]]], np.float32)  # [2, 3, 2]
 
 
 def _layer():
-    layer = Truncation()
+    layer = TruncationLayer()
     layer.build((None, 2))
     layer.set_weights([np.array([1, 2], np.float32)])
     return layer
@@ -45,7 +45,7 @@ def test_psi_may_differ_per_image():
 
 
 def test_the_average_starts_at_zero_and_is_not_trained():
-    layer = Truncation()
+    layer = TruncationLayer()
     layer.build((None, 2))
     np.testing.assert_array_equal(layer.get_weights(), [[0, 0]])
     assert layer.trainable_weights == []

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.keras_model import trainable_variables
+from stylegan_tf.networks.truncation import Truncation
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
 
@@ -67,7 +68,7 @@ def test_the_traditional_generator_reads_one_w():
 
 def test_truncation_with_psi_zero_draws_the_average_image():
     generator, v = tiny.generator()
-    images = generator(tiny.normal(3, 5), truncation_psi=0.0, noise_mode="const")
+    images = generator(tiny.normal(3, 5), truncation=Truncation(0.0), noise_mode="const")
     average = np.tile(v["truncation/w_avg"], [3, 4, 1])
     tiny.assert_close(images, plain.synthesis(generator.config, v, average))
 
@@ -75,7 +76,7 @@ def test_truncation_with_psi_zero_draws_the_average_image():
 def test_truncation_moves_the_layers_below_the_cutoff_only():
     generator, v = tiny.generator()
     z = tiny.normal(2, 5)
-    images = generator(z, truncation_psi=-0.5, truncation_cutoff=3, noise_mode="const")
+    images = generator(z, truncation=Truncation(-0.5, 3), noise_mode="const")
     w = plain.mapping(generator.config, v, z.astype(np.float64))
     truncated = v["truncation/w_avg"] - 0.5 * (w - v["truncation/w_avg"])
     ws = np.stack([truncated, truncated, truncated, w], axis=1)
@@ -85,15 +86,15 @@ def test_truncation_moves_the_layers_below_the_cutoff_only():
 def test_psi_may_differ_per_image():
     generator, _ = tiny.generator()
     z = tiny.normal(2, 5)
-    images = generator(z, truncation_psi=tf.constant([0.0, 1.0]), noise_mode="const")
-    tiny.assert_close(images[:1], generator(z[:1], truncation_psi=0.0, noise_mode="const"), 1e-5)
+    images = generator(z, truncation=Truncation(tf.constant([0.0, 1.0])), noise_mode="const")
+    tiny.assert_close(images[:1], generator(z[:1], truncation=Truncation(0.0), noise_mode="const"), 1e-5)
     tiny.assert_close(images[1:], generator(z[1:], noise_mode="const"), 1e-5)
 
 
 def test_the_traditional_generator_is_never_truncated():
     generator, _ = tiny.generator(**tiny.ROWS["b"])
     z = tiny.normal(2, 5)
-    np.testing.assert_array_equal(generator(z, truncation_psi=0.0), generator(z))
+    np.testing.assert_array_equal(generator(z, truncation=Truncation(0.0)), generator(z))
 
 
 def test_style_mixing_takes_over_from_the_crossover_layer_on():

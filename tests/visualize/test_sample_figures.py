@@ -39,9 +39,9 @@ def test_psi_0_is_the_image_of_the_mean_w_and_psi_1_the_image_itself(painter_and
         assert np.abs(opposite.astype(int) - _image_of(generator, painter, 2 * w_avg - w)).max() <= 1
 
 
-def test_a_cutoff_leaves_the_other_layers_as_they_are(painter_and_generator):
-    painter, generator = painter_and_generator
-    figure = truncation_figure(painter, [3], psis=(0.0,), cutoff=2, scale=1)
+def test_a_cutoff_leaves_the_other_layers_as_they_are():
+    painter, generator = painters.painter(cutoff=2)
+    figure = truncation_figure(painter, [3], psis=(0.0,), scale=1)
     ws = np.repeat(generator.mapping_network(painter.latents([3])).numpy()[:, None], 6, axis=1)
     ws[:, :2] = named_variables(generator)["truncation/w_avg"].numpy()
     np.testing.assert_array_equal(_row(figure, 0, 1, 1)[0], painter.pictures(ws)[0])

@@ -5,6 +5,7 @@ import pytest
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.sampling import Sampler, batch_size, seed_latents
 from tests.helpers import tiny_networks as tiny
 
@@ -60,7 +61,7 @@ def test_batches_come_in_order_and_the_last_may_be_smaller():
 def test_the_options_are_those_of_the_generator():
     generator, _ = tiny.generator()
     z = tiny.normal(3, 5)
-    options = {"truncation_psi": -0.5, "truncation_cutoff": 3, "noise_mode": "none"}
+    options = {"truncation": Truncation(-0.5, 3), "noise_mode": "none"}
     _assert_pictures(_sample(Sampler(generator, **options), z), generator(z, **options))
 
 
@@ -119,12 +120,12 @@ def test_dlatents_are_w_of_every_layer_truncated():
     w, w_avg = tiny.plain.mapping(generator.config, weights, z), weights["truncation/w_avg"]
     expected = np.repeat(w[:, None], 4, axis=1)
     expected[:, :3] = w_avg + 0.5 * (expected[:, :3] - w_avg)
-    tiny.assert_close(Sampler(generator, truncation_psi=0.5, truncation_cutoff=3).dlatents(z), expected)
+    tiny.assert_close(Sampler(generator, Truncation(0.5, 3)).dlatents(z), expected)
 
 
 def test_images_of_the_dlatents_are_the_images_of_z():
     generator, _ = tiny.generator(label_size=3)
-    sampler = Sampler(generator, truncation_psi=0.5, truncation_cutoff=3)
+    sampler = Sampler(generator, Truncation(0.5, 3))
     z, labels = tiny.normal(70, 5), np.eye(3, dtype=np.float32)[np.arange(70) % 3]
     batches = list(sampler.images_of_dlatents(sampler.dlatents(z, labels)))
     assert [len(batch) for batch in batches] == [64, 6]
@@ -133,7 +134,7 @@ def test_images_of_the_dlatents_are_the_images_of_z():
 
 def test_the_traditional_generator_has_one_w():
     generator, _ = tiny.generator(**tiny.ROWS["b"])
-    sampler, z = Sampler(generator, truncation_psi=0.5), tiny.normal(2, 5)
+    sampler, z = Sampler(generator, Truncation(0.5)), tiny.normal(2, 5)
     assert sampler.dlatents(z).shape == (2, 1, 5)
     np.testing.assert_array_equal(next(sampler.images_of_dlatents(sampler.dlatents(z))), _sample(sampler, z))
 

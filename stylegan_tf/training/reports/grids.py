@@ -8,6 +8,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
 from stylegan_tf.data.pipeline import training_dataset
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.training.run.state import TrainState
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.visualize import image_grid, save_image
@@ -25,7 +26,7 @@ class SampleGrid:
     def __init__(self, config: TrainConfig, info: DatasetInfo, state: TrainState):
         self._columns = config.grid_columns
         self._architecture = state.generator_ema.config
-        self._sampler = Sampler(state.generator_ema, config.truncation_psi, config.truncation_cutoff, "const")
+        self._sampler = Sampler(state.generator_ema, Truncation(config.truncation_psi, config.truncation_cutoff))
         count = config.grid_columns * config.grid_rows
         self._z = np.random.RandomState(config.seed).randn(count, self._architecture.latent_size).astype(np.float32)
         labeled = self._architecture.label_size
