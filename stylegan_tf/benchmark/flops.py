@@ -1,8 +1,8 @@
-"""Floating-point operations of training, counted from the shapes of the convolutions and dense layers.
+"""The work of training, counted from the shapes of the convolutions and dense layers.
 
-A multiply-add counts as two. Only products with weights count; element-wise work, resampling and normalisation do
-not (below a hundredth). Every layer does its product once forward, once for the gradient of its input and once for
-that of its weight:
+Only products with weights count; element-wise work, resampling and normalisation do not (below a hundredth of the
+multiply-adds). Every layer does its product once forward, once for the gradient of its input and once for that of its
+weight:
 
     generator's step       G: forward, input, weight;  D: forward, input
     discriminator's step   G: forward;  D on fakes: forward, input, weight;
@@ -14,57 +14,90 @@ convolutions do 9 multiply-adds per pixel of the large image, channel in and cha
 per pixel of the small one in the fused form: the count is that of the form that runs.
 """
 
-import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.networks.variable_shapes import layer_shapes, mapping_layers
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig
+from stylegan_tf.networks.variable_shapes import LayerShape, NetworkConfig, layer_shapes
 
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """Multiply-adds of one image through a network."""
-
-    forward: int
-    first: int  # Those of the layers whose input is no other layer's output.
+_PAPERS_LOSSES = LossConfig()
 
 
-def generator_work(config: GeneratorConfig, resolution: int, fused: bool = True, mixing: bool = True) -> Work:
-    """One image, all layers that run at `resolution`. mixing: two latents go through the mapping network."""
-    latents = 2 if mixing else 1
-    mapping = {layer.path: latents * layer.multiply_adds() for layer in mapping_layers(config)}
-    total = sum(mapping.values())
+class Work(NamedTuple):
+    """Of one image through the products of a network or of a part of it."""
+
+    multiply_adds: float = 0
+    values: float = 0  # Read and written by the products: their inputs and outputs, without the weights.
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(self.multiply_adds + other.multiply_adds, self.values + other.values)
+
+    def __mul__(self, times: float) -> "Work":
+        return Work(self.multiply_adds * times, self.values * times)
+
+
+class NetworkWork(NamedTuple):
+    """One pass forward of one image."""
+
+    forward: Work
+    first: Work  # Of the layers whose input is no other layer's output.
+    stored: int  # Values of the layers' outputs, which the gradients need again.
+
+
+def running_layers(config: NetworkConfig, resolution: int) -> Iterator[LayerShape]:
+    """The layers that run at `resolution`: two levels are turned to or from RGB and cross-faded."""
     for layer in layer_shapes(config):
-        # Two levels are turned to RGB and cross-faded.
-        lowest = resolution // 2 if layer.path.endswith("/to_rgb") else 4
-        if lowest <= layer.level <= resolution:
-            total += layer.multiply_adds(fused)
-    return Work(total, next(iter(mapping.values()), 0))
+        lowest = resolution // 2 if layer.path.endswith(("/to_rgb", "/from_rgb")) else 4
+        if layer.level == 0 or lowest <= layer.level <= resolution:
+            yield layer
 
 
-def discriminator_work(config: DiscriminatorConfig, resolution: int, fused: bool = True) -> Work:
-    """One image of `resolution`."""
-    total = first = 0
-    for layer in layer_shapes(config):
-        if layer.path.endswith("/from_rgb"):
-            if resolution // 2 <= layer.level <= resolution:
-                first += layer.multiply_adds()
-        elif layer.level <= resolution:
-            total += layer.multiply_adds(fused)
-    return Work(first + total, first)
+def network_work(config: NetworkConfig, resolution: int, fused: bool = True, mixing: bool = True) -> NetworkWork:
+    """One image of `resolution`. mixing: two latents go through the mapping network."""
+    total = first = Work()
+    stored, latents = 0, 2 if mixing else 1
+    for index, layer in enumerate(running_layers(config, resolution)):
+        times = latents if layer.path.startswith("mapping/") else 1
+        inputs, outputs = layer.values()
+        work = Work(layer.multiply_adds(fused), inputs + outputs) * times
+        total += work
+        stored += outputs * times
+        if layer.path.endswith("/from_rgb") or (isinstance(config, GeneratorConfig) and index == 0):
+            first += work
+    return NetworkWork(total, first, stored)
+
+
+def training_passes(
+    generator: GeneratorConfig,
+    discriminator: DiscriminatorConfig,
+    resolution: int,
+    fused: bool = True,
+    losses: LossConfig = _PAPERS_LOSSES,
+) -> dict[str, Work]:
+    """The work of an iteration for one image by pass; the names of those of the discriminator's step begin with "D"."""
+    g = network_work(generator, resolution, fused)
+    d = network_work(discriminator, resolution, fused)
+    with_weights = d.forward * 3 + d.first * -1
+    penalties = [gamma > 0 for gamma in (losses.r1_gamma, losses.r2_gamma)]
+    passes = {
+        "D: generator forward": g.forward,
+        "D: on fakes": with_weights,
+        "D: on reals": with_weights,
+        "D: R1, R2": d.forward * (3 * sum(penalties) / losses.r1_interval),
+        "D: WGAN-GP": (with_weights + d.forward * 3) * bool(losses.gp_lambda),
+        "G: generator": g.forward * 3 + g.first * -1,
+        "G: discriminator": d.forward * 2,
+    }
+    return {name: work for name, work in passes.items() if work.multiply_adds}
 
 
 def training_flops(
-    generator: GeneratorConfig, discriminator: DiscriminatorConfig, resolution: int, fused: bool = True, r1: bool = True
+    generator: GeneratorConfig, discriminator: DiscriminatorConfig, resolution: int, fused: bool = True
 ) -> dict[str, int]:
-    """Floating-point operations per image of each part that the benchmark measures."""
-    g = generator_work(generator, resolution, fused)
-    d = discriminator_work(discriminator, resolution, fused)
-    on_fakes = 3 * d.forward - d.first
-    on_reals = on_fakes + (3 * d.forward if r1 else 0)
-    d_step = g.forward + on_fakes + on_reals
-    g_step = 3 * g.forward - g.first + 2 * d.forward
+    """Floating-point operations (a multiply-add counts as two) per image of each part that the benchmark measures."""
+    passes = training_passes(generator, discriminator, resolution, fused)
+    steps = {"discriminator": "D:", "generator": "G:", "iteration": ""}
     return {
-        "discriminator": 2 * d_step,
-        "generator": 2 * g_step,
-        "iteration": 2 * (d_step + g_step),
+        part: round(2 * sum(work.multiply_adds for name, work in passes.items() if name.startswith(prefix)))
+        for part, prefix in steps.items()
     }

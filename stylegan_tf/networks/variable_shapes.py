@@ -46,6 +46,16 @@ class LayerShape(NamedTuple):
             return self.kernel**2 * side**2 * self.inputs * self.outputs
         return 0
 
+    def values(self) -> tuple[int, int]:
+        """(inputs, outputs) of one image."""
+        if self.kind == "dense":
+            return self.inputs, self.places * self.outputs
+        small, large = (self.level // 2) ** 2, self.level**2
+        if not self.resamples:
+            return large * self.inputs, large * self.outputs
+        up = self.path.endswith("_up")
+        return (small if up else large) * self.inputs, (large if up else small) * self.outputs
+
 
 def layer_shapes(config: NetworkConfig) -> list[LayerShape]:
     """All layers with variables, in the order of `named_variables`; w's average is none of them."""

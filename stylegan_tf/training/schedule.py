@@ -67,6 +67,21 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
     )
 
 
+def level_images(schedule: ScheduleConfig, resolution: int, total_images: int) -> list[tuple[int, int]]:
+    """(resolution, images) of every level of a run up to `resolution` that sees `total_images`; a fade counts for the
+    level that fades in."""
+    training, transition = _phase_lengths(schedule)
+    fades = _num_fades(schedule, resolution) if training + transition else 0
+    levels, left = [], total_images
+    for fade in range(fades, -1, -1):
+        length = training + (transition if fade < fades else 0)
+        images = left if fade == 0 else min(left, length)
+        if images:
+            levels.append((resolution >> fade, images))
+        left -= images
+    return levels
+
+
 def learning_rate_at(resolution: int, schedule: ScheduleConfig) -> tuple[float, str]:
     """The learning rate of both networks at `resolution`, and the option that it comes from.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.benchmark.flops import discriminator_work, generator_work, training_flops
+from stylegan_tf.benchmark.flops import network_work, training_flops
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.gradients import Gradients, Images, Scalars
@@ -14,25 +14,25 @@ from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.run.state import TrainState
 
 BATCH = 4
-WIDTHS = {"resolution": 8, "fmap_base": 32, "fmap_max": 6}  # 6 channels at 4x4 and 8x8.
+WIDTHS = {"resolution": 16, "fmap_base": 32, "fmap_max": 6}  # 6 channels at 4x4 and 8x8, 4 at 16x16.
 
 
 def test_the_smallest_networks_by_hand():
     generator = GeneratorConfig(resolution=4, fmap_max=2, latent_size=3, dlatent_size=5, mapping_layers=1)
     # Mapping 3 x 5; two styles of 5 -> 2 x 2; one 3x3 convolution of 2 -> 2 and RGB of 2 -> 3 at 16 pixels.
-    assert generator_work(generator, 4, mixing=False).forward == 15 + 2 * 20 + 16 * (9 * 4 + 6)
-    assert generator_work(generator, 4).forward == 2 * 15 + 2 * 20 + 16 * (9 * 4 + 6)
+    assert network_work(generator, 4, mixing=False).forward.multiply_adds == 15 + 2 * 20 + 16 * (9 * 4 + 6)
+    assert network_work(generator, 4).forward.multiply_adds == 2 * 15 + 2 * 20 + 16 * (9 * 4 + 6)
     discriminator = DiscriminatorConfig(resolution=4, fmap_max=2)
     # RGB of 3 -> 2; 3x3 of 2 + 1 -> 2; dense 32 -> 2 -> 1.
-    work = discriminator_work(discriminator, 4)
-    assert (work.first, work.forward) == (16 * 6, 16 * 6 + 16 * 9 * 6 + 64 + 2)
+    work = network_work(discriminator, 4)
+    assert (work.first.multiply_adds, work.forward.multiply_adds) == (16 * 6, 16 * 6 + 16 * 9 * 6 + 64 + 2)
 
 
 def test_the_fused_form_does_a_quarter_of_a_resampling_convolution():
     wide = {"resolution": 8, "fmap_max": 100, "num_channels": 1}
-    plain, fused = (generator_work(GeneratorConfig(**wide), 8, form).forward for form in (False, True))
+    plain, fused = (network_work(GeneratorConfig(**wide), 8, form).forward.multiply_adds for form in (False, True))
     assert plain - fused == 9 * 48 * 100 * 100
-    plain, fused = (discriminator_work(DiscriminatorConfig(**wide), 8, form).forward for form in (False, True))
+    plain, fused = (network_work(DiscriminatorConfig(**wide), 8, form).forward.multiply_adds for form in (False, True))
     assert plain - fused == 9 * 48 * 100 * 100
 
 
@@ -61,19 +61,19 @@ def _multiply_adds(op):
     return 0
 
 
-def _traced(form, part):
+def _traced(form, part, level):
     """(multiply-adds per image of the gradients' graph, both configurations)."""
     vectors = {"latent_size": 16, "dlatent_size": 12, "mapping_fmaps": 10, "mapping_layers": 2}
     generator, discriminator = GeneratorConfig(**WIDTHS, **vectors), DiscriminatorConfig(**WIDTHS)
     config = TrainConfig(data_dir="none", run_dir="none")
     state = TrainState(config, generator, discriminator)
-    gradients = Gradients(config, state, 8, BATCH)
-    noise = [tf.zeros([BATCH, size, size, 1]) for size in (4, 4, 8, 8)]
+    gradients = Gradients(config, state, level, BATCH)
+    noise = [tf.zeros([BATCH, size, size, 1]) for size in (4, 4, 8, 8, 16, 16) if size <= level]
 
     @tf.function
     def compute():
         z = tf.ones([BATCH, generator.latent_size])
-        images = Images(FakeInputs(z, 2 * z, noise), reals=tf.ones([BATCH, 8, 8, 3]))
+        images = Images(FakeInputs(z, 2 * z, noise), reals=tf.ones([BATCH, level, level, 3]))
         return getattr(gradients, part)(images, Scalars(tf.constant(0.5), tf.constant(1))).gradients
 
     if form == "plain":
@@ -85,9 +85,9 @@ def _traced(form, part):
     return counted / BATCH, generator, discriminator
 
 
-@pytest.mark.parametrize("form", ["fused", "plain"])
+@pytest.mark.parametrize("form, level", [("fused", 8), ("plain", 8), ("fused", 16)])
 @pytest.mark.parametrize("part", ["discriminator", "generator"])
-def test_the_count_is_that_of_the_traced_graph(form, part):
-    traced, generator, discriminator = _traced(form, part)
-    counted = training_flops(generator, discriminator, 8, fused=form == "fused")[part] / 2
+def test_the_count_is_that_of_the_traced_graph_of_every_level(form, level, part):
+    traced, generator, discriminator = _traced(form, part, level)
+    counted = training_flops(generator, discriminator, level, fused=form == "fused")[part] / 2
     np.testing.assert_allclose(counted, traced, rtol=0.02)

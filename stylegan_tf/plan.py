@@ -1,0 +1,91 @@
+"""Says what a training run will take, before it is paid for: work, memory, time and disk by level.
+
+    python -m stylegan_tf.plan --flagfile configs/ffhq.cfg --device V100 --devices 8
+    python -m stylegan_tf.plan --flagfile configs/ffhq.cfg --device 312e12,2039,80 --precision bfloat16 --json plan.json
+    python -m stylegan_tf.plan --flagfile configs/demo.cfg --resolution 32 --measure
+
+Takes all flags of training. The data set need not exist: without it the pictures are --resolution large, RGB, and
+--records many. Multiply-adds, parameters, iterations and files are counted; time is estimated from the device's peak
+and the share of it that was measured (the table names where), or timed with --measure on the machine at hand.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
+from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.progress import ProgressBar
+
+FLAGS = flags.FLAGS
+with command_line.flag_group("Plan"):
+    flags.DEFINE_string(
+        "device", "V100", "V100, A100, H100, H200, cpu, or peak FLOP/s, memory GB/s and GB, like 312e12,2039,80."
+    )
+    flags.DEFINE_integer("devices", 1, "How many of them.", lower_bound=1)
+    flags.DEFINE_integer("records", 70000, "Pictures of the data set, for its size on the disk.", lower_bound=1)
+    flags.DEFINE_boolean("measure", False, "Time a few iterations of each level here, in place of the estimate.")
+    flags.DEFINE_string("json", None, "A file for the whole plan.")
+
+
+def main() -> None:
+    for name in ("data_dir", "run_dir"):
+        FLAGS[name].value = FLAGS[name].value or "none"  # Nothing is read from or written to them.
+    config = training_flags.train_config_from_flags()
+    if config.resolution is None:
+        raise UserError("--resolution is missing: give the full size of the pictures.")
+    plan = plan_run(config, device_named(FLAGS.device, config.precision), FLAGS.devices, records=FLAGS.records)
+    if FLAGS.measure:
+        from stylegan_tf.benchmark.timed_levels import timed_plan
+
+        plan = timed_plan(config, plan, ProgressBar)
+    if FLAGS.json:
+        with atomic_write(pathlib.Path(FLAGS.json)) as temporary:
+            temporary.write_text(json.dumps(plan.to_dict(), indent=1) + "\n", encoding="utf-8")
+    print("\n".join(plan_lines(plan)))
+    tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
+    for level in tight:
+        print(f"{level.resolution}x{level.resolution} does not fit: {_advice(plan, level, config)}")
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    lines = [
+        f"{plan.replicas} x {plan.device.name}: {plan.device.tflops:g} TFLOP/s, {plan.device.gb_per_second:g} GB/s, "
+        f"{plan.device.gib:g} GiB each, at {plan.device.share:.1%} of it ({plan.device.source})",
+        "level     images  batch  rounds  iterations   GFLOP an image  GB an image   GiB  s/kimg    days",
+    ]
+    for level in plan.levels:
+        moved = sum(work.values for work in level.passes.values()) / 1e9
+        columns = (
+            f"{level.resolution:5}  {level.images:9,}  {level.batch_size:5}  {level.rounds:6}  {level.iterations:10,}",
+            f"{level.flops_per_image / 1e9:16,.1f}  {moved:11.3f} {level.memory_gib:5.1f}",
+            f"{level.seconds_per_kimg:7.1f} {level.days:7.2f}{'  measured here' if level.measured else ''}",
+        )
+        lines.append(" ".join(columns))
+    days = plan.days
+    lines.append(
+        f"in all {days:.1f} days ({int(days)} d {24 * (days % 1):.0f} h), {days * plan.replicas:.1f} device days, "
+        f"{plan.exaflop:.2f} exaflop; every replica holds {plan.state_gib:.2f} GiB of weights and optimisers"
+    )
+    lines.append("disk: " + ", ".join(f"{name} {size:,.1f} GiB" for name, size in plan.disk_gib.items()))
+    largest = plan.levels[-1]
+    lines.append(f"multiply-adds an image at {largest.resolution}x{largest.resolution}, by pass:")
+    total = largest.flops_per_image / 2
+    for name, work in largest.passes.items():
+        lines.append(f"    {name:24}{work.multiply_adds / 1e9:10,.1f} G  {work.multiply_adds / total:4.0%}")
+    return lines
+
+
+def _advice(plan: Plan, level, config) -> str:
+    size = fitting_batch(plan, level, config)
+    needed = f"it needs {level.memory_gib:.1f} GiB of {plan.device.gib:g}"
+    if size is None:
+        return f"{needed}, also with the fewest images at once: more or larger devices, or a smaller --fmap_max."
+    return f"{needed}; --max_replica_batch={level.resolution}:{size} fits."
+
+
+if __name__ == "__main__":
+    command_line.run(main)
