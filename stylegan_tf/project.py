@@ -16,10 +16,9 @@ from pathlib import Path
 from absl import flags
 
 from stylegan_tf.cli import command_line
-from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.cli.option_flags import define_flags_of, from_flags
 from stylegan_tf.cli.seeds_and_labels import class_label
-from stylegan_tf.config import ProjectionConfig, TrainConfig
-from stylegan_tf.config.option import option_fields
+from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions, TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
@@ -28,18 +27,18 @@ with command_line.flag_group("Network and pictures"):
     flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
     flags.DEFINE_string("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
     flags.DEFINE_string("outdir", None, "Folder for the results.")
-    flags.DEFINE_integer("max_images", None, "The first pictures of a folder only.", lower_bound=1)
-    flags.DEFINE_enum(
-        "fit", None, ["crop", "pad", "stretch"], "Pictures of other sizes: crop: the central square; pad: letterbox; "
-        "stretch: distort. Left out: as the network's pictures were, crop if they were square.",
-    )  # fmt: skip
-    flags.DEFINE_string("background", "white", "Of transparent and letterboxed pictures.")
+    define_flags_of(
+        SourceOptions,
+        max_images="The first pictures of a folder only.",
+        fit="Pictures of other sizes: crop: the central square; pad: letterbox; stretch: distort. Left out: as the "
+        "network's pictures were, crop if they were square.",
+        background="Of transparent and letterboxed pictures.",
+    )
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
     flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
     flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the way to it.")
 with command_line.flag_group("Search"):
-    _OPTIONS = [field.name for field in option_fields(ProjectionConfig)]
-    define_flags_of(ProjectionConfig, *_OPTIONS)
+    define_flags_of(ProjectionConfig)
     flags.DEFINE_integer("batch_size", None, "Pictures at a time; left out: by resolution.", lower_bound=1)
     flags.DEFINE_string(
         "image_distance", "pixels",
@@ -86,14 +85,14 @@ def main():
 
 def _prepared(network):
     """-> projector, targets, and what results depend on."""
-    from stylegan_tf.data.sources.decoding import PictureOptions, parse_background
+    from stylegan_tf.data.sources.decoding import parse_background
     from stylegan_tf.editing.projection import Projector
     from stylegan_tf.editing.projection_files import Targets, fit_as_trained
     from stylegan_tf.networks.network_file import load_networks
 
     networks = load_networks(network)
     generator = networks.best_generator
-    config = ProjectionConfig(**{name: FLAGS[name].value for name in _OPTIONS})
+    config = from_flags(ProjectionConfig)
     label = None  # Only z depends on it; in w, it chooses where to start.
     if FLAGS["class"].value is not None:
         label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
@@ -101,8 +100,8 @@ def _prepared(network):
     distance = _distance()
     projector = Projector(generator, distance, config, label, box)
     fit = FLAGS.fit or fit_as_trained(box, networks.aspect_ratio)
+    pictures = PictureOptions(projector.resolution, generator.config.num_channels, fit, background=FLAGS.background)
     fitted = {"fit": fit, "background": parse_background(FLAGS.background)}
-    pictures = PictureOptions(projector.resolution, generator.config.num_channels, **fitted)
     targets = Targets(FLAGS.target, pictures, box, FLAGS.max_images, functools.partial(print, file=sys.stderr))
     made_with = {"class": FLAGS["class"].value, "content_box": box, **fitted}
     return projector, targets, {**dataclasses.asdict(config), **distance.protocol(), **made_with}

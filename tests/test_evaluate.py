@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.config import WriteOptions
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.networks.network_file import Networks, file_name, save_networks
 from tests.helpers import small_extractor
 from tests.helpers import tiny_networks as tiny

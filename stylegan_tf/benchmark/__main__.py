@@ -22,7 +22,7 @@ from stylegan_tf.benchmark.machine import machine_line
 from stylegan_tf.benchmark.measuring import FORMS, PARTS, Case, Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
-from stylegan_tf.config import AUGMENTATIONS, PRECISIONS
+from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
@@ -101,7 +101,7 @@ def _random_images(folder: str, resolution: int) -> str:
     from stylegan_tf.data.making.writer import write_tfrecords
     from stylegan_tf.data.sources import open_source
 
-    source = open_source("synthetic", resolution, max_images=256)
+    source = open_source("synthetic", SourceOptions(resolution, max_images=256))
     return str(write_tfrecords(source, pathlib.Path(folder) / "random"))
 
 

@@ -26,6 +26,7 @@ from typing import Callable, Optional
 from absl import app, flags, logging
 
 from stylegan_tf.cli import flag_files
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.file_errors import os_error_line, short
@@ -90,6 +91,8 @@ def _call(main: Callable[[], None]) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
         main()
+    except OptionError as error:  # Which names the option first.
+        return _fail(re.sub(r"^\w+", r"`\g<0>`", str(error)))
     except UserError as error:
         return _fail(str(error))
     except OSError as error:

@@ -1,12 +1,14 @@
 """Flags that are made from options: fields of the dataclasses of `stylegan_tf.config`."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from absl import flags
 
-from stylegan_tf.config.option import may_be_none, option_fields, table_value_type, value_type
+from stylegan_tf.cli.command_line import flag_group
+from stylegan_tf.config.option import FROM_DATA_SET, all_options, may_be_none, table_value_type, value_type
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -32,24 +34,46 @@ class _FloatOrNone(_OrNone, flags.FloatParser):
 _OR_NONE = {int: _IntegerOrNone, float: _FloatOrNone}
 
 
-def define_flag(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS) -> None:
+def define_flag(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS, help: Optional[str] = None) -> None:
     """The flag of an option, with its name, default, kind, choices and help. An Optional number may be left empty."""
     option, kind = field.metadata["option"], value_type(field)
+    text = help or option.help
     default = None if field.default is dataclasses.MISSING else field.default
-    if option.choices:
-        flags.DEFINE_enum(field.name, default, option.choices, option.help, flag_values)
+    if option.choices and kind is str:
+        flags.DEFINE_enum(field.name, default, option.choices, text, flag_values)
     elif kind in _OR_NONE and may_be_none(field):
-        flags.DEFINE(_OR_NONE[kind](), field.name, default, option.help, flag_values, flags.ArgumentSerializer())
+        flags.DEFINE(_OR_NONE[kind](), field.name, default, text, flag_values, flags.ArgumentSerializer())
     else:
         define = _DEFINE.get(kind, flags.DEFINE_string)
-        define(field.name, default, option.help, flag_values=flag_values)
+        define(field.name, default, text, flag_values=flag_values)
 
 
-def define_flags_of(options: type, *names: str) -> None:
-    """The flags of some of the options of a dataclass."""
-    fields = {field.name: field for field in option_fields(options)}
-    for name in names:
-        define_flag(fields[name])
+def define_flags_of(kind: type, *names: str, **helps: str) -> None:
+    """The flags of some of the options of a dataclass; without names of all, under their headings.
+
+    helps: in place of its own help, what an option means to this command.
+    """
+    fields = {field.name: field for _, field in all_options(kind)}
+    for name in (*names, *helps):
+        define_flag(fields[name], help=helps.get(name))
+    if not (names or helps):
+        for field in fields.values():
+            group = field.metadata["option"].group
+            with flag_group(group) if group else contextlib.nullcontext():
+                define_flag(field)
+
+
+def from_flags(kind: type, **given: Any) -> Any:
+    """A dataclass of options, with those nested in it, from `given` and the flags; the default where there is none."""
+    values = dict(given)
+    for field in dataclasses.fields(kind):
+        if field.name in given:
+            continue
+        if "option" not in field.metadata:
+            values[field.name] = from_flags(field.type)
+        elif field.name in FLAGS and field.metadata["option"].group is not FROM_DATA_SET:
+            values[field.name] = flag_value(field)
+    return kind(**values)
 
 
 def flag_value(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS) -> Any:

@@ -1,41 +1,19 @@
 """The flags of training, made from the options of `TrainConfig` and its parts, and how they become one."""
 
 import pathlib
-from typing import Any
 
 from absl import flags
 
-from stylegan_tf.cli.command_line import flag_group
 from stylegan_tf.cli.flag_files import expanded
-from stylegan_tf.cli.option_flags import define_flag, flag_value
-from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
-from stylegan_tf.config.option import GROUPS, option_fields
+from stylegan_tf.cli.option_flags import define_flag, define_flags_of, from_flags
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from stylegan_tf.config.option import all_options
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.run.record import FILE_NAME, architecture_options
 
 FLAGS = flags.FLAGS
-_PARTS = {
-    "schedule": ScheduleConfig,
-    "losses": LossConfig,
-    "generator": GeneratorConfig,
-    "discriminator": DiscriminatorConfig,
-}
-_KINDS = (*_PARTS.values(), TrainConfig)
-# Every option that has a flag, by name, in the order of `--help`. The networks share some; those that the data set
-# decides have no group.
-OPTIONS = {
-    field.name: field
-    for group in GROUPS
-    for kind in _KINDS
-    for field in option_fields(kind)
-    if field.metadata["option"].group == group
-}
-
-for _group in GROUPS:
-    with flag_group(_group):
-        for _field in OPTIONS.values():
-            if _field.metadata["option"].group == _group:
-                define_flag(_field)
+OPTIONS = {field.name: field for _, field in all_options(TrainConfig)}  # By name; the networks share some.
+define_flags_of(TrainConfig)
 
 
 def train_config_from_flags() -> TrainConfig:
@@ -48,14 +26,8 @@ def train_config_from_flags() -> TrainConfig:
         _take_architecture(FLAGS.init_from)
     # The data set decides later; the smallest shape is one that every width fits.
     shape = {"resolution": 4, "num_channels": 3, "label_size": 0}
-    shapes = {"generator": shape, "discriminator": shape}
-    parts = {name: _build(kind, shapes.get(name, {})) for name, kind in _PARTS.items()}
-    return _build(TrainConfig, parts)
-
-
-def _build(kind: type, values: dict) -> Any:
-    """A dataclass of options from `values`, and from flags what is not there."""
-    return kind(**{f.name: flag_value(f) for f in option_fields(kind) if f.name not in values}, **values)
+    networks = from_flags(GeneratorConfig, **shape), from_flags(DiscriminatorConfig, **shape)
+    return from_flags(TrainConfig, generator=networks[0], discriminator=networks[1])
 
 
 def _take_flags_of_begun_run() -> bool:
@@ -80,13 +52,9 @@ def _take_flags_of_begun_run() -> bool:
 
 def _leave_out_what_lost_its_use() -> None:
     """Options that the run began with and that go only with a value of another option, which was changed."""
-    goes = {
-        "half_precision_levels": FLAGS.precision != "float32",
-        "augment_p": FLAGS.augment == "ada",
-        "augment_cutout": FLAGS.augment == "ada",
-    }
-    for name, is_of_use in goes.items():
-        if not is_of_use and not FLAGS[name].present:
+    values = {name: FLAGS[name].value for name in OPTIONS}
+    for name, field in OPTIONS.items():
+        if not field.metadata["option"].is_of_use(values) and not FLAGS[name].present:
             FLAGS[name].value = FLAGS[name].default
 
 

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, Options, option
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +23,7 @@ class _NetworkConfig(Options):
     def __post_init__(self):
         super().__post_init__()
         if self.feature_maps(self.resolution) < 1:
-            raise UserError(f"fmap_base {self.fmap_base} leaves no channels at resolution {self.resolution}.")
+            raise OptionError(f"fmap_base {self.fmap_base} leaves no channels at resolution {self.resolution}.")
 
     @property
     def resolutions(self) -> tuple:
@@ -46,7 +45,7 @@ class _NetworkConfig(Options):
         """The inverse of `to_dict`. Raises UserError for names that this version does not know."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
-            raise UserError(f"unknown {cls.__name__} option(s) {', '.join(unknown)}: written by a newer version?")
+            raise OptionError(f"unknown {cls.__name__} option(s) {', '.join(unknown)}: written by a newer version?")
         return cls(**values)
 
 
@@ -76,7 +75,7 @@ class GeneratorConfig(_NetworkConfig):
     def __post_init__(self):
         super().__post_init__()
         if not self.use_styles and self.const_input:
-            raise UserError("const_input needs use_styles: without styles nothing would depend on w.")
+            raise OptionError("const_input needs use_styles: without styles nothing would depend on w.")
 
     @property
     def mapping_widths(self) -> tuple[int, ...]:

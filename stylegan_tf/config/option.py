@@ -4,8 +4,8 @@
     class ExampleConfig(Options):
         width: int = option(NETWORKS, 512, "Width of z.", at_least=1)
 
-is all that a new option needs: the flag --width is made from it, and a wrong value is told as a UserError that names
-it. The annotation says what kind of value it is: bool, int, float, str, Optional of these, or a table: a
+is all that a new option needs: the flag --width is made from it, and a wrong value is an OptionError that names it.
+The annotation says what kind of value it is: bool, int, float, str, Optional of these, or a table: a
 `Mapping[int, int]` or `Mapping[int, float]` from resolutions to values, whose bounds are those of the values.
 """
 
@@ -26,13 +26,18 @@ LOSSES = "Losses and optimisers"
 NETWORKS = "Networks"
 REPORTS = "Reports"
 METRICS = "Metrics (docs/metrics.md)"
-GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)
+GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # Of training; other headings follow as they come.
+GENERAL = ""  # Without a heading of its own.
 FROM_DATA_SET = None  # In place of a heading: the data set decides, there is no flag.
 
 REQUIRED = dataclasses.MISSING  # In place of a default.
 
 _INT_MAX = 2**31 - 1  # An int32 tensor holds it.
 _FLOAT_MAX = 3.4028234e38  # And a float32 tensor this.
+
+
+class OptionError(UserError):
+    """A value that an option does not take. The message begins with the option's name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +52,12 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
+    is_place: bool = False  # Says where something is, which may have another name elsewhere: no difference to a run.
+    requires: Mapping[str, tuple] = dataclasses.field(default_factory=dict)  # Values of other options it goes with.
+
+    def is_of_use(self, values: Mapping[str, Any]) -> bool:
+        """Whether the other options (by name) have values with which this one means something."""
+        return all(values[name] in allowed for name, allowed in self.requires.items())
 
     def range_text(self) -> str:
         """ "at least 0 and below 1"; "" for an option without bounds."""
@@ -69,13 +80,29 @@ class Option:
 
 
 def option(group: Optional[str], default: Any, help: str, **bounds: Any) -> Any:
-    """A field of a dataclass of options. bounds: see `Option`."""
+    """A field of a dataclass of options. bounds: see `Option`, whose other attributes they may be as well."""
     return dataclasses.field(default=default, metadata={"option": Option(group, help, **bounds)})
 
 
 def option_fields(kind: type) -> list[dataclasses.Field]:
     """The fields of a dataclass that are options (others are nested dataclasses)."""
     return [field for field in dataclasses.fields(kind) if "option" in field.metadata]
+
+
+def all_options(kind: type) -> list[tuple[str, dataclasses.Field]]:
+    """(part, field) of every option of a dataclass and of those nested in it that has a flag, heading by heading.
+
+    part: the name of the nested dataclass, "" for the outer one. Parts may share options: the networks do.
+    """
+    found = []
+    for field in dataclasses.fields(kind):
+        if "option" not in field.metadata:
+            found += [(field.name, inner) for _, inner in all_options(field.type)]
+        elif field.metadata["option"].group is not FROM_DATA_SET:
+            found.append(("", field))
+    groups = [field.metadata["option"].group for _, field in found]
+    order = list(dict.fromkeys([*(group for group in GROUPS if group in groups), *groups]))
+    return sorted(found, key=lambda entry: order.index(entry[1].metadata["option"].group))
 
 
 def value_type(field: dataclasses.Field) -> type:
@@ -112,7 +139,7 @@ def is_resolution(value: Any) -> bool:
 
 
 class Options:
-    """Base of frozen dataclasses of options: a value that its field does not allow is a UserError."""
+    """Base of frozen dataclasses of options: a value that its field does not allow is an OptionError."""
 
     def __post_init__(self):
         for field in option_fields(type(self)):
@@ -123,17 +150,40 @@ class Options:
                 _check_table(field, value)
             else:
                 _check(field.name, value, value_type(field), field.metadata["option"])
+            if value != field.default:
+                self._check_requirements(field)
+
+    def _check_requirements(self, field: dataclasses.Field) -> None:
+        for name, allowed in field.metadata["option"].requires.items():
+            if getattr(self, name) not in allowed:
+                wanted = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+                raise OptionError(f"{field.name} needs {name} {wanted}, got {getattr(self, name)}.")
+
+    def options(self) -> dict[str, tuple[dataclasses.Field, Any]]:
+        """(field, value) by name of every option that has a flag, also of the nested parts, as `all_options` has them.
+
+        Flags, flag files, the record of a run and what processes compare with each other are made from it.
+        Raises UserError where two parts that share an option differ in it.
+        """
+        found = {}
+        for part, field in all_options(type(self)):
+            value = getattr(getattr(self, part) if part else self, field.name)
+            if found.setdefault(field.name, (field, value))[1] != value:
+                raise OptionError(
+                    f"{field.name} must be the same in all parts, got {found[field.name][1]} and {value}."
+                )
+        return found
 
 
 def _check_table(field: dataclasses.Field, table: Any) -> None:
     name = field.name
     if not isinstance(table, Mapping):
-        raise UserError(f"{name} must map resolutions to values, got {table!r}.")
+        raise OptionError(f"{name} must map resolutions to values, got {table!r}.")
     if not table:
-        raise UserError(f"{name} has no entry; write for example {name}=8:128,16:64, or leave it out.")
+        raise OptionError(f"{name} has no entry; write for example {name}=8:128,16:64, or leave it out.")
     for resolution, value in table.items():
         if not is_resolution(resolution):
-            raise UserError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")
+            raise OptionError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")
         _check(f"{name}: the value at {resolution}", value, table_value_type(field), field.metadata["option"])
 
 
@@ -143,22 +193,22 @@ def _check(name: str, value: Any, kind: type, rule: Option) -> None:
         _check_number(name, value, kind, rule)
     elif not isinstance(value, (str, os.PathLike) if kind is str else kind):
         expected = "text" if kind is str else "True or False"
-        raise UserError(f"{name} must be {expected}, got {value!r}.")
+        raise OptionError(f"{name} must be {expected}, got {value!r}.")
     if rule.choices and value not in rule.choices:
-        raise UserError(f"{name} must be one of {', '.join(rule.choices)}; got {value!r}.")
+        raise OptionError(f"{name} must be one of {', '.join(map(str, rule.choices))}; got {value!r}.")
 
 
 def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
     if not (_is_whole(value) if kind is int else _is_number(value)):
-        raise UserError(f"{name} must be a {'whole ' if kind is int else ''}number, got {value!r}.")
+        raise OptionError(f"{name} must be a {'whole ' if kind is int else ''}number, got {value!r}.")
     if rule.is_resolution and not is_resolution(value):
-        raise UserError(f"{name} must be a power of two of at least 4, got {value}.")
+        raise OptionError(f"{name} must be a power of two of at least 4, got {value}.")
     if not rule.holds(value):
-        raise UserError(f"{name} must be {rule.range_text()}, got {value}.")
+        raise OptionError(f"{name} must be {rule.range_text()}, got {value}.")
     if kind is float and (not math.isfinite(value) or abs(value) > _FLOAT_MAX):
-        raise UserError(f"{name} must be a finite number that float32 can hold, got {value}.")
+        raise OptionError(f"{name} must be a finite number that float32 can hold, got {value}.")
     if kind is int and rule.at_most is None and rule.below is None and abs(value) > _INT_MAX:
-        raise UserError(f"{name} must be at most {_INT_MAX}, got {value}.")
+        raise OptionError(f"{name} must be at most {_INT_MAX}, got {value}.")
 
 
 def _is_whole(value: Any) -> bool:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, Options, option
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, OptionError, Options, option
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")  # What layers can compute in.
@@ -94,23 +93,27 @@ class LossConfig(Options):
         0.0,
         "Weight of the squared real scores under the WGAN loss, which keeps them near 0. ProGAN's: 0.001.",
         at_least=0,
+        requires={"discriminator_loss": ("wgan",)},
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
-            raise UserError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
-        if self.wgan_drift and self.discriminator_loss != "wgan":
-            raise UserError(f"wgan_drift needs discriminator_loss wgan, got {self.discriminator_loss}.")
+            raise OptionError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Options):
     """One training run. The names of the fields, also of the nested parts, are the names of the flags."""
 
-    data_dir: str = option(RUN, REQUIRED, "Folder of TFRecords, as stylegan_tf.create_tfrecords writes it.")
+    data_dir: str = option(
+        RUN, REQUIRED, "Folder of TFRecords, as stylegan_tf.create_tfrecords writes it.", is_place=True
+    )
     run_dir: str = option(
-        RUN, REQUIRED, "The exact folder of the run. Started again with the same folder, the run goes on."
+        RUN,
+        REQUIRED,
+        "The exact folder of the run. Started again with the same folder, the run is resumed.",
+        is_place=True,
     )
     init_from: Optional[str] = option(
         RUN,
@@ -119,6 +122,7 @@ class TrainConfig(Options):
         "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
         "flag sets them; another --resolution (new levels fade in), other channels and labels take over what fits, and "
         "the rest cannot be changed. --start_resolution is where that network was trained, too.",
+        is_place=True,
     )
     resolution: Optional[int] = option(
         RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True
@@ -141,9 +145,16 @@ class TrainConfig(Options):
         at_most=_MOST_KIMG,
     )
     augment_p: Optional[float] = option(
-        RUN, None, "A fixed probability for ada, in place of one that adapts.", at_least=0, at_most=1
+        RUN,
+        None,
+        "A fixed probability for ada, in place of one that adapts.",
+        at_least=0,
+        at_most=1,
+        requires={"augment": ("ada",)},
     )
-    augment_cutout: bool = option(RUN, False, "Give ada cutout, too, which the paper does not use by default.")
+    augment_cutout: bool = option(
+        RUN, False, "Give ada cutout, too, which the paper does not use by default.", requires={"augment": ("ada",)}
+    )
     freeze_d: int = option(
         RUN,
         0,
@@ -166,7 +177,10 @@ class TrainConfig(Options):
         choices=STRATEGIES,
     )
     tpu: Optional[str] = option(
-        RUN, None, "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME."
+        RUN,
+        None,
+        "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME.",
+        is_place=True,
     )
     deterministic: bool = option(
         RUN,
@@ -188,6 +202,7 @@ class TrainConfig(Options):
         "How many of the highest resolutions compute in bfloat16 or float16, counted from the full one; left out: all "
         "in bfloat16, 4 in float16, whose range is narrow.",
         at_least=0,
+        requires={"precision": ("bfloat16", "float16", "auto")},
     )
     jit_compile: bool = option(
         RUN,
@@ -258,16 +273,10 @@ class TrainConfig(Options):
     def __post_init__(self):
         for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):
             if not getattr(self, name):
-                raise UserError(f"{name} is missing: give {what} as --{name}=FOLDER.")
+                raise OptionError(f"{name} is missing: give {what} as --{name}=FOLDER.")
         super().__post_init__()
-        if self.half_precision_levels is not None and self.precision == "float32":
-            raise UserError("half_precision_levels needs precision bfloat16 or float16, got float32.")
-        if self.augment_cutout and self.augment != "ada":
-            raise UserError(f"augment_cutout is a part of augment ada, got {self.augment}: leave it out.")
-        if self.augment_p is not None and self.augment != "ada":
-            raise UserError(f"augment_p is ada's probability, got augment {self.augment}: give --augment=ada.")
         if self.strategy == "tpu" and self.precision == "float16":
-            raise UserError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
+            raise OptionError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 
     def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:
         """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.
@@ -275,12 +284,12 @@ class TrainConfig(Options):
         `self.resolution`, if given, may lie below the data set's; labels count only if the run is conditional.
         """
         if self.resolution is not None and self.resolution > resolution:
-            raise UserError(
+            raise OptionError(
                 f"resolution {self.resolution} is above the {resolution} of the data set in {self.data_dir}: "
                 f"give --resolution={resolution} or less."
             )
         if self.conditional and not label_size:
-            raise UserError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
+            raise OptionError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
         shape = {
             "resolution": self.resolution or resolution,
             "num_channels": num_channels,
@@ -289,7 +298,7 @@ class TrainConfig(Options):
         networks = dataclasses.replace(self.generator, **shape), dataclasses.replace(self.discriminator, **shape)
         levels = len(networks[1].resolutions)
         if self.freeze_d >= levels:
-            raise UserError(
+            raise OptionError(
                 f"freeze_d {self.freeze_d} leaves nothing of the discriminator to train: it has {levels} resolutions, "
                 f"of which at most {levels - 1} can keep their weights."
             )

@@ -10,10 +10,10 @@ from typing import Any, Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
-from stylegan_tf.data.sources.decoding import PictureOptions
 from stylegan_tf.data.sources.fitted import FittedSource
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
 from stylegan_tf.errors import UserError

@@ -6,9 +6,9 @@ from typing import Optional
 
 import numpy as np
 
-from stylegan_tf.config import ProjectionConfig
+from stylegan_tf.config import PictureOptions, ProjectionConfig
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
-from stylegan_tf.data.sources.decoding import PictureOptions, to_square
+from stylegan_tf.data.sources.decoding import to_square
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.editing.projection_files import fit_as_trained
 from stylegan_tf.errors import UserError

@@ -192,7 +192,7 @@ def test_what_speaks_of_ada_is_not_taken_over_where_the_run_goes_on_with_another
     assert (parse(f"--run_dir={tmp_path}").augment_p, parse(f"--run_dir={tmp_path}").augment_cutout) == (0.5, True)
     run = parse(f"--run_dir={tmp_path}", "--augment=none")
     assert (run.augment_p, run.augment_cutout) == (None, False)
-    with pytest.raises(UserError, match="augment_p is ada's probability, got augment none"):
+    with pytest.raises(UserError, match="augment_p needs augment ada, got none"):
         parse(f"--run_dir={tmp_path}", "--augment=none", "--augment_p=0.5")
 
 

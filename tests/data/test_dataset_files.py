@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import data_errors_named, find_damage, find_dataset, load_labels
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
@@ -17,7 +18,7 @@ from tests.helpers.array_source import ArraySource, numbered_images, write_numbe
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_numbered(tmp_path / "set", count=10, num_shards=2)
+    return write_numbered(tmp_path / "set", count=10, shards=2)
 
 
 def flip_byte(path, position):
@@ -49,7 +50,7 @@ def test_our_dataset_is_described(folder):
 
 def test_the_names_of_labels_are_kept(tmp_path):
     source = ArraySource(numbered_images(4), np.eye(4, 2, dtype=np.float32), ("cat", "dog"))
-    info = find_dataset(write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=1)))
+    info = find_dataset(write_tfrecords(source, tmp_path / "pets", WriteOptions(shards=1)))
     assert info.label_names == ("cat", "dog")
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.files import atomic_write
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
@@ -23,7 +24,7 @@ TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "inspect_tfrecord
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_numbered(tmp_path / "set", count=10, num_shards=2)
+    return write_numbered(tmp_path / "set", count=10, shards=2)
 
 
 def run_tool(*arguments):
@@ -38,7 +39,7 @@ def flip_byte(path, position):
 
 def test_the_description_counts_levels_and_labels(tmp_path):
     source = ArraySource(numbered_images(4), np.eye(2, dtype=np.float32)[[0, 1, 1, 1]], ("cat", "dog"))
-    text = inspection.describe(find_dataset(write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=2))))
+    text = inspection.describe(find_dataset(write_tfrecords(source, tmp_path / "pets", WriteOptions(shards=2))))
     assert "pets: 4 images of 8x8 pixels, 3 channel(s), raw" in text
     assert "2 with 2 to 2 images" in text and "level    4: 392 bytes, 98 bytes an image" in text
     assert "2 classes: cat 1, dog 3" in text
@@ -56,9 +57,9 @@ def test_every_damaged_record_is_located(folder):
 
 
 def test_levels_that_are_not_the_reduced_image_are_found(tmp_path):
-    first = write_numbered(tmp_path / "a" / "set", count=4, num_shards=1)
+    first = write_numbered(tmp_path / "a" / "set", count=4, shards=1)
     assert list(inspection.level_damages(find_dataset(first))) == []
-    other = write_numbered(tmp_path / "b" / "set", count=4, num_shards=1, seed=5)
+    other = write_numbered(tmp_path / "b" / "set", count=4, shards=1, seed=5)
     (first / "set-r02.tfrecords").write_bytes((other / "set-r02.tfrecords").read_bytes())
     lines = list(inspection.level_damages(find_dataset(first)))
     assert lines and "at level 4 is not the reduced image of level 8" in lines[0]
@@ -116,7 +117,7 @@ def test_a_preview_is_evenly_spaced(folder):
 
 
 def test_shards_and_encodings_make_no_difference_to_the_content(folder, tmp_path):
-    other = write_numbered(tmp_path / "other", count=10, num_shards=3, encoding="png")
+    other = write_numbered(tmp_path / "other", count=10, shards=3, encoding="png")
     assert inspection.compare(find_dataset(folder), find_dataset(other)) == []
 
 
@@ -125,11 +126,11 @@ def test_differences_are_told(folder, tmp_path):
     images = numbered_images(10)
     images[:, 0, 0, 0] ^= 1
     source = ArraySource(images, np.arange(10, dtype=np.float32)[::-1, np.newaxis])
-    other = find_dataset(write_tfrecords(source, tmp_path / "other", WriteOptions(num_shards=1)))
+    other = find_dataset(write_tfrecords(source, tmp_path / "other", WriteOptions(shards=1)))
     labels, level = inspection.compare(info, other)
     assert labels == "labels: 10 differ, the first of image 0"
     assert level == "level 8: 10 images differ, the first is 0, by at most 1 of 255"  # Invisible at level 4.
-    fewer = find_dataset(write_numbered(tmp_path / "fewer", count=9, num_shards=1))
+    fewer = find_dataset(write_numbered(tmp_path / "fewer", count=9, shards=1))
     assert inspection.compare(info, fewer) == ["count: 10 and 9"]
 
 
@@ -143,7 +144,7 @@ def test_the_tool_describes_and_verifies(folder, tmp_path):
 
 
 def test_the_tool_fails_for_damage_and_differences(folder, tmp_path):
-    other = write_numbered(tmp_path / "other", count=10, num_shards=1, seed=3)
+    other = write_numbered(tmp_path / "other", count=10, shards=1, seed=3)
     done = run_tool("--data_dir", folder, "--compare", other)
     assert done.returncode == 1 and "differ" in done.stderr and "level 4: " in done.stdout
     path = folder / "set-r02-00001-of-00002.tfrecords"

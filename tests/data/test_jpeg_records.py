@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.data import inspection, pipeline, records, tfrecord_files
 from stylegan_tf.data.dataset_files import find_damage, find_dataset
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images
@@ -55,8 +56,8 @@ def stored(info):
 
 
 def write(folder, dest):
-    options = WriteOptions(seed=None, num_shards=2, encoding="jpeg")
-    return find_dataset(write_tfrecords(open_source(str(folder), resolution=32), dest, options))
+    options = WriteOptions(shuffle=False, shards=2, encoding="jpeg")
+    return find_dataset(write_tfrecords(open_source(str(folder), SourceOptions(resolution=32)), dest, options))
 
 
 def test_files_of_the_right_size_are_kept_byte_for_byte(folder, tmp_path):
@@ -86,7 +87,7 @@ def test_files_stay_the_same_when_a_set_is_written_anew(folder, tmp_path):
 def test_other_pictures_are_encoded(tmp_path):
     for channels in (1, 3):
         source = ArraySource(numbered_images(4, 16, channels))
-        dest = write_tfrecords(source, tmp_path / str(channels), WriteOptions(seed=None, num_shards=1, encoding="jpeg"))
+        dest = write_tfrecords(source, tmp_path / str(channels), WriteOptions(shuffle=False, shards=1, encoding="jpeg"))
         info = find_dataset(dest)
         images = np.stack(list(inspection.read_images(info, 16)))
         assert info.num_channels == channels and np.abs(images.astype(int) - source.images).max() <= 4
@@ -95,7 +96,7 @@ def test_other_pictures_are_encoded(tmp_path):
 def test_transparency_is_kept_in_records_of_pngs_and_refused_in_jpegs(tmp_path):
     images = np.random.RandomState(0).randint(0, 256, [4, 8, 8, 4]).astype(np.uint8)
     for encoding in ("raw", "png"):
-        options = WriteOptions(seed=None, num_shards=1, encoding=encoding)
+        options = WriteOptions(shuffle=False, shards=1, encoding=encoding)
         info = find_dataset(write_tfrecords(ArraySource(images), tmp_path / encoding, options))
         (batch,) = pipeline.training_dataset(info, 8, 4, shuffle_images=1).take(1).as_numpy_iterator()
         np.testing.assert_array_equal(batch["images"], images)

@@ -15,14 +15,14 @@ COUNT = 24
 
 @pytest.fixture(scope="module")
 def info(tmp_path_factory):
-    return find_dataset(write_numbered(tmp_path_factory.mktemp("data") / "set", COUNT, num_shards=4))
+    return find_dataset(write_numbered(tmp_path_factory.mktemp("data") / "set", COUNT, shards=4))
 
 
 @pytest.fixture(scope="module")
 def pngs(tmp_path_factory):
     """Records of many lengths."""
     folder = tmp_path_factory.mktemp("data") / "pngs"
-    return find_dataset(write_numbered(folder, COUNT, num_shards=5, encoding="png"))
+    return find_dataset(write_numbered(folder, COUNT, shards=5, encoding="png"))
 
 
 def batches(info, count, resolution=8, batch_size=6, **options):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.data.sources.decoding import PictureOptions
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.editing.projection_files import Result, ResultFolder, Targets
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)
@@ -21,14 +21,14 @@ def test_what_is_left_out_is_reported(tmp_path):
     lines = []
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     (tmp_path / "b.heic").write_bytes(b"something else")
-    assert Targets(str(tmp_path), PictureOptions(8), note=lines.append).names == ["a"]
+    assert Targets(str(tmp_path), PictureOptions(8, 3, "crop"), note=lines.append).names == ["a"]
     assert lines == [f"{tmp_path}: left out 1 .heic, such as b.heic"]
 
 
 def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path):
     for name in ("my cat.png", "my_cat.png", "dog.png"):
         Image.fromarray(IMAGE).save(tmp_path / name)
-    assert Targets(str(tmp_path), PictureOptions(8)).names == ["dog_0000", "my_cat_0001", "my_cat_0002"]
+    assert Targets(str(tmp_path), PictureOptions(8, 3, "crop")).names == ["dog_0000", "my_cat_0001", "my_cat_0002"]
 
 
 @pytest.mark.parametrize("name", ["projected.png", "target.png", "dlatents.npz", "projection.json"])

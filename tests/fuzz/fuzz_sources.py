@@ -36,8 +36,9 @@ class _TooLong(BaseException):
 
 def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     """Damages the case, converts it -> "set", "refused", or what is wrong with it."""
+    from stylegan_tf.config import SourceOptions, WriteOptions
     from stylegan_tf.data import dataset_files
-    from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+    from stylegan_tf.data.making.writer import write_tfrecords
     from stylegan_tf.data.sources import open_source
     from stylegan_tf.errors import UserError
 
@@ -50,8 +51,8 @@ def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     labels = str(folder / case.labels) if case.labels in case.files else chance.choice(("", case.labels))
     told = []
     try:
-        source = open_source(str(folder / case.source), resolution=8, labels=labels)
-        dest = write_tfrecords(source, folder / "out", WriteOptions(num_shards=1, skip_bad=True), told.append)
+        source = open_source(str(folder / case.source), SourceOptions(resolution=8, labels=labels))
+        dest = write_tfrecords(source, folder / "out", WriteOptions(shards=1, skip_bad=True), told.append)
         info = dataset_files.find_dataset(dest)
         dataset_files.load_labels(info)
     except UserError as error:

@@ -130,7 +130,8 @@ def _tfrecords(encoding: str) -> Case:
     import pathlib
     import tempfile
 
-    from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+    from stylegan_tf.config import WriteOptions
+    from stylegan_tf.data.making.writer import write_tfrecords
     from tests.helpers.array_source import ArraySource
 
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.config import WriteOptions
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources.decoding import Square
 
 
@@ -37,7 +38,7 @@ def numbered_images(count, resolution=8, num_channels=3):
     return images
 
 
-def write_numbered(dest, count=24, num_shards=4, **options):
+def write_numbered(dest, count=24, shards=4, **options):
     """A dataset of `numbered_images`; the label of image i is [i]."""
     labels = np.arange(count, dtype=np.float32)[:, np.newaxis]
-    return write_tfrecords(ArraySource(numbered_images(count), labels), dest, WriteOptions(num_shards, **options))
+    return write_tfrecords(ArraySource(numbered_images(count), labels), dest, WriteOptions(shards, **options))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.conversion.authors_networks import import_pickle
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.visualize import crop_to_box, to_uint8
@@ -75,7 +76,7 @@ def with_lively_mapping(network):
 def trained_on_letterboxed_pictures(folder):
     """The folder of a short run of training at 8x8 on pictures with bars of two pixels above and below."""
     images = np.random.RandomState(0).randint(0, 256, [16, 8, 8, 3]).astype(np.uint8)
-    write_tfrecords(ArraySource(images, box=(0, 2, 8, 6)), folder / "data", WriteOptions(num_shards=1))
+    write_tfrecords(ArraySource(images, box=(0, 2, 8, 6)), folder / "data", WriteOptions(shards=1))
     schedule = {"start_resolution": 8, "batch_sizes": {8: 8}}
     # A constant input starts as all ones: instance normalisation would show nothing but rounding errors of it.
     options = {"generator": {"const_input": False}, "total_kimg": 0.016}

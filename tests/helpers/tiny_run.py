@@ -2,8 +2,15 @@
 
 import numpy as np
 
-from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.config import (
+    DiscriminatorConfig,
+    GeneratorConfig,
+    LossConfig,
+    ScheduleConfig,
+    TrainConfig,
+    WriteOptions,
+)
+from stylegan_tf.data.making.writer import write_tfrecords
 from tests.helpers.array_source import ArraySource
 
 
@@ -11,7 +18,7 @@ def write_images(dest, count=32, resolution=16, labels=None, num_channels=3):
     """A dataset of smooth random images."""
     coarse = np.random.RandomState(0).uniform(0, 255, [count, 4, 4, num_channels])
     images = coarse.repeat(resolution // 4, 1).repeat(resolution // 4, 2).astype(np.uint8)
-    return write_tfrecords(ArraySource(images, labels), dest, WriteOptions(num_shards=2))
+    return write_tfrecords(ArraySource(images, labels), dest, WriteOptions(shards=2))
 
 
 def tiny_config(data_dir, run_dir, schedule=None, losses=None, generator=None, **options):

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.images.labelled import attribute_columns, labelled_images
@@ -32,7 +33,7 @@ def write_set(folder, encoding="raw"):
     images[:, 0, 0] = NUMBERS[:, None]
     labels = np.stack([~BRIGHT, BRIGHT, NUMBERS % 2, NUMBERS % 2 == 0, NUMBERS / 7], axis=1)
     source = ArraySource(images.astype(np.uint8), labels, NAMES)
-    write_tfrecords(source, folder, WriteOptions(num_shards=3, seed=None, encoding=encoding))
+    write_tfrecords(source, folder, WriteOptions(shards=3, shuffle=False, encoding=encoding))
     return find_dataset(folder)
 
 

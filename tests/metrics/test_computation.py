@@ -8,8 +8,9 @@ import scipy.linalg
 import tensorflow as tf
 from PIL import Image
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
@@ -75,7 +76,7 @@ def data_dir(tmp_path_factory):
 
 
 def write_set(folder, images, labels=None):
-    write_tfrecords(ArraySource(images, labels), folder, WriteOptions(min(2, len(images)), seed=None))
+    write_tfrecords(ArraySource(images, labels), folder, WriteOptions(min(2, len(images)), shuffle=False))
     return folder
 
 
@@ -339,7 +340,7 @@ def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
 
 
 def test_pictures_without_bars_are_compared_with_letterboxed_images_without_theirs(context, tmp_path):
-    write_tfrecords(ArraySource(REALS[:30], box=(2, 0, 6, 8)), tmp_path / "set", WriteOptions(2, seed=None))
+    write_tfrecords(ArraySource(REALS[:30], box=(2, 0, 6, 8)), tmp_path / "set", WriteOptions(2, shuffle=False))
     info = find_dataset(tmp_path / "set")
     folder = save_pictures(tmp_path / "narrow", np.ascontiguousarray(REALS[:30, :, 2:6]))
     template = dataclasses.replace(context, generator=None, reals=None)

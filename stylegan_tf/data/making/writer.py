@@ -1,7 +1,6 @@
 """Writes a dataset: TFRecords of every level from full size down to 4x4, the labels, and dataset.json."""
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import itertools
@@ -13,38 +12,17 @@ from typing import BinaryIO, Optional
 
 import numpy as np
 
+from stylegan_tf.config import PictureOptions, WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data import letterbox, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.making import record_workers, tally
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.making.partial_dataset import PartialDataset
+from stylegan_tf.data.sources.decoding import parse_background
 from stylegan_tf.errors import UserError
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
-
-
-@dataclasses.dataclass(frozen=True)
-class WriteOptions:
-    """How a set is written. What the records hold depends on the first five alone.
-
-    num_shards: files per level, None for 4 (or one an image, if there are fewer); `shard_bytes`, if given, decides
-      instead: the largest level is cut at about that size.
-    seed: of the order of the images (123 gives the authors' order); None keeps the order of the source.
-    part: (i, n): write the i-th n-th of the shards only, i from 1; the set is not finished by that.
-    join: finish a set of which all parts are written, after checking them.
-    """
-
-    num_shards: Optional[int] = None
-    shard_bytes: Optional[int] = None
-    seed: Optional[int] = 123
-    encoding: str = "raw"
-    skip_bad: bool = False
-    overwrite: bool = False
-    restart: bool = False
-    num_workers: int = 1
-    part: Optional[tuple[int, int]] = None
-    join: bool = False
 
 
 def write_tfrecords(
@@ -80,14 +58,14 @@ def write_tfrecords(
     if options.join and not partial.folder.exists():
         raise UserError(f"there are no parts to join: {partial.folder} does not exist.")
     order = np.arange(len(source))
-    if options.seed is not None:
+    if options.shuffle:
         np.random.RandomState(options.seed).shuffle(order)
     if not options.join:
         note(expected.text(source))
         check_disk(dest, expected, partial.folder)
     plan = _plan(source, options, num_shards)
-    part = f"part {options.part[0]} of {options.part[1]}" if options.part else "all of it"
-    with _disk_errors(dest), partial.locked(part.replace(" ", "-")):
+    work = "part-{}-of-{}".format(*options.part_numbers) if options.part else "all-of-it"
+    with _disk_errors(dest), partial.locked(work):
         if partial.is_published(plan):
             partial.clean_up()
             return dest
@@ -114,7 +92,7 @@ class _Conversion:
 
     def write_shards(self, progress: StartProgress) -> None:
         """Those of this run that are not finished yet."""
-        part, parts = self.options.part or (1, 1)
+        part, parts = self.options.part_numbers or (1, 1)
         mine = range(part - 1, len(self.shards), parts)
         reports = {shard: self.partial.shard(shard) for shard in mine}
         digests = {shard: self._digest(shard) for shard in mine}
@@ -131,7 +109,8 @@ class _Conversion:
             bar.start_at(done)
             indices = (chunk for shard in to_do for chunk in chunks[shard])
             # Starting processes takes as long as a few chunks.
-            num_workers = min(self.options.num_workers, sum(map(len, chunks.values())) // 4)
+            cores = self.options.workers or record_workers.available_cores()
+            num_workers = min(cores, sum(map(len, chunks.values())) // 4)
             job = (self.source, self.options.encoding)
             results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
             with contextlib.closing(results):
@@ -286,34 +265,38 @@ def _plan(source, options: WriteOptions, num_shards: int) -> dict:
     names = hashlib.sha256()
     for index in range(len(source)):
         names.update(source.name(index).encode("utf-8", "backslashreplace") + b"\0")
-    picture_options = getattr(source, "options", None)
+    pictures = getattr(source, "options", None)
     return {
         "source": f"{len(source)} pictures, {names.hexdigest()[:16]}",
         "resolution": source.resolution,
         "channels": source.num_channels,
-        **({} if picture_options is None else dataclasses.asdict(picture_options)),
+        **({} if pictures is None else _picture_plan(pictures)),
         "shards": num_shards,
-        "seed": options.seed,
+        "seed": options.seed if options.shuffle else None,
         "encoding": options.encoding,
         "labels": list(source.label_names),
     }
 
 
+def _picture_plan(pictures: PictureOptions) -> dict:
+    return {
+        "num_channels": pictures.channels,
+        "fit": pictures.fit,
+        "filter": pictures.filter,
+        "background": list(parse_background(pictures.background)),
+        "white": pictures.white,
+    }
+
+
 def _num_shards(count: int, options: WriteOptions, expected: Estimate) -> int:
-    num_shards = min(4, count) if options.num_shards is None else options.num_shards
-    if options.shard_bytes is not None:
-        if options.shard_bytes < 1:
-            raise UserError(f"the size of a shard must be positive, got {options.shard_bytes} bytes.")
-        num_shards = min(count, 99999, -(-count * expected.largest_level_bytes // options.shard_bytes))
-    if not 1 <= num_shards <= min(count, 99999):
+    num_shards = min(4, count) if options.shards is None else options.shards
+    if options.shard_mb is not None:
+        shard_bytes = max(1, int(options.shard_mb * 1e6))
+        num_shards = min(count, 99999, -(-count * expected.largest_level_bytes // shard_bytes))
+    if num_shards > min(count, 99999):
         raise UserError(f"`shards` must be between 1 and the number of images ({count}), got {num_shards}.")
-    if options.seed is not None and not 0 <= options.seed < 2**32:
-        raise UserError(f"`seed` must be between 0 and {2**32 - 1}, got {options.seed}.")
-    if options.part is not None and not 1 <= options.part[0] <= options.part[1] <= num_shards:
-        raise UserError(
-            f"`part=i/n` needs 1 <= i <= n <= {num_shards} (the number of shards), got "
-            f"{options.part[0]}/{options.part[1]}."
-        )
+    if options.part and options.part_numbers[1] > num_shards:
+        raise UserError(f"`part` i/n needs 1 <= i <= n <= {num_shards} (the number of shards), got {options.part}.")
     return num_shards
 
 

@@ -1,19 +1,20 @@
 """Where the images of a new dataset come from: `open_source`."""
 
 import contextlib
+import dataclasses
 import json
-import math
 import os
 import pathlib
 import tarfile
 import zipfile
 from typing import Optional
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data import records
 from stylegan_tf.data.sources import known_datasets
 from stylegan_tf.data.sources.archives import TarCollection, ZipCollection
 from stylegan_tf.data.sources.collection import Collection
-from stylegan_tf.data.sources.decoding import FILTERS, FITS, PictureOptions
+from stylegan_tf.data.sources.decoding import parse_background
 from stylegan_tf.data.sources.fitted import FittedSource, choose_resolution
 from stylegan_tf.data.sources.image_files import folder_collection, list_collection, other_entries
 from stylegan_tf.data.sources.labels import find_labels
@@ -26,45 +27,27 @@ _SYNTHETIC_IMAGES = 1000
 _KINDS = "a folder, a zip, tar, .npy, .npz, .h5, .mat or idx file, a .txt list of images, 'demo' or 'synthetic'"
 
 
-def open_source(
-    source: str,
-    resolution: Optional[int] = None,
-    labels: str = "",
-    fit: Optional[str] = None,
-    filter: str = "lanczos",
-    channels: Optional[int] = None,
-    background: tuple[int, int, int] = (255, 255, 255),
-    max_images: Optional[int] = None,
-    white: Optional[float] = None,
-) -> FittedSource:
+def open_source(source: str, options: SourceOptions = SourceOptions()) -> FittedSource:
     """Looks at what `source` is (README, "Data") and reads nothing but its names and a few pictures.
 
-    Args:
-      resolution: side of the written images, a power of two; None: see `choose_resolution`.
-      labels: see `labels.find_labels`.
-      fit, filter, background, white: see `PictureOptions`. With a resolution, `fit` defaults to "crop".
-      channels: 1, 3, or 4 (RGBA); None: 3, or 1 where all pictures are gray by their format.
-      max_images: the first ones only; the number of pictures of 'synthetic'.
+    Without a resolution, see `choose_resolution`; with one, pictures are cropped unless `fit` is given. Without
+    channels there are 3, or 1 where all pictures are gray by their format. labels: see `labels.find_labels`.
+
     Raises:
-      UserError for a missing or empty source, one of an unknown kind, and bad options.
+      UserError for a missing or empty source, one of an unknown kind, and for options that do not fit it.
     """
-    _check_options(resolution, fit, filter, channels, max_images, white)
+    parse_background(options.background)
     with reading_source(str(source)):
-        collection = open_collection(str(source), resolution, max_images)
-        found = find_labels(collection, labels)
-        notes = [found.note] if found is not None and found.note else _unused_labels(collection, labels)
-        if resolution is not None and fit is None:
-            fit = "crop"
-        options = PictureOptions(
-            resolution=choose_resolution(collection, fit) if resolution is None else resolution,
-            num_channels=channels or collection.num_channels,
-            fit=fit,
-            filter=filter,
-            background=background,
-            white=white,
-        )
-    count = min(len(collection), max_images or len(collection))
-    return FittedSource(collection, options, found, count, notes)
+        collection = open_collection(str(source), options.resolution, options.max_images)
+        found = find_labels(collection, options.labels)
+        notes = [found.note] if found is not None and found.note else _unused_labels(collection, options.labels)
+        chosen = {"channels": options.channels or collection.num_channels}
+        if options.resolution is None:
+            chosen["resolution"] = choose_resolution(collection, options.fit)
+        elif options.fit is None:
+            chosen["fit"] = "crop"
+    count = min(len(collection), options.max_images or len(collection))
+    return FittedSource(collection, dataclasses.replace(options, **chosen), found, count, notes)
 
 
 def _unused_labels(collection: Collection, labels: str) -> list[str]:
@@ -143,20 +126,3 @@ def _in_file(path: pathlib.Path) -> Collection:
         with reading_source(str(path), "a tar archive"):
             return cifar_archive(str(path)) or TarCollection(str(path))
     raise UserError(f"`source` {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")
-
-
-def _check_options(resolution, fit, filter, channels, max_images, white) -> None:
-    if resolution is not None and not records.is_valid_resolution(resolution):
-        raise UserError(f"`resolution` must be a power of two of at least 4, got {resolution}.")
-    if resolution is not None and resolution > 4096:
-        raise UserError(f"`resolution` must be at most 4096, got {resolution}.")
-    if fit is not None and fit not in FITS:
-        raise UserError(f"`fit` must be one of {', '.join(FITS)}, got {fit}.")
-    if filter not in FILTERS:
-        raise UserError(f"`filter` must be one of {', '.join(FILTERS)}, got {filter}.")
-    if channels not in (None, 1, 3, 4):
-        raise UserError(f"`channels` must be 1, 3 or 4, got {channels}.")
-    if max_images is not None and max_images < 1:
-        raise UserError(f"`max_images` must be positive, got {max_images}.")
-    if white is not None and not (math.isfinite(white) and white > 0):
-        raise UserError(f"`white` must be a positive number, got {white}.")

@@ -1,6 +1,5 @@
 """Any picture -> a square of uint8: modes, orientation, transparency, fitting."""
 
-import dataclasses
 import functools
 import io
 import sys
@@ -9,11 +8,11 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.data.letterbox import Box, letterbox
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
-FITS = ("crop", "pad", "stretch")
 FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 # What may be opened. Others would start programs (EPS: Ghostscript) or take any bytes for a picture.
 FORMATS = (
@@ -28,22 +27,6 @@ Picture = Union[bytes, np.ndarray]  # A file's content, or uint8 [H, W] or [H, W
 
 class BadPicture(UserError):
     """One picture cannot be used; the others can."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PictureOptions:
-    """What pictures become.
-
-    fit: "crop" takes the central square, "pad" letterboxes with `background`, "stretch" distorts; None: a picture must
-      have the right size already. `background` is also what shows through where a picture is transparent.
-    """
-
-    resolution: int
-    num_channels: int = 3
-    fit: Optional[str] = "crop"
-    filter: str = "lanczos"
-    background: tuple[int, int, int] = (255, 255, 255)
-    white: Optional[float] = None
 
 
 class Square(NamedTuple):
@@ -78,16 +61,16 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     if image.size != size:
         image = image.resize(size, FILTERS[options.filter])
     if image.mode == "RGBA":  # Resizing has made clear pixels black.
-        image = _with_plain_background(image, options.background)
+        image = _with_plain_background(image, parse_background(options.background))
     pixels = np.asarray(image)
     ratio = original[0] / original[1] if options.fit == "stretch" else None
-    return Square(pixels.reshape(*size, options.num_channels), box, peak, ratio, file)
+    return Square(pixels.reshape(*size, options.channels), box, peak, ratio, file)
 
 
 def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
     """uint8 [H, W, C] of a picture as large as it is. Raises ValueError for what cannot be decoded."""
     image = _open(picture, options).image
-    return np.asarray(image).reshape(image.height, image.width, options.num_channels)
+    return np.asarray(image).reshape(image.height, image.width, options.channels)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -126,6 +109,7 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
+@functools.cache
 def parse_background(text: str) -> tuple[int, int, int]:
     """ "white", "#ff8000", "rgb(10, 20, 30)" -> (r, g, b)."""
     try:
@@ -217,12 +201,12 @@ def _scaled_colour(image: Image.Image, lower: np.ndarray, white: float) -> tuple
 
 
 def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[options.num_channels]
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[options.channels]
     if mode == "RGBA":
-        return _with_plain_background(image.convert("RGBA"), options.background)
+        return _with_plain_background(image.convert("RGBA"), parse_background(options.background))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, options.background)
+        canvas = Image.new("RGBA", image.size, parse_background(options.background))
         canvas.alpha_composite(image)
         image = canvas.convert("RGB")
     if image.mode == mode:
@@ -262,8 +246,9 @@ def _letterboxed(image: Image.Image, options: PictureOptions) -> tuple[Image.Ima
     """The longer side fills the square; bars of the background on both sides of the shorter one."""
     box = letterbox(image.size, options.resolution)
     left, top, right, bottom = box
-    gray = round(0.299 * options.background[0] + 0.587 * options.background[1] + 0.114 * options.background[2])
-    bars = {"L": gray, "RGB": options.background, "RGBA": (*options.background, 0)}[image.mode]
+    colour = parse_background(options.background)
+    gray = round(0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2])
+    bars = {"L": gray, "RGB": colour, "RGBA": (*colour, 0)}[image.mode]
     canvas = Image.new(image.mode, (options.resolution, options.resolution), bars)
     if image.size != (right - left, bottom - top):
         image = image.resize((right - left, bottom - top), FILTERS[options.filter])

@@ -5,9 +5,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Optional
 
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.data import records
 from stylegan_tf.data.sources.collection import Collection, Labels
-from stylegan_tf.data.sources.decoding import BadPicture, PictureOptions, Square, picture_size, to_square
+from stylegan_tf.data.sources.decoding import BadPicture, Square, picture_size, to_square
 from stylegan_tf.data.sources.reading import reading_picture
 from stylegan_tf.errors import UserError
 
@@ -26,7 +27,7 @@ class FittedSource:
         notes: Iterable[str] = (),
     ):
         self._collection, self._count, self.options = collection, count, options
-        self.resolution, self.num_channels = options.resolution, options.num_channels
+        self.resolution, self.num_channels = options.resolution, options.channels
         self.labels = None if labels is None else labels.values[:count]
         self.label_names = () if labels is None else labels.names
         self.white = options.white

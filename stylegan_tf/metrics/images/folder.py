@@ -9,12 +9,13 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
-from stylegan_tf.data.sources.decoding import PictureOptions, picture_size, to_pixels, to_square
+from stylegan_tf.data.sources.decoding import picture_size, to_pixels, to_square
 from stylegan_tf.data.sources.fitted import choose_resolution
 from stylegan_tf.data.sources.image_files import note_left_out
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
@@ -43,7 +44,10 @@ class FolderPictures:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of all pictures, in their order, and of how they are read."""
-        digest = hashlib.sha256(repr((self._options, self.size)).encode())
+        options = self._options  # In the words of earlier versions, whose results stay valid.
+        how = f"resolution={options.resolution or max(self.size)}, num_channels={options.channels}, fit={options.fit!r}"
+        how += f", filter={options.filter!r}, background=(255, 255, 255), white=None"
+        digest = hashlib.sha256(f"(PictureOptions({how}), {self.size})".encode())
         for first in range(0, len(self), 256):
             (images,) = self.inputs(first, min(256, len(self) - first))
             digest.update(images.tobytes())
@@ -97,7 +101,7 @@ def open_pictures(
             return FolderPictures(collection, options, (level, level), False), level
         with reading_picture(collection.name(0)):
             width, height = picture_size(collection.read(0))
-    options = PictureOptions(max(width, height), channels, None)
+    options = PictureOptions(None, channels)
     if info is None:
         return FolderPictures(collection, options, (height, width), False), None
     if width == height and width in info.levels:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.decoding import BadPicture
 from stylegan_tf.errors import UserError
@@ -51,7 +52,7 @@ def folder(tmp_path):
 def convert(source, dest, **options):
     """-> (DatasetInfo, values of the pictures in order, lines that were told)."""
     lines = []
-    options = WriteOptions(seed=None, **options)
+    options = WriteOptions(shuffle=False, **options)
     info = find_dataset(write_tfrecords(open_source(str(source)), dest, options, lines.append))
     return info, [int(image[0, 0, 0]) for image in read_images(info, 8)], lines
 
@@ -221,26 +222,26 @@ def interrupted(folder, dest, **options):
 
     source.read = fail
     with pytest.raises(UserError, match="enough"):
-        write_tfrecords(source, dest, WriteOptions(seed=None, num_shards=3, **options))
+        write_tfrecords(source, dest, WriteOptions(shuffle=False, shards=3, **options))
 
 
 def test_a_repaired_picture_comes_in_at_the_next_start(folder, tmp_path):
     (folder / "1.png").write_bytes(b"damaged")
     interrupted(folder, tmp_path / "out", skip_bad=True)
     (folder / "1.png").write_bytes(png(1))
-    assert convert(folder, tmp_path / "out", skip_bad=True, num_shards=3)[1] == [0, 1, 2, 3, 4, 5]
+    assert convert(folder, tmp_path / "out", skip_bad=True, shards=3)[1] == [0, 1, 2, 3, 4, 5]
 
 
 def test_pictures_that_have_changed_under_their_names_are_read_again(folder, tmp_path):
     interrupted(folder, tmp_path / "out")
     (folder / "0.png").write_bytes(png(99))
-    assert convert(folder, tmp_path / "out", num_shards=3)[1] == [99, 1, 2, 3, 4, 5]
+    assert convert(folder, tmp_path / "out", shards=3)[1] == [99, 1, 2, 3, 4, 5]
 
 
 def test_fewer_shards_are_proposed_where_they_are_the_cause(folder, tmp_path):
     (folder / "1.png").write_bytes(b"damaged")
     with pytest.raises(UserError, match="none of the 1 pictures of shard 1 can be read.*fewer `shards` than 6"):
-        convert(folder, tmp_path / "out", skip_bad=True, num_shards=6)
+        convert(folder, tmp_path / "out", skip_bad=True, shards=6)
 
 
 def test_all_unreadable_pictures_are_listed_in_a_file(tmp_path):
@@ -259,17 +260,17 @@ def test_twelve_bits_in_sixteen_are_told_and_can_be_stretched(tmp_path):
     assert values == [16] and any(
         "values up to 4095 of 65535; 1 of them" in line and "`white=4095" in line for line in lines
     )
-    assert open_source(str(tmp_path / "in"), white=4095).read(0).image[0, 0, 0] == 255
+    assert open_source(str(tmp_path / "in"), SourceOptions(white=4095)).read(0).image[0, 0, 0] == 255
 
 
 def test_floats_need_a_white(tmp_path):
     Image.fromarray(np.full([8, 8], 0.5, np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(BadPicture, match="values from 0.5 to 0.5 in mode F: `white=N"):
-        open_source(str(tmp_path), resolution=8).read(0)
-    assert open_source(str(tmp_path), white=1.0).read(0).image[0, 0, 0] == 128
+        open_source(str(tmp_path), SourceOptions(resolution=8)).read(0)
+    assert open_source(str(tmp_path), SourceOptions(white=1.0)).read(0).image[0, 0, 0] == 128
     Image.fromarray(np.full([8, 8], np.nan, np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(BadPicture, match="not finite"):
-        open_source(str(tmp_path), resolution=8, white=1.0).read(0)
+        open_source(str(tmp_path), SourceOptions(resolution=8, white=1.0)).read(0)
 
 
 def test_a_program_is_never_opened_as_a_picture(tmp_path, monkeypatch):
@@ -280,14 +281,14 @@ def test_a_program_is_never_opened_as_a_picture(tmp_path, monkeypatch):
     for content in (eps, b"\n" + eps, b"\xc5\xd0\xd3\xc6" + bytes(40)):
         (tmp_path / "photo.png").write_bytes(content)
         with pytest.raises(BadPicture, match="photo.png cannot be read as an image"):
-            open_source(str(tmp_path), resolution=8).read(0)
+            open_source(str(tmp_path), SourceOptions(resolution=8)).read(0)
 
 
 def test_a_listed_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "in.txt").write_text("a.png\n")
     with pytest.raises(BadPicture, match="a.png is no file but"):
-        open_source(str(tmp_path / "in.txt"), resolution=8).read(0)
+        open_source(str(tmp_path / "in.txt"), SourceOptions(resolution=8)).read(0)
 
 
 def png_of_16_bit_colours(value, size=8, alpha=None):
@@ -308,7 +309,7 @@ def test_dark_colours_of_16_bits_are_told(tmp_path):
     _, values, lines = convert(tmp_path / "in", tmp_path / "out")
     (line,) = [line for line in lines if line.startswith("dark: 1 pictures have 16 bits")]
     assert values == [15] and "`white=3855`" in line
-    square = open_source(str(tmp_path / "in"), white=8190).read(0)
+    square = open_source(str(tmp_path / "in"), SourceOptions(white=8190)).read(0)
     assert square.peak == 4095 and (square.image == 128).all()  # 4095 of 8190: all 16 bits count.
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095, alpha=65535))
     _, values, lines = convert(tmp_path / "in", tmp_path / "opaque")

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.data import inspection, pipeline, records
 from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.making import record_workers
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.decoding import BadPicture, Square
 from stylegan_tf.errors import UserError
@@ -62,10 +63,10 @@ def pictures(tmp_path):
 
 @pytest.mark.parametrize("encoding", records.ENCODINGS)
 def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encoding):
-    source = open_source(str(pictures), fit="crop", labels="")
+    source = open_source(str(pictures), SourceOptions(fit="crop", labels=""))
     sets = []
     for workers in (1, 2, 3):
-        folder = write(source, tmp_path / str(workers) / "set", num_shards=2, num_workers=workers, encoding=encoding)
+        folder = write(source, tmp_path / str(workers) / "set", shards=2, workers=workers, encoding=encoding)
         sets.append(contents(folder))
     assert sets[0] == sets[1] == sets[2]
     info = find_dataset(tmp_path / "1" / "set")
@@ -74,8 +75,8 @@ def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encodi
 
 def test_workers_really_are_other_processes(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(record_workers, "Tally", None)  # Here only: the others import it themselves.
-    source = open_source(str(pictures), fit="crop")
-    assert find_dataset(write(source, tmp_path / "set", num_workers=2)).count == 300
+    source = open_source(str(pictures), SourceOptions(fit="crop"))
+    assert find_dataset(write(source, tmp_path / "set", workers=2)).count == 300
 
 
 @pytest.mark.parametrize("source", ["authors", "ours"])
@@ -84,19 +85,19 @@ def test_writing_tfrecords_anew_keeps_every_record(tmp_path, reference, source):
         folder = reference / f"tfrecords_{kind}"
         if source == "ours":  # By way of PNG records in three shards.
             again = write(
-                open_source(str(folder), labels="classes" if kind == "rgb" else ""),
+                open_source(str(folder), SourceOptions(labels="classes" if kind == "rgb" else "")),
                 tmp_path / kind,
-                num_shards=3,
-                seed=None,
+                shards=3,
+                shuffle=False,
                 encoding="png",
             )
         else:
             again = folder
         written = write(
-            open_source(str(again), labels="classes" if kind == "rgb" else ""),
+            open_source(str(again), SourceOptions(labels="classes" if kind == "rgb" else "")),
             tmp_path / "again" / f"tfrecords_{kind}",
-            num_shards=1,
-            seed=None,
+            shards=1,
+            shuffle=False,
         )
         for name, data in contents(folder).items():
             if not name.endswith(".labels"):
@@ -105,16 +106,16 @@ def test_writing_tfrecords_anew_keeps_every_record(tmp_path, reference, source):
 
 
 def test_a_smaller_level_can_be_made_of_tfrecords(tmp_path):
-    write_numbered(tmp_path / "set", count=6, num_shards=2)
-    source = open_source(str(tmp_path / "set"), resolution=4, filter="box")
-    small = find_dataset(write(source, tmp_path / "small", num_shards=1, seed=None))
+    write_numbered(tmp_path / "set", count=6, shards=2)
+    source = open_source(str(tmp_path / "set"), SourceOptions(resolution=4, filter="box"))
+    small = find_dataset(write(source, tmp_path / "small", shards=1, shuffle=False))
     np.testing.assert_array_equal(
         list(inspection.read_images(small, 4)), list(inspection.read_images(find_dataset(tmp_path / "set"), 4))
     )
 
 
 def test_a_damaged_record_of_a_source_is_a_bad_picture(tmp_path):
-    folder = write_numbered(tmp_path / "set", count=6, num_shards=2)
+    folder = write_numbered(tmp_path / "set", count=6, shards=2)
     path = folder / "set-r03-00001-of-00002.tfrecords"
     data = bytearray(path.read_bytes())
     data[len(data) - 30] ^= 1
@@ -127,7 +128,7 @@ def test_all_unreadable_pictures_are_listed(tmp_path):
     source = DamagedSource(numbered_images(40), range(0, 40, 3))
     message = "14 of 40 pictures cannot be read: image .*it is broken.*; and 4 more.*`skip_bad`"
     with pytest.raises(UserError, match=message):
-        write(source, tmp_path / "set", num_shards=2)
+        write(source, tmp_path / "set", shards=2)
     assert not (tmp_path / "set").exists()
 
 
@@ -135,7 +136,7 @@ def test_skip_bad_leaves_them_and_their_labels_out(tmp_path):
     labels = np.arange(20, dtype=np.float32)[:, np.newaxis]
     source = DamagedSource(numbered_images(20), [3, 4, 17], labels)
     lines = []
-    info = find_dataset(write(source, tmp_path / "set", lines.append, num_shards=3, skip_bad=True))
+    info = find_dataset(write(source, tmp_path / "set", lines.append, shards=3, skip_bad=True))
     assert info.count == 17
     numbers = [int(image[0, 0, 0]) for image in inspection.read_images(info, 8)]
     assert load_labels(info)[:, 0].tolist() == numbers and sorted(numbers) == sorted(set(range(20)) - {3, 4, 17})
@@ -163,7 +164,7 @@ def test_a_repaired_picture_is_read_again(tmp_path):
 
 def test_a_source_without_any_readable_picture_is_refused(tmp_path):
     with pytest.raises(UserError, match="none of the 4 pictures can be read: image"):
-        write(DamagedSource(numbered_images(4), range(4)), tmp_path / "set", num_shards=1, skip_bad=True)
+        write(DamagedSource(numbered_images(4), range(4)), tmp_path / "set", shards=1, skip_bad=True)
     assert not (tmp_path / "set").exists()
 
 
@@ -182,60 +183,60 @@ class InterruptedSource(ArraySource):
 def test_an_interrupted_conversion_goes_on_from_its_last_shard(tmp_path):
     source = InterruptedSource(numbered_images(20))
     with pytest.raises(KeyboardInterrupt):
-        write(source, tmp_path / "set", num_shards=4)
+        write(source, tmp_path / "set", shards=4)
     assert [path.name for path in tmp_path.iterdir()] == [".set.partial"]  # Nothing that looks complete.
-    folder = write(source, tmp_path / "set", num_shards=4)
+    folder = write(source, tmp_path / "set", shards=4)
     assert source.reads == 11 + 10  # Two of four shards were done.
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
-    expected = write(ArraySource(numbered_images(20)), tmp_path / "other" / "set", num_shards=4)
+    expected = write(ArraySource(numbered_images(20)), tmp_path / "other" / "set", shards=4)
     assert contents(folder) == contents(expected)
 
 
 def test_an_interrupted_conversion_is_not_mixed_with_another(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write(InterruptedSource(numbered_images(20)), tmp_path / "set", num_shards=4)
+        write(InterruptedSource(numbered_images(20)), tmp_path / "set", shards=4)
     with pytest.raises(UserError, match="had another seed: run it again as it was, or pass `restart"):
-        write(ArraySource(numbered_images(20)), tmp_path / "set", num_shards=4, seed=7)
+        write(ArraySource(numbered_images(20)), tmp_path / "set", shards=4, seed=7)
     with pytest.raises(UserError, match="had another source"):
-        write(ArraySource(numbered_images(21)), tmp_path / "set", num_shards=4)
-    folder = write(ArraySource(numbered_images(20)), tmp_path / "set", num_shards=4, seed=7, restart=True)
+        write(ArraySource(numbered_images(21)), tmp_path / "set", shards=4)
+    folder = write(ArraySource(numbered_images(20)), tmp_path / "set", shards=4, seed=7, restart=True)
     assert find_dataset(folder).count == 20
 
 
 def test_parts_make_the_same_set_as_one_run(tmp_path):
     labels = np.arange(20, dtype=np.float32)[:, np.newaxis]
     source = ArraySource(numbered_images(20), labels)
-    expected = contents(write(source, tmp_path / "one" / "set", num_shards=5))
+    expected = contents(write(source, tmp_path / "one" / "set", shards=5))
     dest = tmp_path / "parts" / "set"
     for part in (2, 1):
-        assert write(source, dest, num_shards=5, part=(part, 3)) is None
+        assert write(source, dest, shards=5, part=f"{part}/3") is None
     with pytest.raises(UserError, match="1 of 5 shards are not written yet: 2"):
-        write(source, dest, num_shards=5, join=True)
-    write(source, dest, num_shards=5, part=(3, 3))
-    assert contents(write(source, dest, num_shards=5, join=True)) == expected
+        write(source, dest, shards=5, join=True)
+    write(source, dest, shards=5, part="3/3")
+    assert contents(write(source, dest, shards=5, join=True)) == expected
     assert [path.name for path in dest.parent.iterdir()] == ["set"]
 
 
 def test_joining_finds_what_was_damaged_since(tmp_path):
     source = ArraySource(numbered_images(8))
-    write(source, tmp_path / "set", num_shards=2, part=(1, 1))
+    write(source, tmp_path / "set", shards=2, part="1/1")
     path = tmp_path / ".set.partial" / "set" / "set-r02-00001-of-00002.tfrecords"
     data = path.read_bytes()
     for damaged, message in ((data[:-1], "is not what was written"), (b"\0" + data[1:], "is damaged")):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=f"set-r02-00001-of-00002.tfrecords {message}.*`restart"):
-            write(source, tmp_path / "set", num_shards=2, join=True)
+            write(source, tmp_path / "set", shards=2, join=True)
     path.write_bytes(data)
-    assert find_dataset(write(source, tmp_path / "set", num_shards=2, join=True)).count == 8
+    assert find_dataset(write(source, tmp_path / "set", shards=2, join=True)).count == 8
 
 
-@pytest.mark.parametrize("options", [{"part": (2, 2)}, {"join": True}])
+@pytest.mark.parametrize("options", [{"part": "2/2"}, {"join": True}])
 def test_a_restart_does_not_delete_other_parts(tmp_path, options):
     source = ArraySource(numbered_images(8))
-    write(source, tmp_path / "set", num_shards=2, part=(1, 2))
+    write(source, tmp_path / "set", shards=2, part="1/2")
     before = contents(tmp_path / ".set.partial" / "set")
     with pytest.raises(UserError, match="`restart` would delete what the other parts .* remove .*/.set.partial once"):
-        write(source, tmp_path / "set", num_shards=2, restart=True, **options)
+        write(source, tmp_path / "set", shards=2, restart=True, **options)
     assert contents(tmp_path / ".set.partial" / "set") == before
 
 
@@ -244,18 +245,18 @@ def test_there_must_be_parts_to_join(tmp_path):
         write(ArraySource(numbered_images(8)), tmp_path / "set", join=True)
 
 
-@pytest.mark.parametrize("part", [(0, 2), (3, 2), (1, 5)])
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1/5", "2", "1/2/3", "-1/2"])
 def test_impossible_parts_are_refused(tmp_path, part):
-    with pytest.raises(UserError, match="`part=i/n` needs 1 <= i <= n <= 4"):
-        write(ArraySource(numbered_images(8)), tmp_path / "set", num_shards=4, part=part)
+    with pytest.raises(UserError, match="part takes i/n, like 2/4|`part` i/n needs 1 <= i <= n <= 4"):
+        write(ArraySource(numbered_images(8)), tmp_path / "set", shards=4, part=part)
 
 
 def test_shards_can_be_made_by_size(tmp_path):
     source = ArraySource(numbered_images(20))  # 247 bytes a record at 8x8.
-    assert len(find_dataset(write(source, tmp_path / "a", shard_bytes=1000)).shard_counts) == 5
-    assert len(find_dataset(write(source, tmp_path / "b", shard_bytes=10**9)).shard_counts) == 1
-    with pytest.raises(UserError, match="must be positive"):
-        write(source, tmp_path / "c", shard_bytes=0)
+    assert len(find_dataset(write(source, tmp_path / "a", shard_mb=0.001)).shard_counts) == 5
+    assert len(find_dataset(write(source, tmp_path / "b", shard_mb=1000.0)).shard_counts) == 1
+    with pytest.raises(UserError, match="shard_mb must be above 0"):
+        write(source, tmp_path / "c", shard_mb=0.0)
 
 
 def test_the_size_is_told_before_writing_and_is_right(tmp_path):
@@ -288,8 +289,8 @@ def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, numb
 
     monkeypatch.setattr(record_workers, "convert_chunk", fail_at_the_third)
     with pytest.raises(UserError, match=message):
-        write(source, tmp_path / "set", num_shards=4)
-    assert find_dataset(write(source, tmp_path / "set", num_shards=4)).count == 20
+        write(source, tmp_path / "set", shards=4)
+    assert find_dataset(write(source, tmp_path / "set", shards=4)).count == 20
     assert len(calls) == 3 + 2
 
 
@@ -311,9 +312,9 @@ class WideSource(ArraySource):
     ],
 )
 def test_the_content_box_is_around_all_pictures(tmp_path, boxes, expected):
-    folder = write(WideSource(boxes), tmp_path / "set", num_shards=2)
+    folder = write(WideSource(boxes), tmp_path / "set", shards=2)
     assert find_dataset(folder).content_box == expected
-    again = write(open_source(str(folder), resolution=4), tmp_path / "again", num_shards=1)
+    again = write(open_source(str(folder), SourceOptions(resolution=4)), tmp_path / "again", shards=1)
     half = None if expected is None else tuple(side // 2 for side in expected)
     assert find_dataset(again).content_box == half
 
@@ -322,7 +323,7 @@ def test_letterboxed_pictures_get_a_content_box(tmp_path):
     (tmp_path / "cars").mkdir()
     for number in range(3):
         Image.new("RGB", (64, 48), (number,) * 3).save(tmp_path / "cars" / f"{number}.png")
-    folder = write(open_source(str(tmp_path / "cars"), fit="pad"), tmp_path / "set", num_shards=1)
+    folder = write(open_source(str(tmp_path / "cars"), SourceOptions(fit="pad")), tmp_path / "set", shards=1)
     info = find_dataset(folder)
     assert (info.resolution, info.content_box) == (64, (0, 8, 64, 56))
     assert info.relative_box == (0, 0.125, 1, 0.875)
@@ -333,13 +334,13 @@ def test_stretched_pictures_get_their_shape_back(tmp_path):
     for number in range(4):
         Image.new("RGB", (64, 48), (number,) * 3).save(tmp_path / "cars" / f"{number}.png")
     lines = []
-    source = open_source(str(tmp_path / "cars"), fit="stretch")
-    info = find_dataset(write(source, tmp_path / "set", lines.append, num_shards=2))
+    source = open_source(str(tmp_path / "cars"), SourceOptions(fit="stretch"))
+    info = find_dataset(write(source, tmp_path / "set", lines.append, shards=2))
     assert (info.resolution, info.aspect_ratio) == (32, 1.3333)
     assert any(line.startswith("stretched: pictures are 1.33 to 1.33 times as wide as high") for line in lines)
     assert inspection.extract(info, 32, tmp_path / "out") == 4
     assert {Image.open(path).size for path in (tmp_path / "out").iterdir()} == {(43, 32)}
-    again = find_dataset(write(open_source(str(tmp_path / "set")), tmp_path / "again", seed=None))
+    again = find_dataset(write(open_source(str(tmp_path / "set")), tmp_path / "again", shuffle=False))
     assert again.aspect_ratio == 1.3333 and inspection.compare(info, again) == []
     upright = (tmp_path / "set" / "dataset.json").read_text().replace("1.3333", "0.5")
     (tmp_path / "set" / "dataset.json").write_text(upright)
@@ -354,7 +355,9 @@ def test_stretched_pictures_get_their_shape_back(tmp_path):
 def test_square_pictures_are_not_stretched(tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("RGB", (20, 20)).save(tmp_path / "in" / "a.png")
-    info = find_dataset(write(open_source(str(tmp_path / "in"), fit="stretch"), tmp_path / "set", num_shards=1))
+    info = find_dataset(
+        write(open_source(str(tmp_path / "in"), SourceOptions(fit="stretch")), tmp_path / "set", shards=1)
+    )
     assert info.aspect_ratio is None
 
 
@@ -372,7 +375,7 @@ def test_training_reads_png_records_as_raw_ones(tmp_path, num_channels):
     source = ArraySource(numbered_images(12, 16, num_channels), np.eye(12, dtype=np.float32))
     batches = []
     for encoding in ("raw", "png"):
-        info = find_dataset(write(source, tmp_path / encoding / "set", num_shards=3, encoding=encoding))
+        info = find_dataset(write(source, tmp_path / encoding / "set", shards=3, encoding=encoding))
         dataset = pipeline.training_dataset(info, 8, 6, seed=1, mirror=True, num_replicas=2, first_image=6).take(4)
         batches.append(list(dataset.as_numpy_iterator()))
     for raw, png in zip(*batches):
@@ -407,8 +410,8 @@ def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):
     for arguments, message in (
         (["--part=2"], "--part takes i/n"),
         (["--part=1/2", "--join"], "give one of them"),
-        (["--workers=0"], "--workers must be between"),
-        (["--channels=2"], "must be 1, 3 or 4"),
+        (["--workers=0"], "--workers must be at least 1"),
+        (["--channels=2"], "--channels must be one of 1, 3, 4; got 2"),
     ):
         done = run(*arguments, "--overwrite")
         assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1

@@ -20,7 +20,7 @@ class Killed(BaseException):
 
 
 def _write(dest, **options):
-    return write_numbered(dest, count=4, num_shards=2, **options)
+    return write_numbered(dest, count=4, shards=2, **options)
 
 
 @pytest.mark.parametrize("step", range(16))
@@ -102,7 +102,7 @@ def test_one_process_at_a_time_writes_a_set(tmp_path):
     with unfinished.locked("all-of-it"), pytest.raises(UserError, match="set .* is in use by process"):
         _write(tmp_path / "set")
     with unfinished.locked("part-1-of-2"):
-        _write(tmp_path / "set", part=(2, 2))
+        _write(tmp_path / "set", part="2/2")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's locks")

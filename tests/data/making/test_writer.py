@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import WriteOptions, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
@@ -39,7 +40,7 @@ def test_one_shard_gives_the_authors_files_byte_for_byte(tmp_path, reference, ki
         order = np.arange(len(source))
         np.random.RandomState(seed).shuffle(order)
         source.images = source.images[np.argsort(order)]
-    write_tfrecords(source, tmp_path / f"tfrecords_{kind}", WriteOptions(num_shards=1, seed=seed))
+    write_tfrecords(source, tmp_path / f"tfrecords_{kind}", WriteOptions(shards=1, seed=seed))
     expected = sorted((reference / f"tfrecords_{kind}").iterdir())
     written = sorted(path for path in (tmp_path / f"tfrecords_{kind}").iterdir() if path.name != "dataset.json")
     assert [path.name for path in written] == [path.name for path in expected]
@@ -51,7 +52,7 @@ def test_one_shard_gives_the_authors_files_byte_for_byte(tmp_path, reference, ki
 
 
 def test_every_image_is_in_one_shard_of_every_level(tmp_path):
-    folder = write_numbered(tmp_path / "set", count=10, num_shards=3)
+    folder = write_numbered(tmp_path / "set", count=10, shards=3)
     orders = []
     for level in ("r03", "r02"):
         shards = [read_records(folder / f"set-{level}-{shard:05d}-of-00003.tfrecords") for shard in range(3)]
@@ -65,7 +66,7 @@ def test_every_image_is_in_one_shard_of_every_level(tmp_path):
 
 def test_the_description_says_what_is_there(tmp_path):
     source = ArraySource(numbered_images(6, 16, 1), np.eye(6, 2, dtype=np.float32), ("cat", "dog"))
-    folder = write_tfrecords(source, tmp_path / "pets", WriteOptions(num_shards=2))
+    folder = write_tfrecords(source, tmp_path / "pets", WriteOptions(shards=2))
     assert json.loads((folder / "dataset.json").read_text()) == {
         "name": "pets",
         "count": 6,
@@ -82,12 +83,12 @@ def test_the_description_says_what_is_there(tmp_path):
 
 
 def test_an_existing_dataset_stays_unless_told_to_overwrite(tmp_path):
-    folder = write_numbered(tmp_path / "set", num_shards=2)
+    folder = write_numbered(tmp_path / "set", shards=2)
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(UserError, match="exists and is not empty.*`overwrite"):
-        write_numbered(folder, num_shards=1)
+        write_numbered(folder, shards=1)
     assert sorted(path.name for path in folder.iterdir()) == before
-    write_numbered(folder, num_shards=1, overwrite=True)
+    write_numbered(folder, shards=1, overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == [
         "dataset.json",
         "set-r02.tfrecords",
@@ -106,7 +107,7 @@ def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
 
 
 def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
-    folder = write_numbered(tmp_path / "set", num_shards=1)
+    folder = write_numbered(tmp_path / "set", shards=1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     source = ArraySource(numbered_images(5))
 
@@ -115,22 +116,22 @@ def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
 
     source.read = fail
     with pytest.raises(UserError, match="cannot read it"):
-        write_tfrecords(source, folder, WriteOptions(num_shards=1, overwrite=True))
+        write_tfrecords(source, folder, WriteOptions(shards=1, overwrite=True))
     with pytest.raises(UserError, match="cannot read it"):
-        write_tfrecords(source, tmp_path / "new", WriteOptions(num_shards=1))
+        write_tfrecords(source, tmp_path / "new", WriteOptions(shards=1))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-@pytest.mark.parametrize("num_shards", [0, 11])
-def test_the_number_of_shards_must_fit_the_images(tmp_path, num_shards):
-    with pytest.raises(UserError, match="`shards` must be between 1 and the number of images .10."):
-        write_numbered(tmp_path / "set", count=10, num_shards=num_shards)
+@pytest.mark.parametrize("shards, message", [(0, "at least 1"), (11, "between 1 and the number of images .10.")])
+def test_the_number_of_shards_must_fit_the_images(tmp_path, shards, message):
+    with pytest.raises(UserError, match=f"shards`? must be {message}"):
+        write_numbered(tmp_path / "set", count=10, shards=shards)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_the_seed_must_be_one_of_numpys(tmp_path, seed):
-    with pytest.raises(UserError, match=f"`seed` must be between 0 and 4294967295, got {seed}"):
+    with pytest.raises(UserError, match=f"seed must be at least 0 and below 4294967296, got {seed}"):
         write_numbered(tmp_path / "set", seed=seed)
 
 

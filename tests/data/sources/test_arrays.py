@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.decoding import BadPicture
 from stylegan_tf.errors import UserError
@@ -16,7 +17,7 @@ IMAGES = np.random.RandomState(0).randint(0, 256, [5, 8, 8, 3]).astype(np.uint8)
 
 
 def assert_holds(path, expected, **options):
-    original = open_source(str(path), **options)  # Kept: a temporary file is deleted with it.
+    original = open_source(str(path), SourceOptions(**options))  # Kept: a temporary file is deleted with it.
     source = pickle.loads(pickle.dumps(original))
     assert len(source) == len(expected)
     np.testing.assert_array_equal([source.read(index).image for index in range(len(source))], expected)
@@ -35,7 +36,7 @@ def test_npy_files_of_both_layouts_are_read(tmp_path):
 def test_npz_files_bring_labels(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", images=IMAGES, labels=np.array([2, 0, 1, 1, 0]))
     assert_holds(tmp_path / "a.npz", IMAGES)
-    source = open_source(str(tmp_path / "a.npz"), labels="classes")
+    source = open_source(str(tmp_path / "a.npz"), SourceOptions(labels="classes"))
     assert source.labels.argmax(axis=1).tolist() == [2, 0, 1, 1, 0] and source.label_names == ("0", "1", "2")
     np.savez(tmp_path / "b.npz", whatever=IMAGES)
     assert_holds(tmp_path / "b.npz", IMAGES)
@@ -77,7 +78,13 @@ def test_hdf5_files_give_their_largest_pictures(tmp_path):
         file["data8x8"] = IMAGES.transpose(0, 3, 1, 2)
         file["labels"] = np.array([0, 1, 0, 1, 1], np.uint8)
     assert_holds(tmp_path / "a.h5", IMAGES)
-    assert open_source(str(tmp_path / "a.h5"), labels="classes").labels.argmax(axis=1).tolist() == [0, 1, 0, 1, 1]
+    assert open_source(str(tmp_path / "a.h5"), SourceOptions(labels="classes")).labels.argmax(axis=1).tolist() == [
+        0,
+        1,
+        0,
+        1,
+        1,
+    ]
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["numbers"] = np.zeros([3, 4])
     with pytest.raises(UserError, match="holds no pictures.*numbers float64"):
@@ -89,7 +96,7 @@ def test_svhn_files_are_read(tmp_path):
     labels = np.array([[1], [10], [9], [2], [10]], np.uint8)
     scipy_io.savemat(tmp_path / "train_32x32.mat", {"X": IMAGES.transpose(1, 2, 3, 0), "y": labels})
     assert_holds(tmp_path / "train_32x32.mat", IMAGES)
-    source = open_source(str(tmp_path / "train_32x32.mat"), labels="classes")
+    source = open_source(str(tmp_path / "train_32x32.mat"), SourceOptions(labels="classes"))
     assert source.labels.argmax(axis=1).tolist() == [1, 0, 9, 2, 0] and source.labels.shape == (5, 10)
     scipy_io.savemat(tmp_path / "other.mat", {"Y": labels})
     with pytest.raises(UserError, match="should have X"):
@@ -119,7 +126,7 @@ def test_a_database_that_is_cut_off_is_refused(tmp_path):
     with lmdb.open(str(tmp_path / "db"), map_size=2**24) as database, database.begin(write=True) as transaction:
         for index in range(300):  # Pages of branches, of leaves, and values on pages of their own.
             transaction.put(f"key{index:03d}".encode(), bytes([index % 256]) * (10_000 if index % 7 == 0 else 100))
-    source = open_source(str(tmp_path / "db"), resolution=8)
+    source = open_source(str(tmp_path / "db"), SourceOptions(resolution=8))
     stored = source._collection
     assert [stored.name(index) for index in range(300)] == [f"key{index:03d}" for index in range(300)]
     for index in range(300):
@@ -128,7 +135,7 @@ def test_a_database_that_is_cut_off_is_refused(tmp_path):
     for size in (0, 100, 5000, 20_000, len(data) - 1000):
         (tmp_path / "db" / "data.mdb").write_bytes(data[:size])
         with pytest.raises(UserError, match="cannot be read as an lmdb database.*(cut off|behind the file's end)"):
-            open_source(str(tmp_path / "db"), resolution=8)
+            open_source(str(tmp_path / "db"), SourceOptions(resolution=8))
 
 
 def test_a_damaged_piece_of_an_hdf5_file_is_a_bad_picture(tmp_path):

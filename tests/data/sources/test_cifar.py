@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 
@@ -27,7 +28,7 @@ def test_cifar_10_is_read_from_its_folder_and_from_its_archive(tmp_path):
             (folder / name).write_bytes(data)
             archive.add(folder / name, f"cifar-10-batches-bin/{name}")
     for where in (tmp_path, folder, tmp_path / "cifar-10-binary.tar.gz"):
-        source = open_source(str(where), labels="classes")
+        source = open_source(str(where), SourceOptions(labels="classes"))
         assert (len(source), source.resolution) == (4, 32)
         assert source.labels.argmax(axis=1).tolist() == [6, 9, 0, 1] and source.label_names[6] == "frog"
         images = [source.read(index).image for index in range(4)]
@@ -38,7 +39,7 @@ def test_cifar_100_has_fine_labels(tmp_path):
     data = b"".join(bytes([19, fine]) + image.tobytes() for fine, image in zip([0, 2, 1, 2], THINGS))
     (tmp_path / "train.bin").write_bytes(data)
     (tmp_path / "fine_label_names.txt").write_text("apple\nbaby\nbear\n")
-    source = open_source(str(tmp_path), labels="classes")
+    source = open_source(str(tmp_path), SourceOptions(labels="classes"))
     assert source.labels.argmax(axis=1).tolist() == [0, 2, 1, 2] and source.label_names == ("apple", "baby", "bear")
     np.testing.assert_array_equal(source.read(1).image, THINGS[1].transpose(1, 2, 0))
 
@@ -94,7 +95,7 @@ def test_the_python_version_of_cifar_10_is_read_without_running_it(tmp_path):
             (folder / name).write_bytes(data)
             archive.add(folder / name, f"cifar-10-batches-py/{name}")
     for where in (tmp_path, folder, tmp_path / "cifar-10-python.tar.gz"):
-        source = open_source(str(where), labels="classes")
+        source = open_source(str(where), SourceOptions(labels="classes"))
         assert source.labels.argmax(axis=1).tolist() == [6, 9, 0, 1] and source.label_names == tuple("abcdefghij")
         images = [source.read(index).image for index in range(len(source))]
         np.testing.assert_array_equal(images, THINGS.transpose(0, 2, 3, 1))
@@ -103,7 +104,7 @@ def test_the_python_version_of_cifar_10_is_read_without_running_it(tmp_path):
 def test_the_python_version_of_cifar_100_is_read(tmp_path):
     (tmp_path / "train").write_bytes(batch(THINGS, "fine_labels", [0, 2, 1, 2]))
     (tmp_path / "meta").write_bytes(dictionary(fine_label_names=items(text(b"apple"), text(b"baby"), text(b"bear"))))
-    source = open_source(str(tmp_path), labels="classes")
+    source = open_source(str(tmp_path), SourceOptions(labels="classes"))
     assert source.labels.argmax(axis=1).tolist() == [0, 2, 1, 2] and source.label_names == ("apple", "baby", "bear")
 
 

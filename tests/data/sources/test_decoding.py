@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.data.sources.decoding import PictureOptions, parse_background, picture_size, to_square
+from stylegan_tf.config import PictureOptions
+from stylegan_tf.data.sources.decoding import parse_background, picture_size, to_square
 from stylegan_tf.errors import UserError
 
 
@@ -17,7 +18,7 @@ def encoded(image, suffix="PNG", **options):
 
 
 def square(picture, resolution=4, **options):
-    return to_square(picture, PictureOptions(resolution, **options))
+    return to_square(picture, PictureOptions(resolution, **{"channels": 3, "fit": "crop", **options}))
 
 
 def rgba_of(red, alpha):
@@ -56,7 +57,7 @@ PICTURES = {
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_rgb_on_the_background(kind):
     picture, expected = PICTURES[kind]
-    image, box, *_ = square(picture, background=(0, 0, 255))
+    image, box, *_ = square(picture, background="#0000ff")
     assert image.shape == (4, 4, 3) and image.dtype == np.uint8 and box is None
     np.testing.assert_array_equal(image.reshape(-1, 3), [expected] * 16)
 
@@ -64,7 +65,7 @@ def test_every_mode_becomes_rgb_on_the_background(kind):
 @pytest.mark.parametrize("kind", PICTURES)
 def test_every_mode_becomes_gray(kind):
     picture, (red, green, blue) = PICTURES[kind]
-    image = square(picture, background=(0, 0, 255), num_channels=1).image
+    image = square(picture, background="#0000ff", channels=1).image
     assert image.shape == (4, 4, 1)
     np.testing.assert_allclose(image, 0.299 * red + 0.587 * green + 0.114 * blue, atol=1)
 
@@ -132,11 +133,11 @@ def test_stretch_uses_all_of_the_picture():
 
 
 def test_pad_letterboxes_and_tells_where_the_picture_is():
-    image, box, *_ = square(wide_picture(), 48, fit="pad", background=(1, 2, 3))
+    image, box, *_ = square(wide_picture(), 48, fit="pad", background="#010203")
     assert box == (0, 16, 48, 32)
     np.testing.assert_array_equal(image[16:32], wide_picture())
     assert (image[:16] == [1, 2, 3]).all() and (image[32:] == [1, 2, 3]).all()
-    image, box, *_ = square(wide_picture().transpose(1, 0, 2), 48, fit="pad", num_channels=1, background=(0, 0, 255))
+    image, box, *_ = square(wide_picture().transpose(1, 0, 2), 48, fit="pad", channels=1, background="#0000ff")
     assert box == (16, 0, 32, 48) and (image[:, :16] == 29).all()  # 0.114 * 255.
 
 
@@ -147,9 +148,9 @@ def test_the_box_of_lsun_cars_is_the_middle_three_quarters():
 
 def test_the_box_filter_averages_whole_pixels():
     picture = np.arange(16, dtype=np.uint8).reshape(4, 4, 1) * 4
-    image = square(picture, 2, num_channels=1, filter="box").image[:, :, 0]
+    image = square(picture, 2, channels=1, filter="box").image[:, :, 0]
     assert image.tolist() == [[10, 18], [42, 50]]  # Means of 2x2 blocks.
-    assert square(picture, 2, num_channels=1, filter="lanczos").image[0, 0, 0] != 10
+    assert square(picture, 2, channels=1, filter="lanczos").image[0, 0, 0] != 10
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 1000), (17, 5)])
@@ -191,7 +192,7 @@ def test_transparency_can_be_kept():
     """As RGBA, with one colour where nothing is seen."""
     pixels = np.full([4, 4, 4], [200, 10, 0, 51], np.uint8)
     pixels[0, 0] = (7, 7, 7, 0)
-    image = square(encoded(Image.fromarray(pixels)), num_channels=4, background=(0, 0, 255)).image
+    image = square(encoded(Image.fromarray(pixels)), channels=4, background="#0000ff").image
     assert image[0, 0].tolist() == [0, 0, 255, 0] and image[1, 1].tolist() == [200, 10, 0, 51]
     for kind, expected in [
         ("RGB", [10, 20, 30, 255]),
@@ -199,8 +200,8 @@ def test_transparency_can_be_kept():
         ("clear", [0, 0, 255, 0]),
         ("gray and alpha", [100, 100, 100, 51]),
     ]:
-        assert square(PICTURES[kind][0], num_channels=4, background=(0, 0, 255)).image[0, 0].tolist() == expected, kind
-    image, box, *_ = square(wide_picture(), 48, fit="pad", num_channels=4, background=(1, 2, 3))
+        assert square(PICTURES[kind][0], channels=4, background="#0000ff").image[0, 0].tolist() == expected, kind
+    image, box, *_ = square(wide_picture(), 48, fit="pad", channels=4, background="#010203")
     assert image[0, 0].tolist() == [1, 2, 3, 0] and image[24, 24].tolist() == [90, 90, 90, 255]
 
 
@@ -208,5 +209,5 @@ def test_transparency_can_be_kept():
 def test_resizing_keeps_the_background_in_clear_pixels(fit, size):
     pixels = np.full([*size, 4], 255, np.uint8)
     pixels[: size[0] // 2, :, 3] = 0
-    image = square(encoded(Image.fromarray(pixels)), fit=fit, num_channels=4).image
+    image = square(encoded(Image.fromarray(pixels)), fit=fit, channels=4).image
     assert (image[..., 3] == 0).any() and (image[..., 3] == 255).any() and (image[..., :3] == 255).all()

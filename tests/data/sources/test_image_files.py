@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.decoding import BadPicture
 from stylegan_tf.errors import UserError
@@ -112,14 +113,14 @@ def test_a_file_that_is_too_large_is_a_bad_picture(tmp_path, monkeypatch):
     (tmp_path / "folder" / "bomb.png").write_bytes(bytes(1000))
     for name in ("in.zip", "folder"):
         with pytest.raises(BadPicture, match="bomb.png.*more than 100 bytes"):
-            open_source(str(tmp_path / name), resolution=8).read(0)
+            open_source(str(tmp_path / name), SourceOptions(resolution=8)).read(0)
 
 
 def test_a_listed_file_that_is_not_there_is_named(tmp_path):
     (tmp_path / "here.png").write_bytes(png(1))
     (tmp_path / "in.txt").write_text("here.png\ngone.png\n")
     with pytest.raises(UserError, match="names 1 of 2 files that are not there, such as gone.png"):
-        open_source(str(tmp_path / "in.txt"), resolution=8)
+        open_source(str(tmp_path / "in.txt"), SourceOptions(resolution=8))
 
 
 @pytest.mark.parametrize(
@@ -164,10 +165,10 @@ def test_a_cut_off_tar_is_refused(tmp_path):
 
 
 def test_max_images_takes_the_first(tmp_path):
-    source = open_source(str(make_folder(tmp_path / "in")), max_images=2)
+    source = open_source(str(make_folder(tmp_path / "in")), SourceOptions(max_images=2))
     assert [source.name(index) for index in range(len(source))] == ["a/1.png", "a/2.PNG"]
-    with pytest.raises(UserError, match="`max_images` must be positive, got 0"):
-        open_source(str(tmp_path / "in"), max_images=0)
+    with pytest.raises(UserError, match="max_images must be at least 1, got 0"):
+        open_source(str(tmp_path / "in"), SourceOptions(max_images=0))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_fit_chooses_a_resolution(tmp_path, fit, expected):
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(number, (17, 9)))
     (tmp_path / "3.png").write_bytes(b"unreadable")
-    assert open_source(str(tmp_path), fit=fit).resolution == expected
+    assert open_source(str(tmp_path), SourceOptions(fit=fit)).resolution == expected
 
 
 def test_array_values_survive_fit_none(tmp_path):
@@ -194,7 +195,7 @@ def test_names_of_zip_archives_without_a_flag_are_utf8(tmp_path):
     assert plain != data
     (tmp_path / "in.zip").write_bytes(plain)
     (tmp_path / "labels.csv").write_text("file,class\nKa\u0308tzchen/1.png,cat\n")  # As macOS writes it.
-    source = open_source(str(tmp_path / "in.zip"), labels=str(tmp_path / "labels.csv"))
+    source = open_source(str(tmp_path / "in.zip"), SourceOptions(labels=str(tmp_path / "labels.csv")))
     assert source.name(0) == "K\u00e4tzchen/1.png" and source.read(0).image[0, 0, 0] == 7
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 
@@ -28,7 +29,7 @@ def rows(source):
 
 def test_folders_are_classes(animals):
     for where in (animals, animals / "all"):
-        source = open_source(str(where), labels="folders")
+        source = open_source(str(where), SourceOptions(labels="folders"))
         assert source.label_names == ("cat", "dog", "owl") and source.labels.dtype == np.float32
         assert rows(source) == [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
     assert open_source(str(animals)).labels is None
@@ -37,41 +38,51 @@ def test_folders_are_classes(animals):
 def test_a_picture_outside_of_the_folders_has_no_class(animals):
     Image.new("RGB", (8, 8)).save(animals / "all" / "stray.png")
     with pytest.raises(UserError, match="stray.png is not inside a folder"):
-        open_source(str(animals / "all"), labels="folders")
+        open_source(str(animals / "all"), SourceOptions(labels="folders"))
 
 
 def test_dataset_json_in_the_source_is_read(animals):
     pairs = [["cat/1.png", 0], ["cat/2.png", 2], ["dog/1.png", 1], ["owl\\deep\\1.png", 2], ["unused.png", 0]]
     (animals / "all" / "dataset.json").write_text(json.dumps({"labels": pairs}))
-    source = open_source(str(animals / "all"), labels="dataset.json")
+    source = open_source(str(animals / "all"), SourceOptions(labels="dataset.json"))
     assert rows(source) == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]] and source.label_names == ("0", "1", "2")
 
 
 def test_dataset_json_may_hold_numbers(animals, tmp_path):
     pairs = [["cat/1.png", [0.5, 1]], ["cat/2.png", [1, 2]], ["dog/1.png", [0, 0]], ["owl/deep/1.png", [3, 4]]]
     (tmp_path / "elsewhere.json").write_text(json.dumps({"labels": pairs}))
-    source = open_source(str(animals / "all"), labels=str(tmp_path / "elsewhere.json"))
+    source = open_source(str(animals / "all"), SourceOptions(labels=str(tmp_path / "elsewhere.json")))
     assert rows(source) == [[0.5, 1], [1, 2], [0, 0], [3, 4]]
 
 
 def test_csv_files_hold_classes_or_numbers(animals, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("file,kind\ncat/1.png,red\ncat/2.png,blue\ndog/1.png, red\nowl/deep/1.png,blue\n\n")
-    source = open_source(str(animals / "all"), labels=str(path))
+    source = open_source(str(animals / "all"), SourceOptions(labels=str(path)))
     assert source.label_names == ("blue", "red") and source.labels.argmax(axis=1).tolist() == [1, 0, 1, 0]
     path.write_text("path,age,weight\ncat/1.png,1,2\ncat/2.png,3,4.5\ndog/1.png,5,6\nowl/deep/1.png,7,8\n")
-    source = open_source(str(animals / "all"), labels=str(path))
+    source = open_source(str(animals / "all"), SourceOptions(labels=str(path)))
     assert source.label_names == ("age", "weight") and rows(source) == [[1, 2], [3, 4.5], [5, 6], [7, 8]]
     path.write_text("path,class\ncat/1.png,2\ncat/2.png,10\ndog/1.png,2\nowl/deep/1.png,1\n")
-    source = open_source(str(animals / "all"), labels=str(path))
+    source = open_source(str(animals / "all"), SourceOptions(labels=str(path)))
     assert source.label_names == ("1", "2", "10") and source.labels.argmax(axis=1).tolist() == [1, 2, 1, 0]
 
 
 def test_npy_files_are_in_the_order_of_the_paths(animals, tmp_path):
     np.save(tmp_path / "labels.npy", np.array([0, 1, 1, 0]))
-    assert rows(open_source(str(animals), labels=str(tmp_path / "labels.npy"))) == [[1, 0], [0, 1], [0, 1], [1, 0]]
+    assert rows(open_source(str(animals), SourceOptions(labels=str(tmp_path / "labels.npy")))) == [
+        [1, 0],
+        [0, 1],
+        [0, 1],
+        [1, 0],
+    ]
     np.save(tmp_path / "labels.npy", np.arange(8, dtype=np.float64).reshape(4, 2))
-    assert rows(open_source(str(animals), labels=str(tmp_path / "labels.npy"))) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert rows(open_source(str(animals), SourceOptions(labels=str(tmp_path / "labels.npy")))) == [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+        [6, 7],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ def test_bad_labels_are_explained(animals, tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=message):
-        open_source(str(animals), labels=str(tmp_path / name))
+        open_source(str(animals), SourceOptions(labels=str(tmp_path / name)))
 
 
 @pytest.mark.parametrize(
@@ -117,16 +128,16 @@ def test_bad_labels_are_explained(animals, tmp_path, name, content, message):
 def test_arrays_of_labels_must_be_finite_and_not_empty(animals, tmp_path, array):
     np.save(tmp_path / "labels.npy", array)
     with pytest.raises(UserError, match=r"the label of picture \d is .* finite|holds float64 .4, 0.,"):
-        open_source(str(animals), labels=str(tmp_path / "labels.npy"))
+        open_source(str(animals), SourceOptions(labels=str(tmp_path / "labels.npy")))
 
 
 def test_whole_numbers_are_classes_whatever_their_type(animals, tmp_path):
     np.save(tmp_path / "labels.npy", np.array([1.0, 2.0, 1.0, 5.0]))
-    source = open_source(str(animals), labels=str(tmp_path / "labels.npy"))
+    source = open_source(str(animals), SourceOptions(labels=str(tmp_path / "labels.npy")))
     assert source.label_names == ("1", "2", "5") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 2]
     assert source.notes == ("class numbers from 1 to 5, of which 3 occur: these are the columns of the labels.",)
     (tmp_path / "a.csv").write_text("file,class\rcat/1.png,1.0\rcat/2.png,2\rdog/1.png,1\rowl/deep/1.png,2.0\r")
-    source = open_source(str(animals), labels=str(tmp_path / "a.csv"))
+    source = open_source(str(animals), SourceOptions(labels=str(tmp_path / "a.csv")))
     assert source.label_names == ("1", "2") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
 
 
@@ -134,9 +145,9 @@ def test_a_stray_picture_among_the_folders_is_named(animals):
     Image.new("RGB", (8, 8)).save(animals / "all" / "cover.jpg")
     for where in (animals, animals / "all"):
         with pytest.raises(UserError, match="cover.jpg is not inside a folder of a class, as .*1.png is"):
-            open_source(str(where), labels="folders")
+            open_source(str(where), SourceOptions(labels="folders"))
     with pytest.raises(UserError, match="all 2 pictures are in one folder"):
-        open_source(str(animals / "all" / "cat"), labels="folders")
+        open_source(str(animals / "all" / "cat"), SourceOptions(labels="folders"))
 
 
 def test_train_and_val_are_no_classes(animals, tmp_path):
@@ -144,14 +155,14 @@ def test_train_and_val_are_no_classes(animals, tmp_path):
     for part, pet in [("train", "cat"), ("train", "dog"), ("val", "cat"), ("val", "dog")]:
         (tmp_path / "set" / part / pet).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "set" / part / pet / "1.png")
-    source = open_source(str(tmp_path / "set"), labels="folders")
+    source = open_source(str(tmp_path / "set"), SourceOptions(labels="folders"))
     assert source.label_names == ("cat", "dog") and source.labels.argmax(axis=1).tolist() == [0, 1, 0, 1]
     assert source.notes[0].startswith("train, val are taken for parts of one set")
     for part in ("train", "val"):
         (tmp_path / "flat" / part).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "flat" / part / "1.png")
     with pytest.raises(UserError, match="train and val are parts of a set and no classes"):
-        open_source(str(tmp_path / "flat"), labels="folders")
+        open_source(str(tmp_path / "flat"), SourceOptions(labels="folders"))
 
 
 def test_labels_that_nobody_uses_are_told(animals):
@@ -166,12 +177,12 @@ def test_labels_that_nobody_uses_are_told(animals):
 def test_labels_of_another_number_are_refused(animals, tmp_path):
     np.save(tmp_path / "labels.npy", np.zeros([3], int))
     with pytest.raises(UserError, match=r"labels.npy holds int64 \[3\], expected class numbers \[4\]"):
-        open_source(str(animals), labels=str(tmp_path / "labels.npy"))
+        open_source(str(animals), SourceOptions(labels=str(tmp_path / "labels.npy")))
 
 
 def test_a_folder_brings_no_classes(animals):
     with pytest.raises(UserError, match="`labels=classes`: this source has none"):
-        open_source(str(animals), labels="classes")
+        open_source(str(animals), SourceOptions(labels="classes"))
 
 
 @pytest.fixture
@@ -199,11 +210,11 @@ def test_celeba_faces_are_cropped_as_in_the_paper(celeba):
 
 
 def test_celeba_attributes_are_labels(celeba):
-    source = open_source(str(celeba), labels="Smiling,Bald")
+    source = open_source(str(celeba), SourceOptions(labels="Smiling,Bald"))
     assert source.label_names == ("Smiling=no", "Smiling=yes", "Bald=no", "Bald=yes")
     assert rows(source) == [[0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0]]
     with pytest.raises(UserError, match="unknown attribute 'Sad'.*Bald, Smiling"):
-        open_source(str(celeba), labels="Sad")
+        open_source(str(celeba), SourceOptions(labels="Sad"))
 
 
 def test_celeba_is_found_as_its_page_and_as_kaggle_have_it(celeba, tmp_path):
@@ -213,14 +224,14 @@ def test_celeba_is_found_as_its_page_and_as_kaggle_have_it(celeba, tmp_path):
     (celeba / "img_align_celeba").rename(page / "Img" / "img_align_celeba")
     (celeba / "list_attr_celeba.txt").rename(page / "Anno" / "list_attr_celeba.txt")
     for where in (page, page / "Img", page / "Img" / "img_align_celeba"):
-        assert len(open_source(str(where), labels="Smiling")) == 3
+        assert len(open_source(str(where), SourceOptions(labels="Smiling"))) == 3
     with zipfile.ZipFile(page / "Img" / "img_align_celeba.zip", "w") as archive:
         for number in (1, 2, 3):
             path = page / "Img" / "img_align_celeba" / f"{number:06d}.png"
             archive.write(path, f"img_align_celeba/{path.name[:-4]}.jpg")
     text = (page / "Anno" / "list_attr_celeba.txt").read_text()
     (page / "Anno" / "list_attr_celeba.txt").write_text(text.replace(".png", ".jpg"))
-    source = open_source(str(page / "Img" / "img_align_celeba.zip"), labels="Smiling")
+    source = open_source(str(page / "Img" / "img_align_celeba.zip"), SourceOptions(labels="Smiling"))
     assert source.resolution == 128 and rows(source) == [[0, 1], [1, 0], [1, 0]]
     kaggle = tmp_path / "archive"
     (kaggle / "img_align_celeba").mkdir(parents=True)
@@ -228,7 +239,7 @@ def test_celeba_is_found_as_its_page_and_as_kaggle_have_it(celeba, tmp_path):
     (kaggle / "list_attr_celeba.csv").write_text(
         "image_id,Bald,Smiling\n000001.png,-1,1\n000002.png,1,-1\n000003.png,-1,-1\n"
     )
-    assert rows(open_source(str(kaggle), labels="Smiling")) == [[0, 1], [1, 0], [1, 0]]
+    assert rows(open_source(str(kaggle), SourceOptions(labels="Smiling"))) == [[0, 1], [1, 0], [1, 0]]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +257,7 @@ def test_damaged_attributes_are_explained(celeba, content, message):
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError, match=message):
-        open_source(str(celeba), labels="Bald")
+        open_source(str(celeba), SourceOptions(labels="Bald"))
 
 
 def test_a_face_of_another_size_is_a_bad_picture(celeba):

@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 
@@ -20,7 +21,7 @@ def test_mnist_gets_a_black_margin(tmp_path, suffix, write):
     (tmp_path / f"train-images-idx3-ubyte{suffix}").write_bytes(write(idx(DIGITS)))
     labels = np.array([3, 9, 0, 1, 1, 2], np.uint8)
     (tmp_path / f"train-labels-idx1-ubyte{suffix}").write_bytes(write(idx(labels)))
-    source = open_source(str(tmp_path), labels="classes")
+    source = open_source(str(tmp_path), SourceOptions(labels="classes"))
     assert (len(source), source.resolution, source.num_channels) == (6, 32, 1)
     image = source.read(4).image[:, :, 0]
     np.testing.assert_array_equal(image[2:-2, 2:-2], DIGITS[4])
@@ -64,11 +65,11 @@ def test_labels_of_another_set_are_refused(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(DIGITS))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros([5], np.uint8)))
     with pytest.raises(UserError, match=r"holds \[5\] labels, expected \[6\]"):
-        open_source(str(tmp_path), labels="classes")
+        open_source(str(tmp_path), SourceOptions(labels="classes"))
 
 
 def test_random_pictures_are_the_same_every_time():
-    sources = [open_source("synthetic", max_images=3, resolution=16) for _ in range(2)]
+    sources = [open_source("synthetic", SourceOptions(max_images=3, resolution=16)) for _ in range(2)]
     assert len(sources[0]) == 3
     pictures = [[source.read(index).image for index in range(3)] for source in sources]
     np.testing.assert_array_equal(*pictures)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.errors import UserError
 
@@ -52,7 +53,7 @@ def test_resolution_crops_the_centre_and_resizes(tmp_path):
     wide = np.zeros([16, 48, 3], np.uint8)
     wide[:, 16:32] = 90  # The central square.
     save(tmp_path / "a.png", wide)
-    pixels = open_source(str(tmp_path), resolution=8).read(0).image
+    pixels = open_source(str(tmp_path), SourceOptions(resolution=8)).read(0).image
     np.testing.assert_array_equal(pixels, np.full([8, 8, 3], 90))
 
 
@@ -101,16 +102,16 @@ def test_a_resolution_must_be_a_power_of_two(tmp_path, resolution):
     save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
     for source in (str(tmp_path), "demo"):
         with pytest.raises(UserError, match="power of two of at least 4"):
-            open_source(source, resolution)
+            open_source(source, SourceOptions(resolution))
 
 
 def test_the_demo_set_is_not_enlarged():
     with pytest.raises(UserError, match="128.*64x64"):
-        open_source("demo", 128)
+        open_source("demo", SourceOptions(128))
 
 
 def test_the_demo_set_comes_with_labels():
-    source = open_source("demo", 32, "has_hat")
+    source = open_source("demo", SourceOptions(32, labels="has_hat"))
     assert (len(source), source.resolution, source.label_names) == (4096, 32, ("has_hat=no", "has_hat=yes"))
     assert source.read(7).image.shape == (32, 32, 3)
     assert source.labels.sum(axis=1).tolist() == [1.0] * 4096
@@ -119,4 +120,4 @@ def test_the_demo_set_comes_with_labels():
 def test_a_folder_has_no_attributes(tmp_path):
     save(tmp_path / "a.png", np.zeros([8, 8, 3], np.uint8))
     with pytest.raises(UserError, match="`labels"):
-        open_source(str(tmp_path), labels="has_hat")
+        open_source(str(tmp_path), SourceOptions(labels="has_hat"))
