@@ -111,7 +111,7 @@ def _attributes(painter):
         raise UserError("--labels has numbers of images: give the file that they are in as --dlatents.")
     from stylegan_tf.files.dlatents import load_dlatents
 
-    ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape)
+    ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape, command_line.warn)
     if numbers.max() >= len(ws):
         raise UserError(f"--labels names image {numbers.max()}, {FLAGS.dlatents} has {len(ws)}, counted from 0.")
     return names, ws[numbers].mean(axis=1), scores

@@ -100,7 +100,8 @@ class _FileStyles:
     def __init__(self, painter):
         from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
-        self._ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape) + sampling_flags.style_offset(painter)
+        ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape, command_line.warn)
+        self._ws = ws + sampling_flags.style_offset(painter)
         uses_noise = FLAGS.noise_mode == "const"
         self._noise = load_noise(FLAGS.dlatents, len(self._ws), painter.noise_shapes) if uses_noise else None
         self.options = {"dlatents_sha256": file_sha256(FLAGS.dlatents)}

@@ -13,7 +13,6 @@ and nothing else.
 
 import contextlib
 import difflib
-import errno
 import os
 import re
 import select
@@ -29,12 +28,11 @@ from stylegan_tf.cli import flag_files
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local
-from stylegan_tf.files.file_errors import os_error_line, short
+from stylegan_tf.files.file_errors import FULL, os_error_line, short
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
-_FULL = (errno.ENOSPC, errno.EDQUOT)  # Where no file is named, as when stdout goes to a full disk.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 # Flags whose values are addresses of servers or of the web by nature.
 _ADDRESSES = frozenset({"url", "grpc", "tpu", "feature_extractor"})
@@ -87,6 +85,11 @@ def require(*names: str) -> None:
             raise UserError(f"--{name} is missing: give {text[:1].lower()}{text[1:]}")
 
 
+def warn(note: str) -> None:
+    """Prints a line on stderr: what mains give library functions as `note`."""
+    print(with_flags(note), file=sys.stderr, flush=True)
+
+
 def _call(main: Callable[[], None]) -> int:
     logging.set_verbosity(logging.ERROR)
     try:
@@ -96,7 +99,7 @@ def _call(main: Callable[[], None]) -> int:
     except UserError as error:
         return _fail(str(error))
     except OSError as error:
-        if error.filename is None and error.errno not in _FULL:
+        if error.filename is None and error.errno not in FULL:  # Nameless when stdout goes to a full disk.
             raise
         return _fail(os_error_line(error))
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
+from stylegan_tf.cli import command_line
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
@@ -66,7 +67,7 @@ def _of_seeds(painter, keys):
 def _of_file(painter, key):
     from stylegan_tf.files.dlatents import load_dlatents
 
-    ws = load_dlatents(key.file, *painter.dlatent_shape)
+    ws = load_dlatents(key.file, *painter.dlatent_shape, command_line.warn)
     if key.indices is not None:
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")

@@ -13,8 +13,8 @@ from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import read_json, reading, short
-from stylegan_tf.files.npy_streams import read_array
+from stylegan_tf.files.arrays import read_array
+from stylegan_tf.files.file_errors import read_json, short
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -93,9 +93,7 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
     """-> float32 [count, label_size], in record order; [count, 0] for a dataset without labels."""
     if info.labels_path is None:
         return np.zeros([info.count, 0], np.float32)
-    with reading(info.labels_path, "file of labels", "write the dataset again"):
-        with open(info.labels_path, "rb") as stream:
-            labels = read_array(stream, os.path.getsize(info.labels_path))
+    labels = read_array(info.labels_path, "file of labels", "write the dataset again")
     if labels.ndim != 2 or len(labels) != info.count or labels.dtype.kind not in "fiub":
         raise UserError(
             f"{info.labels_path} holds {labels.dtype} {list(labels.shape)}, expected numbers [{info.count}, labels]: "

@@ -15,7 +15,7 @@ from stylegan_tf.data.dataset_summary import described_labels
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.atomic_write import AtomicGroup, make_folder
+from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 
 _LISTED = 20
 _PUBLISHED_TOGETHER = 256  # Pictures that share one sync of the disk.
@@ -103,7 +103,7 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     make_folder(folder)
     box, ratio = (info.content_box, info.aspect_ratio) if crop else (None, None)
     box = scaled_box(box, info.resolution, resolution)
-    count, written = 0, AtomicGroup()
+    count, written = 0, AtomicBatch()
     try:
         for image in read_images(info, resolution):
             written.write(folder / f"{count:08d}.png", _png(image, box, ratio))

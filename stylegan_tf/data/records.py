@@ -52,11 +52,6 @@ def labels_file_name(name: str) -> str:
     return f"{name}-rxx.labels"
 
 
-def is_valid_resolution(resolution: int) -> bool:
-    """A power of two of at least 4."""
-    return resolution >= MIN_RESOLUTION and resolution & (resolution - 1) == 0
-
-
 def image_levels(images: np.ndarray) -> dict[int, np.ndarray]:
     """uint8 [N, H, H, C] -> {H: images, H / 2: ..., 4: ...}, all uint8.
 

@@ -1,1 +1,1 @@
-"""Devices, processes and machines: who takes part, and how data and work are dealt out."""
+"""Devices, processes and machines: who takes part, and how data and work are sharded."""

@@ -1,10 +1,10 @@
-"""What --precision=auto stands for on the devices of a run: measured on a CPU, a written rule elsewhere.
+"""What the precision `auto` means on the devices of a run: measured on a CPU, a written rule elsewhere.
 
 On a CPU a convolution as training has them, forward and with both of its gradients, is timed in float32 and bfloat16,
 and the faster one is taken. The name of a CPU tells little: bfloat16 needs instructions for it (AVX512-BF16, AMX) and
 a library that uses them; without, TensorFlow emulates it, ten to a hundred times slower than float32.
 TPUs compute in bfloat16. GPUs do if all of them have compute capability 8.0 (Ampere) or newer, else float32: float16
-needs --precision=float16, since its narrow range asks for loss scaling.
+has to be asked for, since its narrow range asks for loss scaling.
 """
 
 import time
@@ -55,7 +55,7 @@ def slowness_on_cpu(precision: str, strategy: tf.distribute.Strategy) -> Optiona
     if times.factor <= 1:
         return None
     how = "does not run on" if times.other is None else f"is {times.factor:.3g} times slower than float32 on"
-    return f"{precision} {how} this CPU ({times.described(precision)}): --precision=auto takes the faster one"
+    return f"{precision} {how} this CPU ({times.described(precision)}): auto takes the faster one"
 
 
 def convolution_times(precision: str) -> ConvolutionTimes:

@@ -16,7 +16,7 @@ from stylegan_tf.files.file_errors import short
 class Processes:
     """All processes of a run's strategy. Only the first one, the chief, writes to the run folder.
 
-    A method that says so has to be called by all of them, in the same order; with one process it costs nothing.
+    Methods marked so have to be called by all of them, in the same order; with one process they cost nothing.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -62,25 +62,25 @@ class Processes:
         return self.sum(int(value == self.of_chief(value))) == self.count
 
     def wait_for_all(self) -> None:
-        """Returns when all of them have come here."""
+        """A barrier. For all to call."""
         self.sum(0)
 
     @contextlib.contextmanager
-    def errors_named(self) -> Iterator[None]:
-        """Put it around all that the processes do together: the end of another one becomes a UserError."""
+    def naming_lost_processes(self) -> Iterator[None]:
+        """Put it around what the processes do together: the loss of another one becomes a UserError."""
         with lost_processes_named() if self.count > 1 else contextlib.nullcontext():
             yield
 
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
-# What else TensorFlow says when another process is gone, or does another thing at the same time.
+# What else TensorFlow raises when another process is gone, or executes something else.
 _PERHAPS_LOST = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
 _OF_PROCESSES = re.compile(r"collective|coordination|remote (target|peer)|/job:\w+/replica|heartbeat|barrier", re.I)
 
 
 @contextlib.contextmanager
 def lost_processes_named() -> Iterator[None]:
-    """What TensorFlow raises when another process is gone, or does something else, becomes a UserError."""
+    """What TensorFlow raises when another process is gone, or executes something else, becomes a UserError."""
     try:
         yield
     except _LOST as error:
@@ -89,7 +89,7 @@ def lost_processes_named() -> Iterator[None]:
         _free(error)
         raise UserError(
             f"{f'{lost[1]} {lost[2]}' if lost else 'another process'} of this run ended or cannot be reached: its own "
-            "output says why. Start all processes again: the run goes on from its last checkpoint."
+            "output says why. Start all processes again: the run resumes from its last checkpoint."
         ) from error
     except _PERHAPS_LOST as error:
         said = str(error)
@@ -100,21 +100,19 @@ def lost_processes_named() -> Iterator[None]:
         _free(error)
         raise UserError(
             f"the processes of this run no longer do the same, or one of them ended ({reason}): the output of the "
-            "others says why. Start all of them again with the same flags, data and versions: the run goes on from "
+            "others says why. Start all of them again with the same flags, data and versions: the run resumes from "
             "its last checkpoint."
         ) from error
 
 
 def _free(error: Exception) -> None:
-    """What the calls behind an error still hold. TensorFlow leaves a pool of threads open there; if that goes only when
-    Python ends, it may print a traceback below our line.
-    """
+    """Frees what the frames of an error hold: TensorFlow's pool of threads, which may print a traceback at exit."""
     traceback.clear_frames(error.__traceback__)
 
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Put it around a long wait inside of TensorFlow, where Python's own handling of signals does not get its turn."""
+    """Put it around a long wait inside of TensorFlow, during which Python handles no signals."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.getsignal(number) for number in numbers}
     try:

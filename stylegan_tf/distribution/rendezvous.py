@@ -1,85 +1,106 @@
-"""All processes of a run meet before TensorFlow connects them: no TensorFlow here.
+"""The rendezvous of all processes of a run before TensorFlow connects them: no TensorFlow here.
 
-TensorFlow waits in silence for those that are missing, does not hear a signal while it does, and knows nothing of
-flags and data that differ. So the processes meet at the chief's address first. Every process listens at its own port;
-the others send the chief who they are and what they are about to do, and it lets all of them go when all are there
-and want the same, or sends all of them away with one line that names the difference.
+TensorFlow waits in silence for processes that are missing, does not react to a signal meanwhile, and does not compare
+flags and data. So every process first listens at its own address, and reports to the chief who it is and what it is
+about to do. The chief releases all of them once they are complete and agree, or ends all with one line that names the
+difference. Whoever else connects is refused: a report is signed with the run's token, if it has one (`RUN_TOKEN`).
 """
 
 import contextlib
+import hmac
 import json
+import os
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
+from stylegan_tf.config.callbacks import Note
 from stylegan_tf.distribution.cluster import Cluster
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import reason_of, short
+from stylegan_tf.files.file_errors import parse_json, reason_of, short
 
+RUN_TOKEN = "STYLEGAN_TF_RUN_TOKEN"  # Environment variable: a secret that all processes of a run share.
 _MAGIC = "stylegan_tf"
 _LONGEST = 2**20  # Bytes of a line.
 _RETRY, _REMINDER, _PATIENCE = 0.5, 60.0, 10.0  # Seconds.
+_STRANGERS = 3  # Refused connections in a row after which a line says so.
 
 Facts = Mapping[str, Any]  # Name -> value, as JSON has it: equal in all processes.
 
 
-def meet(cluster: Cluster, facts: Facts, say: Callable[[str], None] = print) -> None:
+def rendezvous(cluster: Cluster, facts: Facts, note: Note = print) -> None:
     """Returns when all processes of the cluster are here and have the same facts; for all of them to call.
 
-    Every minute a line says for whom it waits. Raises UserError if the facts differ, if this process's port is taken,
-    or if another one is there in its place.
+    Every minute a line says who is missing. Raises UserError if the facts differ, if this process's port is taken, or
+    if another process answers at its address.
     """
     facts = json.loads(json.dumps(facts))
     with _Listener(cluster, facts) as listener:
-        _check_own_address(cluster, listener.token, say)
+        _check_own_address(cluster, listener.token, note)
         if cluster.index == 0:
-            listener.wait_for_all(say)
+            listener.wait_for_all(note)
         else:
-            _report(cluster, listener.token, facts, say)
+            _report_to_chief(cluster, listener.token, facts, note)
+
+
+class _Report(NamedTuple):
+    """What a process tells the chief."""
+
+    index: int
+    token: str  # Of the process: two with the same index have different ones.
+    addresses: list
+    facts: dict
 
 
 class _Listener:
-    """What answers at this process's port until TensorFlow takes it; the chief's collects the others."""
+    """What answers at this process's address until TensorFlow takes it; the chief's collects the others."""
 
     def __init__(self, cluster: Cluster, facts: Facts):
         self.token = secrets.token_hex(8)
         self._cluster, self._facts = cluster, facts
         self._present: dict[int, tuple[socket.socket, str]] = {}  # Index -> its connection and token.
         self._problem: Optional[str] = None
+        self._refused: list[str] = []  # Why, for those since the last process of this run.
         self._changed = threading.Condition()
-        self._socket = self._bound()
+        self._closed = False
+        self._socket = _bound_socket(cluster)
 
     def __enter__(self) -> "_Listener":
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_exception) -> None:
+        self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # Ends `accept` in the other thread.
         self._socket.close()
-        with self._changed:  # Processes that go away meanwhile are taken out by other threads.
+        with self._changed:  # Other threads remove processes that leave meanwhile.
             for connection, _ in self._present.values():
                 connection.close()
 
-    def wait_for_all(self, say: Callable[[str], None]) -> None:
+    def wait_for_all(self, note: Note) -> None:
         """The chief's part."""
         reminder, until = time.monotonic() + _REMINDER, None
         with self._changed:
             while len(self._present) < len(self._cluster.addresses) - 1:
                 self._changed.wait(_RETRY)
-                if self._problem:  # Those that come in the next seconds are told, too.
+                if self._problem:  # Processes that arrive within the next seconds learn about it, too.
                     until = until or time.monotonic() + _PATIENCE
                     if time.monotonic() > until:
                         break
+                if len(self._refused) >= _STRANGERS:
+                    address = self._cluster.addresses[0]
+                    note(f"{len(self._refused)} connections to {address} were refused ({self._refused[-1]})")
+                    self._refused.clear()
                 if time.monotonic() > reminder:
                     reminder += _REMINDER
                     line = f"still waiting for {self._missing()}"
-                    say(line)
-                    self._tell_all("waiting " + line)
-            self._tell_all(f"refused {self._problem}" if self._problem else "go")
+                    note(line)
+                    self._send_all("waiting " + line)
+            self._send_all(f"refused {self._problem}" if self._problem else "go")
         if self._problem:
             raise UserError(self._problem)
 
@@ -87,74 +108,108 @@ class _Listener:
         missing = [index for index in range(1, len(self._cluster.addresses)) if index not in self._present]
         return ", ".join(_named(self._cluster, index) for index in missing)
 
-    def _tell_all(self, line: str) -> None:
+    def _send_all(self, line: str) -> None:
         for connection, _ in self._present.values():
             with contextlib.suppress(OSError):
                 connection.sendall(f"{line}\n".encode())
 
-    def _bound(self) -> socket.socket:
-        port = int(self._cluster.addresses[self._cluster.index].rpartition(":")[2])
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("", port))
-            listening.listen(len(self._cluster.addresses) + 16)
-        except OSError as error:
-            listening.close()
-            raise UserError(
-                f"{_named(self._cluster, self._cluster.index)} cannot start: port {port} of this machine is taken "
-                f"({reason_of(error)}). Is a process with this TF_CONFIG running already, or was one started twice?"
-            ) from None
-        return listening
-
     def _accept(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return  # It was closed: the meeting is over.
-            threading.Thread(target=self._answer, args=[connection], daemon=True).start()
+                threading.Thread(target=self._answer, args=[connection], daemon=True).start()
+            except (OSError, RuntimeError):  # Closed; or no more files or threads for the moment.
+                time.sleep(_RETRY)
 
     def _answer(self, connection: socket.socket) -> None:
-        try:
+        """Whatever comes in: nothing of it may end this process or print a traceback."""
+        with contextlib.suppress(Exception), connection:
             connection.settimeout(_PATIENCE)
-            request = next(_lines(connection), "")
-            if request == f"{_MAGIC} who":
+            line = next(_lines(connection), "")
+            if line == f"{_MAGIC} who":
                 connection.sendall(f"{self.token}\n".encode())
-            elif request.startswith(f"{_MAGIC} {{") and self._cluster.index == 0:
-                self._register(connection, json.loads(request[len(_MAGIC) :]))
                 return
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # Something else has knocked at the port.
-        connection.close()
+            try:
+                report = _parsed_report(line, self._cluster)
+            except ValueError as error:
+                with self._changed:
+                    self._refused.append(short(error, 100))
+                connection.sendall(f"refused by {_named(self._cluster, self._cluster.index)}: {error}\n".encode())
+                return
+            if self._cluster.index == 0:
+                self._register(connection, report)
 
-    def _register(self, connection: socket.socket, request: Mapping[str, Any]) -> None:
-        """A process is here; stays until it is let go, or goes away itself."""
-        index, token = int(request["index"]), str(request["token"])
+    def _register(self, connection: socket.socket, report: _Report) -> None:
+        """A process is here; returns when it leaves or has been released."""
         with self._changed:
-            if index in self._present and self._present[index][1] != token:
-                text = f"{_named(self._cluster, index)} is there already: two processes have the same TF_CONFIG"
+            problem = _difference(self._cluster, report, self._facts)
+            if report.index in self._present and self._present[report.index][1] != report.token:
+                text = f"{_named(self._cluster, report.index)} is there already: two processes have the same TF_CONFIG"
                 connection.sendall(f"refused {text}\n".encode())
-                connection.close()
                 return
-            self._present[index] = (connection, token)
-            difference = _difference(self._cluster, index, self._facts, request)
-            self._problem = self._problem or difference
+            self._refused.clear()
+            self._present[report.index] = (connection, report.token)
+            self._problem = self._problem or problem
             self._changed.notify_all()
         connection.settimeout(None)
         with contextlib.suppress(OSError):
-            if not connection.recv(1):  # It ended, or was ended.
+            if not connection.recv(1):
                 with self._changed:
-                    if self._present.get(index, (None,))[0] is connection:
-                        del self._present[index]
+                    if self._present.get(report.index, (None,))[0] is connection:
+                        del self._present[report.index]
 
 
-def _difference(cluster: Cluster, index: int, chiefs: Facts, request: Mapping[str, Any]) -> Optional[str]:
+def _bound_socket(cluster: Cluster) -> socket.socket:
+    """Listens at this process's address; on all interfaces where its name is not one of this machine (NAT)."""
+    host, _, port = cluster.addresses[cluster.index].rpartition(":")
+    problem: Optional[OSError] = None
+    for name in (host.strip("[]"), ""):
+        try:
+            family = socket.getaddrinfo(name or None, int(port), type=socket.SOCK_STREAM)[0][0] if name else None
+            listening = socket.socket(family or socket.AF_INET)
+        except (OSError, UnicodeError):  # The name is unknown here.
+            continue
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((name, int(port)))
+            listening.listen(len(cluster.addresses) + 16)
+            return listening
+        except OSError as error:
+            listening.close()
+            problem = error
+    raise UserError(
+        f"{_named(cluster, cluster.index)} cannot start: port {port} of this machine is taken "
+        f"({reason_of(problem)}). Is a process with this TF_CONFIG running already, or was one started twice?"
+    )
+
+
+def _signature(body: str) -> str:
+    return hmac.new(os.environ.get(RUN_TOKEN, "").encode(), body.encode(), "sha256").hexdigest()
+
+
+def _parsed_report(line: str, cluster: Cluster) -> _Report:
+    """ValueError, with what to answer, for anything but the report of a process of this run."""
+    magic, signature, body = (line.split(" ", 2) + ["", ""])[:3]
+    if magic != _MAGIC:
+        raise ValueError("this is no process of this program")
+    if not hmac.compare_digest(signature.encode(), _signature(body).encode()):
+        raise ValueError(f"the environment variable {RUN_TOKEN} is not that of this run")
+    content = parse_json(body)
+    kinds = {"index": int, "token": str, "addresses": list, "facts": dict}
+    if not isinstance(content, dict) or {name: type(value) for name, value in content.items()} != kinds:
+        raise ValueError("its report has another form")
+    report = _Report(**content)
+    if report.addresses == list(cluster.addresses) and not 1 <= report.index < len(cluster.addresses):
+        raise ValueError(f"there is no process {report.index} to wait for")
+    return report
+
+
+def _difference(cluster: Cluster, report: _Report, chiefs: Facts) -> Optional[str]:
     """One line about the first fact that a process does not share with the chief, None if all are equal."""
-    if request["addresses"] != list(cluster.addresses):
-        theirs = short(", ".join(request["addresses"]), 100)
+    index, facts = report.index, report.facts
+    if report.addresses != list(cluster.addresses):
+        theirs = short(", ".join(map(str, report.addresses)), 100)
         return f"process {index} and the chief have different clusters in TF_CONFIG: {theirs}; {_listed(cluster)}."
-    facts = request["facts"]
     for name in sorted({*facts, *chiefs}):
         if facts.get(name) != chiefs.get(name):
             theirs, ours = (short(json.dumps(values.get(name)), 80) for values in (facts, chiefs))
@@ -165,15 +220,15 @@ def _difference(cluster: Cluster, index: int, chiefs: Facts, request: Mapping[st
     return None
 
 
-def _check_own_address(cluster: Cluster, token: str, say: Callable[[str], None]) -> None:
-    """Who answers at this process's address?"""
+def _check_own_address(cluster: Cluster, token: str, note: Note) -> None:
+    """Which process answers at this one's address?"""
     address = cluster.addresses[cluster.index]
     try:
         with _connected(address, 2.0) as connection:
             connection.sendall(f"{_MAGIC} who\n".encode())
             answer = next(_lines(connection), "")
     except OSError as error:
-        say(
+        note(
             f"warning: {_named(cluster, cluster.index)} cannot be reached from its own machine ({reason_of(error)}): "
             "does TF_CONFIG name the right address and task?"
         )
@@ -185,30 +240,35 @@ def _check_own_address(cluster: Cluster, token: str, say: Callable[[str], None])
         )
 
 
-def _report(cluster: Cluster, token: str, facts: Facts, say: Callable[[str], None]) -> None:
+def _report_to_chief(cluster: Cluster, token: str, facts: Facts, note: Note) -> None:
     """The part of all but the chief."""
-    request = {"index": cluster.index, "token": token, "addresses": cluster.addresses, "facts": facts}
+    body = json.dumps(_Report(cluster.index, token, list(cluster.addresses), dict(facts))._asdict())
     reminder = time.monotonic() + _REMINDER
-    while True:
-        with contextlib.suppress(OSError):
-            with _connected(cluster.addresses[0], _PATIENCE) as connection:
-                connection.sendall(f"{_MAGIC} {json.dumps(request)}\n".encode())
-                connection.settimeout(None)
-                for line in _lines(connection):
-                    kind, _, text = line.partition(" ")
-                    if kind == "go":
-                        return
-                    if kind == "refused":
-                        raise UserError(text)
-                    if kind != "waiting":  # TensorFlow, or something else.
-                        raise UserError(
-                            f"at {cluster.addresses[0]}, the chief's address, another program answers, or a run that "
-                            "is under way without this process: start all processes of a run together."
-                        )
-                    say(text)
+
+    def remind(how: str = "") -> None:
+        nonlocal reminder
         if time.monotonic() > reminder:
             reminder += _REMINDER
-            say(f"still waiting for {_named(cluster, 0)}")
+            note(f"still waiting for {_named(cluster, 0)}{how}")
+
+    while True:
+        with contextlib.suppress(OSError), _connected(cluster.addresses[0], _PATIENCE) as connection:
+            connection.sendall(f"{_MAGIC} {_signature(body)} {body}\n".encode())
+            connection.settimeout(_RETRY)
+            for line in _lines(connection, lambda: remind(", which accepts connections but does not answer")):
+                kind, _, text = line.partition(" ")
+                if kind == "go":
+                    return
+                if kind == "refused":
+                    raise UserError(text)
+                if kind != "waiting":  # TensorFlow, or something else.
+                    raise UserError(
+                        f"at {cluster.addresses[0]}, the chief's address, another program answers, or a run that "
+                        "is under way without this process: start all processes of a run together."
+                    )
+                note(text)
+                reminder = time.monotonic() + 1.5 * _REMINDER
+        remind()
         time.sleep(_RETRY)
 
 
@@ -220,15 +280,21 @@ def _connected(address: str, timeout: float) -> Iterator[socket.socket]:
     except UnicodeError:  # An empty or too long part between dots.
         raise UserError(f"TF_CONFIG: {short(host, 100)!r} is not the name of a machine.") from None
     with connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # A machine that dies says no good-bye.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # A machine that dies closes nothing.
         yield connection
 
 
-def _lines(connection: socket.socket) -> Iterator[str]:
-    """What comes in, line by line, until the other end closes it."""
+def _lines(connection: socket.socket, idle: Optional[Callable[[], None]] = None) -> Iterator[str]:
+    """What comes in, line by line, until the other end closes it. idle: called after each timeout, else an error."""
     rest = b""
     while len(rest) < _LONGEST:
-        piece = connection.recv(2**16)
+        try:
+            piece = connection.recv(2**16)
+        except socket.timeout:
+            if idle is None:
+                raise
+            idle()
+            continue
         if not piece:
             return
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,4 +1,4 @@
-"""One batch after another through a function, shared out among the replicas of a strategy on one machine."""
+"""One batch after another through a function, sharded over the replicas of a strategy on one machine."""
 
 from typing import Callable
 
@@ -11,8 +11,8 @@ from stylegan_tf.ops.compiled import compiled_chains
 class ReplicatedFunction:
     """Arrays of n rows in, a structure of arrays of n rows out, in the same order.
 
-    Every replica gets `rows` rows in each call, so that a row meets the same shapes with any number of replicas and
-    the function is traced once. What is missing at the end is filled with copies of the last row and dropped again.
+    Every replica gets `rows` rows in each call, so that shapes do not depend on the number of replicas and the
+    function is traced once. The last call is padded with copies of the last row, which are dropped again.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, function: Callable, rows: int):
@@ -34,16 +34,16 @@ class ReplicatedFunction:
         if not 1 <= count <= self.total_rows:
             raise ValueError(f"expected 1 to {self.total_rows} rows, got {count}.")
         filled = [np.concatenate([array, np.repeat(array[-1:], self.total_rows - count, axis=0)]) for array in arrays]
-        outputs = self._run(tuple(self._dealt_out(array) for array in filled))
+        outputs = self._run(tuple(self._sharded(array) for array in filled))
         return tf.nest.map_structure(lambda value: self._in_order(value)[:count], outputs)
 
     def _in_order(self, value):
-        """One array of what the replicas give: their own is the order in which the rows were dealt out."""
+        """The replicas' results as one array; their order is that of the shards."""
         return np.concatenate([part.numpy() for part in self._strategy.experimental_local_results(value)])
 
-    def _dealt_out(self, array):
-        def share(context):
+    def _sharded(self, array):
+        def shard(context):
             first = context.replica_id_in_sync_group * self._rows
             return tf.constant(array[first : first + self._rows])
 
-        return self._strategy.experimental_distribute_values_from_function(share)
+        return self._strategy.experimental_distribute_values_from_function(shard)

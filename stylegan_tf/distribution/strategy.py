@@ -1,4 +1,4 @@
-"""Devices and machines: which `tf.distribute` strategy, and how a dataset is dealt out to its replicas."""
+"""Devices and machines: which `tf.distribute` strategy, and how a dataset is sharded over its replicas."""
 
 import os
 from types import MappingProxyType
@@ -6,34 +6,37 @@ from typing import Optional
 
 import tensorflow as tf
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
 from stylegan_tf.distribution.processes import ended_by_signals, lost_processes_named
-from stylegan_tf.distribution.rendezvous import Facts, meet
+from stylegan_tf.distribution.rendezvous import Facts, rendezvous
 from stylegan_tf.errors import UserError
 
 
 def create_strategy(
-    name: str, tpu: Optional[str] = None, facts: Facts = MappingProxyType({})
+    name: str, tpu: Optional[str] = None, facts: Facts = MappingProxyType({}), note: Note = ignore
 ) -> tf.distribute.Strategy:
-    """The strategy for --strategy. Call it before anything else of TensorFlow runs: a cluster cannot be joined later.
+    """The strategy of that option. Call it before anything else of TensorFlow runs: a cluster cannot be joined later.
 
     auto: multi_worker if TF_CONFIG names several processes, else mirrored on several GPUs, else one device.
     mirrored: all GPUs, or without one all logical CPUs. multi_worker: all GPUs (or the CPU) of every process of
     TF_CONFIG; returns when all of them are there and have the same `facts` (of the run, as JSON has them).
     tpu: all cores of the TPU `tpu`, or of the environment's TPU_NAME.
 
-    Raises UserError for a TF_CONFIG that makes no sense or does not fit, and for a TPU that cannot be reached.
+    note: takes lines about a rendezvous that lasts.
+
+    Raises UserError for a TF_CONFIG that is invalid or does not fit, and for a TPU that cannot be reached.
     """
     cluster = cluster_from_environment()
     several = cluster is not None and len(cluster.addresses) > 1
     if name == "multi_worker" or (name == "auto" and several):
-        return _multi_worker_strategy(cluster, facts)
+        return _multi_worker_strategy(cluster, facts, note)
     if several:
         raise UserError(
             f"strategy {name} is for one process, but TF_CONFIG names {len(cluster.addresses)}, which would all write "
-            "to the same run folder: use --strategy=multi_worker, or unset TF_CONFIG."
+            "to the same run folder: use `strategy=multi_worker`, or unset TF_CONFIG."
         )
     if name == "tpu":
         return _tpu_strategy(tpu)
@@ -44,14 +47,14 @@ def create_strategy(
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts) -> tf.distribute.Strategy:
+def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note) -> tf.distribute.Strategy:
     if cluster is None:
         raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
     mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
     if count > 1:
-        _say(f"process {cluster.index} of {count} at {mine}: waiting for the others")
+        note(f"process {cluster.index} of {count} at {mine}: waiting for the others")
         with ended_by_signals():
-            meet(cluster, {**_versions(), **facts}, _say)
+            rendezvous(cluster, {**_versions(), **facts}, note)
     try:
         with lost_processes_named(), ended_by_signals():
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -66,14 +69,10 @@ def _versions() -> dict[str, str]:
     return {"TensorFlow": tf.__version__, "Keras": str(getattr(tf.keras, "__version__", ""))}
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
 def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
     name = tpu or os.environ.get("TPU_NAME")
     if not name:
-        raise UserError("strategy tpu needs a name or an address: give --tpu=NAME, or --tpu=local on a TPU's own host.")
+        raise UserError("strategy tpu needs a name or an address: give `tpu=NAME`, or `tpu=local` on a TPU's own host.")
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
         if name != "local":
@@ -86,7 +85,7 @@ def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
 
 
 def training_batches(strategy, info: DatasetInfo, resolution: int, batch_size: int, seed: int, **options):
-    """An endless iterator over global batches, each dealt out to the replicas.
+    """An endless iterator over global batches, each sharded over the replicas.
 
     options: those of `training_dataset` that are the run's (mirror, shuffle_images, first_image).
     """

@@ -20,14 +20,14 @@ from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, readin
 
 _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.
-# What somebody else has compressed may unfold to so many times the file's size, or to so many bytes.
-_MOST_UNFOLDED, _ALWAYS_FITS = 20, 2**28
+# A foreign file may decompress to so many times its size, or to so many bytes.
+_MOST_DECOMPRESSED, _ALWAYS_FITS = 20, 2**28
 
 
 def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]):
     """Writes the arrays, and `description` as JSON under the name `entry`. The file appears when it is complete.
 
-    It is what `np.savez` writes; that leaves an open archive behind, which complains later, when the disk is full.
+    In the format of `np.savez`, which leaves an open archive behind that complains later, when the disk is full.
     """
     listed = {}
     with atomic_write(path) as temporary, open(temporary, "wb") as stream:
@@ -68,17 +68,37 @@ def read_arrays(
             raise ValueError(f"a single array, not a {kind}")
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:
-            members = _members(archive, os.fstat(stream.fileno()).st_size, _count_at_the_end(stream))
+            members = _members(archive, os.fstat(stream.fileno()).st_size, number_at_the_end(stream))
             found = {name: _read(archive, member) for name, member in members.items() if only is None or name in only}
         if only is None:
             _compare_with_list(found, members)
         return found
 
 
-def read_array(path: os.PathLike, kind: str) -> np.ndarray:
-    """The array of an .npy. DamagedFile if it is none, or shorter or longer than it says."""
-    with reading(path, kind), open(path, "rb") as stream:
-        return _array(stream, os.fstat(stream.fileno()).st_size)
+def read_array(path: os.PathLike, kind: str, advice: str = ADVICE) -> np.ndarray:
+    """The array of an .npy. DamagedFile if it is none, or shorter or longer than its header says."""
+    with reading(path, kind, advice), open(path, "rb") as stream:
+        return read_array_stream(stream, os.fstat(stream.fileno()).st_size)
+
+
+def read_array_stream(stream: BinaryIO, size: int) -> np.ndarray:
+    """An array in NumPy's format, of `size` bytes. ValueError, before memory is taken, if its header says otherwise."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"format {version[0]}.{version[1]} of arrays")
+    shape, is_fortran, dtype = readers[version](stream)
+    if dtype.kind not in "biufcSU" or not dtype.itemsize:
+        raise ValueError("it holds Python objects" if dtype.hasobject else f"the type {dtype}")
+    count, left = math.prod(shape), size - stream.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize != left:
+        raise ValueError(f"{dtype} {list(shape)} does not fit into {left} bytes")
+    flat = np.empty(count, dtype)
+    if left:
+        _fill(stream, memoryview(flat.view(np.uint8)))
+    if stream.read(1):  # At the end of a zip's member its checksum is compared.
+        raise ValueError("it is longer than its header says")
+    return flat.reshape(shape, order="F" if is_fortran else "C")
 
 
 def read_described(
@@ -109,7 +129,7 @@ def check_finite(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[str, zipfile.ZipInfo]:
-    """By the names of the arrays. ValueError for what no file of arrays has."""
+    """By the names of the arrays. ValueError for what no file of arrays contains."""
     members: dict[str, zipfile.ZipInfo] = {}
     found = len(archive.infolist())
     if not found or count not in (None, found):  # One bit in a length within the directory hides what comes after it.
@@ -122,16 +142,16 @@ def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[
         if name in members:
             raise ValueError(f"it has two members {name}")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{name} is compressed in a way that NumPy has not")
+            raise ValueError(f"{name} is compressed in a way that NumPy does not use")
         members[name] = member
     total = sum(member.file_size for member in members.values())
-    if total > max(size * _MOST_UNFOLDED, _ALWAYS_FITS):
-        raise ValueError(f"{size} bytes that say that they hold {total}")
+    if total > max(size * _MOST_DECOMPRESSED, _ALWAYS_FITS):
+        raise ValueError(f"{size} bytes that claim to hold {total}")
     return members
 
 
-def _count_at_the_end(stream: BinaryIO) -> Optional[int]:
-    """Members by the archive's last record, which zipfile does not compare; None if there are too many for it."""
+def number_at_the_end(stream: BinaryIO) -> Optional[int]:
+    """Members of a zip by its last record, which zipfile does not compare; None where that has no number."""
     stream.seek(0, os.SEEK_END)
     stream.seek(max(0, stream.tell() - 2**16 - 22))
     end = stream.read()
@@ -142,35 +162,14 @@ def _count_at_the_end(stream: BinaryIO) -> Optional[int]:
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as stream:
-        array = _array(stream, member.file_size)
-        if stream.read(1):  # At its end the checksum is compared.
-            raise ValueError(f"{member.filename} is longer than it says")
-    return array
-
-
-def _array(stream: BinaryIO, size: int) -> np.ndarray:
-    """Of `size` bytes, header included: neither more nor less."""
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"format {version[0]}.{version[1]} of arrays")
-    shape, is_fortran, dtype = readers[version](stream)
-    if dtype.kind not in "biufcSU" or not dtype.itemsize:
-        raise ValueError("it holds Python objects" if dtype.hasobject else f"the type {dtype}")
-    count, left = math.prod(shape), size - stream.tell()
-    if min(shape, default=0) < 0 or count * dtype.itemsize != left:
-        raise ValueError(f"{dtype} {list(shape)} does not fit into {left} bytes")
-    flat = np.empty(count, dtype)
-    if left:
-        _fill(stream, memoryview(flat.view(np.uint8)))
-    return flat.reshape(shape, order="F" if is_fortran else "C")
+        return read_array_stream(stream, member.file_size)
 
 
 def _fill(stream: BinaryIO, view: memoryview) -> None:
     while view:
         count = stream.readinto(view[:_PIECE])
         if not count:
-            raise EOFError("it ends too early")
+            raise ValueError("it is cut off")
         view = view[count:]
 
 

@@ -1,7 +1,7 @@
 """Files that are there as a whole or not at all, also after a power cut.
 
-A file is written under another name in the same folder, goes to the disk, and gets its name then: what has its name
-is whole. Waiting for the disk takes milliseconds, so many files share one wait (`publish`).
+A file is written under a temporary name in the same folder, synced, and then renamed: whatever has its final name is
+whole. A sync takes milliseconds, so many files share one (`publish`).
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.locks import boot_id
 
 _SUFFIX = ".tmp"
-_OLD = 3600.0  # Seconds without a change after which what another machine was writing counts as left behind.
-_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS)
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_OLD = 3600.0  # Seconds without a change after which a temporary file of another machine counts as abandoned.
+_SYNC_UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @contextlib.contextmanager
 def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
-    """`with atomic_write(path) as temporary: ...` gives what was written to `temporary` the name `path` at the end.
+    """`with atomic_write(path) as temporary: ...` syncs `temporary` and renames it to `path` at the end.
 
-    Then it is on the disk, too. An older file of that name is replaced in one step; where `path` is a link, the file
-    that it leads to. If the block fails, the older file stays and the temporary one goes; what a killed process has
-    left of the same file goes first. An OSError names `path`.
+    An existing file is replaced in one step; where `path` is a link, its target. If the block fails, the existing file
+    stays and the temporary one is removed; so is, first, what a killed process left of the same file. An OSError names
+    `path`.
     """
-    path = followed(path)
+    path = resolved_link(path)
     temporary = temporary_name(path)
-    with errors_name(path, temporary):
-        _remove_leftovers(path)
+    with naming_errors(path, temporary):
+        _remove_leftovers_of(path)
         descriptor = _reserve(temporary)
         try:
             yield temporary
@@ -48,67 +48,67 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
                 temporary.unlink(missing_ok=True)
 
 
-class AtomicGroup:
-    """Many files that get their names together: they share the wait for the disk. `write` may be called by threads.
+class AtomicBatch:
+    """Many files that are published together and share one sync. `write` may be called by several threads.
 
-    What is not published when the process ends is gone, and is removed by the next one that calls `remove_leftovers`.
+    What is not published when the process ends is lost, and removed by the next one that calls `remove_leftovers`.
     """
 
     def __init__(self):
-        self._waiting: list[tuple[int, pathlib.Path, pathlib.Path]] = []  # Descriptor, temporary name, name.
+        self._pending: list[tuple[int, pathlib.Path, pathlib.Path]] = []  # Descriptor, temporary and final name.
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
     def write(self, path: os.PathLike, content: bytes) -> None:
-        path = followed(path)
+        path = resolved_link(path)
         temporary = temporary_name(path)
-        with errors_name(path, temporary):
+        with naming_errors(path, temporary):
             descriptor = _reserve(temporary)
-            self._waiting.append((descriptor, temporary, path))
+            self._pending.append((descriptor, temporary, path))
             with open(descriptor, "wb", closefd=False) as stream:
                 stream.write(content)
 
     def publish(self) -> None:
-        """Returns when all that was written is on the disk under its name."""
+        """Returns when everything written is on the disk under its final name."""
         try:
-            publish([(temporary, path) for _, temporary, path in self._waiting])
+            publish([(temporary, path) for _, temporary, path in self._pending])
         finally:
             self.discard()
 
     def discard(self) -> None:
         """Removes what was not published."""
-        while self._waiting:
-            descriptor, temporary, _ = self._waiting.pop()
+        while self._pending:
+            descriptor, temporary, _ = self._pending.pop()
             os.close(descriptor)
             with contextlib.suppress(OSError):  # The disk may be gone.
                 temporary.unlink(missing_ok=True)
 
 
-def followed(path: os.PathLike) -> pathlib.Path:
-    """What the link `path` leads to, also where there is nothing yet; `path` itself if it is no link."""
+def resolved_link(path: os.PathLike) -> pathlib.Path:
+    """The target of the link `path`, which need not exist; `path` itself if it is no link."""
     check_local(path)
     return pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
-    """A new hidden name beside `path`: a rename cannot cross file systems. It says on which machine it was made."""
-    return path.with_name(f".{_start(path.name)}.{_machine()}{secrets.token_hex(4)}{_SUFFIX}")
+    """A new hidden name beside `path`, as a rename cannot cross file systems; it identifies this machine."""
+    return path.with_name(f".{_prefix(path.name)}.{_machine()}{secrets.token_hex(4)}{_SUFFIX}")
 
 
-def _start(name: str) -> str:
+def _prefix(name: str) -> str:
     return os.fsdecode(os.fsencode(name)[:200])  # A name has at most 255 bytes.
 
 
 def is_temporary(path: pathlib.Path) -> bool:
-    """Whether it has the name of a file that is being written, or was when its process was killed."""
+    """Whether it has the name of a file that is being written, or was abandoned."""
     return path.name.startswith(".") and path.name.endswith(_SUFFIX)
 
 
 def publish(pairs: Sequence[tuple[os.PathLike, os.PathLike]]) -> None:
-    """Brings the first of each pair to the disk, then gives it the second's name, then brings the names to the disk.
+    """Syncs the first file of each pair, renames it to the second, then syncs the folders.
 
-    The files are waited for together: 256 small pictures take hardly longer than a few.
+    The files are synced together: 256 small pictures take hardly longer than a few.
     """
     sync_files([temporary for temporary, _ in pairs])
     for temporary, path in pairs:
@@ -118,22 +118,22 @@ def publish(pairs: Sequence[tuple[os.PathLike, os.PathLike]]) -> None:
 
 
 def sync_files(paths: Iterable[os.PathLike]) -> None:
-    """Returns when the content of these files is on the disk."""
+    """Returns when the content of the files is on the disk."""
     paths = list(paths)
     if len(paths) < 2:
         for path in paths:
             _sync(path)
         return
-    with ThreadPoolExecutor(min(len(paths), 16)) as pool:  # The file system writes down what waits at once in one go.
+    with ThreadPoolExecutor(min(len(paths), 16)) as pool:  # The file system joins concurrent syncs.
         list(pool.map(_sync, paths))
 
 
 def sync_folder(folder: os.PathLike) -> None:
-    """Returns when the names in the folder are on the disk, where the file system offers that."""
+    """Returns when the names in the folder are on the disk, where the file system supports that."""
     try:
         _sync(folder)
     except OSError as error:
-        if error.errno not in _NOT_OFFERED:
+        if error.errno not in _SYNC_UNSUPPORTED:
             raise
 
 
@@ -149,7 +149,7 @@ def sync_tree(folder: os.PathLike) -> None:
 
 
 def make_folder(folder: os.PathLike) -> pathlib.Path:
-    """The folder, with those around it; new ones are on the disk."""
+    """Creates the folder and its parents, and syncs the new ones."""
     check_local(folder)
     folder = pathlib.Path(folder)
     new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -171,63 +171,63 @@ def _sync(path) -> None:
 
 
 @contextlib.contextmanager
-def errors_name(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None]:
-    """OSErrors of a full or failing disk that name no file, or the temporary one, name `path`."""
+def naming_errors(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None]:
+    """Makes OSErrors of a full or failing disk that name no file, or the temporary one, name `path`."""
     try:
         yield
     except OSError as error:
-        nameless = error.filename is None and error.errno in _OF_THE_DISK
+        nameless = error.filename is None and error.errno in _DISK_ERRORS
         if nameless or (error.filename is not None and os.fspath(error.filename) == os.fspath(temporary)):
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 
 def _reserve(temporary: pathlib.Path) -> int:
-    """Makes the file -> its descriptor, with a lock by which other processes see that somebody writes it."""
+    """Creates the file -> its descriptor, with a lock that shows other processes that it is being written."""
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     with contextlib.suppress(OSError):  # A file system without locks.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
 
-def open_reserved(temporary: pathlib.Path) -> BinaryIO:
-    """A new file to write to; while it is open, `remove_leftovers` leaves it alone."""
+def open_temporary(temporary: pathlib.Path) -> BinaryIO:
+    """A new file for writing; while it is open, `remove_leftovers` keeps it."""
     return os.fdopen(_reserve(temporary), "wb")
 
 
 def remove_leftovers(folder: os.PathLike) -> None:
-    """What killed processes were writing in the folder, whatever its name was to be."""
+    """Removes what killed processes were writing in the folder, under any name."""
     with contextlib.suppress(OSError):
         for path in pathlib.Path(folder).iterdir():
-            if is_temporary(path) and is_left_behind(path):
+            if is_temporary(path) and is_abandoned(path):
                 path.unlink(missing_ok=True)
 
 
-def _remove_leftovers(path: pathlib.Path) -> None:
-    """What killed processes were writing to `path`."""
-    name = re.compile(rf"\.+{re.escape(_start(path.name))}(?:(?:\.[0-9a-f]{{16}})?\.tmp)+")
-    with contextlib.suppress(OSError):  # The folder is not there, or closed: writing will tell.
+def _remove_leftovers_of(path: pathlib.Path) -> None:
+    """Removes what killed processes were writing to `path`."""
+    name = re.compile(rf"\.+{re.escape(_prefix(path.name))}(?:(?:\.[0-9a-f]{{16}})?\.tmp)+")
+    with contextlib.suppress(OSError):  # No such folder, or no access: writing will report it.
         for entry in os.scandir(path.parent):
-            if name.fullmatch(entry.name) and is_left_behind(entry.path):
+            if name.fullmatch(entry.name) and is_abandoned(entry.path):
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def is_left_behind(path: os.PathLike) -> bool:
-    """Whether nobody writes to this temporary file any more.
+def is_abandoned(path: os.PathLike) -> bool:
+    """Whether no process writes to this temporary file any more.
 
-    On this machine the kernel tells, by the writer's lock; what was made elsewhere has to be an hour old.
+    On this machine the writer's lock tells; a file of another machine has to be unchanged for an hour.
     """
     try:
         with open(path, "r+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             ours = re.search(rf"\.{_machine()}[0-9a-f]{{8}}\.tmp$", os.fspath(path)) is not None
             return ours or time.time() - os.fstat(stream.fileno()).st_mtime > _OLD
-    except OSError:  # It is locked, or gone, or there are no locks.
+    except OSError:  # Locked, gone, or a file system without locks.
         return False
 
 
 @functools.cache
 def _machine() -> str:
-    """8 hexadecimal digits for the kernel that runs, the same in all containers on it."""
+    """8 hexadecimal digits that identify the running kernel."""
     return boot_id()[:8]

@@ -1,10 +1,9 @@
-"""Files of styles: w of every layer of many images. `generate --save_dlatents` writes, `--dlatents` reads them.
+"""Files of styles: w of every layer of many images.
 
 A file may also hold the noise maps of its images, `noise00`, `noise01`, ... for the layers, [images, r, r, 1] each.
 """
 
 import os
-import sys
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_array, read_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
@@ -53,19 +53,18 @@ def _write(stream, shape, parts):
         stream.write(np.ascontiguousarray(part, "<f4").tobytes())
 
 
-def load_dlatents(path: os.PathLike, num_layers: int, w_size: int) -> np.ndarray:
+def load_dlatents(path: os.PathLike, num_layers: int, w_size: int, note: Note = ignore) -> np.ndarray:
     """float32 [N, num_layers, w_size] from `dlatents` of an .npz or from an .npy.
 
     A file of [N, w_size] or [N, 1, w_size] gives every layer the same w; one of [num_layers, w_size] is taken as the
-    layers of one image, which a line on stderr tells. UserError for anything else.
+    layers of one image, which `note` takes a line about. UserError for anything else.
     """
     (array,) = _read(Path(path))
     shape = list(array.shape)
     if shape == [num_layers, w_size] and num_layers > 1:
-        print(
+        note(
             f"{path} holds {shape}: taken as the {num_layers} layers of one image; for w of {num_layers} images "
-            f"save it as [{num_layers}, 1, {w_size}].",
-            file=sys.stderr,
+            f"save it as [{num_layers}, 1, {w_size}]."
         )
         array = array[None]
     elif array.ndim == 2:
@@ -100,7 +99,7 @@ def load_noise(path: os.PathLike, count: int, shapes: Sequence[tuple]) -> Option
 def _read(path, keys=(_KEY,), optional=False):
     """The arrays of these names, or the one array of an .npy. None if they are optional and not all there."""
     if not path.is_file():
-        raise UserError(f"{path} does not exist: --dlatents takes an .npz with the entry {_KEY!r}, or an .npy.")
+        raise UserError(f"{path} does not exist: `dlatents` takes an .npz with the entry {_KEY!r}, or an .npy.")
     with open(path, "rb") as stream:
         is_array = stream.read(6) == b"\x93NUMPY"
     if is_array:

@@ -1,4 +1,4 @@
-"""What goes wrong with files, in one line: the file's name, the reason, what to do. The one place that says so.
+"""Errors of files as one line: the file's name, the reason, what to do. The one place that words them.
 
 with reading(path, "network file"):
     ...                                       # Library code: whatever it raises becomes a DamagedFile.
@@ -17,7 +17,8 @@ from typing import Any, Optional
 
 from stylegan_tf.errors import UserError
 
-LONGEST = 300  # Characters of a line: what a damaged file brings into a message may be of any length.
+FULL = (errno.ENOSPC, errno.EDQUOT)  # Error numbers of a full disk.
+LONGEST = 300  # Characters of a line: text from a damaged file may have any length.
 ADVICE = "copy it again or take another"
 _ADVICE = {
     errno.ENOENT: "check the name",
@@ -60,7 +61,7 @@ def file_line(path: Any, problem: str, reason: Any, advice: str, longest: int = 
 
 
 def reason_of(error: BaseException) -> str:
-    """What an exception says, or its kind if it says nothing that helps; never an advice to trust a file."""
+    """What an exception says, or its kind if it says nothing that helps; never the advice to trust a file."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, (KeyError, IndexError)):
         text = f"{text} is missing" if text else ""
@@ -84,7 +85,7 @@ def reading(path: os.PathLike, kind: str, advice: str = ADVICE) -> Iterator[None
     """Put it around library code that opens and parses `path`; `kind`, like "network file", is for the message.
 
     Whatever is raised becomes a UserError of one line: DamagedFile where the content is to blame. No list of what
-    parsers raise was ever complete.
+    parsers raise is ever complete.
     """
     try:
         yield
@@ -114,7 +115,7 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def read_json(path: os.PathLike, kind: str, advice: str = "mend it, or make it again") -> Any:
+def read_json(path: os.PathLike, kind: str, advice: str = "fix it, or make it again") -> Any:
     """The content of a JSON file. UserError, in one line, for whatever is wrong with it."""
     with reading(path, kind, advice):
         return parse_json(pathlib.Path(path).read_text(encoding="utf-8"))
@@ -127,3 +128,15 @@ def parse_line(line: str) -> Optional[dict]:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def read_lines(path: os.PathLike) -> list[tuple[str, dict]]:
+    """The whole lines of a .jsonl, each with its object; [] without the file.
+
+    Skipped are damaged lines, and a last one without its end, which may be in the making.
+    """
+    if not os.path.isfile(path):
+        return []
+    lines = pathlib.Path(path).read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    found = ((line, parse_line(line)) for line in lines if line.endswith("\n"))
+    return [(line, record) for line, record in found if record is not None]

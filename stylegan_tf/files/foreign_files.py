@@ -1,4 +1,4 @@
-"""What a file is that was given in place of a network file: told by its first bytes, nothing of it is run."""
+"""What a file is that was given in place of a network file: recognised by its first bytes, nothing in it is run."""
 
 import os
 import pathlib
@@ -6,8 +6,8 @@ import re
 import zipfile
 from typing import Optional
 
-_CONVERT = "python -m stylegan_tf.convert_checkpoint makes a network file of the authors' StyleGAN and ProGAN pickles"
-_LOOKED_AT = 2**22  # Bytes of a pickle: names of classes and functions come before most of the numbers.
+_CONVERT = "stylegan-tf convert_checkpoint makes a network file of the authors' StyleGAN and ProGAN pickles"
+_EXAMINED = 2**22  # Bytes of a pickle: names of classes and functions come before most of the numbers.
 _TORCH_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # Of PyTorch's files before version 1.6, within their first bytes.
 # What is found in a pickle first -> what it is.
 _PICKLES = (
@@ -28,7 +28,7 @@ _BEGINNINGS = (
 
 
 def foreign_kind(path: os.PathLike) -> Optional[str]:
-    """What else it is and what to do, for "PATH is ...": None for an .npz, and for what is not known."""
+    """What the file is instead, and what to do, for "PATH is ...". None for an .npz and for unknown files."""
     path = pathlib.Path(path)
     if path.is_dir():
         return _kind_of_folder(path)
@@ -36,35 +36,35 @@ def foreign_kind(path: os.PathLike) -> Optional[str]:
         with open(path, "rb") as stream:
             start = stream.read(512)
             if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-                return _kind_of_pickle(start + stream.read(_LOOKED_AT))
+                return _kind_of_pickle(start + stream.read(_EXAMINED))
         if start[:2] == b"PK":
             return _kind_of_zip(path)
     except OSError:
-        return None  # Reading will tell.
+        return None  # Reading will report it.
     return next((kind for beginning, kind in _BEGINNINGS if start.startswith(beginning)), None)
 
 
 def _kind_of_pickle(content: bytes) -> str:
     for pattern, kind in _PICKLES:
         if re.search(pattern, content):
-            return f"{kind}, whose networks this program has not; {_CONVERT}"
-    return f"a pickle, not a network file: {_CONVERT} (--source=FILE.pkl --dest=FILE.npz)"
+            return f"{kind}, whose networks this program does not have; {_CONVERT}"
+    return f"a pickle, not a network file: {_CONVERT}"
 
 
 def _kind_of_zip(path) -> Optional[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # Damaged: reading will tell.
+    except Exception:  # Damaged: reading will report it.
         return None
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
-        return f"a file of PyTorch's weights (.pth, .pt), whose networks this program has not; {_CONVERT}"
+        return f"a file of PyTorch's weights (.pth, .pt), whose networks this program does not have; {_CONVERT}"
     if "checkpoint.npy" in names:
         return "a checkpoint of a run: give its run folder, or a network-NNNNNN.npz in it"
     if "config.npy" in names and any(name.startswith(("G/", "Gs/", "D/")) for name in names):
-        return "a file under the authors' names (convert_checkpoint --to=authors): give the network file it was made of"
+        return "a file under the authors' names (made by convert_checkpoint): give the network file it was made of"
     if "dlatents.npy" in names:
-        return "a file of dlatents: give it as --dlatents"
+        return "a file of dlatents: give it as `dlatents`"
     if {"config.json", "model.weights.h5"} <= set(names):
         return "a Keras model (.keras): give the network file that it was made of"
     return None

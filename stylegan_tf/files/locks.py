@@ -1,8 +1,8 @@
 """Locks: one process at a time in a folder, in a file, on one machine or on several with a common disk.
 
 The kernel's lock on a file ends with its process, however that ends. It does not always reach other machines (some
-network file systems keep it local, some have none), so that the holder also writes its name into the file and renews
-the file's time every ten seconds: after a minute without a sign of life it counts as dead.
+network file systems keep it local, some have none), so the holder also writes its name into the file and renews the
+file's time every ten seconds: after a minute without this heartbeat it counts as dead.
 """
 
 import contextlib
@@ -21,33 +21,37 @@ import uuid
 from collections.abc import Iterator
 from typing import Optional
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import parse_line
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-_SIGN_OF_LIFE = 10.0  # Seconds.
+_HEARTBEAT = 10.0  # Seconds.
 _DEAD_AFTER = 60.0
 _POLL = 0.05
 
 
 @contextlib.contextmanager
-def locked(path: os.PathLike, what: str, advice: str = "wait for it, or stop it", wait: float = 0.0) -> Iterator[list]:
-    """Holds the lock file `path`, which is made, and removed at the end. Yields lines for the user, mostly none.
+def locked(
+    path: os.PathLike, what: str, advice: str = "wait for it, or stop it", wait: float = 0.0, note: Note = ignore
+) -> Iterator[list]:
+    """Holds the lock file `path`, which is created, and removed at the end. Yields lines for the user, mostly none.
 
     Args:
       what: is in use, for the message: "the run folder runs/demo".
-      wait: seconds to wait for another holder. One on another machine is waited for until it shows whether it lives.
+      wait: seconds to wait for another holder. One on another machine is waited for until it is known to be alive.
+      note: takes a line when that wait begins.
     Raises:
       UserError, naming the holder, if another process has it; OSError if the file cannot be written.
     """
-    lock = _Lock(pathlib.Path(path))
+    lock = _Lock(pathlib.Path(path), note)
     until = time.monotonic() + wait
-    while not lock.take():
+    while not lock.acquire():
         if time.monotonic() >= until and not lock.is_holder_silent:
             raise UserError(f"{what} is in use by {lock.holder}: {advice}.")
         time.sleep(_POLL)
     try:
-        with lock.signs_of_life():
+        with lock.heartbeat():
             yield lock.warnings
     finally:
         lock.release()
@@ -56,39 +60,39 @@ def locked(path: os.PathLike, what: str, advice: str = "wait for it, or stop it"
 class _Lock:
     """One attempt after another at a lock file."""
 
-    def __init__(self, path: pathlib.Path):
-        self._path = path
+    def __init__(self, path: pathlib.Path, note: Note):
+        self._path, self._note = path, note
         self._stream = None
         self._token = secrets.token_hex(8)
-        self._watched = None  # (token of a holder elsewhere, time of the file, since when that has not changed)
+        self._watched = None  # (token of a holder elsewhere, time of the file, since when these have not changed)
         self.holder = "another process"
-        self.is_holder_silent = False  # It is elsewhere, and there was no sign of life yet.
+        self.is_holder_silent = False  # It is elsewhere, and no heartbeat was seen yet.
         self.warnings: list[str] = []
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Whether it is ours now; if not, `holder` says whose it is."""
         try:
-            return self._take()
+            return self._acquire()
         except OSError as error:  # Of a full disk, writing and closing name no file.
             raise OSError(error.errno, error.strerror, os.fspath(self._path)) from error
 
-    def _take(self) -> bool:
+    def _acquire(self) -> bool:
         while self._stream is None:
             stream = open(self._path, "a+", encoding="utf-8", errors="replace")
             try:
-                of_kernel = self._lock_of_kernel(stream)
-                if of_kernel is None or not self._is_free(stream, of_kernel):
+                by_kernel = self._kernel_lock(stream)
+                if by_kernel is None or not self._is_free(stream, by_kernel):
                     return False
-                # The one who released it may have removed the file that was opened: then once more.
-                if self._is_still_there(stream) and self._sign(stream, of_kernel):
+                # Its last holder may have removed the file that was opened: then try again.
+                if self._is_in_place(stream) and self._sign(stream, by_kernel):
                     self._stream = stream
             finally:
                 if self._stream is not stream:
                     stream.close()
         return True
 
-    def _lock_of_kernel(self, stream) -> Optional[bool]:
-        """True: we have it; False: there are none on this file system; None: another process has it."""
+    def _kernel_lock(self, stream) -> Optional[bool]:
+        """True: acquired; False: this file system has no locks; None: another process has it."""
         self.is_holder_silent = False
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,53 +104,53 @@ class _Lock:
             if error.errno not in _NO_LOCKS:
                 raise
             self.warnings = [
-                f"warning: {self._path.parent} is on a file system without locks: take care that no other process "
+                f"warning: {self._path.parent} is on a file system without locks: make sure that no other process "
                 "works there"
             ]
             return False
 
-    def _is_free(self, stream, of_kernel: bool) -> bool:
-        """Whether nobody's name is in it, or a dead one's."""
+    def _is_free(self, stream, by_kernel: bool) -> bool:
+        """Whether it names no holder, or a dead one."""
         holder = _content(stream)
-        if holder is None or (of_kernel and holder.get("machine") == boot_id()):
+        if holder is None or (by_kernel and holder.get("machine") == boot_id()):
             return True  # Its kernel has dropped the lock.
         self.holder = _described(holder)
         seen = (holder.get("token"), os.fstat(stream.fileno()).st_mtime)
         if self._watched is None and _age(self._path, seen[1]) > _DEAD_AFTER:
             return True
         if self._watched is None:
-            print(f"waiting for a sign of life of {self.holder}, for {_DEAD_AFTER:.0f} s at most", flush=True)
+            self._note(f"waiting for a heartbeat of {self.holder}, for {_DEAD_AFTER:.0f} s at most")
         elif self._watched[:2] != seen:
             return False
         self._watched = self._watched or (*seen, time.monotonic())
         self.is_holder_silent = True
         return time.monotonic() - self._watched[2] > _DEAD_AFTER
 
-    def _is_still_there(self, stream) -> bool:
+    def _is_in_place(self, stream) -> bool:
         try:
             return os.path.samestat(os.fstat(stream.fileno()), os.stat(self._path))
         except FileNotFoundError:
             return False
 
-    def _sign(self, stream, of_kernel: bool) -> bool:
+    def _sign(self, stream, by_kernel: bool) -> bool:
         name = {"process": os.getpid(), "host": socket.gethostname(), "machine": boot_id(), "token": self._token}
         stream.truncate(0)
         stream.write(json.dumps(name) + "\n")
         stream.flush()
-        if not of_kernel:  # Somebody may have signed at the same moment: the last one has it.
+        if not by_kernel:  # Another process may have signed at the same moment: the last one has it.
             time.sleep(4 * _POLL)
         return (_content(stream) or {}).get("token") == self._token
 
     @contextlib.contextmanager
-    def signs_of_life(self) -> Iterator[None]:
+    def heartbeat(self) -> Iterator[None]:
         end = threading.Event()
 
         def renew():
-            while not end.wait(_SIGN_OF_LIFE):
+            while not end.wait(_HEARTBEAT):
                 with contextlib.suppress(OSError, ValueError):
                     os.utime(self._stream.fileno())
 
-        threading.Thread(target=renew, daemon=True, name="signs of life").start()
+        threading.Thread(target=renew, daemon=True, name="heartbeat").start()
         try:
             yield
         finally:
@@ -181,7 +185,7 @@ def _age(path: pathlib.Path, time_of_file: float) -> float:
 
 @functools.cache
 def boot_id() -> str:
-    """Names the kernel that runs: other after every start, the same in all containers on it. Hexadecimal digits."""
+    """Identifies the running kernel: differs after every boot, the same in all containers. Hexadecimal digits."""
     try:
         text = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     except OSError:  # Not Linux.

@@ -6,12 +6,12 @@ import io
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
-from stylegan_tf.files.file_errors import parse_line
+from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.files.locks import locked
 
 
@@ -51,14 +51,13 @@ def append_result(folder, result: MetricResult) -> None:
     path = result_file(folder, result.name)
     record = {"metric": result.name, "results": _finite(result.values), **result.facts, "protocol": result.protocol}
     with _locked(folder):
-        _rewrite(path, [*_lines(path), json.dumps(record) + "\n"])
+        _rewrite(path, [*(line for line, _ in _lines(path)), json.dumps(record) + "\n"])
 
 
 def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[MetricResult]:
     """The newest result of that name and exactly that protocol, or None."""
     found = None
-    for line in _lines(result_file(folder, name)):
-        record = json.loads(line)
+    for _, record in _lines(result_file(folder, name)):
         if record.get("protocol") == json.loads(json.dumps(protocol)):
             values = {key: math.nan if value is None else value for key, value in record["results"].items()}
             facts = {key: value for key, value in record.items() if key not in ("metric", "results", "protocol")}
@@ -70,7 +69,7 @@ def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
     """Metric -> its newest values for the network file of that name in a run folder."""
     found = {}
     for path in sorted(pathlib.Path(folder).glob("metric-*.jsonl")):
-        for record in map(json.loads, _lines(path)):
+        for _, record in _lines(path):
             if record.get("network") == network:
                 found[record.get("metric")] = record["results"]
     return found
@@ -80,8 +79,8 @@ def drop_results_beyond(folder, kimg: float) -> None:
     """Removes what a run reported after the checkpoint from which it goes on: those images are trained on again."""
     with _locked(folder):
         for path in pathlib.Path(folder).glob("metric-*.jsonl"):
-            lines = list(_lines(path))
-            kept = [line for line in lines if not _is_beyond(json.loads(line).get("kimg"), kimg)]
+            lines = _lines(path)
+            kept = [line for line, record in lines if not _is_beyond(record.get("kimg"), kimg)]
             if len(kept) < len(lines):
                 _rewrite(path, kept)
 
@@ -95,14 +94,9 @@ def _locked(folder):
     return locked(pathlib.Path(folder) / ".results.lock", f"the results in {folder}", wait=60)
 
 
-def _lines(path: pathlib.Path) -> Iterator[str]:
-    """The whole and readable lines of a file; none if it is not there."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        record = parse_line(line)
-        if line.endswith("\n") and record is not None and isinstance(record.get("results"), dict):
-            yield line
+def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
+    """The readable lines of a file, each with its record."""
+    return [(line, record) for line, record in read_lines(path) if isinstance(record.get("results"), dict)]
 
 
 def _rewrite(path: pathlib.Path, lines: list) -> None:

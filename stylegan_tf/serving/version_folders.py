@@ -9,7 +9,7 @@ import tempfile
 from typing import Callable
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.atomic_write import errors_name, make_folder, sync_folder, sync_tree
+from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_folder, sync_tree
 from stylegan_tf.files.locks import locked
 
 _PREFIX = ".unfinished-"
@@ -37,7 +37,7 @@ def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Pa
             raise UserError(f"cannot write to {folder} ({error.strerror}): choose another --saved_model_dir.") from None
         unfinished = workplace / "version"  # mkdtemp's own folder is closed to other users, such as a server's.
         unfinished.mkdir()
-        with errors_name(folder):
+        with naming_errors(folder):
             write(unfinished)
             sync_tree(unfinished)  # A server may take it as soon as it has its number.
             path = _numbered(unfinished, folder)

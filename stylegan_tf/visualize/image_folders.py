@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.atomic_write import AtomicGroup, atomic_write, make_folder, remove_leftovers
+from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
 from stylegan_tf.files.file_errors import parse_line, reading, short
 from stylegan_tf.files.locks import locked
 from stylegan_tf.visualize.picture_files import encoded
@@ -50,7 +50,7 @@ class ImageFolder:
         remove_leftovers(self.path)
         record = self.path / RECORD
         self.made_by = parse_record(_text(record))
-        self._written, self._names = AtomicGroup(), []
+        self._written, self._names = AtomicBatch(), []
         self._published_at = time.monotonic()
         self._pool = ThreadPoolExecutor()  # Compression leaves Python's lock.
 

@@ -1,14 +1,14 @@
 """Curves of a training run as a picture: losses, scores, penalties, speed, metrics. Needs matplotlib."""
 
-import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.file_errors import read_lines
 
 # Title of a panel -> entries of stats.jsonl and their names in the legend.
 _PANELS = {
@@ -35,7 +35,9 @@ class Panel(NamedTuple):
 def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]]:
     """The panels of a run folder, and the records of its stats.jsonl. UserError if there are none."""
     run_dir = Path(run_dir)
-    stats = [record for record in _records(run_dir / "stats.jsonl") if isinstance(record.get("kimg"), (int, float))]
+    stats = [
+        record for _, record in read_lines(run_dir / "stats.jsonl") if isinstance(record.get("kimg"), (int, float))
+    ]
     if not stats:
         raise UserError(f"{run_dir} holds no stats.jsonl with records: give the folder of a training run.")
     titles = dict(_PANELS)
@@ -47,25 +49,13 @@ def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]
         curves = {label: _curve(stats, name) for name, label in names.items()}
         panels.append(Panel(title, {label: curve for label, curve in curves.items() if curve[0]}))
     for path in sorted(run_dir.glob("metric-*.jsonl")):
-        results = list(_records(path))
+        results = [record for _, record in read_lines(path)]
         names = dict.fromkeys(name for record in results for name in record.get("results", {}))
         flat = [{**record.get("results", {}), "kimg": record.get("kimg")} for record in results]
         flat.sort(key=lambda record: record["kimg"] if isinstance(record["kimg"], (int, float)) else math.inf)
         curves = {name if len(names) > 1 else "": _curve(flat, name) for name in names}
         panels.append(Panel(path.stem[len("metric-") :], {name: curve for name, curve in curves.items() if curve[0]}))
     return [panel for panel in panels if panel.curves], stats
-
-
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The readable lines of a .jsonl; a run that is going on may just be writing its last."""
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
-                yield record
 
 
 def _curve(records, name):

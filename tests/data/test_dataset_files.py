@@ -159,7 +159,9 @@ def test_labels_with_a_flipped_bit_in_their_head_are_refused(folder):
     path = folder / "set-rxx.labels"
     np.save(path.open("wb"), np.zeros([10, 3], np.float32))
     path.write_bytes(path.read_bytes().replace(b"(10, 3)", b"(10, 2)"))
-    with pytest.raises(UserError, match="set-rxx.labels is not a readable file of labels .it holds more than the"):
+    with pytest.raises(
+        UserError, match="set-rxx.labels is not a readable file of labels .float32 .10, 2. does not fit"
+    ):
         find_dataset(folder)
 
 

@@ -52,7 +52,7 @@ def test_processes_that_would_not_know_of_each_other_are_refused(monkeypatch, na
 
 
 def test_a_tpu_needs_a_name():
-    with pytest.raises(UserError, match="--tpu=NAME"):
+    with pytest.raises(UserError, match="tpu=NAME"):
         create_strategy("tpu")
 
 

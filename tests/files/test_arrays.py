@@ -173,7 +173,7 @@ def test_what_unfolds_to_far_more_than_the_file_takes_no_memory(tmp_path):
     assert path.stat().st_size < 2**20
     tracemalloc.start()
     try:
-        with pytest.raises(DamagedFile, match="say that they hold"):
+        with pytest.raises(DamagedFile, match="claim to hold"):
             read_arrays(path, "file")
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:

@@ -115,7 +115,7 @@ def test_a_json_file_is_read_or_named(tmp_path):
     path.write_bytes(b'{"a": "\xc3\xa4"}')
     assert read_json(path, "list") == {"a": "ä"}
     path.write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(DamagedFile, match="x.json is not a readable list .*: mend it"):
+    with pytest.raises(DamagedFile, match="x.json is not a readable list .*: fix it"):
         read_json(path, "list")
     with pytest.raises(UserError, match="cannot read .*nothing.json: No such file"):
         read_json(tmp_path / "nothing.json", "list")

@@ -68,23 +68,24 @@ def test_those_who_wait_get_it_one_after_another(tmp_path):
     assert most == [1] * 20
 
 
-def test_a_holder_on_another_machine_that_died_long_ago_is_passed_over(tmp_path, capsys):
+def test_a_holder_on_another_machine_that_died_long_ago_is_passed_over(tmp_path):
     path = tmp_path / ".lock"
     path.write_text(_name())
     _set_age(path, 61)
-    with locked(path, "it"):
+    notes = []
+    with locked(path, "it", note=notes.append):
         assert json.loads(path.read_text())["host"] != "elsewhere"
-    assert capsys.readouterr().out == ""
+    assert notes == []
 
 
-def test_a_holder_on_another_machine_that_died_just_now_is_waited_for(tmp_path, capsys, monkeypatch):
+def test_a_holder_on_another_machine_that_died_just_now_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "_DEAD_AFTER", 0.3)
     path = tmp_path / ".lock"
     path.write_text(_name())
-    began = time.monotonic()
-    with locked(path, "it"):
+    began, notes = time.monotonic(), []
+    with locked(path, "it", note=notes.append):
         assert time.monotonic() - began > 0.3
-    assert "waiting for a sign of life of process 7 on elsewhere" in capsys.readouterr().out
+    assert "waiting for a heartbeat of process 7 on elsewhere" in notes[0]
 
 
 def test_a_holder_on_another_machine_that_lives_keeps_it(tmp_path, monkeypatch):
@@ -92,15 +93,15 @@ def test_a_holder_on_another_machine_that_lives_keeps_it(tmp_path, monkeypatch):
     path = tmp_path / ".lock"
     path.write_text(_name())
     _set_age(path, 5)
-    sign_of_life = threading.Timer(0.1, os.utime, [path])
-    sign_of_life.start()
+    heartbeat = threading.Timer(0.1, os.utime, [path])
+    heartbeat.start()
     with pytest.raises(UserError, match="it is in use by process 7 on elsewhere"), locked(path, "it"):
         pass
-    sign_of_life.join()
+    heartbeat.join()
 
 
-def test_the_holder_gives_signs_of_life(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "_SIGN_OF_LIFE", 0.02)
+def test_the_holder_sends_a_heartbeat(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_HEARTBEAT", 0.02)
     path = tmp_path / ".lock"
     with locked(path, "it"):
         _set_age(path, 100)
@@ -125,7 +126,7 @@ def test_a_damaged_lock_file_is_nobodys(tmp_path, content):
         pass
 
 
-def test_without_the_kernels_locks_signs_of_life_decide(tmp_path, monkeypatch):
+def test_without_kernel_locks_the_heartbeat_decides(tmp_path, monkeypatch):
     def refuse(_stream, _how):
         raise OSError(locks.errno.ENOLCK, "No locks available")
 
@@ -134,8 +135,8 @@ def test_without_the_kernels_locks_signs_of_life_decide(tmp_path, monkeypatch):
     path = tmp_path / ".lock"
     with locked(path, "it") as notes:
         assert "file system without locks" in notes[0]
-        sign_of_life = threading.Timer(0.1, os.utime, [path])
-        sign_of_life.start()
+        heartbeat = threading.Timer(0.1, os.utime, [path])
+        heartbeat.start()
         with pytest.raises(UserError, match=f"in use by process {os.getpid()} on"), locked(path, "it"):
             pass
     assert not path.exists()

@@ -18,11 +18,11 @@ from typing import BinaryIO, Optional
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import (
     atomic_write,
-    followed,
     make_folder,
-    open_reserved,
+    open_temporary,
     publish,
     remove_leftovers,
+    resolved_link,
     sync_folder,
     sync_tree,
     temporary_name,
@@ -37,7 +37,7 @@ class PartialDataset:
     def __init__(self, dest: pathlib.Path):
         """dest: the folder of the finished set. A link is followed, and the set has the link's name."""
         self.name = dest.name
-        self.dest = dest = followed(dest)
+        self.dest = dest = resolved_link(dest)
         self.folder = dest.with_name(f".{dest.name}.partial")
         self.files = self.folder / "set"
 
@@ -101,7 +101,7 @@ class PartialDataset:
     def open_temporary(self, name: str) -> tuple[BinaryIO, pathlib.Path]:
         """A file that will get this name, and its temporary path. While it is open, it is no leftover."""
         path = temporary_name(self.folder / name)
-        return open_reserved(path), path
+        return open_temporary(path), path
 
     def discard_if_empty(self) -> None:
         """After a failure: only finished shards are kept for the next run."""

@@ -1,7 +1,6 @@
 """Writes a dataset: TFRecords of every level from full size down to 4x4, the labels, and dataset.json."""
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
@@ -21,6 +20,7 @@ from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.sources.decoding import parse_background
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import FULL
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
 
@@ -324,7 +324,7 @@ def _disk_errors(dest: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise UserError(
                 f"the disk of {dest} is full: free some space and run the same command again; it resumes "
                 "after the last finished shard."

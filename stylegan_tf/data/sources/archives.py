@@ -1,9 +1,7 @@
 """Collections of image files in a zip or a tar archive. Nothing is ever extracted to a path that an archive names."""
 
-import os
 import posixpath
 import stat
-import struct
 import tarfile
 import zipfile
 from typing import Optional
@@ -20,6 +18,7 @@ from stylegan_tf.data.sources.image_files import (
     split_pictures,
 )
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import number_at_the_end
 
 _LINKS_IN_A_ROW = 40  # As many as Linux follows.
 _REPLACED = "replaced by later ones of the same name"
@@ -181,11 +180,8 @@ def check_end(archive: tarfile.TarFile) -> None:
 def _check_number(path: str, found: int) -> None:
     """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
     with open(path, "rb") as stream:
-        stream.seek(-min(os.path.getsize(path), 2**16 + 22), os.SEEK_END)
-        end = stream.read()
-    place = end.rfind(b"PK\x05\x06")
-    expected = struct.unpack_from("<H", end, place + 10)[0]  # 65535: there is a longer number elsewhere.
-    if expected not in (0xFFFF, found % 2**16):
+        expected = number_at_the_end(stream)
+    if expected not in (None, found % 2**16):
         raise ValueError(f"its directory has {found} entries, its end says {expected}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.npy_streams import read_array
+from stylegan_tf.files.arrays import read_array_stream
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")
 _LABEL_NAMES = ("labels", "label", "y", "y_train", "classes", "arr_1")
@@ -125,7 +125,7 @@ def npz_collection(path: str) -> ArrayCollection:
         labels = None
         if label_name is not None:
             with archive.open(names[label_name]) as stream:
-                labels = read_array(stream, archive.getinfo(names[label_name]).file_size)
+                labels = read_array_stream(stream, archive.getinfo(names[label_name]).file_size)
     count = len(_checked(array, path))
     labels = None if labels is None else as_labels(labels, f"{path}:{label_name}", count)
     return ArrayCollection(array, path, labels, _other_arrays(names, image_name, label_name))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.option import is_resolution
 from stylegan_tf.data import records
 from stylegan_tf.data.sources.collection import Collection, Labels
 from stylegan_tf.data.sources.decoding import BadPicture, Square, picture_size, to_square
@@ -71,7 +72,7 @@ def choose_resolution(collection: Collection, fit: Optional[str]) -> int:
     """
     if fit is None:
         width, height = _first_size(collection)
-        if width != height or not records.is_valid_resolution(width):
+        if width != height or not is_resolution(width):
             near = _power_of_two(min(width, height))
             raise UserError(
                 f"{collection.name(0)} has {width}x{height} pixels: expected a square with a power of two on each "

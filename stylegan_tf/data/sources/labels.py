@@ -16,8 +16,8 @@ from stylegan_tf.data import demo
 from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, one_hot
 from stylegan_tf.data.sources.reading import reason
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import read_array_stream
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.files.npy_streams import read_array
 
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name", "image", "image_id", "id")
 _PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"}
@@ -100,7 +100,7 @@ def _of_file(collection: Collection, text: str) -> Labels:
                 raise UserError(f"`labels={short(text)}`: there is no such file, neither in the source nor here.")
             data = pathlib.Path(text).read_bytes()
         if text.lower().endswith(".npy"):
-            return as_labels(read_array(io.BytesIO(data), len(data)), text, len(collection))
+            return as_labels(read_array_stream(io.BytesIO(data), len(data)), text, len(collection))
         content = data.decode("utf-8-sig")
         rows, found = _of_json(content, text) if text.lower().endswith(".json") else _of_csv(content, text)
     except UserError:

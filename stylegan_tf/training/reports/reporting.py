@@ -19,6 +19,7 @@ from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.progress import ProgressBar, format_duration
 from stylegan_tf.training.run.folder import write_errors_named
 from stylegan_tf.training.schedule import Phase
@@ -240,28 +241,12 @@ def repair_stats(path: os.PathLike, images_seen: int) -> dict:
     path = Path(path)
     if not path.exists():
         return {}
-    text = path.read_text(encoding="utf-8", errors="replace")
-    kept, last = [], {}
-    for line in text.splitlines(keepends=True):
-        record = _parse(line)
-        if record is not None and record.get("images_seen", 0) <= images_seen:
-            kept.append(line)
-            last = record
-    if "".join(kept) != text:
+    kept = [(line, record) for line, record in read_lines(path) if record.get("images_seen", 0) <= images_seen]
+    text = "".join(line for line, _ in kept)
+    if text != path.read_text(encoding="utf-8", errors="replace"):
         with atomic_write(path) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
-    return last
-
-
-def _parse(line: str):
-    """The object of a whole line, or None: a line without its newline is one that was cut."""
-    if not line.endswith("\n"):
-        return None
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
+            temporary.write_text(text, encoding="utf-8")
+    return kept[-1][1] if kept else {}
 
 
 def _finite(value):

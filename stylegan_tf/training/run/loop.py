@@ -15,7 +15,7 @@ from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.outputs import Outputs, PrepareMetrics, SilentOutputs, open_outputs
-from stylegan_tf.training.reports.reporting import RunReport, WorkerReport
+from stylegan_tf.training.reports.reporting import RunReport, WorkerReport, say_on_stdout
 from stylegan_tf.training.reports.tick_metrics import TickMetrics
 from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_alike
 from stylegan_tf.training.run.divergence import symptom_of_losses, symptom_of_steps, symptom_of_weights
@@ -46,11 +46,11 @@ def train(config: TrainConfig, prepare_metrics: Optional[PrepareMetrics] = None)
         tf.config.experimental.enable_op_determinism()
     with StopSignal() as stop:
         # Before anything else runs in TensorFlow.
-        strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info))
+        strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info), say_on_stdout)
         check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
         processes = Processes(strategy)
-        locked = locked_run_folder(config.run_dir) if processes.is_chief else contextlib.nullcontext([])
-        with processes.errors_named(), locked as notes:
+        locked = locked_run_folder(config.run_dir, say_on_stdout) if processes.is_chief else contextlib.nullcontext([])
+        with processes.naming_lost_processes(), locked as notes:
             begun = newest_record(config.run_dir)
             config, lines = settle_precision(config, begun and begun.options.get("precision"), strategy, processes)
             record = RunRecord.of(config, info, strategy.num_replicas_in_sync)
