@@ -1,4 +1,4 @@
-"""Builds the file of weights for LPIPS, the distance of perceptual path length, from two files that you have.
+"""Builds the file of weights for LPIPS, the distance of perceptual path length, from two files that you provide.
 
     pip download lpips==0.1.4 --no-deps
     python -m stylegan_tf.build_lpips --vgg16 vgg16-397923af.pth --heads lpips-0.1.4-py3-none-any.whl --dest lpips.npz

@@ -1,10 +1,10 @@
-"""Shows what FID, KID, precision and recall say about a dataset that is blurred, noisy or incomplete.
+"""Shows FID, KID, precision and recall of a dataset that is blurred, noisy or incomplete.
 
     python -m stylegan_tf.check_features --data_dir datasets/demo --feature_extractor efficientnet_lite0
 
-Half of the images stand for the real ones, the other half, made worse step by step, for a generator's. The first line
-compares them as they are: no generator can be expected to come below it with as many images. A feature extractor is
-of use for a dataset if the numbers grow from line to line.
+Half of the images serve as the real ones, the other half, progressively degraded, as a generator's. The first line
+compares them as they are: no generator can be expected to do better with as many images. A feature extractor is
+useful for a dataset if the numbers grow from line to line.
 """
 
 from absl import flags
@@ -13,18 +13,18 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords.")
 define_flags_of(TrainConfig, "feature_extractor")
-flags.DEFINE_integer("images", 4096, "How many to use: the first of the dataset.", lower_bound=80)
+flags.DEFINE_integer("images", 4096, "How many of the dataset's first images to use.", lower_bound=80)
 flags.DEFINE_integer("resolution", None, "Level of the dataset; left out: the full one.")
 flags.DEFINE_integer("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
 
 
 def main():
-    if not FLAGS.data_dir:
-        raise UserError("--data_dir is missing: give a folder of TFRecords.")
+    command_line.require("data_dir")
     import numpy as np
 
     from stylegan_tf.data.dataset_files import find_dataset
@@ -43,10 +43,10 @@ def main():
         extractor = load_extractor(FLAGS.feature_extractor)
     images = np.concatenate(list(reals.batches(0, count, 256)))
     print(f"{extractor.name} ({extractor.resize}), {count // 2} images of {info.name} against {count // 2} others")
-    print(f"{'harm':<14}{'level':>7}{'FID':>10}{'KID':>10}{'+-':>9}{'precision':>11}{'recall':>8}")
-    for check in self_check(images, extractor, strategy, FLAGS.seed):
+    print(f"{'degradation':<14}{'level':>7}{'FID':>10}{'KID':>10}{'+-':>9}{'precision':>11}{'recall':>8}")
+    for check in self_check(images, extractor, strategy, FLAGS.seed, ProgressBar):
         print(
-            f"{check.harm:<14}{check.level:>7g}{check.fid:>10.3f}{check.kid:>10.5f}{check.kid_error:>9.5f}"
+            f"{check.degradation:<14}{check.level:>7g}{check.fid:>10.3f}{check.kid:>10.5f}{check.kid_error:>9.5f}"
             f"{check.precision:>11.3f}{check.recall:>8.3f}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""Finds directions in the latent space of a network, along which its images change in one way.
+"""Finds directions in the latent space of a network along which its images change in one way.
 
     python -m stylegan_tf.directions --network runs/demo --method pca,sefa --output directions.npz
     python -m stylegan_tf.directions --network runs/demo --method attributes --classifiers classifiers/demo
@@ -6,7 +6,7 @@
 
 pca         principal components of w
 sefa        what changes the styles most, from the weights alone
-attributes  the planes that tell images that have an attribute from the others, by classifiers or by a table of labels
+attributes  normals of planes that separate images with and without an attribute, by classifiers or a table of labels
 
 Amounts are standard deviations of w along the direction: +2 means the same everywhere. Beside the file, a picture of
 the same name shows the images of --seeds moved along each direction.
@@ -24,11 +24,11 @@ FLAGS = flags.FLAGS
 _METHODS = ("pca", "sefa", "attributes")
 with command_line.flag_group("Directions"):
     flags.DEFINE_list("method", ["pca"], "One or several of pca, sefa, attributes.")
-    flags.DEFINE_string("output", "directions.npz", "The file. An older one is replaced.")
+    flags.DEFINE_string("output", "directions.npz", "The file to write.")
     flags.DEFINE_integer("count", 10, "Directions of pca, and of sefa.", lower_bound=1)
     flags.DEFINE_string("layers", None, "Layers that the directions apply to: coarse, middle, fine or like 0-3; "
                         "left out: all.")  # fmt: skip
-    flags.DEFINE_integer("samples", 20_000, "Images or latents to look at.", lower_bound=2)
+    flags.DEFINE_integer("samples", 20_000, "Images or latents to analyse.", lower_bound=2)
     flags.DEFINE_string("classifiers", None, "attributes: a folder of stylegan_tf.train_classifier.")
     flags.DEFINE_string(
         "labels", None,
@@ -36,7 +36,7 @@ with command_line.flag_group("Directions"):
         "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: a number in --dlatents.",
     )  # fmt: skip
     flags.DEFINE_string("dlatents", None, "The file of dlatents that --labels is about, such as project's.")
-    flags.DEFINE_integer("seed", 0, "Of the latents to look at.", lower_bound=0, upper_bound=2**31 - 1)
+    flags.DEFINE_integer("seed", 0, "Of the latents to analyse.", lower_bound=0, upper_bound=2**31 - 1)
 with command_line.flag_group("Picture"):
     flags.DEFINE_bool("picture", True, "Draw it.")
     flags.DEFINE_string("seeds", "0", "Seeds of the images that are moved.")
@@ -76,8 +76,8 @@ def _amounts():
 
 
 def _find(painter):
-    """All directions that were asked for."""
-    from stylegan_tf.editing import finding_directions as finding
+    """All requested directions."""
+    from stylegan_tf.editing import direction_methods as methods
     from stylegan_tf.visualize.sampling import random_w
     from stylegan_tf.visualize.style_mixing import parse_layers
 
@@ -90,9 +90,9 @@ def _find(painter):
             raise UserError(f"--layers takes neighbouring layers, got {FLAGS.layers}.")
     w = random_w(painter.generator, FLAGS.samples, FLAGS.seed, painter.label)
     found = {
-        "pca": lambda: finding.principal_components(w, FLAGS.count, layers),
-        "sefa": lambda: finding.style_factors(painter.generator, w, FLAGS.count, layers),
-        "attributes": lambda: finding.attribute_normals(*_attributes(painter), w, layers),
+        "pca": lambda: methods.principal_components(w, FLAGS.count, layers),
+        "sefa": lambda: methods.style_factors(painter.generator, w, FLAGS.count, layers),
+        "attributes": lambda: methods.attribute_normals(*_attributes(painter), w, layers),
     }
     first, *others = [found[method]() for method in _METHODS if method in FLAGS.method]
     return sum(others, first)
@@ -100,7 +100,7 @@ def _find(painter):
 
 def _attributes(painter):
     """-> names, w [N, W], scores [N, K]."""
-    from stylegan_tf.editing.finding_directions import read_label_table
+    from stylegan_tf.editing.direction_methods import read_label_table
 
     if FLAGS.classifiers:
         return _classified(painter)

@@ -6,9 +6,10 @@
     python -m stylegan_tf.evaluate --network 'runs/table1/*' --data_dir datasets/ffhq --table table1.md
     python -m stylegan_tf.evaluate --images pictures.zip --data_dir datasets/ffhq --metrics fid50k,pr50k
 
-Results go to metric-NAME.jsonl beside the network, and to TensorBoard. What is there already is not computed again.
+Results go to metric-NAME.jsonl beside the network, and to TensorBoard. Existing results are not computed again.
 """
 
+import functools
 import glob
 import pathlib
 import sys
@@ -21,6 +22,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.kinds.parsing import KNOWN, parse_metrics
 from stylegan_tf.metrics.results import ResultTable, check_table_path
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -33,10 +35,12 @@ flags.DEFINE_bool("all", False, "Every network of a run folder, from the first t
 flags.DEFINE_list(
     "images",
     [],
-    "Pictures to measure in place of networks: folders, archives, or what else datasets are made of, separated by "
-    "commas. They have to be as large as images of --data_dir, or see --fit.",
+    "Pictures to measure in place of networks: folders, archives or other data sources, separated by commas. They must "
+    "be as large as the images of --data_dir, or see --fit.",
 )
-flags.DEFINE_enum("fit", None, ["crop", "pad", "stretch"], "How --images become as large as those of --data_dir.")
+flags.DEFINE_enum(
+    "fit", None, ["crop", "pad", "stretch"], "How --images are brought to the size of those of --data_dir."
+)
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
 define_flags_of(TrainConfig, "feature_extractor", "image_distance")
@@ -50,7 +54,7 @@ flags.DEFINE_string(
     "out", None, "Folder for the results; left out: that of the network, for `demo` and --images this one."
 )
 flags.DEFINE_string("table", None, "Also write the results as one table, a row for each network: .md or .csv.")
-flags.DEFINE_bool("force", False, "Compute also what is there already.")
+flags.DEFINE_bool("force", False, "Recompute existing results.")
 flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
 flags.DEFINE_enum(
     "strategy", "auto", ["auto", "one", "mirrored"], "Devices of this machine; auto: all GPUs, else the CPU."
@@ -72,12 +76,13 @@ def main():
     subjects = [*_networks(), *((name, None) for name in FLAGS.images)]
     template = _template(metrics)
     options = {"info": info, "mirror": FLAGS.mirror_augment, "crop": FLAGS.crop}
-    table, problems = ResultTable(), []
+    table, problems, note = ResultTable(), [], functools.partial(print, flush=True)
 
-    def left_out(metric, error):  # And the next ones go on.
+    def on_error(metric, error):  # The other metrics continue.
         _check_expected(error)
         problems.append(str(error))
-        print(f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}", file=sys.stderr, flush=True)
+        line = f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}"
+        print(command_line.with_flags(line), file=sys.stderr, flush=True)
 
     for name, path in subjects:
         out = pathlib.Path(FLAGS.out or _folder_of(path))
@@ -87,9 +92,9 @@ def main():
             else:
                 subject = recording.network_subject(template, path, **options)
         except UserError as error:
-            left_out(None, error)
+            on_error(None, error)
         else:
-            table.add(name, recording.measure_and_record(subject, metrics, out, left_out, FLAGS.force))
+            table.add(name, recording.measure_and_record(subject, metrics, out, on_error, FLAGS.force, note))
     if FLAGS.table:
         table.write(pathlib.Path(FLAGS.table))
     if problems:
@@ -102,7 +107,7 @@ def print_to_stderr(line: str) -> None:
 
 
 def _networks():
-    """(name, file) of every network that is to be measured. UserError for one that is not there."""
+    """(name, file) of every network to measure. UserError for one that does not exist."""
     from stylegan_tf.networks.network_file import find_network, find_networks
 
     named = []
@@ -120,19 +125,20 @@ def _networks():
 
 
 def _template(metrics):
-    """A context without anything to measure yet."""
+    """A context with nothing to measure yet."""
     import tensorflow as tf
 
     from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.context import MetricContext, default_cache_folder
-    from stylegan_tf.metrics.recording import load_judges
+    from stylegan_tf.metrics.recording import load_metric_models
 
     several = len(tf.config.list_logical_devices("GPU")) > 1
     strategy = create_strategy(("mirrored" if several else "one") if FLAGS.strategy == "auto" else FLAGS.strategy)
     with strategy.scope():
-        judges = load_judges(metrics, FLAGS.feature_extractor, FLAGS.image_distance, FLAGS.classifiers)
+        models = load_metric_models(metrics, FLAGS.feature_extractor, FLAGS.image_distance, FLAGS.classifiers)
     cache = pathlib.Path(FLAGS.cache_dir) if FLAGS.cache_dir else default_cache_folder()
-    return MetricContext(None, strategy, FLAGS.seed, cache, **judges, batch_size=FLAGS.batch_size)
+    options = {"batch_size": FLAGS.batch_size, "progress": ProgressBar}
+    return MetricContext(None, strategy, FLAGS.seed, cache, **models, **options)
 
 
 def _folder_of(path):
@@ -142,11 +148,11 @@ def _folder_of(path):
 
 
 def _check_expected(error):
-    """What is nobody's mistake ends the command. Too little memory becomes a UserError."""
+    """Raises errors that are not the user's. Out of memory becomes a UserError."""
     import tensorflow as tf
 
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        raise UserError("out of memory: a smaller --batch_size needs less.") from error
+        raise UserError("out of memory: lower --batch_size.") from error
     if not isinstance(error, UserError):
         raise error
 

@@ -4,8 +4,8 @@
     python -m stylegan_tf.project --network runs/demo --target FOLDER --outdir projected --space w+ --video
 
 Writes projected.png, target.png, both side by side in compared.png, and dlatents.npz, which generate, mix, interpolate
-and explore take. Of a folder (or anything that create_tfrecords takes as --source) every picture gets a folder of its
-own, and --outdir the dlatents.npz and compared.png of all; an interrupted command goes on.
+and explore take. Of a folder (or any other --source of create_tfrecords) every picture gets a folder of its own, and
+--outdir the dlatents.npz and compared.png of all; the same command resumes when interrupted.
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
 from stylegan_tf.cli.seeds_and_labels import class_label
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions, TrainConfig
-from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
@@ -36,27 +35,23 @@ with command_line.flag_group("Network and pictures"):
     )
     flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
     flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
-    flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the way to it.")
+    flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the images of the search.")
 with command_line.flag_group("Search"):
     define_flags_of(ProjectionConfig)
     flags.DEFINE_integer("batch_size", None, "Pictures at a time; left out: by resolution.", lower_bound=1)
     flags.DEFINE_string(
         "image_distance", "pixels",
-        "What is made small: `pixels`, their mean squared difference; a file of stylegan_tf.build_lpips (LPIPS, best "
+        "What is minimised: `pixels`, their mean squared difference; a file of stylegan_tf.build_lpips (LPIPS, best "
         "for photos); or `features`, the squared distance of the features of --feature_extractor.",
     )  # fmt: skip
     define_flags_of(TrainConfig, "feature_extractor")
 
-_NEEDED = {"network": "a network file, a run folder, or demo", "target": "a picture or a folder of pictures"}
-_NEEDED["outdir"] = "a folder for the results"
 _VIDEO_FRAMES = 100
 
 
 def main():
-    for name, what in _NEEDED.items():
-        if not FLAGS[name].value:
-            raise UserError(f"--{name} is missing: give {what}.")
-    from stylegan_tf.editing.projection_files import ResultFolder, write_overview
+    command_line.require("network", "target", "outdir")
+    from stylegan_tf.editing.projection_results import ResultFolder, write_overview
     from stylegan_tf.files.digests import file_sha256
     from stylegan_tf.networks.network_file import find_network
 
@@ -87,13 +82,13 @@ def _prepared(network):
     """-> projector, targets, and what results depend on."""
     from stylegan_tf.data.sources.decoding import parse_background
     from stylegan_tf.editing.projection import Projector
-    from stylegan_tf.editing.projection_files import Targets, fit_as_trained
+    from stylegan_tf.editing.projection_results import Targets, fit_as_trained
     from stylegan_tf.networks.network_file import load_networks
 
     networks = load_networks(network)
     generator = networks.best_generator
     config = from_flags(ProjectionConfig)
-    label = None  # Only z depends on it; in w, it chooses where to start.
+    label = None  # Results in z depend on it; in w only the start does.
     if FLAGS["class"].value is not None:
         label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
     box = networks.content_box if FLAGS.crop else None
@@ -116,25 +111,25 @@ def _distance():
 
 
 def _project(projector, images, folders, bar, done):
-    """Projects some pictures and writes what is found."""
+    """Projects some pictures and writes their results."""
     import numpy as np
 
-    from stylegan_tf.editing.projection_files import Result
+    from stylegan_tf.editing.projection_results import Result
 
-    targets, way = np.stack(images), []
+    targets, path = np.stack(images), []
     every = -(-FLAGS.steps // _VIDEO_FRAMES)
-    for found in projector.find(targets):
-        if FLAGS.video and found.step % every == FLAGS.steps % every:
-            way.append(found.ws.numpy())
-        bar.update(done + found.step * len(images))
-    noise = [maps.numpy() for maps in found.noise]
-    distances, pictures = projector.distances(found, targets), projector.pictures(found.ws, noise)
+    for state in projector.find(targets):
+        if FLAGS.video and state.step % every == FLAGS.steps % every:
+            path.append(state.ws.numpy())
+        bar.update(done + state.step * len(images))
+    noise = [maps.numpy() for maps in state.noise]
+    distances, pictures = projector.distances(state, targets), projector.pictures(state.ws, noise)
     for index, folder in enumerate(folders):
         maps = [layer[index : index + 1] for layer in noise]
-        ws = found.ws[index : index + 1].numpy()
+        ws = state.ws[index : index + 1].numpy()
         result = Result(targets[index], pictures[index], ws, maps, float(distances[index]))
-        # All frames have the noise that was found in the end.
-        frames = [projector.pictures(step[index : index + 1], maps)[0] for step in way]
+        # All frames have the final noise.
+        frames = [projector.pictures(step[index : index + 1], maps)[0] for step in path]
         folder.write(result, frames)
         bar.clear()
         print(f"{folder.path}: distance {result.distance:.4g}, pixel error {result.pixel_error:.1f} of 255", flush=True)

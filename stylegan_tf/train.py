@@ -3,10 +3,11 @@
     python -m stylegan_tf.create_tfrecords --source demo --dest datasets/demo
     python -m stylegan_tf.train --flagfile configs/demo.cfg
 
-Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command goes on where it stopped.
+Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command resumes a run.
 """
 
 from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.progress import ProgressBar
 
 
 def main():
@@ -17,7 +18,7 @@ def main():
     if config.metrics:
         from stylegan_tf.metrics.during_training import TrainingMetrics
 
-        prepare_metrics = TrainingMetrics(config)
+        prepare_metrics = TrainingMetrics(config, ProgressBar)
     train(config, prepare_metrics)
 
 

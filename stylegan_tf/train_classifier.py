@@ -4,8 +4,8 @@
     python -m stylegan_tf.train_classifier --data_dir datasets/demo --all --out classifiers/demo
     python -m stylegan_tf.evaluate --network runs/demo --classifiers classifiers/demo --metrics ls
 
-One network file for each attribute goes to --out, with its accuracy on every tenth image, which is kept from
-training. An attribute whose file is there already is left out, so that the same command goes on where it stopped.
+One network file for each attribute goes to --out, with its accuracy on every tenth image, which is held out from
+training. Attributes whose files exist are skipped, so that the same command resumes.
 """
 
 import pathlib
@@ -15,13 +15,14 @@ from absl import flags
 
 from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with labels of 0 and 1.")
 flags.DEFINE_string("attribute", None, "Names of attributes, separated by commas.")
 flags.DEFINE_bool("all", False, "All attributes of the dataset.")
 flags.DEFINE_string("out", None, "Folder for the classifiers.")
-flags.DEFINE_bool("overwrite", False, "Train again what is there already.")
+flags.DEFINE_bool("overwrite", False, "Train again those whose files exist.")
 flags.DEFINE_integer("resolution", None, "Size of the images; left out: the dataset's, 256 at most.")
 flags.DEFINE_integer("total_images", 150_000, "Images to train each classifier on, with repetition.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 8, "Images per step.", lower_bound=1)
@@ -34,9 +35,7 @@ _LARGEST = 256
 
 
 def main():
-    for name, what in (("data_dir", "a folder of TFRecords"), ("out", "a folder for the classifiers")):
-        if not FLAGS[name].value:
-            raise UserError(f"--{name} is missing: give {what}.")
+    command_line.require("data_dir", "out")
     if bool(FLAGS.attribute) == FLAGS.all:
         raise UserError("give either --attribute=NAME or --all.")
     from stylegan_tf.data.dataset_files import find_dataset
@@ -51,23 +50,23 @@ def main():
     sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
     names = ("total_images", "batch_size", "learning_rate", "fmap_base", "fmap_max", "seed")
     with tempfile.TemporaryFile(dir=make_folder(FLAGS.out)):
-        pass  # It can be written to: better told before the training than after it.
+        pass  # Fails before training if the folder is not writable.
     training = ClassifierTraining(**{name: FLAGS[name].value for name in names})
     for attribute, images in sets.items():
         path = pathlib.Path(FLAGS.out) / file_name(attribute)
         if path.exists() and not FLAGS.overwrite:
-            print(f"{path} is there already", flush=True)
+            print(f"{path} exists already", flush=True)
             continue
-        accuracy = train_classifier(attribute, images, training, path)
+        accuracy = train_classifier(attribute, images, training, path, ProgressBar)
         print(
             f"{path}: {accuracy.correct:.2%} of {accuracy.count} validation images are right "
-            f"({accuracy.majority:.2%} have the more frequent verdict)",
+            f"({accuracy.majority:.2%} belong to the more frequent class)",
             flush=True,
         )
 
 
 def file_name(attribute: str) -> str:
-    """`Smiling.npz`; what a file's name should not have becomes an underscore."""
+    """`Smiling.npz`; characters that are unsafe in file names become underscores."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in attribute) + ".npz"
 
 

@@ -86,7 +86,7 @@ def test_several_networks_and_pictures_come_out_as_one_table(workplace):
     )
     assert found.returncode == 1 and "Traceback" not in found.stderr
     assert "error: 3 results are missing, see above. The first: ppl20_wend needs a distance" in found.stderr
-    assert "pictures  ppl20_wend left out: ppl20_wend looks into a network" in found.stderr
+    assert "pictures  ppl20_wend left out: ppl20_wend needs a network" in found.stderr
     header, *rows = [line.split(",") for line in (workplace / "results.csv").read_text().splitlines()]
     assert [name.rpartition("-")[0] for name in header[1:]] == ["fid20-module", "is20-module", "is20-module"]
     assert [row[0] for row in rows] == ["run/network-000004.npz", "run", "pictures"]

@@ -1,1 +1,1 @@
-"""What is done to a picture in the latent space: finding it, and moving it."""
+"""Editing in the latent space: projection of pictures, and directions."""

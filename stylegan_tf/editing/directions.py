@@ -1,7 +1,7 @@
-"""Directions in w, and files of them: `directions.npz` of the command of that name.
+"""Directions in w, and their files (`directions.npz` of the command `directions`).
 
-A direction has a name, a unit vector, the layers that it applies to, and the standard deviation of w along it. A move
-of +2 adds two of these deviations: it means the same in every file.
+A direction has a name, a unit vector, the layers that it applies to, and the length of a step along it: usually the
+standard deviation of w along the vector. A move of +2 adds two steps.
 """
 
 import dataclasses
@@ -23,12 +23,14 @@ class Directions:
 
     names: tuple[str, ...]
     vectors: np.ndarray  # float32 [K, W], of length 1.
-    deviations: np.ndarray  # float32 [K]: of w along each.
+    deviations: np.ndarray  # float32 [K]: the length of a step along each.
     layers: np.ndarray  # int32 [K, 2]: the first layer, and the one after the last.
 
     @classmethod
-    def of(cls, names: Sequence[str], vectors: np.ndarray, w: np.ndarray, layers: tuple[int, int]) -> "Directions":
-        """vectors: [K, W] of any length; w: [N, W], the samples whose deviations count."""
+    def from_vectors(
+        cls, names: Sequence[str], vectors: np.ndarray, w: np.ndarray, layers: tuple[int, int]
+    ) -> "Directions":
+        """vectors: [K, W] of any length; w: [N, W], samples for the deviations."""
         vectors = np.asarray(vectors, np.float64)
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         deviations = (np.asarray(w, np.float64) @ vectors.T).std(axis=0)
@@ -40,7 +42,7 @@ class Directions:
         return Directions(self.names + other.names, *parts)
 
     def offset(self, moves: Mapping[str, float], num_layers: int) -> np.ndarray:
-        """What moves like {"glasses": 2, "pca3": -1} add to w of every layer: float32 [num_layers, W]."""
+        """The offset to w of every layer for moves like {"glasses": 2, "pca3": -1}: float32 [num_layers, W]."""
         offset = np.zeros([num_layers, self.vectors.shape[1]], np.float32)
         for name, amount in moves.items():
             if name not in self.names:
@@ -55,7 +57,7 @@ _ARRAYS = ("vectors", "deviations", "layers")
 
 
 def save_directions(path: os.PathLike, directions: Directions, made_with: Mapping) -> None:
-    """made_with: what the directions come from, as JSON has it; for readers, not for programs."""
+    """made_with: JSON values on the origin of the directions, for human readers."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     description = {"version": _VERSION, "made_with": dict(made_with)}
@@ -64,12 +66,12 @@ def save_directions(path: os.PathLike, directions: Directions, made_with: Mappin
 
 
 def load_directions(path: os.PathLike, num_layers: int, w_size: int) -> Directions:
-    """Raises UserError for a file of another kind, and for one of a network with other layers or another w."""
+    """UserError for a file of another kind, or for a network with other layers or another w."""
     path = pathlib.Path(path)
     arrays = read_arrays(path, "file of directions")
     missing = {_ENTRY, "names", *_ARRAYS} - set(arrays)
     if missing:
-        raise UserError(f"{path} is no file of stylegan_tf.directions: it has no entry {min(missing)!r}.")
+        raise UserError(f"{path} is not a file of stylegan_tf.directions: it lacks the entry {min(missing)!r}.")
     names = tuple(str(name) for name in arrays["names"].reshape(-1))
     count = len(names)
     shapes = {"vectors": (count, w_size), "deviations": (count,), "layers": (count, 2)}
@@ -98,6 +100,6 @@ def parse_moves(text: str) -> dict[str, float]:
         except ValueError:
             value = np.nan
         if not name or not np.isfinite(value):
-            raise UserError(f"--move takes names and amounts like glasses=2,pca3=-1; {part.strip()!r} is not one.")
+            raise UserError(f"`move` takes names and amounts like glasses=2,pca3=-1; {part.strip()!r} is not one.")
         moves[name] = moves.get(name, 0.0) + value
     return moves

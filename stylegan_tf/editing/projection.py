@@ -2,9 +2,9 @@
 
     minimise over w (and the noise maps n):  d(g(w, n), picture) + alpha * sum over maps and scales of L(n)
 
-w starts at the mean, is shaken less and less over the first three quarters of the way, and follows Adam with a learning
-rate that ramps up and down. Everything is counted in standard deviations of w, so that the same numbers do for any
-network. L is the squared correlation of a map with itself shifted by one pixel: noise has none.
+w is perturbed by decreasing noise over the first three quarters of the steps and optimised by Adam with a learning rate
+that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any network. L is the
+squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,21 +28,21 @@ _SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
 
-class Found(NamedTuple):
-    """Where the search is after a step. The distances are those before it."""
+class SearchStep(NamedTuple):
+    """The state of the search after a step; the distances are those before it."""
 
     step: int  # 1 to the number of steps.
     distances: tf.Tensor  # float32 [N].
     ws: tf.Tensor  # float32 [N, L, W], L as `Generator.broadcast` has it.
-    noise: list  # float32 [N, r, r, 1] a layer; empty: the network's own maps.
+    noise: list  # float32 [N, r, r, 1] per layer; empty: the network's own maps.
 
 
 class Projector:
-    """Finds latents of pictures, several at a time; what is found for one does not depend on the others.
+    """Finds the latents of several pictures at a time, independently of each other.
 
     Args:
       distance: two batches of float32 images [N, h, w, 3], about [-1, 1] -> [N].
-      label: [label_size], of all pictures; a network with labels needs it in z only.
+      label: [label_size], of all pictures; required in z for a network with labels.
       content_box: the part of letterboxed images that is compared, see `crop_to_box`.
     """
 
@@ -57,11 +57,11 @@ class Projector:
         network = generator.config
         self.config, self._space = config, config.space or ("w" if network.use_styles else "z")
         if self._space == "w+" and not network.use_styles:
-            raise UserError("w+ needs styles, but in this network w feeds the first layer only: take --space=w or z.")
+            raise UserError("w+ needs styles, but in this network w feeds the first layer only: take `space=w` or z.")
         if config.optimize_noise and not network.use_noise:
-            raise UserError("--optimize_noise needs noise inputs, but this network has none.")
+            raise UserError("`optimize_noise` needs noise inputs, but this network has none.")
         if self._space == "z" and network.label_size and label is None:
-            raise UserError("projection in z needs the label of a network with labels: give --class.")
+            raise UserError("projection in z needs the label of a network with labels: give `class`.")
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
         self.resolution = generator.growth.resolution
         self._mean, self._deviation = self._statistics()
@@ -70,17 +70,17 @@ class Projector:
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:
-        """(L, W) of what is found."""
+        """(L, W) of the results."""
         config = self._generator.config
         return (self._generator.synthesis.num_layers_at(self.resolution) if config.use_styles else 1), config.w_size
 
     @property
     def batch_size(self) -> int:
-        """Pictures at a time that need about the same memory at every resolution."""
+        """Pictures at a time, for about the same memory at every resolution."""
         return max(1, min(8, batch_size(self.resolution) // 4))
 
-    def find(self, targets: np.ndarray) -> Iterator[Found]:
-        """targets: uint8 [N, h, w, C], of the size of the images (of the box). Yields after every step."""
+    def find(self, targets: np.ndarray) -> Iterator[SearchStep]:
+        """targets: uint8 [N, h, w, C], of the size of the images (of the content box). Yields after every step."""
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
         values = [self._start(targets), *self._start_noise(len(targets))]
         moments = [[tf.zeros_like(value) for value in values] for _ in range(2)]
@@ -88,28 +88,30 @@ class Projector:
             numbers = (step, self.config.learning_rate_at(step), self.config.exploration_at(step))
             numbers = [tf.constant(number, tf.float32) for number in numbers]
             values, *moments, distances = self._traced(values, *moments, targets, *numbers)
-            yield Found(step + 1, distances, self._ws(values[0]), values[1:])
+            yield SearchStep(step + 1, distances, self._ws(values[0]), values[1:])
 
-    def distances(self, found: Found, targets: np.ndarray) -> np.ndarray:
-        """Of what was found to uint8 targets [N, h, w, C]: float32 [N]."""
+    def distances(self, state: SearchStep, targets: np.ndarray) -> np.ndarray:
+        """From the images of `state` to uint8 targets [N, h, w, C]: float32 [N]."""
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
-        return self._distances(self._rendered(found.ws, found.noise), targets).numpy()
+        return self._distances(self._rendered(state.ws, state.noise), targets).numpy()
 
     def pictures(self, ws, noise=()) -> np.ndarray:
-        """Images of ws [N, L, W] and of noise maps [N, r, r, 1] for each layer: uint8 [N, h, w, C]."""
+        """Images of ws [N, L, W] and noise maps [N, r, r, 1] per layer: uint8 [N, h, w, C]."""
         return to_uint8(self._rendered(tf.constant(ws), [tf.constant(maps) for maps in noise]).numpy())
 
     # ---- The step
 
     def _step(self, values, first, second, targets, step, learning_rate, exploration):
-        """values, and Adam's moments of each -> the same after a step, and the distances before it."""
+        """values, and Adam's first and second moments of each -> the same after a step, and the distances before it."""
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
-        shaken = tf.random.stateless_normal(tf.shape(values[0])[1:], seed) * exploration  # The same for all pictures.
+        perturbation = (
+            tf.random.stateless_normal(tf.shape(values[0])[1:], seed) * exploration
+        )  # The same for all pictures.
         with tf.GradientTape() as tape:
             tape.watch(values)
-            images = self._images(self._ws(values[0] + shaken), values[1:])
+            images = self._images(self._ws(values[0] + perturbation), values[1:])
             distances = self._distances(images, targets)
-            # Every picture has variables of its own: the gradient of the sum is each picture's gradient.
+            # Pictures share no variables: the gradient of the sum is each picture's own.
             loss = tf.reduce_sum(distances)
             if self.config.optimize_noise:
                 loss += self.config.noise_weight * tf.reduce_sum(noise_correlation(values[1:]))
@@ -121,7 +123,7 @@ class Projector:
         return [moved[0], *(normalized_noise(noise) for noise in moved[1:])], first, second, distances
 
     def _ws(self, x):
-        """x [N, 1 or L, W], in standard deviations from the mean, or z [N, 1, Z] -> [N, L, W]."""
+        """x [N, 1 or L, W] in standard deviations from the mean, or z [N, 1, Z] -> ws [N, L, W]."""
         if self._space == "z":
             labels = None if self._label is None else tf.tile(self._label[None], [tf.shape(x)[0], 1])
             return self._generator.broadcast(self._generator.mapping_network(x[:, 0], labels=labels))
@@ -143,7 +145,7 @@ class Projector:
     # ---- Where to start
 
     def _statistics(self):
-        """Mean [W] of w, and the deviation of a component (the root of the mean square over all)."""
+        """Mean [W] of w, and the standard deviation of a component (root mean square over components)."""
         generator = self._generator
         w = random_w(generator, _STATISTICS, self.config.seed, self._label)
         mean = w.mean(axis=0) if self._label is not None else generator.truncation.w_avg.numpy()
@@ -171,7 +173,7 @@ class Projector:
         return tf.constant(start)
 
     def _start_noise(self, count):
-        """The network's own maps, for each picture."""
+        """Copies of the network's own maps for each picture."""
         if not self.config.optimize_noise:
             return []
         maps = self._generator.synthesis.fixed_noise(self.resolution)
@@ -179,7 +181,7 @@ class Projector:
 
 
 def noise_correlation(maps: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Sum over maps [N, r, r, 1] and their halvings down to 8x8 of mean(n n_right)^2 + mean(n n_below)^2: [N]."""
+    """Sum over maps [N, r, r, 1], also downscaled to 8x8, of mean(n n_right)^2 + mean(n n_below)^2: [N]."""
     total = tf.zeros([tf.shape(maps[0])[0]])
     for noise in maps:
         while True:

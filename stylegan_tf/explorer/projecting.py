@@ -10,7 +10,7 @@ from stylegan_tf.config import PictureOptions, ProjectionConfig
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.data.sources.decoding import to_square
 from stylegan_tf.editing.projection import Projector
-from stylegan_tf.editing.projection_files import fit_as_trained
+from stylegan_tf.editing.projection_results import fit_as_trained
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.pictures import check_upload
 from stylegan_tf.visualize.painter import Painter

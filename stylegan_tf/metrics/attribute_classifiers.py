@@ -1,7 +1,7 @@
-"""Networks that tell whether a picture has an attribute: discriminators with one output, a file each.
+"""Classifiers of attributes: discriminators with one output, one file each.
 
-`stylegan_tf.train_classifier` writes such files, and `stylegan_tf.convert_checkpoint` makes them of the
-authors' classifiers.
+`stylegan_tf.train_classifier` writes such files, and `stylegan_tf.convert_checkpoint` converts the authors'
+classifiers.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from stylegan_tf.ops.resampling import downscale_2d
 
 
 class AttributeClassifiers:
-    """float32 images [N, R, R, C], about [-1, 1] -> logits float32 [N, classifiers]; above 0: it has the attribute.
+    """float32 images [N, R, R, C], about [-1, 1] -> logits float32 [N, classifiers]; positive: it has the attribute.
 
-    Images are shrunk (means of 2x2 boxes) to the size that a classifier takes. The result for an image depends on the
-    image alone, or, for classifiers with minibatch statistics, on its group of neighbours: 1st to 4th, 5th to 8th, ...
+    Images are downscaled (means of 2x2 boxes) to a classifier's resolution. The result for an image depends on the
+    image alone, or, for classifiers with minibatch statistics, on its group: 1st to 4th, 5th to 8th, ...
     """
 
     def __init__(self, names: Sequence[str], networks: Sequence[Discriminator]):
-        """names: of the attributes, in the order of the networks."""
+        """names: the attributes, in the order of the networks."""
         self.names = tuple(names)
         self._networks = tuple(networks)
         digest = hashlib.sha256()
@@ -33,12 +33,12 @@ class AttributeClassifiers:
             digest.update(name.encode() + repr(sorted(network.config.to_dict().items())).encode())
             for variable_name, variable in sorted(named_variables(network).items()):
                 digest.update(variable_name.encode() + variable.numpy().tobytes())
-        self.identity = digest.hexdigest()
+        self.digest = digest.hexdigest()
 
     @property
     def suffix(self) -> str:
-        """What names of results end in: they can be compared only if the classifiers are the same."""
-        return f"-{len(self.names)}attributes-{self.identity[:8]}"
+        """Of result names: results are comparable only if the classifiers are the same."""
+        return f"-{len(self.names)}attributes-{self.digest[:8]}"
 
     @property
     def group_size(self) -> int:
@@ -53,7 +53,7 @@ class AttributeClassifiers:
                 size = f"{config.resolution}x{config.resolution}, {config.num_channels} channel(s)"
                 raise UserError(
                     f"the classifier of {name} takes images of {size}; "
-                    f"the network's are of {resolution}x{resolution}, {num_channels} channel(s)."
+                    f"the network's are {resolution}x{resolution}, {num_channels} channel(s)."
                 )
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -61,13 +61,13 @@ class AttributeClassifiers:
         return tf.stack([self._logits(network, sizes) for network in self._networks], axis=1)
 
     def _logits(self, network, sizes):
-        """sizes: resolution -> images, to which smaller ones are added."""
+        """sizes: resolution -> images; smaller ones are added as needed."""
         while network.config.resolution not in sizes:
             smallest = min(sizes)
             sizes[smallest // 2] = downscale_2d(sizes[smallest])
         images = sizes[network.config.resolution]
         group = network.config.mbstd_group_size
-        labels = tf.ones([tf.shape(images)[0], 1])  # A network with one label multiplies its one output by it.
+        labels = tf.ones([tf.shape(images)[0], 1])  # A network with one label multiplies its output by it.
         if not group:
             return network(images, labels=labels)
         # The layer's groups have members that are N / group apart: [N / group, group] -> [group, N / group] and back.
@@ -78,21 +78,21 @@ class AttributeClassifiers:
 
 
 def load_classifiers(folder) -> AttributeClassifiers:
-    """The network files in a folder, by name; each is an attribute. Call it in the strategy's scope.
+    """The network files of a folder, one for each attribute. Call it in the strategy's scope.
 
-    An attribute's name is the one in the file (`train_classifier` writes it there), or the file's.
-    Raises UserError if there is none, or one is no classifier.
+    An attribute's name is the one stored in the file by `train_classifier`, else the file name.
+    Raises UserError if there are none, or one is not a classifier.
     """
     folder = pathlib.Path(folder)
     paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
     if not paths:
-        raise UserError(f"{folder} is no folder with classifiers (.npz): make them with stylegan_tf.train_classifier.")
+        raise UserError(f"{folder} has no classifiers (.npz): make them with stylegan_tf.train_classifier.")
     names, networks = [], []
     for path in paths:
         found = load_networks(path)
         network, name = found.discriminator, str(found.metadata.get("attribute", path.stem))
         if network is None or network.dense1.units != 1:
-            raise UserError(f"{path} is no classifier: a discriminator with one output was expected.")
+            raise UserError(f"{path} is not a classifier: expected a discriminator with one output.")
         if name in names:
             raise UserError(f"{path} is a second classifier of {name} in {folder}.")
         names.append(name)

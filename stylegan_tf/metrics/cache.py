@@ -1,26 +1,27 @@
-"""Files of arrays in the cache folder, each named after everything that its content depends on."""
+"""Cache files, each named after everything that its content depends on, and computations that resume from them."""
 
 import hashlib
 import json
 import pathlib
 import time
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
 from stylegan_tf.files.atomic_write import make_folder
 
-_KEY = "key"  # An entry for people: what the file's name was made of.
+_KEY = "key"  # A human-readable entry: what the file name is the hash of.
 
 
 class CachedArrays:
-    """One file. A key with any difference is another file, so that nothing stale is ever found."""
+    """One file. A key that differs in anything names another file, so a cache entry is never stale."""
 
     def __init__(self, folder: pathlib.Path, kind: str, key: Mapping[str, Any]):
-        """kind: start of the file's name, for people. key: JSON values."""
+        """kind: the file name's human-readable prefix. key: JSON values."""
         self._key = key
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         self.path = pathlib.Path(folder) / f"{kind}-{digest[:32]}.npz"
@@ -28,7 +29,7 @@ class CachedArrays:
         self._interval = 60.0
 
     def load(self) -> Optional[dict[str, np.ndarray]]:
-        """None if the file is not there, or damaged: then it is made again."""
+        """None if the file is missing or damaged: it is then computed again."""
         try:
             arrays = read_arrays(self.path, "cache file")
         except UserError:
@@ -41,11 +42,11 @@ class CachedArrays:
         write_arrays(self.path, _KEY, self._key, arrays)
 
     def is_due(self) -> bool:
-        """Whether a minute has passed since the last `save_now_and_then`, or twenty times as long as that took."""
+        """Whether a minute has passed since the last `save_periodically`, or twenty times as long as that took."""
         return time.monotonic() - self._saved_at >= self._interval
 
-    def save_now_and_then(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Saves what an interrupted computation could go on from."""
+    def save_periodically(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Saves what an interrupted computation can resume from."""
         start = time.monotonic()
         self.save(arrays)
         self._saved_at = time.monotonic()
@@ -53,3 +54,42 @@ class CachedArrays:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def resumable_rows(
+    count: int,
+    batch: int,
+    compute: Callable[[int, int], np.ndarray],
+    label: str,
+    unit: str,
+    partial: Optional[CachedArrays] = None,
+    progress: StartProgress = Progress,
+) -> np.ndarray:
+    """`compute(first, n)`, the rows first to first + n - 1 (n <= batch), for all of them: float32 [count, ...].
+
+    Args:
+      label, unit: of the progress.
+      partial: where the rows so far are saved periodically; a later call with the same file resumes from there.
+    Raises:
+      UserError for rows that are not finite.
+    """
+    saved = partial.load() if partial else None
+    done = len(saved["rows"]) if saved and len(saved["rows"]) <= count else 0
+    rows = saved["rows"] if done else None
+    with progress(count, label, unit) as bar:
+        bar.start_at(done)
+        while done < count:
+            block = compute(done, min(batch, count - done))
+            if not np.isfinite(block).all():
+                raise UserError(f"{label}: values that are not finite. Has the network diverged?")
+            if rows is None or len(rows) < count:
+                rows, earlier = np.empty([count, *block.shape[1:]], np.float32), rows
+                rows[:done] = 0 if earlier is None else earlier
+            rows[done : done + len(block)] = block
+            done += len(block)
+            bar.update(done)
+            if partial and partial.is_due():
+                partial.save_periodically({"rows": rows[:done]})
+    if partial:
+        partial.remove()
+    return rows

@@ -1,6 +1,6 @@
 """Trains a classifier of one attribute: the discriminator's architecture with binary cross-entropy.
 
-Minibatch statistics are left out: whether a picture has an attribute should not depend on the pictures beside it.
+Without minibatch statistics, as the prediction for an image should not depend on its neighbours in the batch.
 """
 
 import dataclasses
@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import data_errors_named
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.images.labelled import LabelledImages
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.progress import ProgressBar
 
 _VALIDATION_BATCH = 32
 
@@ -35,15 +35,17 @@ class ClassifierTraining:
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """On the images for validation, which the classifier has not seen."""
+    """On the held-out images."""
 
     correct: float  # Share of the images.
-    majority: float  # Share that the more frequent verdict alone would get.
+    majority: float  # Share of the more frequent class.
     count: int
 
 
-def train_classifier(attribute: str, images: LabelledImages, training: ClassifierTraining, path) -> Accuracy:
-    """Trains, measures and writes the network file `path`, which appears when it is complete.
+def train_classifier(
+    attribute: str, images: LabelledImages, training: ClassifierTraining, path, progress: StartProgress = Progress
+) -> Accuracy:
+    """Trains, validates and writes the network file `path` atomically.
 
     Raises UserError for damaged records, and if the training diverges.
     """
@@ -57,7 +59,7 @@ def train_classifier(attribute: str, images: LabelledImages, training: Classifie
     batches = images.training_batches(training.batch_size, training.seed)
     steps = -(-training.total_images // training.batch_size)
     with data_errors_named(images.info, images.resolution):
-        with ProgressBar(training.total_images, f"Classifier of {attribute}", "images") as bar:
+        with progress(training.total_images, f"Classifier of {attribute}", "images") as bar:
             for number, (pictures, truth) in enumerate(batches.take(steps), start=1):
                 loss = step(pictures, truth)
                 bar.update(min(number * training.batch_size, training.total_images))
@@ -76,12 +78,12 @@ def train_classifier(attribute: str, images: LabelledImages, training: Classifie
 
 
 def validation_accuracy(network: Discriminator, images: LabelledImages) -> Accuracy:
-    """Of a classifier, whose logits are above 0 for images that have the attribute."""
-    verdicts = tf.function(lambda pictures: network(process_reals(pictures, 1.0)) > 0, reduce_retracing=True)
+    """Of a classifier whose logits are positive for images that have the attribute."""
+    predict = tf.function(lambda pictures: network(process_reals(pictures, 1.0)) > 0, reduce_retracing=True)
     truth = images.has_attribute[images.validation]
-    found = [verdicts(pictures).numpy() for pictures, _ in images.validation_batches(_VALIDATION_BATCH)]
+    predictions = [predict(pictures).numpy() for pictures, _ in images.validation_batches(_VALIDATION_BATCH)]
     share = float(np.mean(truth))
-    return Accuracy(float(np.mean(np.concatenate(found) == truth)), max(share, 1 - share), len(truth))
+    return Accuracy(float(np.mean(np.concatenate(predictions) == truth)), max(share, 1 - share), len(truth))
 
 
 def _training_step(network, learning_rate):
@@ -91,7 +93,7 @@ def _training_step(network, learning_rate):
 
     @tf.function
     def step(pictures, truth):
-        """One step on a batch; returns its mean loss."""
+        """-> the mean loss of the batch."""
         with tf.GradientTape() as tape:
             logits = network(process_reals(pictures, 1.0))
             losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(truth, tf.float32), logits=logits)

@@ -1,4 +1,4 @@
-"""Metrics and a context -> results. What a kind of metric computes is its own business, see `kinds`."""
+"""Computes metrics in a context. What each kind of metric computes is in `kinds`."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,31 +9,31 @@ from stylegan_tf.metrics.features.statistics import PROTOCOL_VERSION, measured_s
 from stylegan_tf.metrics.kinds.metric import Facts, FeatureMetric, Metric, Values
 from stylegan_tf.metrics.results import MetricResult
 
-LeftOut = Callable[[Metric, Exception], None]  # What to do about a metric that cannot be computed, and why.
+OnError = Callable[[Metric, Exception], None]  # Called for a metric that cannot be computed.
 
 
 def compute_metrics(
-    metrics: Sequence[Metric], context: MetricContext, left_out: Optional[LeftOut] = None
+    metrics: Sequence[Metric], context: MetricContext, on_error: Optional[OnError] = None
 ) -> Iterator[MetricResult]:
-    """Results one after the other, as they are there.
+    """Yields results as they are computed.
 
-    Metrics on the features of the same images share the pass over them: their results come together. With `left_out`,
-    the others go on after an error, also after a UserError for a metric that needs what the context lacks; such ones
-    are told before anything is computed. Without it the first error ends all.
+    Metrics on the features of the same images share the pass over them: their results come together. With `on_error`
+    a failing metric does not stop the others; those that need what the context lacks are reported before anything is
+    computed. Without it the first error is raised.
     """
-    left_out = left_out or _raise
+    on_error = on_error or _raise
     todo = []
     for metric in metrics:
         try:
             metric.check(context)
             todo.append(metric)
         except Exception as error:
-            left_out(metric, error)
+            on_error(metric, error)
     while todo:
         together = [other for other in todo if _images(other) == _images(todo[0])]
         todo = [metric for metric in todo if metric not in together]
         start = time.monotonic()
-        for metric, values, facts in _computed(together, context, left_out):
+        for metric, values, facts in _computed(together, context, on_error):
             facts = {"seconds": round(time.monotonic() - start, 1), **facts}
             yield MetricResult(result_name(metric, context), values, full_protocol(metric, context), facts)
 
@@ -49,7 +49,7 @@ def result_name(metric: Metric, context: MetricContext) -> str:
 
 
 def full_protocol(metric: Metric, context: MetricContext) -> dict:
-    """Everything that the result depends on: two results with the same one are the same measurement."""
+    """Everything that the result depends on: equal protocols mean the same measurement."""
     found = {"version": PROTOCOL_VERSION, **context.protocol(), "count": metric.count, **metric.protocol(context)}
     if context.reals is not None and ("reals" in metric.needs or context.label_size):
         found["dataset_digest"] = context.reals.digest
@@ -59,18 +59,18 @@ def full_protocol(metric: Metric, context: MetricContext) -> dict:
 
 
 def _images(metric: Metric) -> tuple:
-    """What metrics have in common that share a pass; the others are alone."""
+    """The key by which metrics share a pass over images; other metrics are alone."""
     return (metric.count, metric.mixed_latents) if isinstance(metric, FeatureMetric) else (metric,)
 
 
 def _computed(
-    together: Sequence[Metric], context: MetricContext, left_out: LeftOut
+    together: Sequence[Metric], context: MetricContext, on_error: OnError
 ) -> Iterator[tuple[Metric, Values, Facts]]:
     try:
         reals, fakes = _statistics(together, context) if isinstance(together[0], FeatureMetric) else ({}, {})
     except Exception as error:
         for metric in together:
-            left_out(metric, error)
+            on_error(metric, error)
         return
     for metric in together:
         try:
@@ -80,13 +80,13 @@ def _computed(
             else:
                 found = (metric, *metric.compute(context, full_protocol(metric, context)))
         except Exception as error:
-            left_out(metric, error)
+            on_error(metric, error)
             continue
         yield found
 
 
 def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict]:
-    """Of real images and of those that are measured, by kind."""
+    """Of real and of measured images, by kind."""
     count, mixed_latents = _images(metrics[0])
     of_reals = {metric.statistics for metric in metrics if "reals" in metric.needs}
     reals = real_statistics(context, count, of_reals).parts if of_reals else {}

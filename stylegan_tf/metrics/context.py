@@ -1,4 +1,4 @@
-"""What a metric gets to work with."""
+"""The context of metrics: what is measured, and the models and data that it is measured with."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ from typing import Optional, Union
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.features.image_distance import ImageDistance
@@ -25,20 +26,23 @@ from stylegan_tf.networks.keras_model import named_variables
 
 @dataclasses.dataclass(frozen=True)
 class MetricContext:
-    """What is measured, a network or pictures, and what with. All metrics of one network share it."""
+    """Shared by all metrics of one network, or of one set of pictures."""
 
     generator: Optional[Generator]  # None: `pictures` are measured.
     strategy: tf.distribute.Strategy
-    seed: int  # 0 to 2^31 - 1; latents, noise and everything else that is random come from it.
-    cache_folder: pathlib.Path  # Statistics of real images, and unfinished passes.
-    reals: Optional[RealImages] = None  # None: no dataset was given; enough for path length and Inception score.
+    seed: int  # Of latents, noise and all else that is random: 0 to 2^31 - 1.
+    cache_folder: pathlib.Path  # For statistics of real images and unfinished passes.
+    reals: Optional[RealImages] = None  # None: no dataset; enough for path length and Inception score.
     extractor: Optional[FeatureExtractor] = None
     distance: Optional[ImageDistance] = None  # For path length.
     classifiers: Optional[AttributeClassifiers] = None  # For separability.
-    training_growth: Optional[Growth] = None  # Of a network in training; None: what the network says itself.
+    training_growth: Optional[Growth] = None  # Of a network in training; None: the network's own.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
     pictures: Optional[FolderPictures] = None
-    content_box: Optional[Sequence[float]] = None  # What counts of letterboxed images, see `crop_to_box`; None: all.
+    content_box: Optional[Sequence[float]] = (
+        None  # The measured part of letterboxed images, see `crop_to_box`; None: all.
+    )
+    progress: StartProgress = Progress
 
     @property
     def growth(self) -> Growth:
@@ -55,7 +59,7 @@ class MetricContext:
         return 0 if self.generator is None else self.generator.config.label_size
 
     def count(self, wanted: int) -> int:
-        """Images that a metric on `wanted` ones looks at: all, if there are fewer pictures."""
+        """Images that a metric on `wanted` images uses: all, if there are fewer pictures."""
         return wanted if self.generator is not None else min(wanted, len(self.pictures))
 
     def source(self, mixed_latents: int = 1) -> Union[GeneratedImages, FolderPictures]:
@@ -66,7 +70,7 @@ class MetricContext:
 
     @functools.cached_property
     def network_digest(self) -> str:
-        """Of the network as it is when it is first asked for: training makes a new context every time."""
+        """Of the network when first accessed: training makes a new context for every measurement."""
         return network_digest(self.generator)
 
     @property
@@ -75,7 +79,7 @@ class MetricContext:
         return self.reals.labels() if self.reals and self.label_size else None
 
     def protocol(self) -> dict:
-        """What results depend on, whatever the metric: part of every record."""
+        """What all results depend on, whatever the metric: part of every record."""
         if self.generator is None:
             return {"pictures_digest": self.pictures.digest, "seed": self.seed}
         return {
@@ -88,17 +92,17 @@ class MetricContext:
 
 
 def _precision(generator: Generator) -> str:
-    """What the layers compute in: float32 for every network file, perhaps less for a network in training."""
+    """The compute dtype of the layers: float32 for network files, possibly a half precision in training."""
     return "+".join(sorted({layer.compute_dtype for layer in generator.synthesis.to_rgb.values()}))
 
 
 def default_cache_folder() -> pathlib.Path:
-    """~/.cache/stylegan_tf, or where XDG_CACHE_HOME says."""
+    """~/.cache/stylegan_tf, or below XDG_CACHE_HOME."""
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
 
 
 def network_digest(generator: Generator) -> str:
-    """SHA-256 of the options and of all variables: the same network has the same one in memory and in any file."""
+    """SHA-256 of the options and of all variables: the same for a network in memory and in any file."""
     digest = hashlib.sha256(json.dumps(generator.config.to_dict(), sort_keys=True).encode())
     for name, variable in sorted(named_variables(generator).items()):
         digest.update(name.encode() + variable.numpy().tobytes())

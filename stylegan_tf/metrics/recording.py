@@ -1,4 +1,4 @@
-"""Measures a network file, or pictures, and writes down what comes out."""
+"""Measures network files or pictures and records the results."""
 
 import dataclasses
 import pathlib
@@ -12,7 +12,7 @@ from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-from stylegan_tf.metrics.computation import LeftOut, compute_metrics, full_protocol, result_name
+from stylegan_tf.metrics.computation import OnError, compute_metrics, full_protocol, result_name
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.lpips import load_distance
@@ -25,30 +25,30 @@ from stylegan_tf.networks.network_file import load_networks
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is measured, by its name, and what its records say about it."""
+    """A measured network or set of pictures, and the facts about it that go into its records."""
 
     name: str
     context: MetricContext
     facts: dict[str, Any]
 
 
-def load_judges(
+def load_metric_models(
     metrics: Sequence[Metric],
     feature_extractor: str,
     image_distance: Optional[str] = None,
     classifiers: Optional[str] = None,
 ) -> dict[str, Any]:
-    """What these metrics need to judge images, as arguments of a context. Call it in the strategy's scope."""
+    """The models that these metrics need, as arguments of a context. Call it in the strategy's scope."""
     needs = {part for metric in metrics for part in metric.needs}
-    judges = dict.fromkeys(("extractor", "distance", "classifiers"))
+    models = dict.fromkeys(("extractor", "distance", "classifiers"))
     wants_distance = "distance" in needs and image_distance
     if "extractor" in needs or (wants_distance and image_distance == "features"):
-        judges["extractor"] = load_extractor(feature_extractor)
+        models["extractor"] = load_extractor(feature_extractor)
     if wants_distance:
-        judges["distance"] = load_distance(image_distance, judges["extractor"])
+        models["distance"] = load_distance(image_distance, models["extractor"])
     if "classifiers" in needs and classifiers:
-        judges["classifiers"] = load_classifiers(classifiers)
-    return judges
+        models["classifiers"] = load_classifiers(classifiers)
+    return models
 
 
 def network_subject(
@@ -88,34 +88,41 @@ def pictures_subject(
 
 
 def measure_and_record(
-    subject: Subject, metrics: Sequence[Metric], out: pathlib.Path, left_out: LeftOut, force: bool = False
+    subject: Subject,
+    metrics: Sequence[Metric],
+    out: pathlib.Path,
+    on_error: OnError,
+    force: bool = False,
+    note: Note = ignore,
 ) -> list[MetricResult]:
-    """Prints a line per result, and adds it to metric-NAME.jsonl and to TensorBoard's events in `out`.
+    """Notes a line per result, and appends it to metric-NAME.jsonl and to TensorBoard's events in `out`.
 
-    Results that are there already, for the same network, data, seed and so on, are printed and not computed again.
+    Existing results with the same protocol (network, data, seed, ...) are noted and not computed again.
     """
     out.mkdir(parents=True, exist_ok=True)
-    found = [] if force else _already_there(subject, metrics, out)
+    found = [] if force else _recorded_results(subject, metrics, out)
     names = {result.name for result in found}
     for result in found:
-        print(f"{subject.name}  {result.line()}  (already there)", flush=True)
-    missing = [metric for metric in metrics if not _applies(metric, subject) or _name(metric, subject) not in names]
-    for result in compute_metrics(missing, subject.context, left_out):
+        note(f"{subject.name}  {result.line()}  (already there)")
+    missing = [
+        each for each in metrics if not _applies(each, subject) or result_name(each, subject.context) not in names
+    ]
+    for result in compute_metrics(missing, subject.context, on_error):
         result = result.with_facts(subject.facts)
         append_result(out, result)
         _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
-        print(f"{subject.name}  {result.line()}", flush=True)
+        note(f"{subject.name}  {result.line()}")
         found.append(result)
     return found
 
 
 def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
-    """Real images of the network's size and colours, with its labels. UserError if the dataset has no such images."""
+    """Real images of the network's resolution, channels and labels. UserError if the dataset has no such images."""
     if info.num_channels != config.num_channels:
         raise UserError(f"{info.folder} has {info.num_channels} channel(s), the network makes {config.num_channels}.")
     if config.label_size and info.label_size != config.label_size:
         raise UserError(f"{info.folder} has {info.label_size} labels, the network takes {config.label_size}.")
-    info.shards(config.resolution)  # UserError if the dataset lacks that level.
+    info.shards(config.resolution)  # UserError if the dataset lacks that resolution.
     return RealImages(info, config.resolution, mirror)
 
 
@@ -123,19 +130,17 @@ def _common_box(info: Optional[DatasetInfo], of_network: Optional[Sequence[float
     of_data = None if info is None else info.relative_box
     if of_network and of_data and max(abs(a - b) for a, b in zip(of_network, of_data)) > 1e-6:
         raise UserError(
-            f"the network was trained on pictures with other bars than those of {info.folder}: --nocrop compares whole "
-            "images."
+            f"the network was trained on pictures with other bars than those of {info.folder}: `crop=false` compares "
+            "whole images."
         )
     return of_network or of_data
 
 
-def _already_there(subject: Subject, metrics: Sequence[Metric], out: pathlib.Path) -> list[MetricResult]:
-    there = [
-        find_result(out, _name(metric, subject), full_protocol(metric, subject.context))
-        for metric in metrics
-        if _applies(metric, subject)
-    ]
-    return [result for result in there if result is not None]
+def _recorded_results(subject: Subject, metrics: Sequence[Metric], out: pathlib.Path) -> list[MetricResult]:
+    context = subject.context
+    applicable = [metric for metric in metrics if _applies(metric, subject)]
+    found = (find_result(out, result_name(each, context), full_protocol(each, context)) for each in applicable)
+    return [result for result in found if result is not None]
 
 
 def _applies(metric: Metric, subject: Subject) -> bool:
@@ -144,10 +149,6 @@ def _applies(metric: Metric, subject: Subject) -> bool:
     except UserError:
         return False
     return True
-
-
-def _name(metric: Metric, subject: Subject) -> str:
-    return result_name(metric, subject.context)
 
 
 def _write_scalars(folder: pathlib.Path, result: MetricResult, images_seen: int) -> None:

@@ -17,16 +17,18 @@ from stylegan_tf.files.locks import locked
 
 @dataclasses.dataclass(frozen=True)
 class MetricResult:
-    """What one metric says about one network.
+    """The result of one metric for one network.
 
-    `name` tells apart what cannot be compared: `fid50k` is the paper's, on TF-GAN's Inception features;
+    Results with different `name`s are not comparable: `fid50k` is the paper's, on TF-GAN's Inception features;
     `fid50k-efficientnet_lite0` is on other features, `fid50k-4096reals` on fewer real images than generated ones.
     """
 
     name: str
     values: Mapping[str, float]  # E.g. {"precision": 0.7, "recall": 0.4}.
-    protocol: Mapping[str, Any]  # Everything that the values depend on: digests, seeds, counts, filters.
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Kilo-images, names, seconds: for the reader.
+    protocol: Mapping[str, Any]  # Everything that the values depend on: digests, seeds, counts, ...
+    facts: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # Kilo-images, names, seconds: information for readers.
 
     def with_facts(self, facts: Mapping[str, Any]) -> "MetricResult":
         return dataclasses.replace(self, facts={**facts, **self.facts})
@@ -36,7 +38,7 @@ class MetricResult:
         return "  ".join([self.name] + [f"{name} {value:.5g}" for name, value in self.values.items()])
 
     def scalars(self) -> dict[str, float]:
-        """Values by their names in TensorBoard: metrics/NAME for a single one, else metrics/NAME/value."""
+        """Values by TensorBoard tag: metrics/NAME for a single one, else metrics/NAME/value."""
         if len(self.values) == 1:
             return {f"metrics/{self.name}": value for value in self.values.values()}
         return {f"metrics/{self.name}/{name}": value for name, value in self.values.items()}
@@ -47,7 +49,7 @@ def result_file(folder, name: str) -> pathlib.Path:
 
 
 def append_result(folder, result: MetricResult) -> None:
-    """Adds a line to the metric's file; a last line that was cut off by a crash is dropped first."""
+    """Appends a line to the metric's file; drops a last line that a crash has truncated."""
     path = result_file(folder, result.name)
     record = {"metric": result.name, "results": _finite(result.values), **result.facts, "protocol": result.protocol}
     with _locked(folder):
@@ -55,7 +57,7 @@ def append_result(folder, result: MetricResult) -> None:
 
 
 def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[MetricResult]:
-    """The newest result of that name and exactly that protocol, or None."""
+    """The newest result with this name and protocol, or None."""
     found = None
     for _, record in _lines(result_file(folder, name)):
         if record.get("protocol") == json.loads(json.dumps(protocol)):
@@ -66,7 +68,7 @@ def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[Metr
 
 
 def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
-    """Metric -> its newest values for the network file of that name in a run folder."""
+    """Metric -> its newest values for a network file of a run folder."""
     found = {}
     for path in sorted(pathlib.Path(folder).glob("metric-*.jsonl")):
         for _, record in _lines(path):
@@ -76,7 +78,7 @@ def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
 
 
 def drop_results_beyond(folder, kimg: float) -> None:
-    """Removes what a run reported after the checkpoint from which it goes on: those images are trained on again."""
+    """Removes what a run reported after the checkpoint from which it resumes."""
     with _locked(folder):
         for path in pathlib.Path(folder).glob("metric-*.jsonl"):
             lines = _lines(path)
@@ -90,7 +92,7 @@ def _is_beyond(value: Any, kimg: float) -> bool:
 
 
 def _locked(folder):
-    """For one process at a time: several may measure networks of one folder."""
+    """Several processes may measure networks of one folder."""
     return locked(pathlib.Path(folder) / ".results.lock", f"the results in {folder}", wait=60)
 
 
@@ -148,7 +150,7 @@ class ResultTable:
 
 def check_table_path(path: pathlib.Path) -> None:
     if path.suffix not in SUFFIXES:
-        raise UserError(f"--table={path}: the name of a table ends in {' or '.join(SUFFIXES)}.")
+        raise UserError(f"`table={path}`: the name of a table ends in {' or '.join(SUFFIXES)}.")
 
 
 def _text(value) -> str:

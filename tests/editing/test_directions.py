@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
-from stylegan_tf.editing.finding_directions import (
+from stylegan_tf.editing.direction_methods import (
     attribute_normals,
     principal_components,
     read_label_table,
     style_factors,
 )
+from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
 from stylegan_tf.errors import UserError
 from tests.helpers import tiny_networks as tiny
 
@@ -68,12 +68,12 @@ def test_labels_that_are_not_known_do_not_count():
     scores = np.where(np.arange(400) % 4 == 0, np.nan, truth)[:, None]
     found = attribute_normals(("has",), np.where(np.isnan(scores), 1e6, w), scores, w, (0, 4))
     assert found.vectors[0] @ AXES[:, 0] > 0.95
-    with pytest.raises(UserError, match="'has'.*all of the 400 images that are labelled"):
+    with pytest.raises(UserError, match="'has'.*all of the 400 labelled images"):
         attribute_normals(("has",), w, np.ones([400, 1]), w, (0, 4))
 
 
 def test_a_move_adds_deviations_to_its_layers():
-    directions = Directions.of(["a", "b"], [[3, 4], [0, 2]], np.array([[0, 0], [6, 8]]), (1, 3))
+    directions = Directions.from_vectors(["a", "b"], [[3, 4], [0, 2]], np.array([[0, 0], [6, 8]]), (1, 3))
     np.testing.assert_allclose(directions.deviations, [5, 4])
     offset = directions.offset({"a": 2, "b": -1}, 4)
     np.testing.assert_allclose(offset, [[0, 0], [6, 4], [6, 4], [0, 0]], rtol=1e-6)
@@ -82,7 +82,7 @@ def test_a_move_adds_deviations_to_its_layers():
 
 
 def test_files_keep_directions_and_fit_one_network(tmp_path):
-    directions = principal_components(_cloud(), 2, (0, 4)) + Directions.of(["x"], AXES[:1], _cloud(), (1, 3))
+    directions = principal_components(_cloud(), 2, (0, 4)) + Directions.from_vectors(["x"], AXES[:1], _cloud(), (1, 3))
     path = tmp_path / "new" / "directions.npz"
     save_directions(path, directions, {"seed": 0})
     loaded = load_directions(path, 4, 7)
@@ -94,7 +94,7 @@ def test_files_keep_directions_and_fit_one_network(tmp_path):
     with pytest.raises(UserError, match="for 4 layers, this network has 2"):
         load_directions(path, 2, 7)
     np.savez(tmp_path / "other.npz", dlatents=np.zeros(3))
-    with pytest.raises(UserError, match="no file of stylegan_tf.directions"):
+    with pytest.raises(UserError, match="not a file of stylegan_tf.directions"):
         load_directions(tmp_path / "other.npz", 4, 7)
 
 
@@ -102,7 +102,7 @@ def test_moves_are_read_and_of_one_name_added():
     assert parse_moves("glasses=2, pca3=-1.5,glasses=1") == {"glasses": 3.0, "pca3": -1.5}
     assert parse_moves("Hair=long=1") == {"Hair=long": 1.0}
     for wrong in ("glasses", "glasses=", "=2", "glasses=two", "glasses=nan"):
-        with pytest.raises(UserError, match="--move takes names and amounts"):
+        with pytest.raises(UserError, match="`move` takes names and amounts"):
             parse_moves(wrong)
 
 

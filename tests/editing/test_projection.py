@@ -156,7 +156,7 @@ def test_a_network_that_was_saved_while_it_grew_is_searched_at_its_size():
     [
         ("b", {"space": "w+"}, "w feeds the first layer only"),
         ("d", {"optimize_noise": True}, "has none"),
-        ("f", {"space": "z", "label_size": 3}, "--class"),
+        ("f", {"space": "z", "label_size": 3}, "`class`"),
     ],
 )
 def test_what_does_not_apply_is_told(row, options, message):

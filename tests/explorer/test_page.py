@@ -48,7 +48,7 @@ def files(tmp_path_factory):
     for variable in generator.synthesis.to_rgb["16x16"].weights:
         variable.assign(variable * 0.2)  # Not all black and white.
     save_networks(folder / "net.npz", Networks(None, None, generator, {}))
-    directions = Directions.of(["left", "up"], np.eye(7)[:2], tiny.normal(50, 7), (0, 6))
+    directions = Directions.from_vectors(["left", "up"], np.eye(7)[:2], tiny.normal(50, 7), (0, 6))
     save_directions(folder / "directions.npz", directions, {})
     return folder, Renderer(Painter(generator, truncation=Truncation(centre="class")), directions)
 

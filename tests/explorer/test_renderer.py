@@ -21,7 +21,7 @@ from tests.helpers import tiny_networks as tiny
 def case():
     """(Renderer, its generator) of a network with two labels."""
     painter, generator = painters.painter(label_size=2)
-    directions = Directions.of(["up"], np.eye(7)[:1], tiny.normal(50, 7), (2, 6))
+    directions = Directions.from_vectors(["up"], np.eye(7)[:1], tiny.normal(50, 7), (2, 6))
     return Renderer(painter, directions), generator
 
 

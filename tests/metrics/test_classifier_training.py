@@ -105,7 +105,7 @@ def test_the_command_trains_a_classifier_and_tells_how_good_it_is(tmp_path):
     assert metadata["training"]["total_images"] == 480
     before = path.read_bytes()
     again = run(*command)
-    assert again.stdout == f"{path} is there already\n" and path.read_bytes() == before
+    assert again.stdout == f"{path} exists already\n" and path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

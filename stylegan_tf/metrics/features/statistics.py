@@ -1,4 +1,4 @@
-"""What is kept of the features of many images, and the passes over real and generated images that collect it."""
+"""Statistics of the features of many images, and the passes over real and generated images that collect them."""
 
 from collections.abc import Iterable
 
@@ -11,15 +11,14 @@ from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.frechet import FeatureMoments
 from stylegan_tf.metrics.kinds.inception_score import SplitScores
-from stylegan_tf.progress import ProgressBar
 
-# Increased when the same network and data would give other numbers than before.
+# Incremented when the same network and data give other numbers than before.
 PROTOCOL_VERSION = 1
 _REAL_BATCH = 32  # Real images per replica and call.
 
 
 class FeatureRows:
-    """All rows in float32, for what needs them pairwise: [total, width]."""
+    """All rows, float32 [total, width], for metrics on pairs of them."""
 
     def __init__(self, total: int, width: int):
         self._rows = np.zeros([total, width], np.float32)
@@ -41,7 +40,7 @@ class FeatureRows:
 
 
 class Statistics:
-    """Those of `kinds` that are asked for: "moments" (FeatureMoments), "rows" (FeatureRows), "scores" (SplitScores)."""
+    """The requested `kinds`: "moments" (FeatureMoments), "rows" (FeatureRows), "scores" (SplitScores)."""
 
     def __init__(self, kinds: Iterable[str], total: int, extractor):
         makers = {
@@ -63,7 +62,7 @@ class Statistics:
         return {"done": np.int64(done), **named}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> int:
-        """-> images that the arrays stand for."""
+        """-> the number of images that the arrays summarise."""
         for kind, part in self.parts.items():
             prefix = f"{kind}/"
             part.restore({name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)})
@@ -71,7 +70,7 @@ class Statistics:
 
 
 def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
-    """Of the features of `wanted` images that are measured. What an interrupted call has done is not done again."""
+    """Of the features of `wanted` measured images. Resumes an interrupted call."""
     kinds, count = sorted(kinds), context.count(wanted)
     source = context.source(mixed_latents)
 
@@ -87,13 +86,15 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
         for first in range(done, count, compute.total_rows):
             yield [compute(*source.inputs(first, min(compute.total_rows, count - first)))]
 
-    unfinished = CachedArrays(context.cache_folder, "generated", key)
+    partial = CachedArrays(context.cache_folder, "generated", key)
     label = "Pictures" if context.generator is None else "Generated"
-    return _collected(Statistics(kinds, count, context.extractor), outputs_from, count, label, unfinished)
+    return _collected(
+        Statistics(kinds, count, context.extractor), outputs_from, count, label, partial, context.progress
+    )
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
-    """Of the features of the first `wanted` real images and, if asked for, their mirrored copies; from the cache."""
+    """Of the features of the first `wanted` real images and, if `reals.mirror`, their mirrored copies; cached."""
     reals, extractor = context.reals, context.extractor
     count = reals.count(wanted)
     total = count * (2 if reals.mirror else 1)
@@ -128,25 +129,27 @@ def _real_pass(context, count, total, kinds, key) -> Statistics:
             views = [images, np.ascontiguousarray(images[:, :, ::-1])] if context.reals.mirror else [images]
             yield [compute(view) for view in views]
 
-    unfinished = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
-    return _collected(Statistics(kinds, total, context.extractor), outputs_from, count, "Real", unfinished)
+    partial = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
+    return _collected(
+        Statistics(kinds, total, context.extractor), outputs_from, count, "Real", partial, context.progress
+    )
 
 
-def _collected(statistics: Statistics, outputs_from, count, label, unfinished: CachedArrays) -> Statistics:
-    """`statistics` of `count` images. What `unfinished` holds of an interrupted call is not done again.
+def _collected(statistics: Statistics, outputs_from, count, label, partial: CachedArrays, progress) -> Statistics:
+    """`statistics` of `count` images; resumes from `partial`.
 
-    outputs_from: images done -> batch after batch from there on: the extractor's outputs for one or two views of it.
+    outputs_from: images done -> the batches that follow: the extractor's outputs for one or two views of each.
     """
-    earlier = unfinished.load()
+    earlier = partial.load()
     done = statistics.restore(earlier) if earlier else 0
-    with ProgressBar(count, label, "images") as bar:
+    with progress(count, label, "images") as bar:
         bar.start_at(done)
         for views in outputs_from(done):
             for outputs in views:
                 statistics.update(outputs)
             done += len(views[0]["features"])
             bar.update(done)
-            if unfinished.is_due() and done < count:
-                unfinished.save_now_and_then(statistics.arrays(done))
-    unfinished.remove()
+            if partial.is_due() and done < count:
+                partial.save_periodically(statistics.arrays(done))
+    partial.remove()
     return statistics

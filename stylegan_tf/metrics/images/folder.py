@@ -1,4 +1,4 @@
-"""Pictures of a folder (or of anything that datasets are made of) as what is measured, in place of a network's."""
+"""Pictures of a folder, or of any other data source, that are measured in place of a network's."""
 
 import functools
 import hashlib
@@ -30,13 +30,13 @@ class FolderPictures:
     def __init__(self, collection: Collection, options: PictureOptions, size: tuple[int, int], is_cropped: bool):
         """
         Args:
-          options: how they become squares; without `fit` they stay as they are.
-          size: (height, width) of all of them then.
-          is_cropped: whether the bars of letterboxed ones are off already.
+          options: how pictures become squares; without `fit` they stay as they are.
+          size: (height, width) of all pictures after that.
+          is_cropped: whether the bars of letterboxed pictures are removed already.
         """
         self._collection, self._options, self._is_cropped = collection, options, is_cropped
         self.size = size
-        self._lock = threading.Lock()  # Archives and databases are one stream, in which a reader seeks.
+        self._lock = threading.Lock()  # Readers of an archive or a database seek in one shared stream.
 
     def __len__(self) -> int:
         return len(self._collection)
@@ -62,7 +62,7 @@ class FolderPictures:
         return images
 
     def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
-        """What is cut out of these images where `box` counts."""
+        """The part of these images that is measured where the content box is `box`."""
         return None if self._is_cropped else box
 
     def _read(self, index: int) -> np.ndarray:
@@ -75,7 +75,7 @@ class FolderPictures:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
             raise UserError(
                 f"{name} has {width}x{height} pixels, the first picture {first_width}x{first_height}: "
-                "--fit=crop, pad or stretch makes all of them alike."
+                "`fit=crop`, pad or stretch makes all of them alike."
             )
         return image
 
@@ -87,9 +87,9 @@ def open_pictures(
     box: Optional[Sequence[float]] = None,
     note: Note = ignore,
 ) -> tuple[FolderPictures, Optional[int]]:
-    """-> pictures, and the level of the dataset that they are compared with.
+    """-> pictures, and the resolution of the dataset that they are compared with.
 
-    Without `fit` it is the level of their size, or the one that has it when the bars are cut off (`box`).
+    Without `fit` it is their own size, or the resolution that has their size once the bars are cropped (`box`).
     """
     with reading_source(path):
         collection = open_collection(path)
@@ -111,6 +111,6 @@ def open_pictures(
             return FolderPictures(collection, options, (height, width), True), level
     raise UserError(
         f"the first picture of {path} has {width}x{height} pixels, and {info.folder} no images of that size "
-        f"({', '.join(map(str, sorted(info.levels)))}): --fit=crop, pad or stretch makes them {info.resolution}x"
+        f"({', '.join(map(str, sorted(info.levels)))}): `fit=crop`, pad or stretch makes them {info.resolution}x"
         f"{info.resolution}."
     )

@@ -1,7 +1,10 @@
 """The generated images that metrics look at: no truncation, random noise, image i from (seed, i) alone.
 
-As it depends on nothing else, an interrupted metric goes on where it was, and any number of replicas and any batch
-size give the same images.
+An interrupted metric can therefore resume, and any number of replicas and any batch size give the same images.
+
+Several latents may be mixed in one image at random crossovers, the stress test of Table 2. The paper gives the number
+of latents (1 to 4) and says that the crossover points are random. Here they are distinct and uniform among the layers
+after the first, so that each latent really styles a part of the image.
 """
 
 from collections.abc import Sequence
@@ -10,7 +13,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.metrics.images.mixed_latents import check_mixing, latent_of_layers, mixed_ws
+from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.ops.pixels import to_uint8
@@ -32,7 +35,7 @@ class GeneratedImages:
         Args:
           real_labels: [M, label_size]; image i of a conditional network gets a random one of them.
           growth: that of a network in training; None: the network's own. Images are enlarged to full resolution.
-          mixed_latents: latents that style every image, see `mixed_latents`.
+          mixed_latents: latents that style every image, see above.
         Raises:
           ValueError for a conditional network without `real_labels`; UserError if latents cannot be mixed.
         """
@@ -47,7 +50,7 @@ class GeneratedImages:
         check_mixing(generator, mixed_latents, self._growth.resolution)
 
     def inputs(self, first: int, count: int) -> tuple[np.ndarray, ...]:
-        """Of `count` images from `first` on: the arguments of `images`, [n, ...] each."""
+        """The arguments of `images` for images `first` to `first + count - 1`: [count, ...] each."""
         numbers = range(first, first + count)
         z = np.empty([count, self._mixed_latents, self._generator.config.latent_size], np.float32)
         chosen = np.empty([count], np.int64)
@@ -63,7 +66,7 @@ class GeneratedImages:
         return z, self._labels[chosen], noise_seeds, latent_of_layer
 
     def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
-        """What is cut out of these images where `box` counts: just that."""
+        """The part of these images that is measured where the content box is `box`: just that."""
         return box
 
     def images(self, z, labels, noise_seeds, latent_of_layer) -> tf.Tensor:
@@ -90,3 +93,26 @@ class GeneratedImages:
         noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, resolution)
         images = self._generator.synthesis(ws, resolution=resolution, alpha=alpha, noise=noise)
         return enlarge_2d(images, self._generator.config.resolution)
+
+
+def check_mixing(generator: Generator, num_latents: int, resolution: int) -> None:
+    """Raises UserError if the network has no layers for so many latents, or no styles at all."""
+    layers = generator.synthesis.num_layers_at(resolution)
+    if num_latents > 1 and not generator.config.use_styles:
+        raise UserError("the traditional generator has no styles: its latents cannot be mixed.")
+    if num_latents > layers:
+        raise UserError(f"{num_latents} latents cannot be mixed in the {layers} layers of a {resolution}x{resolution}.")
+
+
+def latent_of_layers(random: np.random.Generator, num_latents: int, num_layers: int) -> np.ndarray:
+    """Which latent styles each layer of one image: int32 [num_layers], 0 ... 0 1 ... 1 up to num_latents - 1."""
+    crossovers = random.choice(np.arange(1, num_layers), num_latents - 1, replace=False)
+    return np.sum(np.arange(num_layers) >= crossovers[:, np.newaxis], axis=0, dtype=np.int32)
+
+
+def mixed_ws(generator: Generator, z: tf.Tensor, labels: tf.Tensor, latent_of_layer: tf.Tensor) -> tf.Tensor:
+    """z [n, M, Z], labels [n, label_size], latent_of_layer int32 [n, L] -> w of every layer [n, L, W]."""
+    num_latents = z.shape[1]
+    labels = tf.repeat(labels, num_latents, axis=0)
+    w = generator.mapping_network(tf.reshape(z, [-1, z.shape[2]]), labels=labels)  # [n * M, W]
+    return tf.gather(tf.reshape(w, [-1, num_latents, w.shape[-1]]), latent_of_layer, axis=1, batch_dims=1)

@@ -17,7 +17,9 @@ def attribute_columns(info: DatasetInfo) -> dict[str, int]:
     Raises UserError for a dataset without labels.
     """
     if not info.label_size:
-        raise UserError(f"the dataset in {info.folder} has no labels: write it with create_tfrecords --labels.")
+        raise UserError(
+            f"the dataset in {info.folder} has no labels: write it with create_tfrecords and its option labels."
+        )
     columns = {}
     for column, name in enumerate(info.label_names):
         attribute, _, value = name.rpartition("=")
@@ -32,18 +34,18 @@ def attribute_columns(info: DatasetInfo) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """The images of one level of a dataset and whether they have one attribute. Every tenth image is for validation."""
+    """Images of a dataset at one resolution, and whether they have an attribute. Every tenth is held out."""
 
     info: DatasetInfo
     resolution: int
     has_attribute: np.ndarray  # bool [count], in record order.
 
-    EVERY = 10
+    VALIDATION_PERIOD = 10
 
     @property
     def validation(self) -> np.ndarray:
-        """bool [count]: which images are for validation."""
-        return np.arange(self.info.count) % self.EVERY == 0
+        """bool [count]: which images are held out."""
+        return np.arange(self.info.count) % self.VALIDATION_PERIOD == 0
 
     def training_batches(self, batch_size: int, seed: int) -> tf.data.Dataset:
         """Endless and shuffled: uint8 [batch_size, R, R, C], bool [batch_size]."""
@@ -65,7 +67,7 @@ class LabelledImages:
 
 
 def labelled_images(info: DatasetInfo, resolution: int, attribute: str) -> LabelledImages:
-    """Raises UserError for an unknown attribute, labels that are not 0 or 1, and images that are all of one kind."""
+    """Raises UserError for an unknown attribute, labels other than 0 and 1, and one that all images have, or none."""
     columns = attribute_columns(info)
     if attribute not in columns:
         raise UserError(f"the dataset in {info.folder} has no attribute {attribute!r}, it has: {', '.join(columns)}.")

@@ -14,14 +14,14 @@ from stylegan_tf.data.pipeline import decoded_batches
 
 @dataclasses.dataclass(frozen=True)
 class RealImages:
-    """Images of one level of a dataset, with mirrored copies if `mirror` is set (as the networks saw them)."""
+    """Images of a dataset at one resolution, with mirrored copies if `mirror` is set (as the networks saw them)."""
 
     info: DatasetInfo
     resolution: int
     mirror: bool = False
 
     def count(self, wanted: int) -> int:
-        """Records that a metric on `wanted` images takes: all, if there are fewer."""
+        """Records that a metric on `wanted` images uses: all, if there are fewer."""
         return min(wanted, self.info.count)
 
     def batches(self, first: int, end: int, batch_size: int) -> Iterator[np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
-BLOCK_ROWS = 512  # Rows that are waited for before they go into the covariance: one matrix product for all of them.
+BLOCK_ROWS = 512  # Rows that are buffered for one matrix product.
 
 
 class FrechetMetric(FeatureMetric):
@@ -18,29 +18,29 @@ class FrechetMetric(FeatureMetric):
 
 
 class FeatureMoments:
-    """Mean and covariance of rows that come in pieces, in float64; no more than BLOCK_ROWS rows are kept.
+    """Mean and covariance of rows that come in batches, in float64; at most BLOCK_ROWS rows are buffered.
 
-    Blocks are merged by Chan, Golub and LeVeque's formula (1979), which subtracts no large sums from each other. The
-    result does not depend on how the rows were cut into pieces, to the last bit.
+    Blocks are merged by Chan, Golub and LeVeque's formula (1979), which does not cancel large sums. The result is
+    the same to the last bit however the rows are batched.
     """
 
     def __init__(self, width: int):
-        self._count = 0  # Rows that are in the moments; the others wait.
+        self._count = 0  # Rows that are in the moments; the others are pending.
         self._mean = np.zeros([width], np.float64)
         self._scatter = np.zeros([width, width], np.float64)  # Sum of (x - mean) (x - mean)^T.
-        self._waiting = np.zeros([0, width], np.float64)
+        self._pending = np.zeros([0, width], np.float64)
 
     @property
     def count(self) -> int:
-        return self._count + len(self._waiting)
+        return self._count + len(self._pending)
 
     def update(self, rows: np.ndarray) -> None:
         """rows: [n, width], finite."""
-        rows = np.concatenate([self._waiting, np.asarray(rows, np.float64)])
+        rows = np.concatenate([self._pending, np.asarray(rows, np.float64)])
         whole = len(rows) - len(rows) % BLOCK_ROWS
         for first in range(0, whole, BLOCK_ROWS):
             self._merge(rows[first : first + BLOCK_ROWS])
-        self._waiting = rows[whole:].copy()
+        self._pending = rows[whole:].copy()
 
     def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """-> ([width], [width, width]); the unbiased covariance, of at least 2 rows."""
@@ -48,17 +48,17 @@ class FeatureMoments:
             raise ValueError(f"a covariance needs at least 2 rows, got {self.count}.")
         total = FeatureMoments(len(self._mean))
         total._count, total._mean, total._scatter = self._count, self._mean, self._scatter.copy()
-        if len(self._waiting):
-            total._merge(self._waiting)
+        if len(self._pending):
+            total._merge(self._pending)
         return total._mean, total._scatter / (total._count - 1)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays that `restore` goes on from."""
-        return {"count": np.int64(self._count), "mean": self._mean, "scatter": self._scatter, "waiting": self._waiting}
+        """Arrays for `restore`."""
+        return {"count": np.int64(self._count), "mean": self._mean, "scatter": self._scatter, "waiting": self._pending}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self._count, self._mean = int(state["count"]), state["mean"]
-        self._scatter, self._waiting = state["scatter"], state["waiting"]
+        self._scatter, self._pending = state["scatter"], state["waiting"]
 
     def _merge(self, block: np.ndarray) -> None:
         mean = block.mean(axis=0)
@@ -75,8 +75,8 @@ def frechet_distance(mean1, covariance1, mean2, covariance2) -> float:
     """|m1 - m2|^2 + Tr(C1 + C2 - 2 (C1 C2)^(1/2)) in float64.
 
     With C1 = F1 F1^T and C2 = F2 F2^T the eigenvalues of C1 C2 are the squared singular values of F1^T F2: the trace
-    of the root is their sum. So nothing but symmetric matrices is taken apart, covariances of less than full rank
-    (fewer images than features) are no special case, and no root is taken of what is zero but for rounding.
+    of the root is their sum. This decomposes symmetric matrices only, needs no special case for rank-deficient
+    covariances (fewer images than features), and takes no root of eigenvalues that are zero up to rounding.
     """
     mean1, mean2 = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
     covariance1, covariance2 = np.asarray(covariance1, np.float64), np.asarray(covariance2, np.float64)

@@ -5,7 +5,7 @@ import numpy as np
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
-SPLITS = 10  # The score is the mean over ten parts of the images; their deviation is its error bar.
+SPLITS = 10  # The score is the mean over ten splits of the images; their standard deviation is its error bar.
 
 
 class InceptionScoreMetric(FeatureMetric):
@@ -26,7 +26,7 @@ class InceptionScoreMetric(FeatureMetric):
 
 
 class SplitScores:
-    """Sums over each of the `splits` parts of `total` images, in float64; the images come in order, in pieces."""
+    """Sums over each of `splits` splits of `total` images, in float64; the images come in order, in batches."""
 
     def __init__(self, total: int, num_classes: int, splits: int = SPLITS):
         splits = min(splits, total)
@@ -47,7 +47,7 @@ class SplitScores:
         self._done += len(p)
 
     def score(self) -> tuple[float, float]:
-        """-> (mean, standard deviation) over the parts, after all images."""
+        """-> (mean, standard deviation) over the splits, after all images."""
         if self._done != self._ends[-1]:
             raise ValueError(f"the score is of {self._ends[-1]} images, {self._done} were given.")
         sizes = np.diff(self._ends, prepend=0)
@@ -57,7 +57,7 @@ class SplitScores:
         return float(scores.mean()), float(scores.std())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays that `restore` goes on from."""
+        """Arrays for `restore`."""
         return {"done": np.int64(self._done), "sums": self._sums, "negative_entropies": self._negative_entropies}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:

@@ -33,7 +33,7 @@ def kernel_distance(features1: np.ndarray, features2: np.ndarray, seed: int) -> 
     """-> (mean, its standard error) of the squared MMD of disjoint random subsets of two sets of features [N, F].
 
     As no two subsets share a row, their values are independent, and the standard error (their deviation by the root
-    of their number) is one. Rows that fill no subset are left out.
+    of their number) is one. Rows that fill no subset are ignored.
     """
     count = min(len(features1), len(features2))
     size = subset_size(count)

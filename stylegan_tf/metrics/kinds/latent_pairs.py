@@ -1,4 +1,4 @@
-"""The steps of perceptual path length: pairs of latents, the images of both ends of a small step between them."""
+"""The steps of perceptual path length: pairs of latents, and the images at both ends of a small step between them."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,11 +6,10 @@ import tensorflow as tf
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.kinds.path_length import PAIRS_PER_NOISE, PathLengthProtocol
 from stylegan_tf.ops.resampling import enlarge_2d
 
 MAX_IMAGE_SIZE = 256  # Larger images are shrunk to it before they are compared.
-_STREAM = 1  # Keeps the random numbers of pairs apart from those of generated images.
+_STREAM = 1  # Separates the random numbers of pairs from those of generated images.
 
 
 def slerp(a: tf.Tensor, b: tf.Tensor, t: tf.Tensor) -> tf.Tensor:
@@ -32,7 +31,7 @@ def crop_to_face(images: tf.Tensor) -> tf.Tensor:
     """[N, H, W, C] -> rows 3/8 to 7/8 and columns 2/8 to 6/8: the face in FFHQ and CelebA-HQ. UserError below 8x8."""
     height, width = images.shape[1:3]
     if min(height, width) < 8:
-        raise UserError(f"images of {width}x{height} are too small to crop a face: leave the crop out.")
+        raise UserError(f"images of {width}x{height} are too small to crop a face.")
     row, column = height // 8, width // 8
     return images[:, 3 * row : 7 * row, 2 * column : 6 * column]
 
@@ -44,9 +43,12 @@ def shrink(images: tf.Tensor) -> tf.Tensor:
 
 
 class LatentPairs:
-    """Inputs of pairs by number, as NumPy arrays, and the function on tensors that makes lengths of them."""
+    """Inputs of pairs by number, as NumPy arrays, and the function on tensors that computes their path lengths."""
 
-    def __init__(self, context: MetricContext, protocol: PathLengthProtocol):
+    def __init__(
+        self, context: MetricContext, space: str, sampling: str, face_crop: bool, epsilon: float, pairs_per_noise: int
+    ):
+        """The options are those of `PathLengthProtocol`."""
         config, labels = context.generator.config, context.labels
         if config.label_size and (labels is None or labels.shape[1:] != (config.label_size,)):
             raise ValueError(f"a network with labels needs labels [M, {config.label_size}] to draw from.")
@@ -55,7 +57,8 @@ class LatentPairs:
         self._box = context.content_box
         self._seed = context.seed
         self._growth = context.growth
-        self._protocol = protocol
+        self._space, self._sampling, self._face_crop = space, sampling, face_crop
+        self._epsilon, self._pairs_per_noise = epsilon, pairs_per_noise
         self._labels = labels if config.label_size else np.zeros([1, 0], np.float32)
 
     def inputs(self, first, count):
@@ -68,23 +71,23 @@ class LatentPairs:
             random = np.random.default_rng([self._seed, number, _STREAM])
             z[row] = random.standard_normal(z.shape[1:])
             chosen[row] = random.integers(len(self._labels))
-            if self._protocol.sampling == "full":
+            if self._sampling == "full":
                 t[row] = random.random()
-            noise_seeds[row] = self._seed, number // PAIRS_PER_NOISE
+            noise_seeds[row] = self._seed, number // self._pairs_per_noise
         return z, t, self._labels[chosen], noise_seeds
 
     def lengths(self, z, t, labels, noise_seeds):
-        """-> [n], all with the noise of the first row's seed: rows of a call lie within one group of pairs."""
+        """-> [n], all with the noise of the first row's seed: the rows of a call belong to one group of pairs."""
         images = crop_to_box(self._images(self._steps(z, t, labels), noise_seeds[0]), self._box)
-        images = shrink(crop_to_face(images) if self._protocol.face_crop else images)
+        images = shrink(crop_to_face(images) if self._face_crop else images)
         if images.shape[-1] == 1:
             images = tf.repeat(images, 3, axis=-1)
-        return self._distance(*tf.split(images, 2)) / self._protocol.epsilon**2
+        return self._distance(*tf.split(images, 2)) / self._epsilon**2
 
     def _steps(self, z, t, labels):
-        """w of both ends of the steps: [2n, W], first all starts."""
-        ends = (t, t + self._protocol.epsilon)
-        if self._protocol.space == "z":
+        """w at both ends of the steps: [2n, W], all starts first."""
+        ends = (t, t + self._epsilon)
+        if self._space == "z":
             z = tf.concat([slerp(z[:, 0], z[:, 1], end) for end in ends], axis=0)
             return self._generator.mapping_network(z, labels=tf.tile(labels, [2, 1]))
         w = [self._generator.mapping_network(z[:, side], labels=labels) for side in (0, 1)]

@@ -1,4 +1,4 @@
-"""What the kinds of metrics have in common. Each has a file of its own and a place in `kinds`. Needs no TensorFlow."""
+"""Base classes of metrics; each kind has its own file beside this one. Needs no TensorFlow."""
 
 import abc
 import dataclasses
@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from stylegan_tf.errors import UserError
 
-if TYPE_CHECKING:  # It needs TensorFlow, and names of metrics are read without.
+if TYPE_CHECKING:  # It imports TensorFlow, which parsing of names does without.
     from stylegan_tf.metrics.context import MetricContext
 
 MAX_MIXED_LATENTS = 4  # Table 2.
 
-Values = dict[str, float]  # What a metric finds, e.g. {"precision": 0.7, "recall": 0.4}.
-Facts = dict[str, Any]  # What else its reader may want to know.
+Values = dict[str, float]  # Of a metric, e.g. {"precision": 0.7, "recall": 0.4}.
+Facts = dict[str, Any]  # Further information for readers.
 
-_HOW_TO_GIVE = {  # An extractor is always there.
-    "reals": "compares with real images: give their folder of TFRecords as --data_dir",
-    "distance": "needs a distance of images: give one as --image_distance",
-    "classifiers": "needs classifiers of attributes: give their folder as --classifiers",
+_REQUIREMENTS = {  # An extractor is always there.
+    "reals": "compares with real images: give their folder of TFRecords as `data_dir`",
+    "distance": "needs a distance of images: give one as `image_distance`",
+    "classifiers": "needs classifiers of attributes: give their folder as `classifiers`",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric(abc.ABC):
-    """What one name of --metrics asks for."""
+    """What one name of the option `metrics` stands for."""
 
-    text: str  # As it was written.
+    text: str  # The name as written.
     count: int  # Generated images, pairs of latents, or samples.
 
-    syntax: ClassVar[str]  # How names of this kind look, for people.
-    pattern: ClassVar[re.Pattern]  # The same for `from_match`.
+    syntax: ClassVar[str]  # Of names of this kind, for messages.
+    pattern: ClassVar[re.Pattern]  # Of the same names, for `from_match`.
     needs: ClassVar[tuple[str, ...]]  # Parts of a context: "reals", "extractor", "distance", "classifiers".
-    least_images: ClassVar[int] = 2  # Fewer say nothing.
+    least_images: ClassVar[int] = 2  # Fewer are meaningless.
 
     @classmethod
     @abc.abstractmethod
@@ -45,16 +45,16 @@ class Metric(abc.ABC):
         return ""
 
     def protocol(self, context: "MetricContext") -> Mapping[str, Any]:
-        """What results of this kind depend on, besides what all depend on."""
+        """What results of this kind depend on, besides `MetricContext.protocol`."""
         return {}
 
     def check(self, context: "MetricContext") -> None:
         """Raises UserError if the context lacks what the metric needs, or has too little of it."""
-        for part, how in _HOW_TO_GIVE.items():
+        for part, text in _REQUIREMENTS.items():
             if part in self.needs and getattr(context, part) is None:
-                raise UserError(f"{self.text} {how}.")
+                raise UserError(f"{self.text} {text}.")
         if context.label_size and context.reals is None:
-            raise UserError(f"{self.text}: the network has labels, which are drawn from those of --data_dir.")
+            raise UserError(f"{self.text}: the network has labels, which are drawn from those of `data_dir`.")
         numbers = {"pictures": context.count(self.count)}
         if "reals" in self.needs:
             numbers["real images"] = context.reals.count(self.count)
@@ -69,7 +69,7 @@ class FeatureMetric(Metric):
 
     mixed_latents: int = 1  # Latents that style every image, at random crossovers (Table 2).
 
-    statistics: ClassVar[str]  # What is kept of the features: "moments", "rows" or "scores" (`feature_statistics`).
+    statistics: ClassVar[str]  # Of the features: "moments", "rows" or "scores" (`features/statistics.py`).
 
     @classmethod
     def from_match(cls, match: re.Match) -> "FeatureMetric":
@@ -80,7 +80,7 @@ class FeatureMetric(Metric):
 
     @abc.abstractmethod
     def values(self, reals: Optional[Any], fakes: Any, seed: int) -> Values:
-        """Of the statistics of real images (if the metric needs those) and of those that are measured."""
+        """From the statistics of real images (if the metric needs them) and of the measured images."""
 
     def suffix(self, context: "MetricContext") -> str:
         return context.extractor.suffix + ("-cropped" if context.content_box else "")
@@ -95,8 +95,8 @@ class FeatureMetric(Metric):
         super().check(context)
         if self.mixed_latents > 1:
             if context.generator is None:
-                raise UserError(f"{self.text} mixes the latents of a network: pictures alone are not enough.")
-            from stylegan_tf.metrics.images.mixed_latents import check_mixing
+                raise UserError(f"{self.text} mixes the latents of a network: give `network`, not pictures.")
+            from stylegan_tf.metrics.images.generated import check_mixing
 
             check_mixing(context.generator, self.mixed_latents, context.growth.resolution)
 
@@ -107,11 +107,11 @@ class NetworkMetric(Metric):
 
     @abc.abstractmethod
     def compute(self, context: "MetricContext", protocol: Mapping[str, Any]) -> tuple[Values, Facts]:
-        """protocol: all that the result depends on; what is unfinished is kept under it."""
+        """protocol: everything that the result depends on, the cache key of unfinished results."""
 
     def check(self, context: "MetricContext") -> None:
         if context.generator is None:
-            raise UserError(f"{self.text} looks into a network: pictures alone are not enough.")
+            raise UserError(f"{self.text} needs a network: give `network`, not pictures.")
         super().check(context)
 
 

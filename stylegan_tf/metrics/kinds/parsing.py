@@ -1,4 +1,4 @@
-"""All kinds of metrics, and what --metrics means. Needs no TensorFlow."""
+"""All kinds of metrics, and the parser of the option `metrics`. Needs no TensorFlow."""
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.kinds.frechet import FrechetMetric
@@ -21,7 +21,7 @@ KNOWN = f"{', '.join(kind.syntax for kind in METRICS)} (N: how many, like 50k or
 
 
 def parse_metrics(text: str) -> tuple[Metric, ...]:
-    """ "fid50k,ppl_wend" -> one Metric each, without repetition. Raises UserError naming what is not one."""
+    """ "fid50k,ppl_wend" -> one Metric each, without duplicates. UserError for an unknown name."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise UserError(f"no metric is named; there are: {KNOWN}.")

@@ -2,9 +2,9 @@
 
     l = E[ d(G(interpolate(a, b; t)), G(interpolate(a, b; t + epsilon))) / epsilon^2 ]
 
-The paper leaves open what these decide: a step's two images, and all pairs of a group of 64, have the same noise
-inputs; images go to the distance as the network gives them, neither rounded nor clipped (a step is smaller than a
-byte's); w is interpolated before it is copied to the layers; networks with labels draw one label a pair.
+Where the paper leaves a choice: a step's two images, and all pairs of a group of 64, share their noise inputs; images
+are compared as the network outputs them, neither rounded nor clipped (a step is smaller than one level of 255); w is
+interpolated before it is broadcast to the layers; networks with labels draw one label per pair.
 """
 
 import dataclasses
@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 from stylegan_tf.metrics.kinds.metric import NetworkMetric, number
-from stylegan_tf.metrics.numbered_rows import numbered_rows
 
 if TYPE_CHECKING:
     from stylegan_tf.metrics.context import MetricContext
 
-PAIRS_PER_NOISE = 64  # Pairs that share their noise inputs: a minibatch of the paper's, with any batch size of ours.
+PAIRS_PER_NOISE = 64  # Pairs that share their noise inputs: a minibatch in the paper, whatever our batch size.
 
 
 @dataclasses.dataclass(frozen=True)
 class PathLengthProtocol:
-    """What the value depends on, besides what all metrics depend on and the distance."""
+    """What the value depends on, besides the distance and what all metrics depend on."""
 
     space: str = "w"  # Where latents are interpolated: "z" (spherically) or "w" (linearly).
     sampling: str = "end"  # "full": t uniform in [0, 1); "end": t = 0.
@@ -67,8 +66,8 @@ class PathLengthMetric(NetworkMetric):
             raise UserError(f"{self.text}: images of 4x4 are too small to crop a face.")
 
     def compute(self, context, protocol):
-        unfinished = CachedArrays(context.cache_folder, "path-lengths", protocol)
-        found = perceptual_path_length(context, self.path, unfinished)
+        partial = CachedArrays(context.cache_folder, "path-lengths", protocol)
+        found = perceptual_path_length(context, self.path, partial)
         return {"ppl": found.mean}, {"pairs_kept": found.kept}
 
 
@@ -77,30 +76,32 @@ class PathLength:
     """The result. `mean` is the paper's number."""
 
     mean: float  # Of the distances between the 1st and the 99th percentile.
-    kept: int  # Pairs that this leaves.
+    kept: int  # The number of these pairs.
 
 
 def perceptual_path_length(
-    context: "MetricContext", protocol: PathLengthProtocol, unfinished: Optional[CachedArrays] = None
+    context: "MetricContext", protocol: PathLengthProtocol, partial: Optional[CachedArrays] = None
 ) -> PathLength:
     """Without truncation. The same for any `context.rows` and any number of replicas, up to rounding.
 
-    unfinished: an interrupted call's distances are kept there, and the next call goes on with them.
+    partial: distances of an interrupted call, from which the next one resumes.
     """
     from stylegan_tf.distribution.replicated_function import ReplicatedFunction
     from stylegan_tf.metrics.kinds.latent_pairs import LatentPairs
 
-    pairs = LatentPairs(context, protocol)
+    pairs = LatentPairs(
+        context, protocol.space, protocol.sampling, protocol.face_crop, protocol.epsilon, PAIRS_PER_NOISE
+    )
     compute = ReplicatedFunction(context.strategy, pairs.lengths, _divisor(context.rows))
-    found = numbered_rows(
+    found = resumable_rows(
         protocol.num_pairs, compute.total_rows, lambda first, count: compute(*pairs.inputs(first, count)),
-        "Path length", "pairs", unfinished,
+        "Path length", "pairs", partial, context.progress,
     )  # fmt: skip
     return filtered_mean(found)
 
 
 def filtered_mean(distances: np.ndarray) -> PathLength:
-    """Mean of what lies between the 1st percentile (rounded down to a value) and the 99th (rounded up), both kept."""
+    """Mean of the values from the 1st percentile (the value below) to the 99th (the value above), both included."""
     distances = np.asarray(distances, np.float64)
     low = np.percentile(distances, 1, method="lower")
     high = np.percentile(distances, 99, method="higher")
@@ -109,5 +110,5 @@ def filtered_mean(distances: np.ndarray) -> PathLength:
 
 
 def _divisor(rows: int) -> int:
-    """The largest power of two of at most `rows` and PAIRS_PER_NOISE: calls then never straddle two groups of pairs."""
+    """The largest power of two of at most `rows` and PAIRS_PER_NOISE: no call then straddles two groups of pairs."""
     return 1 << (max(1, min(rows, PAIRS_PER_NOISE)).bit_length() - 1)

@@ -5,7 +5,7 @@ import numpy as np
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 NEIGHBOURS = 3
-_BLOCK = 500  # Rows of the distance matrix that are in memory at once.
+_BLOCK = 500  # Rows of the distance matrix in memory at once.
 
 
 class PrecisionRecallMetric(FeatureMetric):
@@ -28,8 +28,8 @@ def precision_and_recall(
 ) -> tuple[float, float]:
     """-> (precision, recall) of features [N, F] and [M, F].
 
-    Precision: share of the fakes that lie within the distance between some real and its k-th nearest other real.
-    Recall: the same with the two sets exchanged.
+    Precision: share of the fakes that lie closer to some real than its k-th nearest other real.
+    Recall: the same with the two sets swapped.
     """
     if min(len(reals), len(fakes)) <= neighbours:
         raise ValueError(f"{neighbours} neighbours need more than {neighbours} rows of each set.")
@@ -51,12 +51,12 @@ def _squared_radii(rows, neighbours, block):
     for first in range(0, len(rows), block):
         distances = _squared_distances(rows[first : first + block], rows)
         own = np.arange(len(distances))
-        distances[own, first + own] = -1.0  # Every row counts as nearest to itself, even if it has a duplicate.
+        distances[own, first + own] = -1.0  # A row is nearest to itself, even if it has duplicates.
         radii[first : first + block] = np.partition(distances, neighbours, axis=1)[:, neighbours]
     return radii
 
 
 def _squared_distances(a, b):
-    """[n, F], [m, F] -> [n, m]; float64, as the differences of large squares would lose too much in float32."""
+    """[n, F], [m, F] -> [n, m]; float64: float32 loses too much in differences of large squares."""
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None]
     return np.maximum(squares - 2 * (a @ b.T), 0.0)

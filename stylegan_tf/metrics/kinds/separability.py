@@ -1,13 +1,12 @@
 """Linear separability (Sec. 4.2): how well a hyperplane in latent space tells whether the image has an attribute.
 
-Many images are generated and classified; of each attribute the half of which its classifier is surest is kept; a linear
-SVM is fitted to the latents with the classifier's verdicts, and H(Y|X) tells what the SVM's side (X) leaves open
-about the verdict (Y). The score is 2^(sum over the attributes of H(Y|X) in bits), 1 at best: the same as the paper's
-exp of the sum in nats.
+Many images are generated and classified. Per attribute, the half with the most confident predictions is kept, and a
+linear SVM is fitted to its latents and predictions; H(Y|X) is the entropy of the prediction (Y) given the SVM's side
+(X). The score is 2^(sum over the attributes of H(Y|X) in bits), 1 at best: the paper's exp of the sum in nats.
 
-A sample is an image of `generated_images`; the latents are z as it is drawn, and w before it is copied to the layers
-(no layer is truncated). The SVM's problem is that of scikit-learn's LinearSVC with its default C = 1; it is solved
-in the primal form, which gets to the optimum where the dual, with more samples than dimensions, often does not.
+A sample is an image of `generated_images`; the latents are z as it is drawn, and w before it is broadcast to the
+layers (none is truncated). The SVM's problem is that of scikit-learn's LinearSVC with its default C = 1; it is solved
+in the primal form, which converges where the dual, with more samples than dimensions, often does not.
 """
 
 import dataclasses
@@ -19,11 +18,10 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.config.callbacks import Progress
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.cache import CachedArrays
+from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 from stylegan_tf.metrics.kinds.metric import NetworkMetric, number
-from stylegan_tf.metrics.numbered_rows import numbered_rows
-from stylegan_tf.progress import ProgressBar
 
 if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
     from stylegan_tf.metrics.images.generated import GeneratedImages
 
 _LATENTS_PER_CALL = 4096
-_PAPERS_SAMPLES = 200_000
-_SAMPLES_PER_DIMENSION = 8  # Half of them count.
+_PAPER_SAMPLES = 200_000
+_SAMPLES_PER_DIMENSION = 8  # Half of them are kept.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +42,13 @@ class SeparabilityMetric(NetworkMetric):
 
     @classmethod
     def from_match(cls, match):
-        return cls(match[0], number(match["samples"], _PAPERS_SAMPLES))
+        return cls(match[0], number(match["samples"], _PAPER_SAMPLES))
 
     def suffix(self, context):
         return context.classifiers.suffix
 
     def protocol(self, context):
-        return {"attributes": list(context.classifiers.names), "classifiers_digest": context.classifiers.identity}
+        return {"attributes": list(context.classifiers.names), "classifiers_digest": context.classifiers.digest}
 
     def check(self, context):
         super().check(context)
@@ -66,7 +64,7 @@ class SeparabilityMetric(NetworkMetric):
 
 @dataclasses.dataclass(frozen=True)
 class AttributeSeparation:
-    """H(Y|X) of one attribute in bits, and how many of the samples that count have it by its classifier."""
+    """H(Y|X) of one attribute in bits, and the share of the kept samples that have it according to its classifier."""
 
     z: float
     w: float
@@ -83,44 +81,44 @@ class Separability:
 
 
 def linear_separability(
-    context: "MetricContext", num_samples: int, unfinished: Optional[CachedArrays] = None
+    context: "MetricContext", num_samples: int, partial: Optional[CachedArrays] = None
 ) -> Separability:
-    """Without truncation. The same for any `context.rows` and any number of replicas, but for verdicts on the brink.
+    """Without truncation; the same for any `context.rows` and any number of replicas, but for predictions near 0.
 
     Args:
-      num_samples: images to classify; the paper's 200,000. Half of them count, see `check_samples`.
-      unfinished: as for `path_length.perceptual_path_length`.
+      num_samples: images to classify; the paper's 200,000. Half of them are kept, see `check_samples`.
+      partial: as for `path_length.perceptual_path_length`.
     """
     check_samples(context.generator.config, num_samples)
     classifiers, source = context.classifiers, context.source()
-    logits = classified(source, classifiers, num_samples, context.strategy, context.rows, unfinished)
+    logits = classified(source, classifiers, num_samples, context.strategy, context.rows, partial, context.progress)
     z, w = latents(source, num_samples)
     attributes = {}
-    with ProgressBar(len(classifiers.names), "Separability", "attributes") as bar:
+    with context.progress(len(classifiers.names), "Separability", "attributes") as bar:
         for index, name in enumerate(classifiers.names):
             kept = most_confident(logits[:, index])
-            verdicts = logits[kept, index] > 0
-            bits = [separation_entropy(points[kept], verdicts) for points in (z, w)]
-            attributes[name] = AttributeSeparation(*bits, share=float(verdicts.mean()))
+            predictions = logits[kept, index] > 0
+            bits = [separation_entropy(points[kept], predictions) for points in (z, w)]
+            attributes[name] = AttributeSeparation(*bits, share=float(predictions.mean()))
             bar.update(index + 1)
     found = attributes.values()
     return Separability(2.0 ** sum(each.z for each in found), 2.0 ** sum(each.w for each in found), attributes)
 
 
 def check_samples(config: GeneratorConfig, num_samples: int) -> None:
-    """Raises UserError for so few samples that a plane could divide them whatever the verdicts.
+    """Raises UserError for so few samples that a plane can separate them whatever the predictions.
 
-    Planes through N points in D dimensions divide them in any way if N <= D + 1, and most ways up to N = 2 D.
+    N points in D dimensions are linearly separable in any way if N <= D + 1, and in most ways up to N = 2 D.
     """
     needed = _SAMPLES_PER_DIMENSION * max(config.latent_size, config.w_size)
     if num_samples < needed:
         raise UserError(
-            f"separability on {num_samples} samples says nothing in this network's latent spaces, where a plane "
-            f"divides so few points in nearly any way: take at least {needed}."
+            f"separability on {num_samples} samples is meaningless in this network's latent spaces, where a plane "
+            f"separates so few points in nearly any way: take at least {needed}."
         )
 
 
-def classified(source, classifiers, num_samples, strategy, rows, unfinished=None) -> np.ndarray:
+def classified(source, classifiers, num_samples, strategy, rows, partial=None, progress=Progress) -> np.ndarray:
     """Logits of all samples: float32 [num_samples, attributes]."""
     from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 
@@ -129,9 +127,9 @@ def classified(source, classifiers, num_samples, strategy, rows, unfinished=None
 
     rows = max(rows // classifiers.group_size, 1) * classifiers.group_size
     compute = ReplicatedFunction(strategy, classify, rows)
-    return numbered_rows(
+    return resumable_rows(
         num_samples, compute.total_rows, lambda first, count: compute(*source.inputs(first, count)),
-        "Classified", "images", unfinished,
+        "Classified", "images", partial, progress,
     )  # fmt: skip
 
 
@@ -146,37 +144,40 @@ def latents(source: "GeneratedImages", count: int) -> tuple[np.ndarray, np.ndarr
 
 
 def most_confident(logits: np.ndarray) -> np.ndarray:
-    """Indices of the half of the samples (rounded down) whose logit is farthest from 0; of equals the first."""
+    """Indices of the half of the samples (rounded down) whose logits are farthest from 0; the first of equals."""
     order = np.argsort(-np.abs(logits), kind="stable")
     return order[: max(1, len(logits) // 2)]
 
 
-def separation_entropy(points: np.ndarray, verdicts: np.ndarray) -> float:
-    """H(verdict | side of the SVM's plane) in bits, of the points that it is fitted to; 0 if there is one verdict only.
+def separation_entropy(points: np.ndarray, predictions: np.ndarray) -> float:
+    """H(prediction | side of the SVM's plane) in bits, on the points it is fitted to; 0 if all predictions are equal.
 
-    points: [N, D]; verdicts: bool [N].
+    points: [N, D]; predictions: bool [N].
     """
-    if verdicts.all() or not verdicts.any():
-        return 0.0  # One verdict for all points: its entropy is 0, and no plane can be fitted.
-    sides = separating_plane(points, verdicts).predict(points)
-    table = [[np.sum((sides == side) & (verdicts == verdict)) for verdict in (False, True)] for side in (False, True)]
+    if predictions.all() or not predictions.any():
+        return 0.0  # No entropy, and no plane can be fitted.
+    sides = separating_plane(points, predictions).predict(points)
+    table = [
+        [np.sum((sides == side) & (predictions == prediction)) for prediction in (False, True)]
+        for side in (False, True)
+    ]
     return conditional_entropy(np.array(table))
 
 
 def separating_plane(
-    points: np.ndarray, verdicts: np.ndarray, cost: float = 1.0, balanced: bool = False
+    points: np.ndarray, predictions: np.ndarray, cost: float = 1.0, balanced: bool = False
 ) -> "LinearSVC":
-    """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where verdicts are true.
+    """The SVM of points [N, D] and bool [N] of both kinds; its `coef_` [1, D] points to where predictions are true.
 
-    cost: of a point on the wrong side (scikit-learn's C). balanced: the rarer kind's cost more, in proportion.
+    cost: of a point on the wrong side (scikit-learn's C). balanced: weight both kinds inversely to their number.
     """
     from sklearn.exceptions import ConvergenceWarning  # Late: it takes a second to import.
     from sklearn.svm import LinearSVC
 
     svm = LinearSVC(dual=False, C=cost, class_weight="balanced" if balanced else None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # The plane after 1000 iterations is good enough.
-        return svm.fit(points, verdicts)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 1000 iterations are enough.
+        return svm.fit(points, predictions)
 
 
 def conditional_entropy(table: np.ndarray) -> float:

@@ -74,14 +74,14 @@ def test_a_module_served_over_http_is_loaded_by_tensorflow_hub(module, tmp_path,
     assert asked == ["/small.tar.gz?tf-hub-format=compressed"]
     images = _images(size=299)
     _assert_outputs(extractor(tf.constant(images)), images)
-    assert extractor.name == f"small-{extractor.identity[:8]}"
+    assert extractor.name == f"small-{extractor.digest[:8]}"
     assert (extractor.width, extractor.num_classes) == (small_extractor.WIDTH, small_extractor.CLASSES)
 
 
 def test_folder_and_archive_are_the_same_extractor(module, tmp_path):
     archive = small_extractor.pack(module, tmp_path / "copy.tar.gz")
     folder, copy = load_extractor(str(module)), load_extractor(str(archive))
-    assert folder.identity == copy.identity
+    assert folder.digest == copy.digest
     assert (folder.name[:6], copy.name[:5]) == ("small-", "copy-")
     images = _images(size=299)
     for extractor in (folder, copy):
@@ -100,7 +100,7 @@ def test_all_replicas_compute_the_same_features(module, handle):
     features = ReplicatedFunction(strategy, extractor, rows=2)(images)["features"]
     alone = load_extractor(handle)
     np.testing.assert_allclose(features, alone(tf.constant(images))["features"], rtol=1e-4, atol=1e-5)
-    assert alone.identity == extractor.identity
+    assert alone.digest == extractor.digest
 
 
 def test_other_weights_have_another_identity_and_name(module, tmp_path):
@@ -147,7 +147,7 @@ def test_only_the_default_handle_may_be_called_inception(module, monkeypatch):
     extractor = load_extractor(INCEPTION)
     assert asked == ["https://tfhub.dev/tensorflow/tfgan/eval/inception/1"]
     assert (extractor.name, extractor.suffix) == ("inception", "")
-    assert load_extractor("https://example.org/inception/1").suffix == f"-inception_1-{extractor.identity[:8]}"
+    assert load_extractor("https://example.org/inception/1").suffix == f"-inception_1-{extractor.digest[:8]}"
 
 
 def test_efficientnet_has_features_and_scores_under_its_own_name():
@@ -198,7 +198,7 @@ def test_without_network_the_way_out_is_told(tmp_path, monkeypatch):
     with _served(tmp_path) as (address, _):
         pass  # Nobody listens there any more.
     with pytest.raises(
-        UserError, match="cannot load .*--feature_extractor=efficientnet_lite0, or a SavedModel"
+        UserError, match="cannot load .*`feature_extractor=efficientnet_lite0`, or a SavedModel"
     ) as told:
         load_extractor(f"{address}/small.tar.gz")
     assert "\n" not in str(told.value)

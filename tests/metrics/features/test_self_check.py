@@ -1,4 +1,4 @@
-"""The metrics on real images: little between two halves of the demo set, more with every harm that grows."""
+"""The metrics on real images: little between two halves of the demo set, more with every degradation that grows."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.data.demo import load_demo_images
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
-from stylegan_tf.metrics.features.self_check import blurred, darkest, harmed, noisy, self_check
+from stylegan_tf.metrics.features.self_check import blurred, darkest, degraded, noisy, self_check
 
 COUNT = 4096
 
@@ -44,16 +44,16 @@ def checks(images, extractor):
     return list(self_check(images, extractor, tf.distribute.OneDeviceStrategy("CPU:0")))
 
 
-def _of(checks, harm):
-    found = [check for check in checks if check.harm == harm]
+def _of(checks, degradation):
+    found = [check for check in checks if check.degradation == degradation]
     assert len(found) == 3
     return found
 
 
-@pytest.mark.parametrize("harm", ["blur", "noise", "dropped modes"])
-def test_distances_grow_with_every_harm(checks, harm):
+@pytest.mark.parametrize("degradation", ["blur", "noise", "dropped modes"])
+def test_distances_grow_with_every_harm(checks, degradation):
     for name in ("fid", "kid"):
-        values = [getattr(checks[0], name)] + [getattr(check, name) for check in _of(checks, harm)]
+        values = [getattr(checks[0], name)] + [getattr(check, name) for check in _of(checks, degradation)]
         assert all(more > less for less, more in itertools.pairwise(values)), (name, values)
 
 
@@ -79,7 +79,7 @@ def test_noise_costs_precision(checks):
 
 def test_harm_is_what_its_name_says(images):
     few = images[:20]
-    assert [case[:2] for case in harmed(few, 0)] == [
+    assert [case[:2] for case in degraded(few, 0)] == [
         ("blur", 0.5), ("blur", 1.0), ("blur", 2.0), ("noise", 6.0), ("noise", 18.0), ("noise", 54.0),
         ("dropped modes", 0.75), ("dropped modes", 0.5), ("dropped modes", 0.25),
     ]  # fmt: skip

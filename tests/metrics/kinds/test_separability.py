@@ -80,17 +80,17 @@ def test_classes_that_have_nothing_to_do_with_the_points_leave_everything_open()
     assert separation_entropy(random.randn(20000, 3), random.rand(20000) < 0.5) == pytest.approx(1, abs=2e-3)
 
 
-def test_noisy_verdicts_leave_the_entropy_of_their_noise_open():
+def test_noisy_predictions_leave_the_entropy_of_their_noise_open():
     random = np.random.RandomState(0)
     points = random.randn(20000, 3)
-    verdicts = (points[:, 0] > 0) ^ (random.rand(20000) < 0.1)
-    assert separation_entropy(points, verdicts) == pytest.approx(binary_entropy(0.1), abs=0.02)
+    predictions = (points[:, 0] > 0) ^ (random.rand(20000) < 0.1)
+    assert separation_entropy(points, predictions) == pytest.approx(binary_entropy(0.1), abs=0.02)
 
 
-def test_one_verdict_only_has_no_entropy():
+def test_equal_predictions_have_no_entropy():
     points = np.random.RandomState(0).randn(10, 3)
-    for verdicts in (np.zeros(10, bool), np.ones(10, bool)):
-        assert separation_entropy(points, verdicts) == 0
+    for predictions in (np.zeros(10, bool), np.ones(10, bool)):
+        assert separation_entropy(points, predictions) == 0
 
 
 def test_the_most_confident_half_is_kept():
@@ -123,8 +123,8 @@ def test_the_score_is_two_to_the_sum_of_the_entropies(network, classifiers):
     assert bits["z"] > 0.1
 
 
-def test_so_few_samples_that_any_verdicts_could_be_divided_are_refused(network, classifiers):
-    with pytest.raises(UserError, match="separability on 55 samples says nothing .* take at least 56"):
+def test_so_few_samples_that_any_predictions_can_be_separated_are_refused(network, classifiers):
+    with pytest.raises(UserError, match="separability on 55 samples is meaningless .* take at least 56"):
         measured(network, classifiers, 55)
 
 
@@ -175,21 +175,21 @@ def test_files_are_attributes_in_the_order_of_their_names(tmp_path):
     images = tf.constant(tiny.images(2, 8))
     expected = np.stack([networks["a"](images), networks["b"](images)], axis=1)
     np.testing.assert_allclose(loaded(images), expected, rtol=1e-5)
-    assert loaded.suffix == f"-2attributes-{loaded.identity[:8]}"
+    assert loaded.suffix == f"-2attributes-{loaded.digest[:8]}"
     changed = AttributeClassifiers(("a", "b"), [networks["a"], networks["b"]])
-    assert changed.identity != loaded.identity
+    assert changed.digest != loaded.digest
 
 
 def test_what_is_no_classifier_is_refused(tmp_path):
-    with pytest.raises(UserError, match="is no folder with classifiers"):
+    with pytest.raises(UserError, match="has no classifiers"):
         load_classifiers(tmp_path / "missing")
-    with pytest.raises(UserError, match="is no folder with classifiers"):
+    with pytest.raises(UserError, match="has no classifiers"):
         load_classifiers(tmp_path)
     save_networks(tmp_path / "a.npz", Networks(tiny.generator()[0], None, None, {}))
-    with pytest.raises(UserError, match="a.npz is no classifier"):
+    with pytest.raises(UserError, match="a.npz is not a classifier"):
         load_classifiers(tmp_path)
     save_networks(tmp_path / "a.npz", Networks(None, tiny.discriminator(label_size=2)[0], None, {}))
-    with pytest.raises(UserError, match="a.npz is no classifier"):
+    with pytest.raises(UserError, match="a.npz is not a classifier"):
         load_classifiers(tmp_path)
     network = tiny.discriminator(mbstd_group_size=0)[0]
     for name in "ab":

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.cache import CachedArrays
-from stylegan_tf.metrics.numbered_rows import numbered_rows
+from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 
 
 def squares(calls=None, stop_at=None):
@@ -22,38 +21,38 @@ def squares(calls=None, stop_at=None):
 
 def cached(folder, monkeypatch):
     """A file that is due after every batch."""
-    unfinished = CachedArrays(folder, "rows", {"what": "squares"})
-    monkeypatch.setattr(unfinished, "is_due", lambda: True)
-    return unfinished
+    partial = CachedArrays(folder, "rows", {"what": "squares"})
+    monkeypatch.setattr(partial, "is_due", lambda: True)
+    return partial
 
 
 def test_rows_come_in_order_whatever_the_batch():
     calls = []
-    rows = numbered_rows(10, 4, squares(calls), "Squares", "numbers")
+    rows = resumable_rows(10, 4, squares(calls), "Squares", "numbers")
     assert calls == [(0, 4), (4, 4), (8, 2)] and rows.dtype == np.float32
     np.testing.assert_array_equal(rows, squares()(0, 10))
-    np.testing.assert_array_equal(numbered_rows(10, 100, squares(), "Squares", "numbers"), rows)
+    np.testing.assert_array_equal(resumable_rows(10, 100, squares(), "Squares", "numbers"), rows)
 
 
 def test_an_interrupted_call_goes_on_where_it_was(tmp_path, monkeypatch):
-    unfinished = cached(tmp_path, monkeypatch)
+    partial = cached(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        numbered_rows(10, 3, squares(stop_at=6), "Squares", "numbers", unfinished)
+        resumable_rows(10, 3, squares(stop_at=6), "Squares", "numbers", partial)
     calls = []
-    rows = numbered_rows(10, 4, squares(calls), "Squares", "numbers", cached(tmp_path, monkeypatch))
+    rows = resumable_rows(10, 4, squares(calls), "Squares", "numbers", cached(tmp_path, monkeypatch))
     assert calls == [(6, 4)]
     np.testing.assert_array_equal(rows, squares()(0, 10))
     assert list(tmp_path.iterdir()) == []  # What is finished needs no file of what is not.
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path, monkeypatch):
-    unfinished = cached(tmp_path, monkeypatch)
-    unfinished.path.write_bytes(b"PK\x03\x04")
+    partial = cached(tmp_path, monkeypatch)
+    partial.path.write_bytes(b"PK\x03\x04")
     calls = []
-    numbered_rows(4, 4, squares(calls), "Squares", "numbers", unfinished)
+    resumable_rows(4, 4, squares(calls), "Squares", "numbers", partial)
     assert calls == [(0, 4)]
 
 
 def test_values_that_are_not_finite_are_an_error():
     with pytest.raises(UserError, match="Path length: values that are not finite"):
-        numbered_rows(4, 4, lambda first, count: np.full([count], np.nan), "Path length", "pairs")
+        resumable_rows(4, 4, lambda first, count: np.full([count], np.nan), "Path length", "pairs")

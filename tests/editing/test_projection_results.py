@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
-from stylegan_tf.editing.projection_files import Result, ResultFolder, Targets
+from stylegan_tf.editing.projection_results import Result, ResultFolder, Targets
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)
 

@@ -1,4 +1,4 @@
-"""Ways to find directions in w: principal components, SeFa, and planes that separate attributes."""
+"""Methods that find directions in w: principal components, SeFa, and planes that separate attributes."""
 
 import csv
 import pathlib
@@ -12,8 +12,8 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.metrics.kinds.separability import separating_plane
 from stylegan_tf.networks.generator import Generator
 
-# Of points on the wrong side of an attribute's plane, divided among all, w being of deviation 1. Chosen by looking:
-# with 100 times as much the normal of a rare attribute of the demo network moves next to nothing in 3 deviations.
+# The SVM's C, divided by the number of points, for w of standard deviation 1. Chosen by looking at images: with 100
+# times as much, the normal of a rare attribute of the demo network changes next to nothing in 3 deviations.
 _COST = 2.5
 
 
@@ -30,7 +30,7 @@ def style_factors(generator: Generator, w: np.ndarray, count: int, layers: tuple
     A has the weights of all style layers below each other, a row for each style, as they multiply w.
     """
     if not generator.config.use_styles:
-        raise UserError("sefa needs styles, but this network is a traditional generator: take --method=pca.")
+        raise UserError("sefa needs styles, but this network is a traditional generator: take `method=pca`.")
     blocks = [layer for block in generator.synthesis.blocks.values() for layer in block]
     weights = [layer.style.scaled_weight().numpy().astype(np.float64) for layer in blocks[slice(*layers)]]  # [W, 2C]
     a = np.concatenate(weights, axis=1).T
@@ -41,27 +41,26 @@ def style_factors(generator: Generator, w: np.ndarray, count: int, layers: tuple
 def attribute_normals(
     names: Sequence[str], w: np.ndarray, scores: np.ndarray, samples: np.ndarray, layers: tuple[int, int]
 ) -> Directions:
-    """For each attribute the normal of the plane that separates the w [N, W] of the images that have it.
+    """For each attribute the normal of the plane that separates the w [N, W] of images with and without it.
 
-    It points to where it is there. All images count, and both kinds alike, however rare one is. The plane is a smoother
-    one than linear separability's: it may leave some images on the wrong side, but its normal lies where w varies, so
-    that a few deviations along it change the image.
+    It points to those with it. The SVM is regularised more strongly than linear separability's: it may leave some
+    images on the wrong side, but its normal lies where w varies, so that a few deviations along it change the image.
 
     Args:
-      scores: [N, K], above 0 where an image has the attribute; NaN where nobody knows.
+      scores: [N, K], positive where an image has the attribute; NaN: unknown.
       samples: [M, W], the w whose deviation along the normals counts.
     """
-    centre = samples.mean(axis=0)  # The SVM's regularisation holds the plane near the origin.
+    centre = samples.mean(axis=0)  # The SVM's regularisation includes the intercept.
     w = (w - centre) / ((samples - centre).std() or 1.0)
     normals = []
     for index, name in enumerate(names):
         known = np.flatnonzero(np.isfinite(scores[:, index]))
         values = scores[known, index]
         if len(set(values)) < 2:
-            raise UserError(f"attribute {name!r}: all of the {len(values)} images that are labelled have it, or none.")
+            raise UserError(f"attribute {name!r}: all of the {len(values)} labelled images have it, or none.")
         plane = separating_plane(w[known], _has_it(values), _COST / len(known), balanced=True)
         normals.append(plane.coef_[0])
-    return Directions.of(names, np.stack(normals), samples, layers)
+    return Directions.from_vectors(names, np.stack(normals), samples, layers)
 
 
 def _has_it(scores):
@@ -77,7 +76,7 @@ def _has_it(scores):
 
 
 def read_label_table(path) -> tuple[str, np.ndarray, tuple[str, ...], np.ndarray]:
-    """A .csv with a first column `seed` or `image` and a column of 0 and 1 for each attribute; empty: not known.
+    """A .csv with a first column `seed` or `image` and a column of 0 and 1 for each attribute; empty: unknown.
 
     -> ("seed" or "image", numbers [N], names of the attributes, scores [N, K]: 1, -1, NaN).
     """
@@ -86,15 +85,15 @@ def read_label_table(path) -> tuple[str, np.ndarray, tuple[str, ...], np.ndarray
         with open(path, newline="", encoding="utf-8-sig") as stream:
             header, *rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise UserError(f"--labels {path} cannot be read as a table ({error}).") from None
+        raise UserError(f"`labels` {path} cannot be read as a table ({error}).") from None
     if header[0] not in ("seed", "image") or len(header) < 2 or not rows:
-        raise UserError(f"--labels {path}: its first line should be like `seed,glasses,hat` or `image,glasses,hat`.")
+        raise UserError(f"`labels` {path}: its first line should be like `seed,glasses,hat` or `image,glasses,hat`.")
     scores = {"1": 1.0, "0": -1.0, "": np.nan}
     for line, row in enumerate(rows, start=2):
         if len(row) != len(header) or not row[0].isdecimal() or not set(row[1:]) <= set(scores):
-            raise UserError(f"--labels {path}, row {line}: expected a number, and 0, 1 or nothing for each attribute.")
+            raise UserError(f"`labels` {path}, row {line}: expected a number, and 0, 1 or nothing for each attribute.")
         if len(row[0]) > 20 or int(row[0]) >= 2**32:
-            raise UserError(f"--labels {path}, row {line}: {short(row[0], 40)} is too large, they end at {2**32 - 1}.")
+            raise UserError(f"`labels` {path}, row {line}: {short(row[0], 40)} is too large, they end at {2**32 - 1}.")
     numbers = np.array([int(row[0]) for row in rows])
     return header[0], numbers, tuple(header[1:]), np.array([[scores[cell] for cell in row[1:]] for row in rows])
 
@@ -104,4 +103,4 @@ def _numbered(name, vectors, count, w, layers):
     vectors = vectors[:count]
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
     names = [f"{name}{index + 1}" for index in range(len(vectors))]
-    return Directions.of(names, vectors * np.sign(largest)[:, None], w, layers)
+    return Directions.from_vectors(names, vectors * np.sign(largest)[:, None], w, layers)

@@ -1,4 +1,4 @@
-"""Pictures to project, and the folder of what comes of them."""
+"""Targets of projection, and the folders of its results."""
 
 import dataclasses
 import hashlib
@@ -25,21 +25,21 @@ from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized, sav
 from stylegan_tf.visualize.tile_table import scale_for
 
 RECORD, VIDEO = "projection.json", "projection.webp"
-_FILES = ("dlatents.npz", "projected.png", "target.png")  # Without which there is no result.
-_VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames a second, and of the end.
+_FILES = ("dlatents.npz", "projected.png", "target.png")  # A result has all of them.
+_VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames per second, and repetitions of the last frame.
 
 
 def fit_as_trained(content_box, aspect_ratio: Optional[float]) -> str:
-    """How pictures of other sizes are fitted where nobody says how: as those that the network was trained on."""
+    """The default of `fit`: as the network's training pictures were fitted."""
     return "pad" if content_box else "stretch" if aspect_ratio else "crop"
 
 
 class Targets:
-    """The pictures of a file, a folder or anything else that datasets are made of, as large as the network's images.
+    """The pictures of a file, a folder or any other data source, in the size of the network's images.
 
     Args:
-      options: how pictures are fitted; with a content box, what is inside of it counts.
-      max_images: the first ones only.
+      options: how pictures are fitted; with a content box, only its inside is compared.
+      max_images: limits them to the first.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Targets:
         collection = FileCollection(str(file.parent), [file.name]) if self.is_one_picture else None
         if collection is None:
             if path not in ("demo", "synthetic") and not file.exists():
-                raise UserError(f"--target {path} does not exist: give a picture or a folder of pictures.")
+                raise UserError(f"`target` {path} does not exist: give a picture or a folder of pictures.")
             collection = open_collection(path, options.resolution, max_images)
             note_left_out(path, collection.left_out, note)
         count = min(len(collection), max_images or len(collection))
@@ -70,12 +70,12 @@ class Targets:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What was found for one picture."""
+    """The projection of one picture."""
 
     target: np.ndarray  # uint8 [h, w, C].
     projected: np.ndarray
     ws: np.ndarray  # float32 [1, L, W].
-    noise: Sequence[np.ndarray]  # float32 [1, r, r, 1] a layer, or nothing.
+    noise: Sequence[np.ndarray]  # float32 [1, r, r, 1] per layer, or empty.
     distance: float
 
     @property
@@ -86,19 +86,19 @@ class Result:
 
 
 class ResultFolder:
-    """A picture's results. Its projection.json comes last and says what they were made with."""
+    """The results of one picture. projection.json is written last and records the options."""
 
     def __init__(self, path: pathlib.Path, target: np.ndarray, options: Mapping[str, Any]):
-        """options: what the result depends on besides the picture, as JSON has it."""
+        """options: JSON values, everything that the result depends on besides the picture."""
         self.path = path
         digest = hashlib.sha256(np.ascontiguousarray(target).tobytes()).hexdigest()
         self._options = json.loads(json.dumps({**options, "target_sha256": digest}))
 
     def has_result(self, video: bool = False) -> bool:
-        """Whether it is there, whole, of the same picture with the same options; video: with projection.webp."""
+        """Whether it has a complete result for the same picture and options; video: with projection.webp."""
         try:
             record = read_json(self.path / RECORD, "record of a projection")
-        except UserError:  # There is none, or it is damaged.
+        except UserError:  # Missing or damaged.
             return False
         if not isinstance(record, dict) or record.get("options") != self._options:
             return False
@@ -111,33 +111,32 @@ class ResultFolder:
         path = self.path / name
         return path.stat().st_size if path.is_file() else None
 
-    def write(self, result: Result, way: Sequence[np.ndarray] = ()) -> None:
-        """way: the images on the way to it, uint8 [h, w, C], for projection.webp."""
+    def write(self, result: Result, frames: Sequence[np.ndarray] = ()) -> None:
+        """frames: images of the search, uint8 [h, w, C], for projection.webp."""
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / RECORD).unlink(missing_ok=True)  # What it described is going to be replaced.
+        (self.path / RECORD).unlink(missing_ok=True)  # It describes files that are about to be replaced.
         save_image(result.target, self.path / "target.png")
         save_image(result.projected, self.path / "projected.png")
         save_image(np.concatenate([result.target, result.projected], axis=1), self.path / "compared.png")
         save_dlatents(self.path / "dlatents.npz", result.ws.shape, [result.ws], result.noise)
-        if len(way):
-            self._write_video(result.target, way)
-        sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(way)))}
+        if len(frames):
+            self._write_video(result.target, frames)
+        sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(frames)))}
         record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
-        record["bytes"] = sizes  # By which a file that was cut off since is seen.
+        record["bytes"] = sizes  # Detects truncated files.
         with atomic_write(self.path / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-    def _write_video(self, target: np.ndarray, way: Sequence[np.ndarray]) -> None:
-        """The picture beside the images on the way to it; the last one stays for a second."""
+    def _write_video(self, target: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+        """The target beside the frames; the last one stays for a second."""
         scale = scale_for(target.shape)
-        images = [*way, *[way[-1]] * _VIDEO_HOLD]
-        frames = (as_rgb(np.concatenate([target, image], axis=1)) for image in images)
-        enlarged = (resized(frame, scale) for frame in frames)
+        images = [*frames, *[frames[-1]] * _VIDEO_HOLD]
+        enlarged = (resized(as_rgb(np.concatenate([target, image], axis=1)), scale) for image in images)
         write_animation(enlarged, len(images), self.path / VIDEO, _VIDEO_FPS)
 
 
 def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple) -> None:
-    """The dlatents of all pictures in one file, and one picture of all: targets above what was found."""
+    """The dlatents of all pictures in one file, and one picture with all targets above their projections."""
     ws = (load_dlatents(folder.path / "dlatents.npz", *dlatent_shape) for folder in folders)
     save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws)
     columns = min(len(folders), 8)
@@ -158,7 +157,7 @@ def _read_image(path):
 
 
 def _folder_names(names):
-    """ "a/b.png" -> "a_b"; with suffixes where two would be the same, and with numbers where they still are."""
+    """ "a/b.png" -> "a_b"; with suffixes, or else numbers, where names would collide."""
     short = [name.rpartition(".")[0] or name for name in names]
     if len(set(short)) < len(short):
         short = names
