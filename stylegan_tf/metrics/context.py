@@ -39,9 +39,7 @@ class MetricContext:
     training_growth: Optional[Growth] = None  # Of a network in training; None: the network's own.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
     pictures: Optional[FolderPictures] = None
-    content_box: Optional[Sequence[float]] = (
-        None  # The measured part of letterboxed images, see `crop_to_box`; None: all.
-    )
+    content_box: Optional[Sequence[float]] = None  # Of letterboxed images, see `crop_to_box`; None: all is measured.
     progress: StartProgress = Progress
 
     @property
