@@ -13,7 +13,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.compiled import compiled_chains
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops.plain_form import in_same_blocks, plain_form
 from stylegan_tf.training.reports.reporting import peak_memory
 from stylegan_tf.training.run.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
@@ -68,7 +68,7 @@ class TrainingCase:
         @tf.function
         def run(batch, inputs):
             with compiled_chains():
-                per_replica = strategy.run(step, args=(batch, inputs))
+                per_replica = strategy.run(in_same_blocks(step), args=(batch, inputs))
             return {name: strategy.experimental_local_results(value)[0] for name, value in per_replica.items()}
 
         return lambda: [value.numpy() for value in run(self._batch, self._inputs()).values()]

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.ops.compiled import compiled_chains
+from stylegan_tf.ops.plain_form import in_same_blocks
 
 
 class ReplicatedFunction:
@@ -24,7 +25,7 @@ class ReplicatedFunction:
         @tf.function(autograph=False)
         def run(arguments):
             with compiled_chains():
-                return strategy.run(function, arguments)
+                return strategy.run(in_same_blocks(function), arguments)
 
         self._run = run
 

@@ -5,31 +5,22 @@ such chains run in TensorFlow only: whoever traces for training or for metrics a
 be converted to TFLite or ONNX or to be served, are free of them.
 """
 
-import contextlib
-from collections.abc import Iterator
 from typing import Callable
 
 import tensorflow as tf
 
-from stylegan_tf.ops.plain_form import is_plain
+from stylegan_tf.ops.plain_form import block, is_in_block, is_plain
 
 _LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
-_allowed = False
 
 
-@contextlib.contextmanager
-def compiled_chains() -> Iterator[None]:
+def compiled_chains():
     """What is traced in this block may have compiled chains, see `is_compiled`."""
-    global _allowed  # Not a context variable: the replicas of a strategy are traced in threads of their own.
-    before, _allowed = _allowed, True
-    try:
-        yield
-    finally:
-        _allowed = before
+    return block("compiled chains")
 
 
 def are_chains_allowed() -> bool:
-    return _allowed
+    return is_in_block("compiled chains")
 
 
 def compiled_for_cpu(function: Callable) -> Callable:
@@ -44,7 +35,7 @@ def compiled_for_cpu(function: Callable) -> Callable:
 
 def is_compiled(x: tf.Tensor) -> bool:
     """Whether a chain over x is to be compiled: traced in `compiled_chains`, with a known and large shape, on a CPU."""
-    if not _allowed or is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
+    if not are_chains_allowed() or is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
         return False
     return x.shape.num_elements() >= _LEAST_ELEMENTS and not _has_accelerator()
 

@@ -1,44 +1,35 @@
-"""Functions with a gradient of their own, inside of graphs that come and go.
+"""Custom gradients that leak no graphs.
 
-TensorFlow files every `tf.custom_gradient` that is traced in a list for the life of the process, and with it the whole
-graph around it: a function of a generator, traced anew for each of many evaluations, would never be freed. So such a
-function gets a small graph of its own, which is traced once for every shape; larger graphs only call it.
+TensorFlow registers every `tf.custom_gradient` that is traced for the life of the process, and with it the whole graph
+around it: graphs that are traced again and again would never be freed. So each such function gets a small graph of its
+own, traced once per shape, which larger graphs only call.
 """
 
 import atexit
-import contextlib
 import functools
-from collections.abc import Iterator
 from typing import Callable
 
 import tensorflow as tf
 
 from stylegan_tf.ops.compiled import are_chains_allowed
+from stylegan_tf.ops.plain_form import block, is_in_block
 
-_left_out = False
 
-
-@contextlib.contextmanager
-def without_custom_gradients() -> Iterator[None]:
+def without_custom_gradients():
     """What is traced in this block has TensorFlow's gradients only: for graphs that are written to a file."""
-    global _left_out  # As in `plain_form`.
-    before, _left_out = _left_out, True
-    try:
-        yield
-    finally:
-        _left_out = before
+    return block("no custom gradients")
 
 
 def are_left_out() -> bool:
-    """Whether what is traced now shall have none."""
-    return _left_out
+    """Whether what is traced now gets no custom gradients."""
+    return is_in_block("no custom gradients")
 
 
 def custom_gradient(function: Callable) -> Callable:
-    """`function(*tensors)`, free of side effects, returns what `tf.custom_gradient` asks for: (value, gradient).
+    """`tf.custom_gradient` for `function(*tensors) -> (value, gradient)`, which must be free of side effects.
 
-    `gradient` may use `function`'s tensors; where it has a gradient of its own in turn, that gets them as arguments.
-    In a graph the result is a call; TensorFlow puts the operations in its place before it optimises.
+    `gradient` may close over `function`'s tensors, unless it has a custom gradient in turn: that takes them as
+    arguments. In a graph the result is a function call, which TensorFlow inlines before it optimises.
     """
     differentiable = tf.custom_gradient(function)
     # Graphs with compiled chains must not get into those that are free of them.
@@ -47,7 +38,7 @@ def custom_gradient(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def chosen(*tensors):
-        if _left_out:
+        if are_left_out():
             return function(*tensors)[0]
         if tf.executing_eagerly():
             return differentiable(*tensors)

@@ -17,6 +17,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.ops.compiled import compiled_chains
+from stylegan_tf.ops.plain_form import in_same_blocks
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.augmentation import AugmentDraws
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, in_rounds
@@ -85,7 +86,7 @@ def build_iteration(
         with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
             seen = tf.identity(inputs.images_seen)
         with compiled_chains():
-            per_replica = strategy.run(iteration, args=(batch, inputs._replace(images_seen=seen)))
+            per_replica = strategy.run(in_same_blocks(iteration), args=(batch, inputs._replace(images_seen=seen)))
         metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
         finite = tf.where(tf.math.is_finite(metrics), metrics, math.nan)
         return dict(zip(names, tf.unstack(finite)))
