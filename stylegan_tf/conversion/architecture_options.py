@@ -1,9 +1,9 @@
 """The authors' recorded options of a network (function name and static arguments) <-> our validated options.
 
-The authors' functions take no notice of arguments that are not theirs, and so do we of those that belong to another
-of their functions. An option that none of them has, or one that changes the function in a way that we do not have,
-is an error that names it. What is not recorded takes the default of the authors' function; a size that is not
-recorded (or None) is read off the variables.
+The authors' functions ignore arguments that they do not have, and so do we if another of their functions has them. An
+option that none of them has, or a value that this version does not implement, is an error that names it. An option
+that is not recorded has the default of the authors' function; a size that is not recorded (or None) is inferred from
+the shapes of the variables.
 """
 
 import math
@@ -26,7 +26,7 @@ _LATENTS = {"latent_size": int, "dlatent_size": int, "normalize_latents": bool}
 _MAPPING = {"mapping_layers": int, "mapping_fmaps": int, "mapping_lrmul": float}
 _PARTS = {"use_styles": bool, "const_input_layer": bool, "use_noise": bool}
 _NORMS = {"use_pixel_norm": bool, "use_instance_norm": bool}
-# Build function -> the options that our configuration has, too, and their types.
+# Build function -> its options that our configuration has, too, and their types.
 _OPTIONS = {
     "G_style": {**_COMMON, **_LATENTS, **_MAPPING, **_PARTS, **_NORMS},
     "G_paper": {**_COMMON, "latent_size": int, "normalize_latents": bool, "use_pixelnorm": bool},
@@ -62,9 +62,11 @@ _WITHOUT_EFFECT = {
     "is_template_graph",
     "force_clean_graph",
 }
-_READ_APART = {"blur_filter", "fused_scale"}
-_KNOWN = {name for options in _OPTIONS.values() for name in options} | set(_FIXED) | _WITHOUT_EFFECT | _READ_APART
-# What the authors' ProGAN functions build is, in our options:
+_HANDLED_SEPARATELY = {"blur_filter", "fused_scale"}
+_KNOWN = (
+    {name for options in _OPTIONS.values() for name in options} | set(_FIXED) | _WITHOUT_EFFECT | _HANDLED_SEPARATELY
+)
+# What the authors' ProGAN functions build, in our options.
 _PROGAN_GENERATOR = {
     "mapping_layers": 0,
     "use_styles": False,
@@ -98,7 +100,7 @@ def read_architecture(function: str, options: Mapping[str, Any], variables: Mapp
     _check_options(options)
     recorded = {name: kind for name, kind in _OPTIONS[function].items() if options.get(name) is not None}
     values = {_RENAMED.get(name, name): _typed(name, options[name], kind) for name, kind in recorded.items()}
-    values = {**_measured(function, variables, values.get("label_size", 0)), **values}
+    values = {**_inferred(function, variables, values.get("label_size", 0)), **values}
     if values.get("mapping_layers", 0) > len(variables):
         raise UserError(f"option mapping_layers is {values['mapping_layers']}, but there are fewer variables.")
     if values.get("mbstd_group_size") == 1:
@@ -167,12 +169,12 @@ def _fused_from(function: str, options: Mapping[str, Any]) -> int:
     return 8 if _typed("fused_scale", fused, bool) else _NEVER
 
 
-def _measured(function: str, variables: Mapping[str, np.ndarray], label_size: int) -> dict[str, int]:
-    """Sizes as the variables' shapes show them: what an option that is not recorded, or None, stands for."""
+def _inferred(function: str, variables: Mapping[str, np.ndarray], label_size: int) -> dict[str, int]:
+    """Sizes from the shapes of the variables, for options that are not recorded, or None."""
     shapes = {name.rpartition("G_synthesis/")[2]: value.shape for name, value in variables.items()}
 
     def size(name, axis, rank):
-        """A dimension of a variable; 0, which no option may be, if it is not there or has another rank."""
+        """A dimension of a variable; 0, which no option accepts, if it is missing or has another rank."""
         return shapes[name][axis] if len(shapes.get(name, ())) == rank else 0
 
     rgb, channel_axis = ("ToRGB", 3) if function.startswith("G_") else ("FromRGB", 2)

@@ -1,6 +1,6 @@
 """Files of the authors' networks -> network files, and back to arrays under the authors' names.
 
-Both directions read back what they have written and compare every array before the file gets its name.
+Both directions read the written file back and compare every array before it gets its name.
 """
 
 import json
@@ -150,7 +150,7 @@ def _with_suffix(name: str, function: str) -> str:
 
 
 def _growth(variables: Mapping[str, np.ndarray], config: NetworkConfig) -> Growth:
-    """What the authors' variable `lod` says; a style generator hands its own one on to its synthesis network."""
+    """From the authors' variable `lod`; a style generator passes its own to its synthesis network."""
     value = variables.get("lod", variables.get("G_synthesis/lod", np.float32(0)))
     highest = math.log2(config.resolution // 4)
     if np.size(value) != 1 or not 0 <= float(value) <= highest:
@@ -184,7 +184,7 @@ def _authors_arrays(network, fused_from=None) -> dict[str, np.ndarray]:
 
 
 def _read_exported(path, name) -> ConvertedNetwork:
-    """One network of an exported file, made of nothing but what is in the file."""
+    """One network of an exported file, from the contents of the file alone."""
     description, arrays = read_described(path, "file under the authors' names", "config")
     variables = {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}/")}
     recorded = description[name]
@@ -194,7 +194,7 @@ def _read_exported(path, name) -> ConvertedNetwork:
 
 
 def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], part: str) -> None:
-    """Raises if a single value differs: a bug of this program or a failing disk, not a mistake of its user."""
+    """Raises RuntimeError if a single value differs: a bug or a failing disk, not a mistake of the user."""
     if set(written) != set(expected):
         raise RuntimeError(f"{part}: the written file holds other variables than its source.")
     for name, array in expected.items():
@@ -203,7 +203,7 @@ def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.nd
 
 
 def _write_checked(dest, write) -> None:
-    """Calls `write(temporary path)`, which also checks what it wrote; then the file gets its name."""
+    """Calls `write(temporary path)`, which also verifies what it wrote, before the file gets its name."""
     dest = pathlib.Path(dest)
     make_folder(dest.parent)
     with atomic_write(dest) as temporary:

@@ -1,6 +1,6 @@
 """The authors' variable names and layouts <-> ours.
 
-The values are the same raw weights; what differs is
+The values are the same raw weights. The differences:
 - the names (`G_synthesis/8x8/Conv0_up/StyleMod/weight` <-> `synthesis/8x8/conv0_up/style/weight`),
 - the order of image axes ([1, C, H, W] <-> [1, H, W, C]) of the constant and of the noise maps,
 - the kernel of an upscaling convolution that the authors ran in its fused form: stored mirrored in both spatial axes.
@@ -28,17 +28,17 @@ _LAYERS = {
     "conv1": "Conv1",
     "conv1_down": "Conv1_down",
 }
-_STEPS = {"noise/strength": "Noise/weight", "style/weight": "StyleMod/weight", "style/bias": "StyleMod/bias"}
-_IGNORED = {"lod", "G_synthesis/lod"}  # The level of growth: not a weight.
+_SUFFIXES = {"noise/strength": "Noise/weight", "style/weight": "StyleMod/weight", "style/bias": "StyleMod/bias"}
+_NOT_WEIGHTS = {"lod", "G_synthesis/lod"}  # The level of growth.
 _IMAGE_LIKE = ("const/const", "noise/map")  # [1, C, H, W] there, [1, H, W, C] here.
 
 
 def is_progan(config: NetworkConfig) -> bool:
-    """Whether it is a network of config A (Table 1): in the authors' files without subnetworks, all upscaling fused."""
+    """Whether this is config A (Table 1), which the authors store without subnetworks and with all upscaling fused."""
     if not isinstance(config, GeneratorConfig):
         return not (config.blur or config.use_labels)
-    parts_of_others = (config.use_styles, config.const_input, config.use_noise, config.use_instance_norm)
-    return not (config.blur or config.mapping_layers or config.embed_labels or any(parts_of_others))
+    later_additions = (config.use_styles, config.const_input, config.use_noise, config.use_instance_norm)
+    return not (config.blur or config.mapping_layers or config.embed_labels or any(later_additions))
 
 
 def authors_names(config: NetworkConfig) -> dict[str, str]:
@@ -57,7 +57,7 @@ def from_authors(variables: Mapping[str, np.ndarray], config: NetworkConfig, fus
       UserError naming a variable that is unknown, missing, or of another shape.
     """
     names = authors_names(config)
-    unknown = sorted(set(variables) - set(names.values()) - _IGNORED)
+    unknown = sorted(set(variables) - set(names.values()) - _NOT_WEIGHTS)
     if unknown:
         raise UserError(f"variable {unknown[0]!r} is not part of the architecture that the file's options describe.")
     arrays = {}
@@ -119,4 +119,4 @@ def _authors_name(ours: str, config: NetworkConfig) -> str:
     if rest == "noise/map":
         index = 2 * (int(size).bit_length() - 3) + (layer in ("conv", "conv1"))
         return f"{prefix}noise{index}"
-    return f"{prefix}{size}x{size}/{_LAYERS[layer]}/{_STEPS.get(rest, rest)}"
+    return f"{prefix}{size}x{size}/{_LAYERS[layer]}/{_SUFFIXES.get(rest, rest)}"

@@ -1,7 +1,7 @@
-"""A function of a network as a graph and its weights, each weight in the form in which the graph uses it.
+"""Constant folding: a function of a network as a graph and its weights, each in the form in which the graph uses it.
 
-Layers store raw weights, and scale and mirror them whenever they run (`layers.equalized`, `ops.resampling`).
-A served network never changes, so all that depends on weights alone is computed once, here.
+Layers store raw weights, and scale and mirror them at every call (`layers.progan`, `ops.resampling`). The weights of a
+served network are constant, so whatever depends on them alone is computed once, here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,17 +14,17 @@ from stylegan_tf.ops.custom_gradient import without_custom_gradients
 
 
 class FrozenGraph(NamedTuple):
-    """`call` adds the function to the graph under way."""
+    """`call` adds the function to the current graph."""
 
     graph_def: tf.compat.v1.GraphDef
-    inputs: tuple[Optional[str], ...]  # Names of the arguments' tensors; None for one that plays no part.
+    inputs: tuple[Optional[str], ...]  # Names of the arguments' tensors; None if unused.
     output: str
-    weights: dict[str, np.ndarray]  # By the name of the tensor.
+    weights: dict[str, np.ndarray]  # By tensor name.
 
     def call(self, arguments: Sequence[tf.Tensor], weights: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """`weights`: tensors in place of `self.weights`, with the same names, shapes and dtypes."""
         feeds = {name: tensor for name, tensor in zip(self.inputs, arguments) if name} | dict(weights)
-        return _run(self.graph_def, feeds, [self.output])[0]
+        return _import(self.graph_def, feeds, [self.output])[0]
 
 
 def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> FrozenGraph:
@@ -34,7 +34,7 @@ def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -
     arguments = traced.inputs[: len(traced.inputs) - len(traced.captured_inputs)]
     reads = _variable_reads(traced)
     folded = _Folding(traced, reads).frontier(traced.outputs[0])
-    definition = _cut_out(traced, traced.outputs, folded)
+    definition = _subgraph(traced, traced.outputs, folded)
     kept = {node.name for node in definition.node}
     return FrozenGraph(
         definition,
@@ -45,7 +45,7 @@ def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -
 
 
 def _variable_reads(traced) -> dict[str, np.ndarray]:
-    """Name of the tensor of every reading of a variable -> the variable's value."""
+    """Output tensor of every ReadVariableOp -> the variable's value."""
     count = len(traced.captured_inputs)
     handles = dict(zip((tensor.name for tensor in traced.inputs[len(traced.inputs) - count :]), traced.captured_inputs))
     reads = {}
@@ -57,27 +57,27 @@ def _variable_reads(traced) -> dict[str, np.ndarray]:
 
 
 class _Folding:
-    """Finds the tensors that depend on weights alone and that something else makes use of."""
+    """Finds the tensors that depend on weights alone and that the rest of the graph uses."""
 
     def __init__(self, traced, reads):
         self._reads = reads
-        self._weights = {}  # Name of a tensor that depends on weights alone -> names of these weights.
+        self._weights = {}  # Tensor that depends on weights alone -> these weights.
         self._sizes = {name: value.size for name, value in reads.items()}
         for operation in traced.graph.get_operations():  # In the order of creation: inputs come first.
             self._visit(operation)
 
     def frontier(self, output: tf.Tensor) -> list[str]:
-        """Names of what `output` is computed from, besides arguments and plain constants."""
-        found, seen, waiting = [], set(), [output]
-        while waiting:
-            tensor = waiting.pop()
+        """Names of the folded tensors that `output` is computed from, besides arguments and plain constants."""
+        found, seen, pending = [], set(), [output]
+        while pending:
+            tensor = pending.pop()
             if tensor.name in seen:
                 continue
             seen.add(tensor.name)
             if self._weights.get(tensor.name) and self._is_compact(tensor):
                 found.append(tensor.name)
             elif tensor.op.type != "Const":
-                waiting.extend(tensor.op.inputs)
+                pending.extend(tensor.op.inputs)
         return sorted(found)
 
     def _visit(self, operation) -> None:
@@ -90,7 +90,7 @@ class _Folding:
             self._weights.update(dict.fromkeys((tensor.name for tensor in operation.outputs), weights))
 
     def _is_compact(self, tensor) -> bool:
-        """Whether it is no larger than the weights it is made of, unlike a noise map times strengths of channels."""
+        """Whether it is no larger than the weights it comes from, unlike a noise map times strengths of channels."""
         weights = sum(self._sizes[name] for name in self._weights[tensor.name])
         return (tensor.shape.num_elements() or np.inf) <= weights
 
@@ -100,31 +100,31 @@ class _Folding:
         return bool(operation.inputs) and known and not stateful
 
 
-def _cut_out(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf.compat.v1.GraphDef:
-    """The operations that `outputs` are computed with when the tensors with the names `given` are there already."""
-    needed, waiting = set(), [tensor.op for tensor in outputs]
-    while waiting:
-        operation = waiting.pop()
+def _subgraph(traced, outputs: Sequence[tf.Tensor], given: Collection[str]) -> tf.compat.v1.GraphDef:
+    """The operations that compute `outputs` from the tensors named `given`, without control inputs."""
+    needed, pending = set(), [tensor.op for tensor in outputs]
+    while pending:
+        operation = pending.pop()
         if operation.name not in needed:
             needed.add(operation.name)
-            waiting += [tensor.op for tensor in operation.inputs if tensor.name not in given]
+            pending += [tensor.op for tensor in operation.inputs if tensor.name not in given]
     whole = traced.graph.as_graph_def()
     nodes = [node for node in whole.node if node.name in needed]
     for node in nodes:
-        # Without control inputs, which only order reads of variables.
+        # They only order reads of variables.
         node.input[:] = [name for name in node.input if not name.startswith("^")]
     return tf.compat.v1.GraphDef(node=nodes, versions=whole.versions, library=whole.library)
 
 
 def _evaluate(traced, reads: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
     computed = [name for name in names if name not in reads]
-    graph_def = _cut_out(traced, [traced.graph.get_tensor_by_name(name) for name in computed], reads)
+    graph_def = _subgraph(traced, [traced.graph.get_tensor_by_name(name) for name in computed], reads)
     used = {name for node in graph_def.node for name in node.input}  # "layer/read" stands for its output 0.
     feeds = {name: tf.constant(value) for name, value in reads.items() if used & {name, name.partition(":")[0]}}
-    run = tf.function(lambda feeds: _run(graph_def, feeds, computed), autograph=False)
+    run = tf.function(lambda feeds: _import(graph_def, feeds, computed), autograph=False)
     values = run.get_concrete_function(feeds)(feeds)  # Called directly, TensorFlow would warn of many traces.
     return {name: reads[name] if name in reads else values[computed.index(name)].numpy() for name in names}
 
 
-def _run(graph_def, feeds: Mapping[str, tf.Tensor], names: Sequence[str]) -> list[tf.Tensor]:
+def _import(graph_def, feeds: Mapping[str, tf.Tensor], names: Sequence[str]) -> list[tf.Tensor]:
     return tf.graph_util.import_graph_def(graph_def, input_map=dict(feeds), return_elements=list(names), name="")

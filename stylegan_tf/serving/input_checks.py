@@ -1,7 +1,7 @@
-"""Checks of what a request brings, inside of the graph: a server answers INVALID_ARGUMENT and says what it expected.
+"""Validation of requests inside the graph: a server answers INVALID_ARGUMENT and says what it expected.
 
-Other runtimes (ONNX, OpenVINO) leave assertions out of the graph. What must not pass there is also refused by an
-operation that cannot be computed (`_refuse`), or marked in the data (`rows_in_order`).
+Other runtimes (ONNX, OpenVINO) drop assertions. What must not pass there either also fails in an operation that cannot
+be computed (`_fail_unless`), or is marked in the data (`valid_rows`).
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,38 @@ Limits = Optional[tuple[int, int]]
 def checked(name: str, tensor: tf.Tensor, shape: Sequence[Optional[int]], limits: Limits = None) -> tf.Tensor:
     """`tensor`, once it is known to have this shape (None: any size), to be finite, and to lie within the limits."""
     tensor = checked_shape(name, tensor, shape)
-    good = tf.reduce_all(rows_in_order(tensor, limits))
+    valid = tf.reduce_all(valid_rows(tensor, limits))
     message = [f"{name} must be finite, got NaN or infinity."]
     if limits:
         message = [f"{name} must lie within {limits[0]} to {limits[1]}, got", tensor]
-    with tf.control_dependencies([_assertion(good, message)]):
-        return _refuse(tensor, good)
+    with tf.control_dependencies([_assertion(valid, message)]):
+        return _fail_unless(valid, tensor)
 
 
-def rows_in_order(tensor: tf.Tensor, limits: Limits = None) -> tf.Tensor:
+def checked_result(name: str, tensor: tf.Tensor) -> tf.Tensor:
+    """`tensor`, once it is known to be finite: finite inputs of 1e38 overflow inside the network."""
+    valid = tf.reduce_all(valid_rows(tensor))
+    with tf.control_dependencies(
+        [_assertion(valid, [f"{name} overflow: truncation_psi or another input is too large."])]
+    ):
+        return _fail_unless(valid, tensor)
+
+
+def valid_rows(tensor: tf.Tensor, limits: Limits = None) -> tf.Tensor:
     """bool [N]: whether all of a row is finite and lies within the limits."""
-    good = tf.ones_like(tensor, tf.bool)
+    valid = tf.ones_like(tensor, tf.bool)
     if tensor.dtype.is_floating:
-        good &= tf.math.is_finite(tensor)
+        valid &= tf.math.is_finite(tensor)
     if limits:
-        good &= (tensor >= limits[0]) & (tensor <= limits[1])
-    return tf.reduce_all(good, axis=list(range(1, tensor.shape.rank)))
+        valid &= (tensor >= limits[0]) & (tensor <= limits[1])
+    return tf.reduce_all(valid, axis=list(range(1, tensor.shape.rank)))
 
 
-def with_rows_replaced(tensor: tf.Tensor, good: tf.Tensor) -> tf.Tensor:
-    """`tensor` [N, ...], all zeros where `good` [N] does not hold."""
-    # By index, as converters to ONNX make products of `tf.where`, and 0 times NaN is NaN.
+def zero_invalid_rows(tensor: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """`tensor` [N, ...] with zeros in the rows where `valid` [N] is False."""
+    # By index: converters to ONNX turn `tf.where` into products, and 0 times NaN is NaN.
     zeros = tf.zeros(tf.concat([[1], tf.shape(tensor)[1:]], axis=0), tensor.dtype)
-    rows = tf.cast(good, tf.int32) * (1 + tf.range(tf.shape(tensor)[0]))
+    rows = tf.cast(valid, tf.int32) * (1 + tf.range(tf.shape(tensor)[0]))
     return tf.ensure_shape(tf.gather(tf.concat([zeros, tensor], axis=0), rows), tensor.shape)
 
 
@@ -51,12 +60,13 @@ def checked_batch(tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         equal[name] = tf.equal(tf.shape(tensor)[0], count)
         conditions.append(_assertion(equal[name], [message, tf.shape(tensor)[0], count]))
     with tf.control_dependencies(conditions):
-        return {name: _refuse(tensor, equal[name]) for name, tensor in tensors.items()}
+        return {name: _fail_unless(equal[name], tensor) for name, tensor in tensors.items()}
 
 
 def checked_shape(name: str, tensor: tf.Tensor, shape: Sequence[Optional[int]]) -> tf.Tensor:
-    # The signature declares the shape, and a runtime believes it: it would find the comparison below to be always true
-    # and remove it. What is added is zero, but no optimiser knows that, nor then the sizes.
+    """`tensor`, once it is known to have this shape."""
+    # The signature declares the shape, and a runtime that trusts it would optimise the comparison below away. The
+    # minimum added here is zero, but no optimiser knows that, and so none knows the sizes.
     sizes = tf.shape(tensor)
     sizes += tf.minimum(tf.reduce_min(sizes), 0)
     fits = tf.reduce_sum(tf.cast(sizes >= 0, tf.int32)) == len(shape)  # The rank.
@@ -70,11 +80,11 @@ def checked_shape(name: str, tensor: tf.Tensor, shape: Sequence[Optional[int]]) 
         return tf.ensure_shape(tf.identity(tensor), list(shape))
 
 
-def _refuse(tensor: tf.Tensor, good: tf.Tensor) -> tf.Tensor:
-    """`tensor` where `good` (a scalar) holds; where not, a shape is asked for that no runtime can give to it."""
-    if tensor.shape.rank == 1:  # Runtimes take a reshape of one dimension to one for nothing, and remove it.
-        return _refuse(tf.stack([tensor, tensor], axis=1), good)[:, 0]
-    rows = tf.shape(tensor)[0] + tf.cast(tf.logical_not(good), tf.int32)
+def _fail_unless(valid: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """`tensor` if `valid` (a scalar) holds; otherwise a reshape to a size that it does not have, an error anywhere."""
+    if tensor.shape.rank == 1:  # Runtimes drop a reshape from one dimension to one as a no-op.
+        return _fail_unless(valid, tf.stack([tensor, tensor], axis=1))[:, 0]
+    rows = tf.shape(tensor)[0] + tf.cast(tf.logical_not(valid), tf.int32)
     return tf.reshape(tensor, tf.stack([rows, *tensor.shape[1:]]))
 
 

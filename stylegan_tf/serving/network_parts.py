@@ -1,4 +1,4 @@
-"""A generator in the parts that the signatures are put together from, as graphs that share one set of weights."""
+"""The parts of a generator that signatures consist of, as graphs that share one set of weights."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ BAD_ROWS = ("fail", "mark")
 
 @dataclasses.dataclass(frozen=True)
 class ServingOptions:
-    """What is decided when a network is exported."""
+    """Options of an export."""
 
     noise_mode: str = "const"  # "const": the network's fixed maps; "random": fresh noise per image; "none".
     truncation_cutoff: Optional[int] = 8  # Truncate the first layers only, up to here; None: all.
@@ -37,25 +37,25 @@ class ServingOptions:
 
     def __post_init__(self):
         if self.noise_mode not in NOISE_MODES:
-            raise UserError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
+            raise UserError(f"`noise_mode` must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
         if self.bad_rows not in BAD_ROWS:
-            raise UserError(f"bad_rows must be one of {', '.join(BAD_ROWS)}, got {self.bad_rows!r}.")
+            raise UserError(f"`bad_rows` must be one of {', '.join(BAD_ROWS)}, got {self.bad_rows!r}.")
         if self.truncation_centre not in CENTRES:
-            raise UserError(f"truncation_centre must be {' or '.join(CENTRES)}, got {self.truncation_centre!r}.")
+            raise UserError(f"`truncation_centre` must be {' or '.join(CENTRES)}, got {self.truncation_centre!r}.")
         if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
-            raise UserError(f"truncation_cutoff must be at least 0, got {self.truncation_cutoff}.")
+            raise UserError(f"`truncation_cutoff` must be at least 0, got {self.truncation_cutoff}.")
 
 
 class NetworkParts:
-    """`mapping`, `truncate` and `synthesize`: functions on tensors, to be called while a signature is traced.
+    """`mapping`, `truncate` and `synthesize`: functions on tensors, to call while a signature is traced.
 
-    Only the resolution that the network has grown to is in them: what smaller ones needed stays behind.
+    They hold the current resolution of the network only, without the layers that lower ones needed.
     """
 
     def __init__(self, generator: Generator, options: ServingOptions):
         self.config, self.options = generator.config, options
         self._resolution = generator.growth.resolution
-        self._synthesis_network = generator.synthesis  # For drawing noise: no weights of it take part.
+        self._synthesis_network = generator.synthesis  # For drawing noise; none of its weights is used.
         config = self.config
         z, w = tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None, self.num_layers, config.w_size])
         labels = [tf.TensorSpec([None, config.label_size])] if config.label_size else []
@@ -102,7 +102,7 @@ class NetworkParts:
 
     @property
     def image_shape(self) -> list[int]:
-        """[H, W, C] of what is served."""
+        """[H, W, C] of the images served."""
         whole = tf.zeros([1, self._resolution, self._resolution, self.config.num_channels])
         return crop_to_box(whole, self.options.content_box).shape[1:].as_list()
 
@@ -124,7 +124,14 @@ class NetworkParts:
         noise = []
         if self.options.noise_mode == "random":
             noise = self._drawn(tf.shape(ws)[0], seeds)
-        return crop_to_box(self._run("synthesis", ws, *noise), self.options.content_box)
+        images = crop_to_box(self._run("synthesis", ws, *noise), self.options.content_box)
+        return self._with_shape(images, tf.shape(ws)[0])
+
+    def _with_shape(self, images, count):
+        """oneDNN's convolutions give an empty batch the wrong number of channels."""
+        shape = tf.stack([count, *self.image_shape])
+        shape += tf.minimum(tf.reduce_min(shape), 0)  # Zero, but no optimiser knows that and drops the reshape.
+        return tf.ensure_shape(tf.reshape(images, shape), [None, *self.image_shape])
 
     def _run(self, part, *arguments):
         return self._frozen[part].call(arguments, self.weights.tensors(f"{part}/"))

@@ -1,4 +1,4 @@
-"""Writes a generator as a SavedModel that TensorFlow Serving takes as it is."""
+"""Writes a generator as a SavedModel for TensorFlow Serving."""
 
 import contextlib
 import datetime
@@ -19,27 +19,8 @@ from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
 from stylegan_tf.serving.version_folders import publish_version
 
-FILE = "tf_serving_warmup_requests"  # In assets.extra, where the server looks for it.
-
-
-def write_warmup_requests(path: pathlib.Path, model: str, requests: dict[str, dict[str, np.ndarray]]) -> None:
-    """requests: signature -> inputs by name."""
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, inputs in requests.items():
-            writer.write(prediction_log(model, signature, inputs))
-
-
-def prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
-    """A serialised PredictionLog { predict_log { request { model_spec, inputs } } }."""
-    model_spec = field(1, model.encode()) + field(3, signature.encode())  # name, signature_name
-    request = field(1, model_spec)
-    for name, value in sorted(inputs.items()):
-        tensor = tf.make_tensor_proto(value).SerializeToString()
-        request += field(2, field(1, name.encode()) + field(2, tensor))  # One entry of a map: key, value.
-    return field(6, field(1, request))
-
-
-METADATA_FILE = "metadata.json"
+# In assets.extra; the server looks for the first by this name.
+WARMUP_FILE, METADATA_FILE = "tf_serving_warmup_requests", "metadata.json"
 _WARMED_UP = ("serving_default", "png", "seed_png")
 
 
@@ -52,7 +33,7 @@ def export_generator(
     """Writes the next version of `saved_model_dir`; returns its folder.
 
     Args:
-      options: what is decided at export.
+      options: options of the export.
       metadata: where the network comes from, for assets.extra/metadata.json. Anything that JSON can hold.
     """
     options = options or ServingOptions()
@@ -65,26 +46,15 @@ def export_generator(
             tf.saved_model.save(served, str(path), signatures=signatures)
             extra = path / "assets.extra"
             extra.mkdir()
-            write_warmup_requests(extra / FILE, name, served.example_requests(_WARMED_UP))
+            write_warmup_requests(extra / WARMUP_FILE, name, served.example_requests(_WARMED_UP))
         description = {**describe(served, generator, options), "network": metadata or {}}
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
     return publish_version(saved_model_dir, write)
 
 
-@contextlib.contextmanager
-def _disk_errors(path: pathlib.Path) -> Iterator[None]:
-    """TensorFlow's errors of a full or failing disk become what they are elsewhere."""
-    try:
-        yield
-    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
-        full = isinstance(error, tf.errors.ResourceExhaustedError)
-        number = errno.ENOSPC if full else errno.EIO
-        raise OSError(number, os.strerror(number) if full else short(error, 150), str(path.parent)) from error
-
-
 def describe(served: ServedGenerator, generator: Generator, options: ServingOptions) -> dict[str, Any]:
-    """What is in an export, for people and for programs that ask for images."""
+    """What an export holds, for people and for clients."""
     return {
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "tensorflow": tf.version.VERSION,
@@ -94,6 +64,34 @@ def describe(served: ServedGenerator, generator: Generator, options: ServingOpti
         "architecture": generator.config.to_dict(),
         "image_shape": served.image_shape,
         "inputs": served.inputs(),
-        # For callers that truncate w by themselves: w' = w_avg + psi (w - w_avg), then `synthesis`.
+        # For clients that truncate w themselves: w' = w_avg + psi (w - w_avg), then `synthesis`.
         "w_avg": tf.convert_to_tensor(generator.truncation.w_avg).numpy().tolist(),
     }
+
+
+def write_warmup_requests(path: pathlib.Path, model: str, requests: dict[str, dict[str, np.ndarray]]) -> None:
+    """requests: signature -> inputs by name."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            writer.write(_prediction_log(model, signature, inputs))
+
+
+def _prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
+    """A serialised PredictionLog { predict_log { request { model_spec, inputs } } }."""
+    model_spec = field(1, model.encode()) + field(3, signature.encode())  # name, signature_name
+    request = field(1, model_spec)
+    for name, value in sorted(inputs.items()):
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += field(2, field(1, name.encode()) + field(2, tensor))  # A map entry: key, value.
+    return field(6, field(1, request))
+
+
+@contextlib.contextmanager
+def _disk_errors(path: pathlib.Path) -> Iterator[None]:
+    """Turns TensorFlow's errors of a full or failing disk into OSError."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number) if full else short(error, 150), str(path.parent)) from error

@@ -1,4 +1,4 @@
-"""The weights of an export: variables or constants, in float32 or in half of its bytes."""
+"""The weights of an export: variables or constants, in float32 or a 16-bit format."""
 
 import hashlib
 
@@ -11,15 +11,15 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 class StoredWeights:
-    """Named arrays as what a graph reads them from. They are stored as `dtype` and computed with in float32.
+    """Named arrays in the form in which a graph reads them: stored as `dtype`, computed with in float32.
 
-    Vectors (biases, noise strengths) stay in float32: they need next to no space. Raises UserError if a weight is too
+    Vectors (biases, noise strengths) stay float32, as they take next to no space. Raises UserError if a weight is too
     large for the dtype.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray], dtype: str = "float32", as_constants: bool = False):
         if dtype not in DTYPES:
-            raise UserError(f"weights are stored as one of {', '.join(DTYPES)}, got {dtype!r}.")
+            raise UserError(f"`weights` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
         self._arrays = {name: _rounded(name, value, dtype) for name, value in arrays.items()}
         self._variables = {}
         if not as_constants:
@@ -29,7 +29,7 @@ class StoredWeights:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What has to be saved beside the graph."""
+        """What has to be saved with the graph."""
         return list(self._variables.values())
 
     @property
@@ -37,7 +37,7 @@ class StoredWeights:
         return sum(value.nbytes for value in self._arrays.values())
 
     def tensors(self, prefix: str) -> dict[str, tf.Tensor]:
-        """Float32 tensors in the graph under way, of the names that start with `prefix`, which is left out."""
+        """The weights whose names start with `prefix`, which is removed, as float32 tensors of the current graph."""
         found = {name: value for name, value in self._arrays.items() if name.startswith(prefix)}
         return {name[len(prefix) :]: self._tensor(name, value) for name, value in found.items()}
 
@@ -59,5 +59,7 @@ def _rounded(name, value, dtype):
     with np.errstate(over="ignore"):
         rounded = value.astype(tf.dtypes.as_dtype(dtype).as_numpy_dtype)
     if not np.isfinite(rounded.astype(np.float32)).all() and np.isfinite(value).all():
-        raise UserError(f"the weight {name} reaches {np.abs(value).max():g}, too much for {dtype}: use bfloat16.")
+        raise UserError(
+            f"the weight {name} reaches {np.abs(value).max():g}, too much for {dtype}: choose `weights=bfloat16`."
+        )
     return rounded

@@ -1,4 +1,4 @@
-"""saved_models/NAME/1, .../2, ...: a server watches such a folder and serves the highest number that it finds."""
+"""saved_models/NAME/1, .../2, ...: a server watches such a folder and serves the highest version that it finds."""
 
 import contextlib
 import os
@@ -17,12 +17,11 @@ _LOCK = "lock"
 
 
 def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Path:
-    """Calls `write(path)`, which fills the folder `path`, and gives the result the next free number in `folder`.
+    """Calls `write(path)`, which fills the folder `path`, and renames it to the next free version in `folder`.
 
-    A number appears only when everything in it is there: the work is done in a folder beside it, whose name no server
-    takes for a version, and goes to the disk. Exports that run at the same time get different numbers. Returns the
-    path with the number.
-    Raises UserError if `folder` cannot be made or written to.
+    A version appears only when it is complete and on the disk: it is written in a folder whose name no server takes for
+    a version. Concurrent exports get different numbers. Returns the path of the version.
+    Raises UserError if `folder` cannot be created or written to.
     """
     folder = pathlib.Path(folder)
     with contextlib.ExitStack() as stack:
@@ -30,37 +29,37 @@ def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Pa
             make_folder(folder)
             with locked(folder / ".exports.lock", f"the folder {folder}", wait=60):
                 _remove_leftovers(folder)
-                workplace = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
-                stack.callback(shutil.rmtree, workplace, ignore_errors=True)
-                stack.enter_context(locked(workplace / _LOCK, f"the export {workplace}"))
+                staging = pathlib.Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+                stack.callback(shutil.rmtree, staging, ignore_errors=True)
+                stack.enter_context(locked(staging / _LOCK, f"the export {staging}"))
         except OSError as error:
-            raise UserError(f"cannot write to {folder} ({error.strerror}): choose another --saved_model_dir.") from None
-        unfinished = workplace / "version"  # mkdtemp's own folder is closed to other users, such as a server's.
+            raise UserError(f"cannot write to {folder} ({error.strerror}): choose another `saved_model_dir`.") from None
+        unfinished = staging / "version"  # mkdtemp's own folder is closed to other users, such as a server's.
         unfinished.mkdir()
         with naming_errors(folder):
             write(unfinished)
-            sync_tree(unfinished)  # A server may take it as soon as it has its number.
-            path = _numbered(unfinished, folder)
+            sync_tree(unfinished)  # A server may load it as soon as it has its number.
+            path = _take_next_version(unfinished, folder)
             sync_folder(folder)
         return path
 
 
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """What killed exports have left; one that is under way holds its lock."""
-    for workplace in folder.glob(f"{_PREFIX}*"):
+    """Of killed exports; a running one holds its lock."""
+    for staging in folder.glob(f"{_PREFIX}*"):
         try:
-            with locked(workplace / _LOCK, str(workplace)):
-                shutil.rmtree(workplace, ignore_errors=True)
+            with locked(staging / _LOCK, str(staging)):
+                shutil.rmtree(staging, ignore_errors=True)
         except (UserError, OSError):
             pass
 
 
 def versions(folder) -> list[int]:
-    """The numbers that are taken, in order."""
+    """The versions in a folder, ascending."""
     return sorted(int(path.name) for path in pathlib.Path(folder).iterdir() if re.fullmatch(r"\d+", path.name))
 
 
-def _numbered(unfinished: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+def _take_next_version(unfinished: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     while True:
         path = folder / str(max(versions(folder), default=0) + 1)
         try:

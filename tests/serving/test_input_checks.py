@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.serving import input_checks
-from stylegan_tf.serving.input_checks import checked, checked_batch, rows_in_order, with_rows_replaced
+from stylegan_tf.serving.input_checks import checked, checked_batch, checked_result, valid_rows, zero_invalid_rows
 
 GOOD = np.arange(10, dtype=np.float32).reshape(2, 5)
 
 
-def test_what_is_right_passes_unchanged():
+def test_valid_inputs_pass_unchanged():
     np.testing.assert_array_equal(checked("latents", tf.constant(GOOD), [None, 5]), GOOD)
     np.testing.assert_array_equal(checked("seeds", tf.constant([0, 7]), [None], (0, 7)), [0, 7])
     batch = checked_batch({"a": tf.zeros([3]), "b": tf.zeros([3, 2])})
@@ -31,12 +31,12 @@ def test_what_is_right_passes_unchanged():
         (np.array([3, -1]), [None], (0, 7), r"latents must lie within 0 to 7, got\] \[3 -1\]"),
     ],
 )
-def test_what_is_wrong_is_an_invalid_argument_that_names_what_was_expected(value, shape, limits, message):
+def test_invalid_inputs_are_an_invalid_argument_that_names_what_was_expected(value, shape, limits, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         checked("latents", tf.constant(value), shape, limits)
 
 
-def test_inputs_of_different_length_are_told():
+def test_inputs_of_different_length_are_reported():
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"psi must have as many rows as z; they have\] \[4\] \[3\]"
     ):
@@ -45,7 +45,7 @@ def test_inputs_of_different_length_are_told():
 
 @pytest.fixture
 def no_assertions(monkeypatch):
-    """As in a runtime that leaves assertions out; test_read_elsewhere.py asks such a one."""
+    """As in a runtime that drops assertions; test_read_elsewhere.py uses one."""
     monkeypatch.setattr(input_checks, "_assertion", lambda condition, data: tf.constant(0))
 
 
@@ -59,18 +59,24 @@ def test_nan_and_what_is_out_of_range_are_refused_without_assertions(no_assertio
             checked("latents", tf.constant(value), shape, limits)
 
 
+def test_results_that_overflow_are_refused(no_assertions):
+    np.testing.assert_array_equal(checked_result("images", tf.constant(GOOD)), GOOD)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
+        checked_result("images", tf.constant(NAN))
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_inputs_of_different_length_are_refused_without_assertions(no_assertions, count):
     with pytest.raises(tf.errors.InvalidArgumentError, match="reshape"):
         checked_batch({"z": tf.zeros([3, 5]), "psi": tf.ones([count])})
 
 
-def test_rows_are_judged_each_for_itself():
-    assert rows_in_order(tf.constant(NAN)).numpy().tolist() == [True, False]
-    assert rows_in_order(tf.constant(NAN[:, 1] * np.inf)).numpy().tolist() == [False, False]
-    assert rows_in_order(tf.zeros([2, 3, 4])).numpy().tolist() == [True, True]
-    assert rows_in_order(tf.constant([-1, 0, 7, 8]), (0, 7)).numpy().tolist() == [False, True, True, False]
-    assert rows_in_order(tf.zeros([0, 5])).shape == [0]
-    replaced = with_rows_replaced(tf.constant(NAN), tf.constant([True, False]))
+def test_each_row_is_validated_on_its_own():
+    assert valid_rows(tf.constant(NAN)).numpy().tolist() == [True, False]
+    assert valid_rows(tf.constant(NAN[:, 1] * np.inf)).numpy().tolist() == [False, False]
+    assert valid_rows(tf.zeros([2, 3, 4])).numpy().tolist() == [True, True]
+    assert valid_rows(tf.constant([-1, 0, 7, 8]), (0, 7)).numpy().tolist() == [False, True, True, False]
+    assert valid_rows(tf.zeros([0, 5])).shape == [0]
+    replaced = zero_invalid_rows(tf.constant(NAN), tf.constant([True, False]))
     np.testing.assert_array_equal(replaced, [[0, 1, 2, 3, 4], [0] * 5])
-    assert with_rows_replaced(tf.constant([3, 4]), tf.constant([False, True])).numpy().tolist() == [0, 4]
+    assert zero_invalid_rows(tf.constant([3, 4]), tf.constant([False, True])).numpy().tolist() == [0, 4]

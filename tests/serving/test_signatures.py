@@ -194,7 +194,7 @@ def test_every_signature_marks_what_it_cannot_answer(marking):
 
 
 def test_what_bad_rows_do_is_one_of_two():
-    with pytest.raises(UserError, match="bad_rows must be one of fail, mark, got 'skip'"):
+    with pytest.raises(UserError, match="`bad_rows` must be one of fail, mark, got 'skip'"):
         ServingOptions(bad_rows="skip")
 
 
@@ -236,3 +236,28 @@ def test_an_export_may_truncate_towards_each_class_and_the_mean_of_mixed_ones():
     centres = np.stack([own[1], 0.25 * own[0] + 0.75 * own[2], generator.truncation.w_avg.numpy()])
     expected = generator.synthesis(np.repeat(centres[:, None], 4, axis=1), noise_mode="const").numpy()
     assert np.abs(images.numpy() - np.clip(expected * 127.5 + 127.5, 0, 255)).max() <= 0.52
+
+
+def test_finite_inputs_that_overflow_fail_the_request(simple):
+    z, huge = tiny.normal(3, 5), changed(PSI, 1, 3e38)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="images overflow: truncation_psi or another input"):
+        simple.ask("serving_default", latents=z, truncation_psi=huge)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="dlatents overflow|images overflow"):
+        simple.ask("synthesis", dlatents=changed(simple.ask("mapping", latents=z)["dlatents"], 1, 3e38))
+
+
+@pytest.mark.parametrize("noise_mode, bad_rows", [("const", "fail"), ("random", "mark")])
+def test_an_empty_batch_has_the_shape_of_the_others(simple, noise_mode, bad_rows):
+    options = ServingOptions(noise_mode=noise_mode, bad_rows=bad_rows, content_box=BOX)
+    served = ServedGenerator(simple.generator, options)
+    specs = served._specs()
+    for name, signature in served.signatures().items():
+        inputs = [tf.zeros([0, *specs[key].shape[1:]], specs[key].dtype) for key in served.inputs()[name]]
+        sizes = {"png_bytes": [], "ok": [], "dlatents": specs["dlatents"].shape[1:], "images": served.image_shape}
+        shapes = {key: value.shape.as_list() for key, value in signature(*inputs).items()}
+        assert shapes == {key: [0, *sizes[key]] for key in shapes}, name
+
+
+def test_latents_alone_are_not_truncated(simple):
+    z = tiny.normal(3, 5)
+    simple.assert_shows(simple.ask("sample", latents=z)["images"], simple.w(z))

@@ -24,7 +24,7 @@ def test_matrices_are_rounded_to_the_dtype_and_vectors_are_not(dtype, bits, as_c
     assert all(not variable.trainable for variable in weights.variables)
 
 
-def test_only_the_weights_of_the_prefix_are_handed_out():
+def test_only_the_weights_of_the_prefix_are_returned():
     assert set(StoredWeights({**ARRAYS, "b/kernel": np.ones([2, 2])}).tensors("b/")) == {"kernel"}
 
 
@@ -37,11 +37,11 @@ def test_the_fingerprint_is_of_values_and_not_of_names():
 
 
 def test_weights_beyond_the_range_of_float16_are_refused():
-    with pytest.raises(UserError, match="weight w reaches 70000, too much for float16: use bfloat16"):
+    with pytest.raises(UserError, match="weight w reaches 70000, too much for float16: choose `weights=bfloat16`"):
         StoredWeights({"w": np.full([2, 2], 7e4, np.float32)}, "float16")
     assert StoredWeights({"w": np.full([2, 2], 7e4, np.float32)}, "bfloat16").size_bytes == 8
 
 
-def test_unknown_dtypes_are_told():
-    with pytest.raises(UserError, match="one of float32, bfloat16, float16, got 'int8'"):
+def test_unknown_dtypes_are_reported():
+    with pytest.raises(UserError, match="`weights` must be one of float32, bfloat16, float16, got 'int8'"):
         StoredWeights(ARRAYS, "int8")

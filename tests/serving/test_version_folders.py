@@ -70,9 +70,9 @@ def test_other_users_may_read_a_version_as_far_as_the_umask_lets_them(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write to .*file/mine.*choose another --saved_model_dir"):
+    with pytest.raises(UserError, match="cannot write to .*file/mine.*choose another `saved_model_dir`"):
         publish_version(tmp_path / "file" / "mine", write_model)
 
 

@@ -1,4 +1,4 @@
-"""The generator of random numbers in the graph against NumPy's."""
+"""The random number generator in the graph against NumPy's."""
 
 import functools
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving.seed_latents import seed_latents
+from stylegan_tf.serving.mt19937 import standard_normal
 
 SEEDS = [0, 1, 5, 12345, 2**31 - 1, 2**31, 2**32 - 1]
 
@@ -14,7 +14,7 @@ SEEDS = [0, 1, 5, 12345, 2**31 - 1, 2**31, 2**32 - 1]
 @functools.cache
 def traced(size):
     spec = tf.TensorSpec([None], tf.int64)
-    return tf.function(lambda seeds: seed_latents(seeds, size), input_signature=[spec], autograph=False)
+    return tf.function(lambda seeds: standard_normal(seeds, size), input_signature=[spec], autograph=False)
 
 
 def latents(seeds, size):
@@ -30,7 +30,7 @@ def test_latents_are_those_of_numpys_random_state(size):
     np.testing.assert_array_max_ulp(latents(SEEDS, size), numpys(SEEDS, size), maxulp=1)
 
 
-def test_many_seeds_at_once_are_as_each_alone():
+def test_a_batch_of_seeds_equals_each_alone():
     seeds = list(range(300))
     together = latents(seeds, 64)
     np.testing.assert_array_max_ulp(together, numpys(seeds, 64), maxulp=1)

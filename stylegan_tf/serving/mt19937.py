@@ -1,8 +1,7 @@
-"""The latents of seeds, computed in the graph: those of `np.random.RandomState(seed).randn(1, latent_size)`.
+"""NumPy's `RandomState(seed).randn(1, size)` as a graph: a server answers seeds with the images of `generate`.
 
-A server that knows seeds spares its users NumPy and tells them the same images as `generate --seeds`. The stream is
-fixed for good: Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), seeded by its `init_genrand`, 53-bit
-fractions, and Marsaglia's polar method, which draws pairs until one lies inside of the unit circle.
+The stream is fixed for good: Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), seeded by its `init_genrand`,
+53-bit fractions, and Marsaglia's polar method, which draws pairs until one lies inside the unit circle.
 """
 
 import tensorflow as tf
@@ -10,15 +9,15 @@ from tensorflow import bitwise
 
 _WORDS = 624  # Words of the generator's state, 32 bits each.
 _SHIFT = 397
-_UNROLLED = 48  # Words per round of the loop that seeds; it divides 624. More are no faster.
+_UNROLLED = 48  # Words per iteration of the seeding loop; a divisor of 624. More are no faster.
 
 
-def seed_latents(seeds: tf.Tensor, latent_size: int) -> tf.Tensor:
-    """int64 [N] in [0, 2^32) -> z float32 [N, latent_size], equal to NumPy's on every machine (float64 until the end).
+def standard_normal(seeds: tf.Tensor, size: int) -> tf.Tensor:
+    """int64 [N] in [0, 2^32) -> float32 [N, size], computed in float64.
 
-    Where a device computes log or sqrt of float64 with a different last bit, a value may differ in float32's last.
+    Equal to NumPy's, but for the last bit of float32 where a device rounds log or sqrt of float64 differently.
     """
-    pairs = (latent_size + 1) // 2
+    pairs = (size + 1) // 2
     state = _twist(_initial_state(tf.cast(seeds, tf.uint32)))
     points = _points(state)
 
@@ -32,12 +31,12 @@ def seed_latents(seeds: tf.Tensor, latent_size: int) -> tf.Tensor:
     shapes = [state.shape, tf.TensorShape([None, None, 2])]
     _, points = tf.while_loop(too_few, draw_more, [state, points], shape_invariants=shapes)
     rejected = tf.cast(~_is_inside(points), tf.int32)
-    first = tf.argsort(rejected, axis=1, stable=True)[:, :pairs]  # The first that are inside, in their order.
+    first = tf.argsort(rejected, axis=1, stable=True)[:, :pairs]  # The first that are inside, in order.
     points = tf.gather(points, first, batch_dims=1)  # [N, pairs, 2]
     radius = tf.reduce_sum(points * points, axis=-1, keepdims=True)
     normal = tf.sqrt(-2.0 * tf.math.log(radius) / radius) * points
-    normal = tf.reverse(normal, axis=[-1])  # Of each pair, NumPy hands out the second first.
-    normal = tf.reshape(normal, [-1, 2 * pairs])[:, :latent_size]
+    normal = tf.reverse(normal, axis=[-1])  # Of each pair, NumPy returns the second first.
+    normal = tf.reshape(normal, [-1, 2 * pairs])[:, :size]
     return tf.cast(normal, tf.float32)
 
 
