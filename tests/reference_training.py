@@ -30,7 +30,7 @@ from stylegan_tf.networks.network_file import assign_arrays
 from stylegan_tf.ops import compiled
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 from tests.helpers.two_replicas import two_replicas
 

@@ -84,7 +84,7 @@ def test_a_stop_signal_saves_and_the_same_command_goes_on(tmp_path, number, exit
         finally:
             process.kill()
     assert process.returncode == exit_code, err
-    assert "the same command goes on from here" in out and "Traceback" not in err
+    assert "the same command resumes from here" in out and "Traceback" not in err
     assert list((tmp_path / "run" / "checkpoints").glob("images-*.npz"))
     assert list((tmp_path / "run").glob("network-*.npz"))
     again = call("-m", "stylegan_tf.train", *flags, "--total_kimg=0.001", cwd=tmp_path)

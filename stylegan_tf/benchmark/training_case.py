@@ -15,7 +15,7 @@ from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.ops.plain_form import in_same_blocks, plain_form
 from stylegan_tf.training.reports.reporting import peak_memory
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
 

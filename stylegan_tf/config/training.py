@@ -251,12 +251,24 @@ class TrainConfig(Options):
     )
     grid_columns: int = option(REPORTS, 8, "Images per row of a grid.", at_least=1)
     grid_rows: int = option(REPORTS, 4, "Rows of a grid.", at_least=1)
+    track: str = option(
+        REPORTS,
+        "none",
+        "An experiment tracker that gets the reports, too (pip install wandb).",
+        choices=("none", "wandb"),
+    )
     truncation_psi: float = option(REPORTS, 0.7, "Truncation of the grids; 1: none. Training is never truncated.")
     truncation_cutoff: int = option(REPORTS, 8, "Layers that it truncates, from the first.", at_least=0)
     metrics: str = option(
         METRICS, "", "Metrics of the averaged generator to follow during training, like fid5k,pr5k; empty: none."
     )
     metric_ticks: int = option(METRICS, 10, "Ticks between two times that they are computed.", at_least=1)
+    keep_best: Optional[str] = option(
+        METRICS, None, "One of the metrics, like fid5k: the network with its lowest value is kept as network-best.npz."
+    )
+    patience: Optional[int] = option(
+        METRICS, None, "End the run after so many measurements without a better value of keep_best.", at_least=1
+    )
     feature_extractor: str = option(
         METRICS,
         INCEPTION,
@@ -275,6 +287,12 @@ class TrainConfig(Options):
             if not getattr(self, name):
                 raise OptionError(f"{name} is missing: give {what} as --{name}=FOLDER.")
         super().__post_init__()
+        if self.keep_best is not None and (
+            self.keep_best not in self.metrics.split(",") or not self.keep_best.startswith(("fid", "kid", "ppl"))
+        ):
+            raise OptionError(f"keep_best must be one of `metrics` ({self.metrics}), and fid, kid or ppl.")
+        if self.patience is not None and self.keep_best is None:
+            raise OptionError("patience needs `keep_best`, the metric that is to get better.")
         if self.strategy == "tpu" and self.precision == "float16":
             raise OptionError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 

@@ -1,7 +1,7 @@
-"""Adam (Kingma and Ba) on named variables, with the two habits of progressive growing, and a loss scale for float16.
+"""Adam (Kingma and Ba) on named variables, for progressive growing and with a loss scale for float16.
 
-A step with a non-finite gradient is skipped whole, and the state is forgotten when the set of trained layers changes.
-Keras' optimisers have neither; the update itself is TensorFlow's fused kernel.
+A step with any non-finite gradient is skipped as a whole, and the state is reset when the set of trained layers
+changes. Keras' optimisers do neither; the update itself is TensorFlow's fused kernel.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from stylegan_tf.training.loss_scale import LossScale
 class Adam:
     """One optimiser: first and second moments per variable, the number of steps taken, and `loss_scale`.
 
-    All its variables are in `variables`, by name, for the checkpoint. Create it in the strategy's scope.
+    `variables` has all its variables by name, for the checkpoint. Create it in the strategy's scope.
     """
 
     def __init__(self, trained: Mapping[str, tf.Variable], beta1: float, beta2: float, epsilon: float):
@@ -37,16 +37,16 @@ class Adam:
 
     @property
     def skipped(self) -> int:
-        """Number of steps that were skipped for a non-finite gradient, but for those that only lowered the scale."""
+        """Number of steps skipped for a non-finite gradient, without those that only lowered the loss scale."""
         return int(self._skipped.numpy())
 
     @property
     def skipped_in_a_row(self) -> int:
-        """How many of them were the last ones."""
+        """Number of such steps since the last one that was applied."""
         return int(self._skipped_in_a_row.numpy())
 
     def reset(self) -> None:
-        """Forgets moments and step count; the count of skipped steps and the loss scale stay."""
+        """Zeroes the moments and the step count; the count of skipped steps and the loss scale stay."""
         for variable in (*self._m.values(), *self._v.values(), self._steps):
             variable.assign(tf.zeros_like(variable))
 
@@ -71,7 +71,7 @@ class Adam:
         strategy.extended.update(self._steps, self._update, args=args, group=False)
         for counter, event in ((self._steps, finite), (self._skipped, skipped), (self._skipped_in_a_row, skipped)):
             strategy.extended.update(counter, _count, args=(event,), group=False)
-        strategy.extended.update(self._skipped_in_a_row, _restart, args=(finite,), group=False)
+        strategy.extended.update(self._skipped_in_a_row, _zero_if, args=(finite,), group=False)
         if scaled:
             self.loss_scale.update(strategy, finite)
 
@@ -100,7 +100,7 @@ def _count(counter, event):
     counter.assign_add(tf.cast(event, counter.dtype))
 
 
-def _restart(counter, event):
+def _zero_if(counter, event):
     counter.assign(tf.where(event, tf.zeros_like(counter), counter))
 
 

@@ -1,7 +1,8 @@
-"""Images moved, turned and scaled, each by transformations of its own; linear in the images, twice differentiable.
+"""Affine maps of images, one for each image; linear in the images, so that it can be differentiated twice.
 
 A map is (a, b, c, d, x0, y0), each [n] or a number: the pixel at (x, y) of the result comes from
-(a x + b y + x0, c x + d y + y0), measured in pixels from the middle. Written out, so that no device rounds the places.
+(a x + b y + x0, c x + d y + y0), in pixels from the centre. Written out without matrix products, which some devices
+compute with rounded factors.
 """
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ IDENTITY = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
 def then(first: tuple, second: tuple) -> tuple:
-    """The inverse map of an image that goes through `first`, then `second` (both given as inverse maps)."""
+    """The inverse map of `first`, then `second` (both given as inverse maps)."""
     a, b, c, d, x0, y0 = first
     e, f, g, h, x1, y1 = second
     linear = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)

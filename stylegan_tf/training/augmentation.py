@@ -1,4 +1,4 @@
-"""Augmentations that the discriminator sees images through: pure functions of images, random numbers and p.
+"""Augmentations of the images that the discriminator sees: pure functions of images, random numbers and p.
 
 ADA: Karras et al., *Training Generative Adversarial Networks with Limited Data*, NeurIPS 2020, App. B: pixel blitting,
 geometric and colour transformations, each with probability p, with the paper's strengths. Different here: all geometry
@@ -30,14 +30,14 @@ _UNIFORM, _NORMAL = 24, 7  # How many numbers of each kind an image needs at mos
 
 
 class AugmentDraws(NamedTuple):
-    """What is random in the augmentation of n images."""
+    """The random values of the augmentation of n images."""
 
     uniform: tf.Tensor  # [n, 24] in [0, 1)
     normal: tf.Tensor  # [n, 7]
 
 
 def draw_augmentation(count: int, seed: tf.Tensor) -> AugmentDraws:
-    """For `count` images; all follows from the seed (two integers)."""
+    """For `count` images; everything follows from the seed (two integers)."""
     seeds = tf.random.experimental.stateless_split(seed, 2)
     return AugmentDraws(
         tf.random.stateless_uniform([count, _UNIFORM], seeds[0]), tf.random.stateless_normal([count, _NORMAL], seeds[1])
@@ -67,22 +67,22 @@ class _Numbers:
         return tf.exp(self.normal(octaves * math.log(2)))
 
     def sometimes(self, value: tf.Tensor, neutral: float, p=None) -> tf.Tensor:
-        """`value` with probability p, else what changes nothing."""
+        """`value` with probability p, else `neutral`."""
         return tf.where(next(self._uniform) < (self.p if p is None else p), value, tf.cast(neutral, value.dtype))
 
 
 def ada(images: tf.Tensor, draws: AugmentDraws, p, cutout: bool = False) -> tf.Tensor:
-    """ADA's pipeline with each transformation at probability p, a scalar; 0 changes nothing but rounding."""
+    """ADA's pipeline with each transformation at probability p, a scalar; at 0 images differ by rounding only."""
     numbers = _Numbers(draws, images.dtype, p)
     images = sampled(images, _inverse_geometry(numbers, images.shape[1]))
-    images = _ada_colour(images, numbers)
+    images = _of_colours(_ada_colour, images, numbers)
     if cutout:
         images = _cut_out(images, numbers, only_sometimes=True)
     return images
 
 
 def _inverse_geometry(numbers: _Numbers, size: int):
-    """Where each pixel of the result comes from: the inverses, in the order in which an image is transformed."""
+    """The inverse map, composed in the order in which an image is transformed."""
     some = numbers.sometimes
     # Pixel blitting.
     flip = 1 - 2 * some(numbers.whole(2), 0.0)
@@ -111,35 +111,48 @@ def _both_or_none(numbers: _Numbers, values):
     return [value * happens for value in values]
 
 
+def _of_colours(transform, images, numbers: _Numbers):
+    """Applies `transform(images, numbers)` to all channels but that of transparency, the fourth of four."""
+    if images.shape[-1] != 4:
+        return transform(images, numbers)
+    return tf.concat([transform(images[..., :3], numbers), images[..., 3:]], axis=-1)
+
+
 def _ada_colour(images, numbers: _Numbers):
-    """Brightness and contrast; of three channels also luma flip, hue and saturation, about the grey axis."""
+    """Brightness and contrast; luma flip of gray and RGB; of RGB also hue and saturation, about the gray axis."""
     some = numbers.sometimes
     brightness, contrast = some(numbers.normal(0.2), 0.0), some(numbers.log_normal(0.5), 1.0)
     images = (images + _per_image(brightness)) * _per_image(contrast)
-    if images.shape[-1] != 3:
+    if images.shape[-1] not in (1, 3):
         return images
     flip = 1 - 2 * some(numbers.whole(2), 0.0)
+    if images.shape[-1] == 1:
+        return images * _per_image(flip)
     hue = some(numbers.uniform(-math.pi, math.pi), 0.0)
     saturation = some(numbers.log_normal(1.0), 1.0)
     luma = tf.reduce_mean(images, axis=-1, keepdims=True)
     chroma = images - luma
-    # (1, 1, 1) / sqrt(3) x chroma: what a rotation about the grey axis adds.
+    # (1, 1, 1) / sqrt(3) x chroma: the term of a rotation about the gray axis.
     across = (tf.roll(chroma, 1, axis=-1) - tf.roll(chroma, -1, axis=-1)) / math.sqrt(3)
     turned = chroma * _per_image(saturation * tf.cos(hue)) + across * _per_image(saturation * tf.sin(hue))
     return luma * _per_image(flip) + turned
 
 
 def diffaugment(images: tf.Tensor, draws: AugmentDraws) -> tf.Tensor:
-    """DiffAugment: brightness, saturation (of three channels), contrast; translation, filled up with 0; cutout."""
+    """DiffAugment: brightness, saturation (of RGB), contrast; translation, filled up with 0; cutout."""
     numbers = _Numbers(draws, images.dtype, 1.0)
-    images += _per_image(numbers.uniform(-0.5, 0.5))
-    if images.shape[-1] == 3:
-        images = _towards(tf.reduce_mean(images, axis=-1, keepdims=True), images, numbers.uniform(0.0, 2.0))
-    images = _towards(tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True), images, numbers.uniform(0.5, 1.5))
+    images = _of_colours(_diffaugment_colour, images, numbers)
     size = images.shape[1]
     most = int(size / 8 + 0.5)
     down, right = (tf.cast(numbers.whole(2 * most + 1), tf.int32) - most for _ in range(2))
     return _cut_out(shifted(images, down, right), numbers, only_sometimes=False)
+
+
+def _diffaugment_colour(images, numbers: _Numbers):
+    images += _per_image(numbers.uniform(-0.5, 0.5))
+    if images.shape[-1] == 3:
+        images = _towards(tf.reduce_mean(images, axis=-1, keepdims=True), images, numbers.uniform(0.0, 2.0))
+    return _towards(tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True), images, numbers.uniform(0.5, 1.5))
 
 
 def _towards(mean, images, factor):
@@ -147,7 +160,7 @@ def _towards(mean, images, factor):
 
 
 def _cut_out(images, numbers: _Numbers, only_sometimes: bool):
-    """0 in a square of half the width around a random place, which the border may cut."""
+    """Zeroes a square of half the width around a random place, which the border may clip."""
     size = images.shape[1]
     places = (tf.range(size, dtype=images.dtype) + 0.5) / size
     within_y, within_x = (tf.abs(places - numbers.uniform(0.0, 1.0)[:, tf.newaxis]) < 0.25 for _ in range(2))

@@ -4,14 +4,14 @@ from typing import Optional
 
 import tensorflow as tf
 
-TARGET = 0.6  # Of r_t = E[sign(D(real))]: 0 for a discriminator that guesses, 1 for one that knows every real.
+TARGET = 0.6  # Of r_t = E[sign(D(real))]: 0 if the discriminator guesses, 1 if it recognises every real.
 INTERVAL = 4  # Iterations between two adjustments.
 
 
 class AugmentationStrength:
-    """Create it in the strategy's scope. All is in `variables`, for the checkpoint.
+    """Create it in the strategy's scope. `variables` has all of it, for the checkpoint.
 
-    fixed: a p that is used in place of the adapted one, which then stays as it is.
+    fixed: a constant p that replaces the adaptive one, whose variables then stay as they are.
     """
 
     def __init__(self, fixed: Optional[float] = None):
@@ -32,8 +32,8 @@ class AugmentationStrength:
     def update(self, strategy, sign: tf.Tensor, batch_size: int, kimg: float) -> None:
         """After a discriminator's pass, in cross-replica context.
 
-        sign: mean of the real scores' signs over the global batch; kimg: thousands of images in which p goes from 0
-        to 1 at most; 0: p stays, as without adaptation.
+        sign: mean of the real scores' signs over the global batch. kimg: thousands of images in which p can go from 0
+        to 1; 0: p is constant.
         """
         update, due = strategy.extended.update, INTERVAL * batch_size
         update(self._signs, _add, args=(sign, batch_size), group=False)
@@ -42,12 +42,12 @@ class AugmentationStrength:
         if kimg and self._fixed is None:
             update(self._p, _adjust, args=(*counts, kimg * 1000), group=False)
         update(self._overfitting, _assign_mean, args=counts, group=False)
-        update(self._signs, _start_anew, args=(self._images, due), group=False)
-        update(self._images, _start_anew, args=(self._images, due), group=False)
+        update(self._signs, _zero_if_due, args=(self._images, due), group=False)
+        update(self._images, _zero_if_due, args=(self._images, due), group=False)
 
 
 def signs_of(scores: tf.Tensor) -> tf.Tensor:
-    """1, 0 or -1; 0 for what is not a number."""
+    """1, 0 or -1; 0 for NaN."""
     return tf.cast(scores > 0, scores.dtype) - tf.cast(scores < 0, scores.dtype)
 
 
@@ -64,5 +64,5 @@ def _assign_mean(overfitting, signs, images, due):
     overfitting.assign(tf.where(images >= due, signs / images, overfitting))
 
 
-def _start_anew(value, images, due):
+def _zero_if_due(value, images, due):
     value.assign(tf.where(images >= due, tf.zeros_like(value), value))

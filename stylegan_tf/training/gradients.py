@@ -1,7 +1,7 @@
-"""Gradients of both losses for some images: pure functions of the weights and of what is passed in.
+"""Gradients of both losses as pure functions of the weights and the given images.
 
-They assign nothing and talk to no other replica, so that a step can compile them, repeat them over parts of a
-replica's share and add up what they return, or leave the penalties out of an iteration.
+They assign nothing and communicate with no other replica, so that a step can compile them, accumulate them over parts
+of a replica's share, or leave the penalties out of an iteration.
 """
 
 from collections.abc import Mapping
@@ -16,69 +16,36 @@ from stylegan_tf.training import losses
 from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment
 from stylegan_tf.training.augmentation_strength import signs_of
 from stylegan_tf.training.random_inputs import FakeInputs
-from stylegan_tf.training.run.state import TrainState
-
-
-def in_rounds(compute: Callable[..., Any], rounds: int, jit_compile: bool = False) -> Callable[..., Any]:
-    """`compute(images, *others)`, which returns sums over its images, as a function that adds up `rounds` such sums.
-
-    Round m of M gets images m, m + M, m + 2M, ...: where their number in a round is a multiple of the group size of
-    the minibatch standard deviation, whose members lie a fixed distance apart, its groups are those of all images.
-    `images` is a structure of tensors (or None) with one entry an image; the number of images is a multiple of
-    `rounds` and known when this is traced. jit_compile: each round is compiled with XLA.
-    """
-    if rounds == 1:
-        return tf.function(compute, jit_compile=True, autograph=False) if jit_compile else compute
-    # Traced once, for the shapes and for the loop.
-    traced = tf.function(compute, jit_compile=jit_compile or None, autograph=False)
-
-    def summed(images, *others):
-        parts = _map(lambda x: tf.reshape(x, [x.shape[0] // rounds, rounds, *x.shape[1:]]), images)
-
-        def add_round(index, totals):
-            sums = traced(_map(lambda x: x[:, index], parts), *others)
-            return index + 1, tf.nest.map_structure(tf.add, totals, sums)
-
-        first = _map(lambda x: x[:, 0], parts)
-        result = traced.get_concrete_function(first, *others).structured_outputs
-        zeros = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), result)
-        # One at a time: the memory of a round is free before the next one starts.
-        return tf.while_loop(lambda index, _: index < rounds, add_round, (0, zeros), parallel_iterations=1)[1]
-
-    return summed
-
-
-def _map(function, structure):
-    return tf.nest.map_structure(lambda x: None if x is None else function(x), structure)
+from stylegan_tf.training.state import TrainState
 
 
 class Images(NamedTuple):
-    """Tensors with one entry an image, of the same images throughout."""
+    """Tensors with one entry per image, in the same order."""
 
     fakes: FakeInputs
     labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and for the fakes beside them.
     reals: Optional[tf.Tensor] = None  # [n, r, r, C] in [-1, 1].
     between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs`.
-    augment_fakes: Optional[AugmentDraws] = None  # None: the discriminator sees them as they are.
-    augment_reals: Optional[AugmentDraws] = None  # Also of what lies between reals and fakes.
+    augment_fakes: Optional[AugmentDraws] = None  # None: the discriminator sees them unchanged.
+    augment_reals: Optional[AugmentDraws] = None  # Also for the interpolations between reals and fakes.
 
 
 class Scalars(NamedTuple):
-    """What holds for all images of a step."""
+    """The inputs that all images of a step share."""
 
     alpha: tf.Tensor  # Weight of the current level.
     crossover: tf.Tensor  # Of style mixing.
-    loss_scale: Optional[tf.Tensor] = None  # float32, for float16; None: the loss as it is.
+    loss_scale: Optional[tf.Tensor] = None  # float32, for float16; None: unscaled.
     augment_p: Optional[tf.Tensor] = None  # ADA's probability.
 
 
 class Sums(NamedTuple):
-    """Everything is a sum over the images; gradients and metrics are divided by the global batch already.
+    """Sums over the images; gradients and metrics are already divided by the global batch.
 
     Gradients are those of the loss times the loss scale. A metric that was not computed is NaN.
     """
 
-    gradients: Mapping[str, tf.Tensor]  # By variable; a variable that the loss does not depend on is left out.
+    gradients: Mapping[str, tf.Tensor]  # By variable, without those that the loss does not depend on.
     w: tf.Tensor  # [W]
     metrics: Mapping[str, tf.Tensor]
 
@@ -89,7 +56,7 @@ class Gradients:
     def __init__(self, config: TrainConfig, state: TrainState, resolution: int, batch_size: int):
         self._losses = config.losses
         frozen = state.discriminator.config.resolutions[-config.freeze_d :] if config.freeze_d else ()
-        self._frozen = tuple(f"{level}x{level}/" for level in frozen)  # How names of their variables begin.
+        self._frozen = tuple(f"{level}x{level}/" for level in frozen)  # Prefixes of variables.
         self._augment, self._cutout = config.augment, config.augment_cutout
         self._generator = state.generator
         self._discriminator = state.discriminator
@@ -97,8 +64,8 @@ class Gradients:
         self._batch_size = batch_size
 
     def discriminator(self, images: Images, scalars: Scalars, regularized: bool = True) -> Sums:
-        """Of the discriminator's loss. Metrics: d_loss, real_score, fake_score; real_sign, the mean of the
-        signs of the real scores; where R1 is on, r1.
+        """Gradients of the discriminator's loss. Metrics: d_loss, real_score, fake_score, real_sign (mean sign of the
+        real scores), real_variety, fake_variety (mean difference of two images) and, with R1, r1.
 
         regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
         """
@@ -127,19 +94,21 @@ class Gradients:
             "real_score": self._per_image(real_scores),
             "real_sign": self._per_image(signs_of(real_scores)),
             "fake_score": self._per_image(fake_scores),
+            "real_variety": self._per_image(_variety(images.reals)),
+            "fake_variety": self._per_image(_variety(fakes)),
         }
         if options.r1_gamma:
             metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
         return Sums(_present(tape.gradient(total, trained)), w, metrics)
 
     def _reported_loss(self, loss, adversarial, scalars):
-        """With a loss scale that is too high for the penalties the loss without them: the scores can be trusted."""
+        """If the loss scale is too high for the penalties, the loss without them, which is finite."""
         if scalars.loss_scale is None:
             return self._per_image(loss)
         return self._per_image(tf.where(tf.math.is_finite(loss), loss, adversarial))
 
     def generator(self, images: Images, scalars: Scalars) -> Sums:
-        """Of the generator's loss. Metrics: g_loss."""
+        """Gradients of the generator's loss. Metrics: g_loss."""
         trained = trainable_variables(self._generator)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(trained.values()))
@@ -150,7 +119,7 @@ class Gradients:
         return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": loss})
 
     def _scores(self, images, labels, scalars: Scalars, augment: Optional[AugmentDraws]) -> tf.Tensor:
-        """[n], of the images as the discriminator is to see them."""
+        """Scores [n] of images, which are augmented first if there are draws."""
         if augment is not None and self._augment == "ada":
             images = ada(images, augment, scalars.augment_p, self._cutout)
         elif augment is not None:
@@ -162,10 +131,10 @@ class Gradients:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [n] and, where gamma is not 0, squared norms of their gradient with respect to the image [n].
 
-        Of augmented images it is the gradient by the images before that, through the augmentation.
-        The norm is that for images upscaled to full resolution, as the paper's schedule has it: every one of the 4^lod
-        copies of a pixel carries 1 / 4^lod of its gradient. In float16 the gradient is small, and so is what the
-        penalty's own gradient starts from, which is proportional to it. Both get the square root of the loss scale.
+        The gradient is with respect to the images before augmentation. The norm is that for images upscaled to full
+        resolution, as in the paper's schedule: each of the 4^lod copies of a pixel carries 1 / 4^lod of its gradient.
+        In float16 the gradient is small, and so is the penalty's own gradient, which is proportional to it: both are
+        scaled by the square root of the loss scale.
         """
         if not gamma:
             scores = self._scores(images, labels, scalars, augment)
@@ -180,7 +149,7 @@ class Gradients:
         return scores, norms * (self._resolution / self._discriminator.config.resolution) ** 2
 
     def _interpolation_penalty(self, images: Images, fakes, scalars):
-        """WGAN-GP's penalty at random points between reals and fakes; 0 where it is off."""
+        """WGAN-GP's penalty at random points between reals and fakes; 0 if it is off."""
         if not self._losses.gp_lambda:
             return 0.0
         between = images.reals + (fakes - images.reals) * images.between
@@ -198,7 +167,7 @@ class Gradients:
         return fakes, tf.reduce_sum(tf.stop_gradient(w), axis=0)
 
     def _mapped(self, images: Images):
-        """w of the first latents and of the second ones, if there are any: in one pass over the weights."""
+        """w of the first latents and of the second ones (None without mixing), in one pass over the weights."""
         inputs, mapping = images.fakes, self._generator.mapping_network
         if inputs.other_z is None:
             return mapping(inputs.z, labels=images.labels), None
@@ -209,9 +178,49 @@ class Gradients:
         return tf.reduce_sum(values) / self._batch_size
 
 
+def _variety(images: tf.Tensor) -> tf.Tensor:
+    """[n]: how much each image differs from the next one, the root of the mean squared difference; NaN if n is 1."""
+    if images.shape[0] == 1:
+        return tf.constant([float("nan")])
+    return tf.sqrt(tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)), axis=[1, 2, 3]))
+
+
 def _scaled(total, scalars, power=1.0):
     return total if scalars.loss_scale is None else total * scalars.loss_scale**power
 
 
 def _present(gradients):
     return {name: gradient for name, gradient in gradients.items() if gradient is not None}
+
+
+def accumulated(compute: Callable[..., Any], rounds: int, jit_compile: bool = False) -> Callable[..., Any]:
+    """`compute(images, *others)`, which returns sums over its images, with its memory divided by `rounds`: in a loop
+    over parts of the images whose sums are added up (gradient accumulation).
+
+    Round m of M gets images m, m + M, m + 2M, ...: if the images per round are a multiple of the group size of the
+    minibatch standard deviation, whose members lie a fixed distance apart, the groups are those of the whole batch.
+    `images` is a structure of tensors (or None) with one entry per image, whose number is a static multiple of
+    `rounds`. jit_compile: each round is compiled with XLA.
+    """
+    if rounds == 1:
+        return tf.function(compute, jit_compile=True, autograph=False) if jit_compile else compute
+    traced = tf.function(compute, jit_compile=jit_compile or None, autograph=False)
+
+    def summed(images, *others):
+        parts = _map(lambda x: tf.reshape(x, [x.shape[0] // rounds, rounds, *x.shape[1:]]), images)
+
+        def add_round(index, totals):
+            sums = traced(_map(lambda x: x[:, index], parts), *others)
+            return index + 1, tf.nest.map_structure(tf.add, totals, sums)
+
+        first = _map(lambda x: x[:, 0], parts)
+        result = traced.get_concrete_function(first, *others).structured_outputs
+        zeros = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), result)
+        # Sequential: the memory of a round is free before the next one starts.
+        return tf.while_loop(lambda index, _: index < rounds, add_round, (0, zeros), parallel_iterations=1)[1]
+
+    return summed
+
+
+def _map(function, structure):
+    return tf.nest.map_structure(lambda x: None if x is None else function(x), structure)

@@ -1,8 +1,8 @@
 """Dynamic loss scaling for float16 (Micikevicius et al.: *Mixed Precision Training*, ICLR 2018, Sec. 3.2).
 
-Gradients of a loss that is multiplied by a large scale keep clear of float16's smallest values; the optimiser divides
-by it, in float32. The scale is as high as it can be: it doubles after a number of good steps and is halved by a step
-that overflowed, which is skipped.
+The loss is multiplied by a large scale, so that its gradients do not underflow in float16; the optimiser divides by it
+in float32. The scale doubles after a number of finite steps in a row and is halved by a step that overflowed, which is
+skipped.
 """
 
 import tensorflow as tf
@@ -32,15 +32,15 @@ class LossScale:
 
     @property
     def overflows(self) -> int:
-        """How often the scale was halved since the start of the run: so many steps were skipped for it."""
+        """How often the scale was halved since the start of the run; each time a step was skipped."""
         return int(self._overflows.numpy())
 
     def can_fall(self) -> tf.Tensor:
-        """Whether a lower scale might help a step that was not finite."""
+        """Whether the scale can be lowered after a step that was not finite."""
         return self.value > MINIMUM_SCALE
 
     def update(self, strategy, finite: tf.Tensor) -> None:
-        """After a step with this scale, in cross-replica context. finite: whether its gradients were, a scalar bool."""
+        """After a step, in cross-replica context. finite: whether its gradients were, a scalar bool."""
         update = strategy.extended.update
         update(self._overflows, _count_overflow, args=(self._scale, finite), group=False)
         update(self._scale, _next_scale, args=(self._good_steps, finite), group=False)

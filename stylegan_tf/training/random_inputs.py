@@ -1,8 +1,8 @@
-"""The random inputs of an iteration: drawn for the global batch, then dealt out to the replicas.
+"""The random inputs of an iteration: drawn for the global batch, then sharded per replica.
 
-Where they come from is for the caller of a step to say, with a function like `SeededDraw`: the source of a run, in
-which all of them follow from the run's seed and the images seen. So no other random state exists, and, as replica r of
-R takes images r, r + R, r + 2R, ... as it does of the reals, the number of replicas changes nothing.
+A step takes them from a function. A run uses `SeededDraw`, in which everything follows from the seed and the images
+seen: there is no other random state. Replica r of R takes images r, r + R, r + 2R, ..., as it does of the reals: the
+number of replicas does not change the result.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DISCRIMINATOR_PASS, GENERATOR_PASS = 0, 1
 
 
 class FakeInputs(NamedTuple):
-    """What fakes are made of: tensors with one entry an image."""
+    """The generator's inputs: tensors with one entry per image."""
 
     z: tf.Tensor  # [n, latent_size]
     other_z: Optional[tf.Tensor] = None  # The second latents of style mixing; None: it is off.
@@ -27,18 +27,18 @@ class FakeInputs(NamedTuple):
 
 
 class RandomInputs(NamedTuple):
-    """All that is random in one pass, for the n = N images of the global batch."""
+    """All random values of one pass, for the n = N images of the global batch."""
 
     fakes: FakeInputs
     crossover: tf.Tensor  # int32 scalar, the first layer of the second latents; the number of layers: none.
-    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1] in [0, 1]: where between its real and its fake WGAN-GP looks.
-    augment_fakes: Optional[AugmentDraws] = None  # For `--augment`; None: these images are not augmented.
+    between: Optional[tf.Tensor] = None  # [n, 1, 1, 1] in [0, 1]: WGAN-GP's interpolation weights.
+    augment_fakes: Optional[AugmentDraws] = None  # None: these images are not augmented.
     augment_reals: Optional[AugmentDraws] = None
 
 
-# draw(images_seen, stream): called while a step is traced, in replica context. It has to return the same on every
-# replica; `images_seen` is the int64 scalar tensor of the images before the iteration. A function of the user's may
-# look tensors up by it, or read variables that are assigned before every iteration.
+# draw(images_seen, stream): called while a step is traced, in replica context, and must return the same on every
+# replica. `images_seen` is an int64 scalar tensor, the images before the iteration: a function of the user's may look
+# tensors up by it, or read variables that are assigned before every iteration.
 Draw = Callable[[tf.Tensor, int], RandomInputs]
 
 
@@ -70,7 +70,7 @@ class SeededDraw:
         return RandomInputs(fakes, self._crossover(crossover), between, *self._augmentation(seed, stream))
 
     def _augmentation(self, seed, stream: int) -> list[Optional[AugmentDraws]]:
-        """[that of the fakes, that of the reals]"""
+        """[of the fakes, of the reals]"""
         used = [self._augments, self._augments and stream == DISCRIMINATOR_PASS]
         return [
             draw_augmentation(self._batch_size, _fold_in(seed, number)) if is_used else None
@@ -78,7 +78,7 @@ class SeededDraw:
         ]
 
     def _crossover(self, seed) -> tf.Tensor:
-        """Uniform in [1, L) with the mixing probability, else L (none)."""
+        """Uniform in [1, L) with the mixing probability, else L: no mixing."""
         layers = self._generator.synthesis.num_layers_at(self._resolution)
         seeds = tf.random.experimental.stateless_split(seed, 2)
         crossover = tf.random.stateless_uniform([], seeds[0], 1, layers, tf.int32)
@@ -87,16 +87,16 @@ class SeededDraw:
 
 
 def _fold_in(seed: tf.Tensor, number: int) -> tf.Tensor:
-    # Of 64 bits: with 32, some thirty of the half million iterations of a long run would draw what another one did.
+    # 64 bits: with 32, some thirty of the half million iterations of a long run would repeat another one's draws.
     return tf.random.experimental.stateless_fold_in(seed, tf.constant(number, tf.int64))
 
 
-def dealt_out(images: tf.Tensor) -> tf.Tensor:
-    """This replica's entries of a tensor [N, ...] of the global batch. In replica context."""
+def replica_shard(images: tf.Tensor) -> tf.Tensor:
+    """This replica's entries of a tensor [N, ...] of the global batch, in replica context."""
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     if replicas == 1:
         return images
-    # images[replica :: replicas] with a static shape: XLA cannot slice from a place that it does not know yet.
-    dealt = tf.reshape(images, [images.shape[0] // replicas, replicas, *images.shape[1:]])
-    return tf.gather(dealt, context.replica_id_in_sync_group, axis=1)
+    # images[replica :: replicas] with a static shape: XLA cannot slice from a dynamic offset.
+    shards = tf.reshape(images, [images.shape[0] // replicas, replicas, *images.shape[1:]])
+    return tf.gather(shards, context.replica_id_in_sync_group, axis=1)

@@ -12,13 +12,13 @@ from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
 
-# The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it.
-# 4x4 is never trained with the paper's start at 8x8; it takes 8x8's entries, and a tick that goes on in steps of 20.
+# The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it. 4x4 is trained by
+# Table 1's config A alone.
 _BATCH_SIZES = {
-    1: {8: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4},
-    2: {8: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8},
-    4: {8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
-    8: {8: 256, 16: 128, 32: 64, 64: 32},
+    1: {4: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4},
+    2: {4: 256, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8},
+    4: {4: 512, 8: 256, 16: 128, 32: 64, 64: 32, 128: 16},
+    8: {4: 512, 8: 256, 16: 128, 32: 64, 64: 32},
 }
 _LEARNING_RATES = {4: 0.001, 128: 0.0015, 256: 0.002, 512: 0.003}
 _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 30, 1024: 20}
@@ -26,7 +26,7 @@ _TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40, 512: 3
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Where a run stands after some number of images."""
+    """The state of the schedule after some number of images."""
 
     lod: float  # 0 at full resolution; fractions while a level fades in.
     growth: Growth
@@ -49,8 +49,8 @@ class Phase:
 def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_replicas: int = 1) -> Phase:
     """The phase after `images_seen` real images of a run up to `resolution` on `num_replicas` devices.
 
-    `alpha` lies in (0, 1]: exactly at the start of a fade the level below is still the current one. With both lengths 0
-    nothing grows: the run starts at full resolution.
+    `alpha` lies in (0, 1]: exactly at the start of a fade the level below is still the current one. If `training_kimg`
+    and `transition_kimg` are 0 the run starts at full resolution.
     """
     lod = _level_of_detail(images_seen, schedule, resolution)
     growth = Growth.at_lod(lod, resolution)
@@ -63,7 +63,7 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
         batch_size=batch_size_at(current, schedule, num_replicas),
         learning_rate=learning_rate,
         discriminator_learning_rate=_look_up(discriminators, current) if discriminators else learning_rate,
-        tick_kimg=_look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, current),
+        tick_kimg=tick_kimg_at(current, schedule),
     )
 
 
@@ -85,8 +85,8 @@ def level_images(schedule: ScheduleConfig, resolution: int, total_images: int) -
 def learning_rate_at(resolution: int, schedule: ScheduleConfig) -> tuple[float, str]:
     """The learning rate of both networks at `resolution`, and the option that it comes from.
 
-    `learning_rates` holds from the first resolution that it lists up, `learning_rate` everywhere else; what neither
-    says is the paper's.
+    `learning_rates` applies from the first resolution that it lists up, `learning_rate` below it; without either, the
+    paper's table.
     """
     rates = schedule.learning_rates
     if rates is not None and resolution >= min(rates):
@@ -96,8 +96,17 @@ def learning_rate_at(resolution: int, schedule: ScheduleConfig) -> tuple[float, 
     return _look_up(_LEARNING_RATES, resolution), "learning_rate"
 
 
+def tick_kimg_at(resolution: int, schedule: ScheduleConfig) -> float:
+    return _look_up(_TICK_KIMG if schedule.tick_kimg is None else schedule.tick_kimg, resolution)
+
+
+def fully_grown_at(schedule: ScheduleConfig, resolution: int) -> int:
+    """Images after which a run is fully faded in at `resolution`; 0 if it starts there."""
+    return _num_fades(schedule, resolution) * sum(_phase_lengths(schedule))
+
+
 def optimizer_reset_between(previous_lod: float, lod: float) -> bool:
-    """Whether the optimisers start afresh: the set of trained layers changed, as a fade began or ended (App. C)."""
+    """Whether the set of trained layers changed, as a fade began or ended: the optimisers are reset (App. C)."""
     return math.floor(previous_lod) != math.floor(lod) or math.ceil(previous_lod) != math.ceil(lod)
 
 
@@ -106,8 +115,8 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
 
     The paper's table is that of the largest listed number of GPUs (1, 2, 4, 8) not above `num_replicas`. Its entries
     are rounded down so that every replica gets the same number of images, at least one, and a multiple of 4 if there
-    are at least 4 of them (groups of the minibatch standard deviation). A table of the user's is never rounded:
-    UserError if an entry does not divide evenly.
+    are at least 4 of them (groups of the minibatch standard deviation). `batch_sizes` is never rounded: UserError if an
+    entry does not divide evenly.
     """
     if num_replicas < 1:
         raise UserError(f"the number of replicas must be at least 1, got {num_replicas}.")
@@ -115,7 +124,7 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
         batch_size = _look_up(schedule.batch_sizes, resolution)
         if batch_size % num_replicas:
             raise UserError(
-                f"batch_sizes: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
+                f"`batch_sizes`: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
                 f"replicas; use a multiple of {num_replicas}."
             )
         return batch_size
@@ -125,10 +134,10 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
 
 
 def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int = 1, group_size: int = 0) -> None:
-    """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided up.
+    """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided.
 
-    Every replica's share needs whole groups of the minibatch standard deviation, `group_size` images each (0: none),
-    and a division into the rounds that `max_replica_batch` asks for.
+    Every replica's share must consist of whole groups of the minibatch standard deviation, `group_size` images each
+    (0: none), and be divisible into rounds of at most `max_replica_batch` images.
     """
     fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
     for level in (resolution >> fade for fade in range(fades, -1, -1)):
@@ -136,17 +145,17 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
         whole = min(group_size, share)
         if whole and share % whole:
             raise UserError(
-                f"batch_sizes: {share} images a replica at {level}x{level} make no groups of {whole} for the minibatch "
-                "standard deviation: use a multiple of it, or change --mbstd_group_size."
+                f"`batch_sizes`: {share} images a replica at {level}x{level} make no groups of {whole} for the "
+                "minibatch standard deviation: use a multiple of it, or change `mbstd_group_size`."
             )
         accumulation_rounds(level, schedule, share, group_size)
 
 
 def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> int:
-    """Into how many equal rounds a replica's `share` of a batch is divided: the fewest with `max_replica_batch` images.
+    """The smallest number of equal rounds, of at most `max_replica_batch` images each, for a replica's `share`.
 
     1 at resolutions below the first one of that table. Groups of the minibatch standard deviation, `group_size` images
-    each (0: none), stay whole. UserError where there is no such division.
+    each (0: none), stay whole. UserError if there is no such division.
     """
     table = schedule.max_replica_batch or {}
     if share < 1 or not table or resolution < min(table):
@@ -158,8 +167,8 @@ def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, g
         if share % rounds == 0 and images <= limit and images % whole == 0:
             return rounds
     raise UserError(
-        f"max_replica_batch: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of at "
-        f"most {limit}, as {whole} images make a group of the minibatch standard deviation: allow at least {whole}."
+        f"`max_replica_batch`: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of "
+        f"at most {limit}, as {whole} images make a group of the minibatch standard deviation: allow at least {whole}."
     )
 
 
@@ -172,7 +181,7 @@ def _level_of_detail(images_seen: int, schedule: ScheduleConfig, resolution: int
     fade, within = divmod(images_seen, period)
     if fade >= num_fades:
         return 0.0
-    # A division of whole numbers: 1.0 is reached exactly, never approached from a rounding error.
+    # A division of integers: 1.0 is reached exactly, without rounding errors.
     return num_fades - fade - (max(within - training, 0) / transition if transition else 0.0)
 
 

@@ -1,10 +1,10 @@
 """One iteration of training: discriminator step, moving average, generator step (App. C), on all replicas.
 
-docs/training_iteration.md has the order of everything in it, and what is drawn when.
+docs/training_iteration.md lists the order of all operations and draws.
 
-The networks see the whole global batch as one computation split over the replicas: all random inputs are drawn for
-the global batch and replica r of R takes images r, r + R, r + 2R, ... The pipeline orders the reals in the same way.
-So groups of the minibatch standard deviation, and with them all results, do not depend on the number of replicas.
+All random inputs are drawn for the global batch, of which replica r of R takes images r, r + R, r + 2R, ...; the
+pipeline orders the reals in the same way. So the groups of the minibatch standard deviation, and with them all
+results, do not depend on the number of replicas.
 """
 
 import functools
@@ -15,30 +15,28 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
+from stylegan_tf.errors import UserError
 from stylegan_tf.networks.precision import level_policies
 from stylegan_tf.ops.compiled import compiled_chains
 from stylegan_tf.ops.plain_form import in_same_blocks
 from stylegan_tf.training.adam import Adam
-from stylegan_tf.training.augmentation import AugmentDraws
-from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, in_rounds
+from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, accumulated
 from stylegan_tf.training.random_inputs import (
     DISCRIMINATOR_PASS,
     GENERATOR_PASS,
     Draw,
-    FakeInputs,
     RandomInputs,
     SeededDraw,
-    dealt_out,
+    replica_shard,
 )
-from stylegan_tf.training.run.setup import check_jit_compile
-from stylegan_tf.training.run.state import TrainState
 from stylegan_tf.training.schedule import accumulation_rounds
+from stylegan_tf.training.state import TrainState
 
 
 class StepInputs(NamedTuple):
     """What changes from iteration to iteration without a new trace: scalar tensors."""
 
-    images_seen: tf.Tensor  # int64, before the iteration: what random inputs and lazy R1 go by.
+    images_seen: tf.Tensor  # int64, before the iteration: random inputs and lazy R1 follow from it.
     alpha: tf.Tensor  # float32, weight of the current level.
     learning_rate: tf.Tensor  # float32.
     generator_learning_rate: Optional[tf.Tensor] = None  # float32; None: the same for both networks.
@@ -56,10 +54,10 @@ def build_iteration(
 
     draw: where the random inputs come from, see `random_inputs.Draw`; None: from the run's seed.
 
-    Returns `run(iterator, inputs) -> {name: float32 mean over the batch}`. The names: d_loss, g_loss, real_score,
-    fake_score, real_sign (mean sign of the real scores, how much the discriminator overfits: `AugmentationStrength`)
-    and, where R1 is on, r1 (squared gradient norm). NaN stands for what is not finite, as in a step that was skipped,
-    and for an R1 that was not computed.
+    Returns `run(iterator, inputs) -> {name: float32 mean over the batch}` with d_loss, g_loss, real_score, fake_score,
+    real_sign (mean sign of the real scores, see `AugmentationStrength`), real_variety and fake_variety (rms difference
+    of two images of a replica, which has to compute more than one at once) and, with R1, r1 (squared gradient norm). A
+    value is NaN if it is not finite, as in a skipped step, or if it was not computed in this iteration.
     Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
     """
     share = batch_size // strategy.num_replicas_in_sync
@@ -70,19 +68,19 @@ def build_iteration(
     step = TrainingStep(config, state, resolution, batch_size, rounds, draw)
     names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
-    @tf.autograph.experimental.do_not_convert  # There is nothing to convert, and tracing takes half the time.
+    @tf.autograph.experimental.do_not_convert  # Nothing needs conversion, and tracing takes half the time.
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
-        with tf.control_dependencies([inputs.images_seen]):  # Nothing else in it waits for the data.
+        with tf.control_dependencies([inputs.images_seen]):  # Nothing else in the update waits for the data.
             step.update_average()
         metrics.update(step.train_generator(batch, inputs))
-        return tf.stack([metrics[name] for name in names])  # One tensor: one message between machines.
+        return tf.stack([metrics[name] for name in names])  # One tensor: a single reduction across machines.
 
     @tf.function(autograph=False)
     def run(iterator, inputs):
         batch = next(iterator)
-        # Every change to the state waits for `seen`, or for gradients by the data: none happens before these are
-        # there, so that data that cannot be read leave the state as it was between two iterations.
+        # Every change to the state depends on `seen` or on gradients of the batch: if the data cannot be read, the
+        # state stays as it was after the previous iteration.
         with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
             seen = tf.identity(inputs.images_seen)
         with compiled_chains():
@@ -94,7 +92,22 @@ def build_iteration(
     return run
 
 
-METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score", "real_sign")
+METRICS = ("d_loss", "g_loss", "r1", "real_score", "fake_score", "real_sign", "real_variety", "fake_variety")
+
+
+def check_jit_compile(strategy: tf.distribute.Strategy) -> None:
+    """Compiles a small function with XLA on every device; UserError if that fails there."""
+
+    @tf.function(jit_compile=True)
+    def compiled(x):
+        return tf.reduce_sum(x * x)
+
+    try:
+        strategy.run(compiled, args=(tf.ones([2]),))
+    except (tf.errors.OpError, ValueError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        devices = ", ".join(strategy.extended.worker_devices)
+        raise UserError(f"`jit_compile`: XLA does not work on {devices} ({reason}). Leave it out.") from None
 
 
 class TrainingStep:
@@ -117,24 +130,23 @@ class TrainingStep:
         self.draw = draw or SeededDraw(config, state.generator, resolution, batch_size)
         gradients = Gradients(config, state, resolution, batch_size)
         unregularized = functools.partial(gradients.discriminator, regularized=False)
-        self._discriminator_sums = in_rounds(gradients.discriminator, rounds, config.jit_compile)
-        self._unregularized_sums = in_rounds(unregularized, rounds, config.jit_compile)
-        self._generator_sums = in_rounds(gradients.generator, rounds, config.jit_compile)
+        self._discriminator_sums = accumulated(gradients.discriminator, rounds, config.jit_compile)
+        self._unregularized_sums = accumulated(unregularized, rounds, config.jit_compile)
+        self._generator_sums = accumulated(gradients.generator, rounds, config.jit_compile)
         # beta of the moving average: half of the weights' influence is gone after ema_kimg thousand images.
         self.ema_beta = 0.5 ** (batch_size / (config.ema_kimg * 1000)) if config.ema_kimg else 0.0
 
     def train_discriminator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
         reals = process_reals(batch["images"], inputs.alpha)
-        between = None if random.between is None else dealt_out(random.between)
-        augment = [_dealt_out_draws(draws) for draws in (random.augment_fakes, random.augment_reals)]
-        images = Images(_fakes(random), self._labels(batch), reals, between, *augment)
+        fakes, between, *augment = _shard((random.fakes, random.between, random.augment_fakes, random.augment_reals))
+        images = Images(fakes, self._labels(batch), reals, between, *augment)
         adam = self.state.discriminator_adam
         sums = self._lazily_regularized(images, self._scalars(inputs, random, adam), inputs.images_seen)
         return self._apply(adam, sums, inputs, inputs.learning_rate)
 
     def _lazily_regularized(self, images: Images, scalars: Scalars, images_seen: tf.Tensor) -> Sums:
-        """R1 and R2 in every r1_interval-th iteration only, counted by images: a resumed run goes on in step."""
+        """R1 and R2 in every r1_interval-th iteration only, counted by images, so that a resumed run stays in phase."""
         interval = self.config.losses.r1_interval
         if interval == 1:
             return self._discriminator_sums(images, scalars)
@@ -146,8 +158,8 @@ class TrainingStep:
 
     def train_generator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, GENERATOR_PASS)
-        augment = _dealt_out_draws(random.augment_fakes)
-        images = Images(_fakes(random), self._labels(batch), augment_fakes=augment)
+        fakes, augment = _shard((random.fakes, random.augment_fakes))
+        images = Images(fakes, self._labels(batch), augment_fakes=augment)
         adam = self.state.generator_adam
         sums = self._generator_sums(images, self._scalars(inputs, random, adam))
         rate = inputs.generator_learning_rate
@@ -183,7 +195,7 @@ class TrainingStep:
         gradients, w, signs = reduced[: len(names)], reduced[len(names)], reduced[len(names) + 1 :]
         for sign in signs:
             context.merge_call(self._adapt_augmentation, args=(sign,))
-        with tf.control_dependencies([inputs.images_seen]):  # Latents that were given from outside do not wait for it.
+        with tf.control_dependencies([inputs.images_seen]):  # A caller's own latents do not depend on the data.
             context.merge_call(self._move_w_avg, args=(w / self.batch_size,))
         adam.apply(dict(zip(names, gradients)), learning_rate, scaled=self.scales_loss)
         return dict(sums.metrics)
@@ -198,14 +210,9 @@ class TrainingStep:
         strategy.extended.update(w_avg, _move_towards, args=(mean, self.config.w_avg_beta), group=False)
 
 
-def _fakes(random: RandomInputs) -> FakeInputs:
-    """This replica's part."""
-    z, other_z, noise = random.fakes
-    return FakeInputs(dealt_out(z), None if other_z is None else dealt_out(other_z), [dealt_out(map) for map in noise])
-
-
-def _dealt_out_draws(draws: Optional[AugmentDraws]) -> Optional[AugmentDraws]:
-    return None if draws is None else AugmentDraws(*map(dealt_out, draws))
+def _shard(structure):
+    """This replica's shard of every tensor of a structure; None stays None."""
+    return tf.nest.map_structure(lambda x: None if x is None else replica_shard(x), structure)
 
 
 def _move_towards(average, value, beta):

@@ -14,6 +14,7 @@ from stylegan_tf.files.file_errors import read_lines
 _PANELS = {
     "Loss": {"d_loss": "discriminator", "g_loss": "generator"},
     "Mean score of the discriminator": {"real_score": "real images", "fake_score": "generated images"},
+    "Mean difference of two images": {"real_variety": "real images", "fake_variety": "generated images"},
     "Squared gradient norm (R1)": {"r1": ""},
     "Mean sign of the real scores: 1 where the discriminator knows all": {"real_sign": ""},
     "Probability of augmentation (ADA)": {"augment_p": ""},

@@ -11,7 +11,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.ops.plain_form import plain_form
 from stylegan_tf.training.gradients import Gradients, Images, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 
 BATCH = 4
 WIDTHS = {"resolution": 16, "fmap_base": 32, "fmap_max": 6}  # 6 channels at 4x4 and 8x8, 4 at 16x16.

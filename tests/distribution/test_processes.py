@@ -18,8 +18,8 @@ from stylegan_tf import load_networks
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.training.run.checkpoints import restore_alike
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.run.checkpoints import restore_everywhere
+from stylegan_tf.training.state import TrainState
 from tests.helpers.tiny_run import tiny_config, write_images
 
 PATIENCE = 420  # Seconds for a run that takes 20 on a machine with nothing else to do.
@@ -178,7 +178,7 @@ class OtherFolder:
 
 def test_a_worker_that_does_not_see_the_chiefs_checkpoint_says_so():
     with pytest.raises(UserError, match="process 1 finds no checkpoint in --run_dir, the chief a checkpoint at 32"):
-        restore_alike(OtherFolder(), OtherFolder(), OtherFolder())
+        restore_everywhere(OtherFolder(), OtherFolder(), OtherFolder())
 
 
 @pytest.mark.end_to_end

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 from tests.helpers.tiny_run import tiny_config
 

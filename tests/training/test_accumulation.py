@@ -8,7 +8,7 @@ from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
 from stylegan_tf.layers.progan import MinibatchStddev
-from stylegan_tf.training.gradients import in_rounds
+from stylegan_tf.training.gradients import accumulated
 from stylegan_tf.training.schedule import accumulation_rounds
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import run
@@ -51,7 +51,7 @@ def test_groups_of_the_minibatch_statistics_stay_whole(jit_compile):
 
     @tf.function
     def result(rounds):
-        return in_rounds(sums, rounds, jit_compile)((images, None), tf.constant(2.0))
+        return accumulated(sums, rounds, jit_compile)((images, None), tf.constant(2.0))
 
     expected = float(result(1)["statistics"])
     assert not np.isclose(expected, float(2 * tf.reduce_sum(layer(images[::-1][:12])[..., -1] ** 2)))

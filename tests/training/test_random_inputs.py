@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.training.random_inputs import DISCRIMINATOR_PASS, GENERATOR_PASS, SeededDraw, dealt_out
+from stylegan_tf.training.random_inputs import DISCRIMINATOR_PASS, GENERATOR_PASS, SeededDraw, replica_shard
 from tests.helpers.tiny_step import build
 from tests.helpers.two_replicas import two_replicas
 
@@ -70,6 +70,6 @@ def test_only_what_is_used_is_drawn():
 def test_replicas_are_dealt_every_other_image():
     strategy = two_replicas()
     images = tf.constant(np.arange(16).reshape(8, 2))
-    shares = strategy.experimental_local_results(tf.function(lambda: strategy.run(lambda: dealt_out(images)))())
+    shares = strategy.experimental_local_results(tf.function(lambda: strategy.run(lambda: replica_shard(images)))())
     for replica, share in enumerate(shares):
         np.testing.assert_array_equal(share, images[replica::2])

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class TickMetrics:
-    """Tensors go in; nothing waits for the device before somebody wants to see numbers."""
+    """Collects tensors without waiting for the device; numbers are fetched on demand."""
 
     def __init__(self):
         self._pending: list[Mapping[str, tf.Tensor]] = []
@@ -20,16 +20,16 @@ class TickMetrics:
         self._pending.append(metrics)
 
     def collect(self) -> list[dict[str, float]]:
-        """Waits for the iterations since the last call; returns theirs."""
+        """Waits for the iterations since the last call; returns their metrics."""
         new = [{name: float(value) for name, value in metrics.items()} for metrics in self._pending]
         self._pending = []
         self._collected += new
         return new
 
     def take_means(self) -> dict[str, float]:
-        """Means over the finite values since the last tick, without names that have none; a new tick begins."""
+        """Means over the finite values since the last tick, without names that have none; starts a new tick."""
         self.collect()
         values = {name: [metrics[name] for metrics in self._collected] for name in self._collected[0]}
         self._collected = []
-        # With --r1_interval not every iteration computes R1; it is NaN there.
+        # With lazy R1 not every iteration computes it; it is NaN there.
         return {name: float(np.nanmean(calls)) for name, calls in values.items() if not np.isnan(calls).all()}

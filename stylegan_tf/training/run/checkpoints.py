@@ -1,4 +1,4 @@
-"""The `checkpoints/` of a run folder: each one is a file that is verified as a whole before anything of it is used."""
+"""The `checkpoints/` of a run folder: each is one file, which is verified as a whole before any of it is used."""
 
 import dataclasses
 import json
@@ -16,34 +16,34 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.run.record import RunRecord
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 
 _ENTRY = "checkpoint"
-_RECORD = "run"  # What the run is, within that entry.
+_RECORD = "run"  # The `RunRecord` within that entry.
 _FORMAT_VERSION = 1
-_OPTIONAL = "augmentation/"  # Checkpoints of older versions lack these variables, which then stay as they begin.
+_OPTIONAL = "augmentation/"  # Missing in checkpoints of older versions: these variables keep their initial values.
 _FILE_NAME = re.compile(r"images-(\d+)\.npz")
 
 
 class Checkpoints:
-    """Saves the state, restores the newest good checkpoint, and removes those that are no longer wanted.
+    """Saves the state, restores the newest good checkpoint, and removes old ones.
 
-    A file holds every variable of `TrainState.variables` under "part/name", with a checksum each. It gets its name,
-    `images-N.npz` for N images seen, when it is complete; a run that is killed while it saves leaves the older ones.
+    A file holds every variable of `TrainState.variables` under "part/name", with a checksum each. It is named
+    `images-N.npz` for N images seen, and written atomically.
     """
 
     def __init__(
         self, state: TrainState, run_dir, keep: int, keep_every_kimg: float = 0.0, record: Optional[RunRecord] = None
     ):
-        """keep: how many of the newest stay; keep_every_kimg: and the first of every so many thousand images.
+        """Keeps the `keep` newest files, and the first of every `keep_every_kimg` thousand images.
 
-        record: what the run is, for `newest_record` to tell when it is resumed.
+        record: stored with the state, for `newest_record`.
         """
         self._state = state
         self._record = record
         self.folder = _folder(run_dir)
         self._keep, self._keep_every = keep, round(keep_every_kimg * 1000)
-        self.warnings: list[str] = []  # About files that `restore` passed over.
+        self.warnings: list[str] = []  # About files that `restore` skipped.
 
     def save(self) -> str:
         """Writes a checkpoint, then removes older ones; returns its path."""
@@ -54,24 +54,23 @@ class Checkpoints:
         record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
         write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
         numbers = _numbers(self.folder)
-        # What is numbered higher was damaged, or `restore` would have taken it.
-        wanted = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
-        for number in set(numbers) - wanted:
+        # One with a higher number is damaged: `restore` skipped it.
+        kept = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
+        for number in set(numbers) - kept:
             self._path(number).unlink(missing_ok=True)
         return str(path)
 
     @property
     def latest(self) -> Optional[str]:
-        """The newest file, None if there is none."""
+        """The newest file, or None."""
         numbers = _numbers(self.folder)
         return str(self._path(numbers[-1])) if numbers else None
 
     def restore(self) -> bool:
-        """Restores the newest good checkpoint into the state. False if there is none at all.
+        """Restores the newest good checkpoint into the state; False if there is no checkpoint.
 
-        Damaged ones are passed over with a line in `warnings`. The state changes only when all of a file has been
-        read and fits. Raises UserError if a checkpoint does not fit the networks that the flags describe, or if all are
-        damaged.
+        Damaged ones are skipped, each with a line in `warnings`. The state changes only after a whole file has been
+        verified. Raises UserError if a checkpoint does not fit the configured networks, or if all are damaged.
         """
         damaged = []
         for number in reversed(_numbers(self.folder)):
@@ -85,13 +84,13 @@ class Checkpoints:
             for name, variable in self._variables().items():
                 if name in arrays:
                     variable.assign(arrays[name])
-            how = f"going on from {os.path.relpath(path)}, {number} images"
+            how = f"resuming from {os.path.relpath(path)}, {number} images"
             self.warnings = [f"warning: checkpoint {text}: {how}" for text in damaged]
             return True
         if damaged:
             raise UserError(
-                f"no checkpoint of this run can be read: {'; '.join(damaged)}. Put a good copy there, or start anew in "
-                "another --run_dir (--init_from takes the newest network file)."
+                f"no checkpoint of this run can be read: {'; '.join(damaged)}. Restore a copy, or start a new run in "
+                "another `run_dir` (`init_from` takes the newest network file)."
             )
         return False
 
@@ -114,8 +113,8 @@ class Checkpoints:
                 there, here = _described(found.get(name)), _described(expected.get(name))
                 raise UserError(
                     f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "
-                    f"found). Start with the flags of {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
-                    "another --run_dir."
+                    f"found). Start with the options in {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
+                    "another `run_dir`."
                 )
 
     def _path(self, number: int) -> pathlib.Path:
@@ -123,18 +122,18 @@ class Checkpoints:
 
 
 def newest_record(run_dir: os.PathLike) -> Optional[RunRecord]:
-    """What the run in this folder is by its newest readable checkpoint; None where no checkpoint tells."""
+    """The record in the newest readable checkpoint of a run folder; None if there is none."""
     folder = _folder(run_dir)
     for number in reversed(_numbers(folder)):
         path = _path(folder, number)
         try:
             description = json.loads(str(read_arrays(path, "checkpoint", only=[_ENTRY])[_ENTRY]))
-        except (DamagedFile, KeyError, ValueError, RecursionError):  # `restore` tells of it.
+        except (DamagedFile, KeyError, ValueError, RecursionError):  # `restore` reports it.
             continue
         found = description.get(_RECORD) if isinstance(description, dict) else None
         if found is not None:
             return RunRecord.from_dict(found)
-        return None  # Written before there were records.
+        break  # Written before there were records.
     return None
 
 
@@ -147,15 +146,15 @@ def _path(folder: pathlib.Path, number: int) -> pathlib.Path:
 
 
 def _numbers(folder: pathlib.Path) -> list[int]:
-    """Images seen of all checkpoints that are there, ascending."""
+    """Images seen of all checkpoints in the folder, ascending."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(match[1]) for match in map(_FILE_NAME.fullmatch, names) if match)
 
 
 def kept_numbers(numbers: Iterable[int], keep: int, keep_every: int) -> set[int]:
-    """Which of the checkpoints at these numbers of images stay: the `keep` newest, and the first of every `keep_every`.
+    """Which checkpoints, by images seen, are kept: the `keep` newest, and the first of every `keep_every` images.
 
-    These are the first at or after keep_every, 2 * keep_every, ...; they stay the first as newer ones come.
+    The latter are the first at or after keep_every, 2 * keep_every, ..., which newer ones do not change.
     """
     numbers = sorted(numbers)
     kept = set(numbers[-keep:])
@@ -169,10 +168,10 @@ def _described(shape_and_kind) -> str:
     return "missing" if shape_and_kind is None else f"{np.dtype(shape_and_kind[1]).name} {list(shape_and_kind[0])}"
 
 
-def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
-    """Restores the newest checkpoint, the same one in every process; returns whether there is one. For all to call.
+def restore_everywhere(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
+    """Restores the chief's newest checkpoint in every process; returns whether there is one. For all to call.
 
-    The chief chooses. Raises UserError in a process that does not find the same one.
+    Raises UserError in a process that finds another one.
     """
     resumed = checkpoints.restore() if processes.is_chief else False
     chiefs = processes.of_chief(state.images_seen if resumed else -1)
@@ -181,9 +180,8 @@ def restore_alike(checkpoints: Checkpoints, state: TrainState, processes: Proces
         mine = state.images_seen if resumed else -1
         if mine != chiefs:
             raise UserError(
-                f"process {processes.index} finds {_described_place(mine)} in --run_dir, "
-                f"the chief {_described_place(chiefs)}: "
-                "it has to be one folder on a file system that all machines share."
+                f"process {processes.index} finds {_described_place(mine)} in `run_dir`, the chief "
+                f"{_described_place(chiefs)}: it has to be one folder on a file system that all machines share."
             )
     return resumed
 

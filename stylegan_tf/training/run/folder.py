@@ -1,4 +1,4 @@
-"""The run folder as a whole: one process at a time, no leftovers, and what to do when a write fails."""
+"""The lock on a run folder."""
 
 import contextlib
 import os
@@ -6,20 +6,19 @@ import pathlib
 from collections.abc import Iterator
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import make_folder
-from stylegan_tf.files.file_errors import FULL, reason_of
 from stylegan_tf.files.locks import locked
+from stylegan_tf.training.reports.disk import write_errors_named
 
-_ADVICE = "wait for it, stop it, or choose another --run_dir"
+_ADVICE = "wait for it, stop it, or choose another `run_dir`"
 
 
 @contextlib.contextmanager
 def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[list[str]]:
-    """Makes the folder and keeps other processes out of it; yields lines for the user.
+    """Creates the folder and keeps other processes out of it; yields lines for the user.
 
-    What a killed process was writing is removed. Raises UserError if another process has the folder, or nothing can be
-    written there.
+    Temporary files of a killed process are removed. Raises UserError if another process has the lock, or the folder is
+    not writable.
     """
     run_dir = pathlib.Path(run_dir)
     with contextlib.ExitStack() as stack:
@@ -30,17 +29,3 @@ def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[lis
             for leftover in [*run_dir.glob(".*.tmp"), *run_dir.glob("checkpoints/.*.tmp")]:
                 leftover.unlink(missing_ok=True)
         yield notes
-
-
-@contextlib.contextmanager
-def write_errors_named(path: os.PathLike) -> Iterator[None]:
-    """Put it around code that writes `path`: a full disk and the like become a UserError, the file as it was."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in FULL
-        advice = "make room" if full else "make it writable, or choose another --run_dir"
-        raise UserError(
-            f"cannot write {path}: {reason_of(error)}. What was saved before is as it was: {advice}, and the "
-            "same command goes on from the last checkpoint."
-        ) from error

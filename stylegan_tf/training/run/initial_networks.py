@@ -1,8 +1,8 @@
-"""A run that starts with the weights of a network file (--init_from)."""
+"""A run that starts with the weights of a network file (`init_from`)."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -10,19 +10,20 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import find_network, load_networks
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.run.rgb_layers import channel_map, fit_rgb_layers
+from stylegan_tf.training.state import TrainState
 
-_MAY_DIFFER = ("resolution", "num_channels", "label_size")  # What the data set decides.
+_MAY_DIFFER = ("resolution", "num_channels", "label_size")  # The data set decides them.
 
 
 def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: int = 0) -> list[str]:
-    """Copies what fits of the networks of a file into the state of a new run; returns lines that tell of it.
+    """Copies what fits of a file's networks into the state of a new run; returns lines for the log.
 
-    start_resolution: that of the schedule, for the lines. freeze_d: how many of the discriminator's highest resolutions
-    will keep their weights; UserError if the file has none for them.
+    start_resolution: that of the schedule. freeze_d: how many of the discriminator's highest resolutions will keep
+    their weights; UserError if the file has none for them.
 
-    Resolution, channels and labels may differ: see `_fitted`. A file without averaged generator gives its plain one for
-    both, and the other way round. Without discriminator that of the state stays as it is. Raises UserError naming the
+    Resolution, channels and labels may differ: see `_adapted`. If the file has only one of the plain and the averaged
+    generator, it initialises both; if it has no discriminator, that of the state is kept. Raises UserError naming the
     first other option in which file and run differ.
     """
     path = str(find_network(path))  # Of a run folder: its newest.
@@ -36,24 +37,24 @@ def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: in
     present = {part: pair for part, pair in sources.items() if pair[0] is not None}
     for part, (source, target) in present.items():
         _check_same_options(path, part, source.config, target.config)
+    grown, full = networks.best_generator.growth, networks.best_generator.config.resolution
+    here = state.generator.config.resolution
+    start = min(start_resolution, here)
+    levels = [level for level in state.generator.config.resolutions if start <= level < grown.level_to_train]
+    generators = {id(source): source for part, (source, _) in present.items() if part != "discriminator"}
+    fits = fit_rgb_layers(list(generators.values()), networks.discriminator, levels)
     copied, new = {}, {"discriminator": list(named_variables(state.discriminator))}
     for part, (source, target) in present.items():
         copied[part], new[part] = _copy(source, target)
     _check_frozen(path, state.discriminator.config.resolutions, freeze_d, new["discriminator"])
-    grown, full = networks.best_generator.growth, networks.best_generator.config.resolution
     how = "fully grown" if grown == Growth(full) else f"grown to {grown.resolution}x{grown.resolution}"
-    here = state.generator.config.resolution
-    start = min(start_resolution, here)
     lines = [f"starting with the weights of {path}, {how}; training begins at {start}x{start}"]
     if start > full:
-        lines.append(
-            f"warning: {start}x{start} starts from random weights; with --start_resolution={full} it would fade in"
-        )
+        lines.append(f"warning: {start}x{start} starts from random weights; `start_resolution={full}` would fade it in")
     elif here > full:
         lines[0] += f", levels up to {here}x{here} fade in after that"
     lines += [f"{part}: {line}" for part, line in copied.items() if part != "generator_ema" and line]
-    if here < full:
-        lines.append(f"if that network never trained at {here}x{here}, its colours there are random at first")
+    lines += [f"colours at {size}x{size} fitted to its own pictures: {rms:.1f} of 255 levels rms" for size, rms in fits]
     if "discriminator" not in present:
         lines.append(f"warning: {path} holds no discriminator; a new one starts from random weights")
     return lines
@@ -65,7 +66,7 @@ def _check_same_options(path: str, part: str, file_config: Any, run_config: Any)
         if there != here and field.name not in _MAY_DIFFER:
             raise UserError(
                 f"init_from: the {part} of {path} has {field.name} {there}, this run has {here}: weights fit networks "
-                f"of the same options only; leave --{field.name} out, or set it to the file's value."
+                f"of the same options only; leave `{field.name}` out, or set it to the file's value."
             )
 
 
@@ -79,52 +80,71 @@ def _check_frozen(path: str, resolutions: Sequence[int], freeze_d: int, new: Seq
 
 
 def _copy(source, target) -> tuple[str, list[str]]:
-    """Gives the variables of `target` what fits of `source`.
+    """Assigns the variables of `target` what fits of `source`.
 
-    Returns a line about it, "" if that was all, as it is; and which variables stay new.
+    Returns a line about it, "" if everything was copied unchanged, and the names of the variables that are new.
     """
     arrays = {name: variable.numpy() for name, variable in named_variables(source).items()}
-    new, adapted = [], []
     variables = named_variables(target)
-    for name, variable in variables.items():
-        shape = tuple(variable.shape)
-        value = _fitted(name, arrays[name], shape) if name in arrays else None
-        if value is None:
-            new.append(name)
-            continue
-        if arrays[name].shape != shape:
-            adapted.append(name)
-        variable.assign(value.astype(np.float32))
-    kinds = {"adapted": adapted, "new": new, "left out": sorted(set(arrays) - set(variables))}
-    told = [f"{kind} {_layers(names)}" for kind, names in kinds.items() if names]
-    count = len(variables) - len(new) - len(adapted)
-    return "; ".join([f"{count} variables copied", *told]) if told else "", new
+    values = _adapted(arrays, {name: variable.numpy() for name, variable in variables.items()}, source, target)
+    for name, value in values.items():
+        variables[name].assign(value.astype(np.float32))
+    changed = [name for name, value in values.items() if value is not arrays.get(name)]
+    new = [name for name in variables if name not in values]
+    kinds = {"adapted": changed, "new": new, "left out": sorted(set(arrays) - set(variables))}
+    parts = [f"{kind} {_layers(names)}" for kind, names in kinds.items() if names]
+    count = len(values) - len(changed)
+    return "; ".join([f"{count} variables copied", *parts]) if parts else "", new
 
 
-def _fitted(name: str, array: np.ndarray, shape: tuple) -> Optional[np.ndarray]:
-    """The array for a network with other channels or labels, so that at first it does what it did; None: it cannot.
+def _adapted(arrays: dict[str, np.ndarray], initial: dict[str, np.ndarray], source, target) -> dict[str, np.ndarray]:
+    """By name the array for a network with other channels or labels, so that it starts with the source's function.
 
-    The runtime divides weights by the square root of what goes into a unit, which differs as well.
+    Without those for which there is none. The runtime divides weights by the square root of their fan-in, which the
+    channels change.
     """
-    if array.shape == shape:
-        return array
-    if name == "mapping/dense0/weight":  # Rows of z, then of labels, which at first make no difference.
-        rows = np.zeros(shape, np.float32)
-        both = min(len(array), len(rows))
-        rows[:both] = array[:both] * np.sqrt(shape[0] / len(array))
-        return rows
-    if name.startswith("4x4/dense1/"):  # Scores by label: at first that of no label in particular.
-        return np.broadcast_to(array.mean(axis=-1, keepdims=True), shape)
-    if "/to_rgb/" in name:  # All channels of the mean brightness.
-        return np.broadcast_to(array.mean(axis=-1, keepdims=True), shape)
-    if name.endswith("/from_rgb/weight"):
-        mean = array.mean(axis=2, keepdims=True) * np.sqrt(array.shape[2] / shape[2])
-        return np.broadcast_to(mean, shape)
-    return None
+    values = {name: arrays[name] for name, old in initial.items() if name in arrays and arrays[name].shape == old.shape}
+    old, new = source.config.num_channels, target.config.num_channels
+    for name in initial if old != new else ():
+        layer, _, variable = name.rpartition("/")
+        if layer.endswith("_rgb") and variable == "weight" and name in arrays:
+            weight, bias = _other_channels(layer, arrays[name], arrays[f"{layer}/bias"], old, new)
+            values.update({name: weight, f"{layer}/bias": bias})
+    if source.config.label_size != target.config.label_size:
+        values.update(_other_labels(arrays, initial, target.config))
+    return values
+
+
+def _other_channels(layer: str, weight: np.ndarray, bias: np.ndarray, old: int, new: int):
+    """(weight, bias) of a 1x1 convolution to or from images."""
+    if layer.endswith("to_rgb"):
+        matrix, offset = channel_map(old, new)
+        return weight @ matrix, bias @ matrix + offset
+    matrix, offset = channel_map(new, old)
+    gain = np.sqrt(2.0 / old)  # Of `EqualizedConv2D` at run time.
+    return matrix @ weight * np.sqrt(new / old), bias + offset @ weight[0, 0] * gain
+
+
+def _other_labels(arrays: dict[str, np.ndarray], initial: dict[str, np.ndarray], config: Any) -> dict[str, np.ndarray]:
+    values = {}
+    for name in ("4x4/dense1/weight", "4x4/dense1/bias"):  # Scores by label: at first that of no label in particular.
+        if name in arrays and name in initial and arrays[name].shape != initial[name].shape:
+            values[name] = np.broadcast_to(arrays[name].mean(axis=-1, keepdims=True), initial[name].shape)
+    first, embedding = "mapping/dense0/weight", "mapping/label_embedding/weight"
+    if first in arrays and first in initial and arrays[first].shape != initial[first].shape:
+        # Rows of z, then of labels. Zero vectors for the labels change nothing but the length that z is normalised to.
+        rows = initial[first].copy() if embedding in initial else np.zeros(initial[first].shape, np.float32)
+        kept = min(len(arrays[first]), len(rows))
+        normalised = config.normalize_latents and embedding in initial
+        rows[:kept] = arrays[first][:kept] * (1.0 if normalised else np.sqrt(len(rows) / len(arrays[first])))
+        values[first] = rows
+        if embedding in initial and embedding not in arrays:
+            values[embedding] = np.zeros(initial[embedding].shape, np.float32)
+    return values
 
 
 def _layers(names: Iterable[str]) -> str:
-    """The layers of these variables; of a whole level its size alone."""
+    """The layers of these variables; if they are a whole level, its size alone."""
     layers = {}
     for name in names:
         parts = name.split("/")

@@ -1,19 +1,21 @@
-"""One level of progressive growing as it is trained: the traced step of a resolution and batch size, and its data."""
+"""One level of progressive growing: the traced step of a resolution and batch size, and its data."""
 
 import time
+from typing import Callable
 
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
 from stylegan_tf.training.schedule import Phase
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 
 
 class Level:
-    """Made anew where resolution or batch size change; `iterate` is one iteration of training."""
+    """Created anew when resolution or batch size change; `iterate` is one iteration of training."""
 
     def __init__(
         self,
@@ -23,12 +25,22 @@ class Level:
         state: TrainState,
         phase: Phase,
         inputs: StepInputs,
+        check: Callable[[], None],
     ):
-        """Traces the step, which changes nothing of the state. inputs: some that the step will get."""
-        began = time.monotonic()
+        """Traces the step, which changes nothing of the state.
+
+        inputs: an example of the step's. check: called now and then; what it raises ends the tracing.
+        """
+        start = time.monotonic()
         self._info = info
         self._size = (phase.resolution, phase.batch_size)
-        self._iteration = build_iteration(config, state, strategy, *self._size)
+        seeded = SeededDraw(config, state.generator, *self._size)
+
+        def draw(images_seen: tf.Tensor, stream: int) -> RandomInputs:
+            check()
+            return seeded(images_seen, stream)
+
+        self._iteration = build_iteration(config, state, strategy, *self._size, draw)
         self._batches = training_batches(
             strategy,
             info,
@@ -39,13 +51,14 @@ class Level:
             first_image=state.images_seen,
         )
         self._iteration.get_concrete_function(self._batches, inputs)
-        self.prepared_in = time.monotonic() - began  # Seconds.
+        check()
+        self.prepared_in = time.monotonic() - start  # Seconds.
 
     def fits(self, phase: Phase) -> bool:
         return self._size == (phase.resolution, phase.batch_size)
 
     def iterate(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
-        """Its metrics. UserError if the data cannot be read: then the state is as it was before."""
+        """Returns its metrics. UserError if the data cannot be read: the state is then as it was before."""
         with data_errors_named(self._info, self._size[0]):
             return self._iteration(self._batches, inputs)
 

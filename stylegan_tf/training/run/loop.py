@@ -1,97 +1,145 @@
-"""The training loop: knows time, checkpoints, reports; the step knows networks and replicas."""
+"""The training loop: knows time, checkpoints and reports; the step knows networks and replicas."""
 
 import contextlib
 import signal
+import threading
 import time
-from typing import Optional, Union
+from collections.abc import Iterable, Sequence
+from typing import Callable, Optional
 
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.dataset_summary import described_use
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.training.reports.outputs import Outputs, PrepareMetrics, SilentOutputs, open_outputs
-from stylegan_tf.training.reports.reporting import RunReport, WorkerReport, say_on_stdout
+from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
+from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.reports.health import Health
+from stylegan_tf.training.reports.reporting import RunReport, open_report
 from stylegan_tf.training.reports.tick_metrics import TickMetrics
-from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_alike
-from stylegan_tf.training.run.divergence import symptom_of_losses, symptom_of_steps, symptom_of_weights
+from stylegan_tf.training.reports.wandb_log import WandbLog
+from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_everywhere
+from stylegan_tf.training.run.divergence import Symptom, symptom_of_losses, symptom_of_steps, symptom_of_weights
 from stylegan_tf.training.run.folder import locked_run_folder
+from stylegan_tf.training.run.greeting import greeting
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.level import Level, level_name
-from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts
-from stylegan_tf.training.run.setup import RunSetup, greeting, settle_precision
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.run.record import FILE_NAME, RunRecord, changes, data_changes, run_facts, write_flag_file
+from stylegan_tf.training.run.setup import RunSetup, resolve_precision
 from stylegan_tf.training.run.stop_signal import Stopped, StopSignal
 from stylegan_tf.training.schedule import Phase, check_batches, learning_rate_at, optimizer_reset_between, phase_at
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs
 
 
-def train(config: TrainConfig, prepare_metrics: Optional[PrepareMetrics] = None) -> None:
+def train(
+    config: TrainConfig,
+    prepare_metrics: Optional[PrepareMetrics] = None,
+    note: Note = ignore,
+    progress: StartProgress = Progress,
+    on_stop: Note = ignore,
+) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
       prepare_metrics: called once with the data, a strategy, the averaged generator and the images seen; what it
         returns is called every `config.metric_ticks`.
+      note: gets every line of the log; on_stop: a line at a stop signal, from the signal's handler.
     Raises:
-      UserError for data, checkpoints or flags that do not fit, and when the losses are no longer finite.
+      UserError for data, checkpoints or options that do not fit, and if training diverges.
+      SystemExit if a signal stopped the run.
     """
     info = find_dataset(config.data_dir)
-    # Mistakes are told before any wait.
-    _, network = config.network_configs(info.resolution, info.num_channels, info.label_size)
+    _, network = config.network_configs(info.resolution, info.num_channels, info.label_size)  # Checks them early.
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with StopSignal() as stop:
+    with StopSignal(on_stop) as stop:
         # Before anything else runs in TensorFlow.
-        strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info), say_on_stdout)
+        strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info), note)
         check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
         processes = Processes(strategy)
-        locked = locked_run_folder(config.run_dir, say_on_stdout) if processes.is_chief else contextlib.nullcontext([])
-        with processes.naming_lost_processes(), locked as notes:
-            begun = newest_record(config.run_dir)
-            config, lines = settle_precision(config, begun and begun.options.get("precision"), strategy, processes)
+        locked = locked_run_folder(config.run_dir, note) if processes.is_chief else contextlib.nullcontext([])
+        with processes.naming_lost_processes(), locked as lines:
+            previous = newest_record(config.run_dir)
+            precision = previous and previous.options.get("precision")
+            config, about_precision = resolve_precision(config, precision, strategy, processes)
             record = RunRecord.of(config, info, strategy.num_replicas_in_sync)
-            lines += changes(begun, record, config.run_dir) if begun else []
-            setup = RunSetup(config, info, strategy, processes, stop, record, begun)
-            stopped = _train(setup, [*notes, *lines], prepare_metrics)
+            lines = [*lines, *about_precision, *(changes(previous, record, config.run_dir) if previous else [])]
+            setup = RunSetup(config, info, strategy, processes, stop, record, previous, note, progress)
+            stopped = _train(setup, lines, prepare_metrics)
     if stopped:
         raise SystemExit(128 + (stop.number or signal.SIGTERM))
 
 
 def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareMetrics]) -> bool:
-    """-> whether the run was stopped."""
+    """Returns whether the run was stopped."""
     config, info, processes = setup.config, setup.info, setup.processes
-    began = time.monotonic()
+    start = time.monotonic()
     tf.keras.utils.set_random_seed(config.seed)
     with setup.strategy.scope():
         state = TrainState(config, *config.network_configs(info.resolution, info.num_channels, info.label_size))
     built = time.monotonic()
-    kept = (config.keep_checkpoints, config.keep_checkpoint_every_kimg)
-    checkpoints = Checkpoints(state, config.run_dir, *kept, setup.record)
-    resumed = restore_alike(checkpoints, state, processes)
-    initial = []
-    if not resumed:
-        if config.freeze_d and not config.init_from:
-            raise UserError("freeze_d would freeze random weights: give --init_from, or leave it out.")
-        if config.init_from:
-            initial = initialise(state, config.init_from, config.schedule.start_resolution, config.freeze_d)
-    report, outputs = open_outputs(setup, state, checkpoints, prepare_metrics)
+    checkpoints = Checkpoints(
+        state, config.run_dir, config.keep_checkpoints, config.keep_checkpoint_every_kimg, setup.record
+    )
+    resumed = restore_everywhere(checkpoints, state, processes)
+    initial = [] if resumed else _initialise(config, state)
+    finished = threading.Event()
+    report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics, finished.set)
     with report:
-        labels = described_use(setup.info, bool(state.generator.config.label_size))
-        for line in [greeting(setup, state, resumed), labels, *notes, *checkpoints.warnings, *initial]:
+        for line in [*greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
             report.say(line)
-        report.say(f"networks built in {built - began:.1f} s, weights set in {time.monotonic() - built:.1f} s")
-        loop = _Loop(setup, state, checkpoints, report, outputs)
-        if not resumed:
-            outputs.first_pictures(loop.phase(), setup.stop)
-        elif setup.begun and data_changes(setup.begun, setup.record):
-            outputs.reals()
+        report.say(f"networks built in {built - start:.1f} s, weights set in {time.monotonic() - built:.1f} s")
+        loop = _Loop(setup, state, checkpoints, report, actions, finished.is_set)
+        if not resumed and not setup.stop:
+            loop.call("reals", "fakes")
+        elif setup.previous and data_changes(setup.previous, setup.record):
+            loop.call("reals")
         stopped = loop.run()
         processes.wait_for_all()
     return stopped
+
+
+def _initialise(config: TrainConfig, state: TrainState) -> list[str]:
+    if config.init_from:
+        return initialise(state, config.init_from, config.schedule.start_resolution, config.freeze_d)
+    if config.freeze_d:
+        raise UserError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
+    return []
+
+
+def _open_outputs(
+    setup: RunSetup,
+    state: TrainState,
+    checkpoints: Checkpoints,
+    prepare_metrics: Optional[PrepareMetrics],
+    finish: Callable[[], None],
+) -> tuple[RunReport, list[TickAction]]:
+    """The chief's; the other processes' report shows lines only, and they have no actions."""
+    config, total_images, seen = setup.config, round(setup.config.total_kimg * 1000), state.images_seen
+    if not setup.processes.is_chief:
+        return RunReport(total_images, seen, note=setup.note), []
+    measure = None
+    if prepare_metrics:  # The chief measures alone, on its own devices, and the other processes wait.
+        own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
+        measure = prepare_metrics(setup.info, own, state.generator_ema, seen)
+    path = f"{config.run_dir}/{FILE_NAME}"
+    with write_errors_named(path):
+        write_flag_file(path, config)
+    trackers = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []
+    report = open_report(config.run_dir, total_images, seen, setup.note, setup.progress, trackers)
+
+    def checkpoint() -> None:
+        report.sync()
+        with write_errors_named(checkpoints.folder):
+            checkpoints.save()
+
+    stop = setup.stop.__bool__
+    return report, tick_actions(config, setup.info, state, report, checkpoint, measure, stop, finish)
 
 
 class _Loop:
@@ -102,41 +150,54 @@ class _Loop:
         setup: RunSetup,
         state: TrainState,
         checkpoints: Checkpoints,
-        report: Union[RunReport, WorkerReport],
-        outputs: Union[Outputs, SilentOutputs],
+        report: RunReport,
+        actions: Sequence[TickAction],
+        finished: Callable[[], bool],
     ):
+        """finished: whether an action has ended the run before `total_kimg`."""
         self._config = setup.config
         self._setup = setup
         self._state = state
         self._checkpoints = checkpoints
         self._report = report
-        self._outputs = outputs
+        self._actions = actions
+        self._finished = finished
+        self._health = Health(setup.config.losses.discriminator_loss == "logistic")
+        self._from_actions: dict[str, float] = {}  # Numbers for the next report.
         self._level: Optional[Level] = None
         self._metrics = TickMetrics()
         self._trained = False  # Whether this process has.
 
+    def call(self, *names: str) -> None:
+        """Calls actions by name."""
+        self._call([action for action in self._actions if action.name in names])
+
+    def _call(self, actions: Iterable[TickAction]) -> None:
+        for action in actions:
+            self._from_actions.update(action.call(self._phase()) or {})
+
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
-        processes, stop = self._setup.processes, self._setup.stop
-        stopped = processes.any(stop)
-        while self._state.images_seen < round(self._config.total_kimg * 1000) and not stopped:
+        processes, stop, total = self._setup.processes, self._setup.stop, round(self._config.total_kimg * 1000)
+        # A signal to one process stops all of them after the same iteration.
+        while not processes.any(stop or self._finished()) and self._state.images_seen < total:
             self._iterate()
-            stopped = processes.any(stop)  # One of them was told to: all stop here, after the same iteration.
+        stopped = processes.any(stop)
         self._finish(stopped)
         return stopped
 
-    def phase(self) -> Phase:
-        """That of the last look at the schedule."""
+    def _phase(self) -> Phase:
+        """Of the last schedule update."""
         replicas = self._setup.strategy.num_replicas_in_sync
         resolution = self._state.generator.config.resolution
         return phase_at(self._state.schedule_images, self._config.schedule, resolution, replicas)
 
     def _iterate(self) -> None:
-        """One iteration; then, where the schedule is looked at, a tick if it is time.
+        """One iteration; if a schedule update is due, also that, and then a tick if one is.
 
-        The schedule holds for `iterations_per_update` iterations, also if the run was stopped among them.
+        The schedule is constant for `iterations_per_update` iterations, also if the run was stopped among them.
         """
-        state, phase = self._state, self.phase()
+        state, phase = self._state, self._phase()
         if state.lod is not None and optimizer_reset_between(state.lod, phase.lod):
             state.reset_optimizers()
         state.lod = phase.lod
@@ -161,95 +222,86 @@ class _Loop:
                 self._tick()
 
     def _iteration_at(self, phase: Phase, inputs: StepInputs) -> dict[str, tf.Tensor]:
-        """Metrics of one iteration. Raises Stopped if a signal breaks off the preparation of a new level."""
+        """Metrics of one iteration. Raises Stopped if a signal arrives while a new level is prepared."""
         if self._level is not None and self._level.fits(phase):
             return self._checked_iteration(inputs)
         self._report.say(f"{level_name(phase)}: preparing the step")
         self._level = None
-        # Several processes have to take the same path: there, all of them trace to the end.
         setup = self._setup
-        with setup.stop.at_once() if setup.processes.count == 1 else contextlib.nullcontext():
-            self._level = Level(setup.config, setup.info, setup.strategy, self._state, phase, inputs)
-        began = time.monotonic()
+        # Several processes must take the same path: there, all of them trace to the end.
+        check = setup.stop.check if setup.processes.count == 1 else lambda: None
+        self._level = Level(setup.config, setup.info, setup.strategy, self._state, phase, inputs, check)
+        start = time.monotonic()
         metrics = self._checked_iteration(inputs)
         # The first call also optimises the graph and fills the shuffle buffer.
-        prepared, first = self._level.prepared_in, time.monotonic() - began
+        prepared, first = self._level.prepared_in, time.monotonic() - start
         self._report.say(f"{level_name(phase)}: prepared in {prepared:.1f} s, first iteration {first:.1f} s")
         return metrics
 
     def _checked_iteration(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
-        """What was trained before is saved if the data cannot be read."""
+        """If the data cannot be read, what was trained before is saved."""
         try:
             return self._level.iterate(inputs)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
-                f"out of memory at {level_name(self.phase())} ({short(error.message, 120)}): let a replica compute "
-                f"fewer images at once with --max_replica_batch, or lower --batch_sizes. {self._last_checkpoint()}."
+                f"out of memory at {level_name(self._phase())} ({short(error.message, 120)}): limit the images that a "
+                f"replica computes at once with `max_replica_batch`, or lower `batch_sizes`. {self._last_checkpoint()}."
             ) from error
         except UserError as error:
-            if self._trained:  # The data come first in an iteration: nothing is half done.
+            if self._trained:  # The state is that of the last complete iteration.
                 self._end_if_diverged(symptom_of_weights(self._state))
-                self._outputs.checkpoint()
+                self.call("checkpoint")
             raise UserError(f"{error} {self._last_checkpoint()}.") from error
 
     def _tick(self) -> None:
-        """Reports; the chief writes what is due, and the others wait for it at the next step."""
+        """Reports; the chief calls the actions that are due, and the others wait for it at the next step."""
         state = self._state
-        self._end_if_diverged(symptom_of_weights(state))
-        self._compare_processes()
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
-        self._outputs.tick(self.phase())
-        if state.ticks % self._config.checkpoint_ticks == 0:
-            self._outputs.checkpoint()  # After all that it stands for is on disk.
-        if state.ticks % self._config.metric_ticks == 0:
-            self._outputs.metrics(self.phase(), self._setup.stop)
+        self._call(action for action in self._actions if action.ticks and state.ticks % action.ticks == 0)
         self._report.start_tick(state.images_seen)
 
     def _finish(self, stopped: bool) -> None:
-        """Saves everything and says how the run ended. None of it moves a later tick."""
+        """Saves everything and says how the run ended. A later run has the same ticks as without the end."""
         if self._trained:  # Else there is nothing new: the run was complete before.
-            self._end_if_diverged(symptom_of_weights(self._state))
-            self._compare_processes()
-            if stopped:  # Who stops a run may not wait for long: what is needed to go on comes first.
-                self._outputs.checkpoint()
-            if self._metrics:
-                self._report_tick()
-            self._outputs.last(self.phase(), grid=not stopped)
-            if not stopped:
-                self._outputs.checkpoint()
-                self._outputs.metrics(self.phase(), self._setup.stop)
+            self._report_tick()
+            due = [action for action in self._actions if action.ticks and (action.when_stopped or not stopped)]
+            self._call(reversed(due) if stopped else due)
         seen = self._state.images_seen / 1000
         if stopped:
-            self._report.say(f"stopped at {seen:.1f} kimg; the same command goes on from here")
+            self._report.say(f"stopped at {seen:.1f} kimg; the same command resumes from here")
         else:
             fingerprint = self._state.fingerprint
             self._report.say(f"finished at {seen:.1f} kimg, see {self._config.run_dir}; weights {fingerprint:08x}")
 
     def _report_tick(self) -> None:
-        means = {**self._metrics.take_means(), **self._state.step_counts()}
-        self._report.tick(self._state.images_seen, self.phase(), means)
-
-    def _compare_processes(self) -> None:
-        """For all processes to call."""
+        """Checks the weights and reports the metrics since the last tick, if there are any."""
+        self._end_if_diverged(symptom_of_weights(self._state))
         processes = self._setup.processes
         if processes.count > 1 and not processes.agree_on(self._state.fingerprint):
             self._report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
+        if self._metrics:
+            values = {**self._metrics.take_means(), **self._state.step_counts(), **self._from_actions}
+            self._from_actions = {}
+            if processes.is_chief:
+                record = self._report.tick(self._state.images_seen, self._phase(), values)
+                for line in self._health.warnings(record):
+                    self._report.say(line)
 
-    def _end_if_diverged(self, symptom: Optional[str]) -> None:
-        if symptom is not None:
-            _, flag = learning_rate_at(self.phase().resolution, self._config.schedule)
-            of_discriminator = symptom.startswith("d_loss") or "discriminator" in symptom
-            if of_discriminator and self._config.schedule.discriminator_learning_rate is not None:
-                flag = "discriminator_learning_rate"
-            raise UserError(
-                f"training diverged after {self._state.images_seen / 1000:.1f} kimg: {symptom}. "
-                f"{self._last_checkpoint()}. A lower --{flag} or a higher --r1_gamma helps."
-            )
+    def _end_if_diverged(self, symptom: Optional[Symptom]) -> None:
+        if symptom is None:
+            return
+        _, rate = learning_rate_at(self._phase().resolution, self._config.schedule)
+        if symptom.of_discriminator and self._config.schedule.discriminator_learning_rate is not None:
+            rate = "discriminator_learning_rate"
+        raise UserError(
+            f"training diverged after {self._state.images_seen / 1000:.1f} kimg: {symptom.text}. "
+            f"{self._last_checkpoint()}. A lower `{rate}` or a higher `r1_gamma` helps."
+        )
 
     def _last_checkpoint(self) -> str:
         last = self._checkpoints.latest
         if last is None:
             return "There is no checkpoint yet"
-        return f"The last good checkpoint is {last}; the same command goes on from there"
+        return f"The last good checkpoint is {last}; the same command resumes from there"

@@ -1,27 +1,30 @@
-"""Ctrl-C and SIGTERM: a run ends after its current iteration, and saves."""
+"""Ctrl-C and SIGTERM: a run saves and ends at the next moment at which it can."""
 
 import contextlib
 import signal
-import sys
-from collections.abc import Iterator
 from typing import Optional
+
+from stylegan_tf.config.callbacks import Note, ignore
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """Raised by the signal within `StopSignal.at_once`. No Exception: nothing on the way may take it for an error."""
+    """Raised by `StopSignal.check`. No Exception: nobody on the way may handle it as an error."""
 
 
 class StopSignal:
-    """`with StopSignal() as stop:`; true once SIGINT (Ctrl-C), SIGTERM or SIGHUP has come. The loop looks at it.
+    """`with StopSignal() as stop:`; true once SIGINT (Ctrl-C), SIGTERM or SIGHUP has arrived.
 
-    A second Ctrl-C is not caught. SIGHUP stays ignored where it was (nohup).
+    The handler only takes note: raising there would unwind TensorFlow at any point of it. A second Ctrl-C ends the
+    process at once, by the system's default action: whatever it writes, it writes atomically. SIGHUP stays ignored if
+    it was (nohup).
     """
 
-    def __init__(self):
+    def __init__(self, note: Note = ignore):
+        """note: called once, from the handler, with a line for the user."""
         self.number: Optional[int] = None
-        self._at_once = False
+        self._note = note
         self._previous = {}
 
     def __bool__(self) -> bool:
@@ -37,23 +40,14 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Put it around long work that changes nothing: the signal, also an earlier one, raises Stopped there."""
+    def check(self) -> None:
+        """Raises Stopped if the run is to stop. For work of which nothing is lost when it is abandoned."""
         if self:
             raise Stopped
-        self._at_once = True
-        try:
-            yield
-        finally:
-            self._at_once = False
 
     def _receive(self, number, _frame):
         first, self.number = not self, self.number or number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if first:
-            with contextlib.suppress(OSError):  # The terminal may be gone.
-                print("\nstopping: the iteration under way is finished and saved first", file=sys.stderr, flush=True)
-        if self._at_once:
-            self._at_once = False
-            raise Stopped
+            with contextlib.suppress(OSError, RuntimeError):  # No terminal any more; interrupted while it printed.
+                self._note("stopping after the work under way; a second Ctrl-C ends the process at once")

@@ -1,4 +1,4 @@
-"""The files that a run leaves, also when it is cut and goes on."""
+"""The files that a run reports to, also when it is interrupted and resumed."""
 
 import json
 import math
@@ -12,7 +12,9 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.training.reports import reporting
-from stylegan_tf.training.reports.reporting import RunReport, repair_stats, shrunk, tick_line
+from stylegan_tf.training.reports.log_backends import repair_stats
+from stylegan_tf.training.reports.reporting import open_report, tick_line
+from stylegan_tf.training.reports.tensorboard import downscaled
 from stylegan_tf.training.schedule import Phase
 
 RATES = {"learning_rate": 0.001, "discriminator_learning_rate": 0.001}
@@ -32,11 +34,12 @@ def _events(run_dir):
     return found
 
 
-def test_a_tick_is_a_line_an_object_and_scalars(tmp_path, capsys):
-    with RunReport(tmp_path, total_images=4000) as report:
+def test_a_tick_is_a_line_an_object_and_scalars(tmp_path):
+    notes = []
+    with open_report(tmp_path, total_images=4000, note=notes.append) as report:
         report.tick(2000, PHASE, {"loss/G": 0.5, "loss/D": tf.constant(1.25)})
-    printed = capsys.readouterr().out
-    assert printed == (tmp_path / "log.txt").read_text()
+    (printed,) = notes
+    assert printed + "\n" == (tmp_path / "log.txt").read_text()
     assert "kimg 2.0" in printed and "16x16  alpha 0.75  batch 32" in printed and "loss/G 0.5  loss/D 1.25" in printed
     (record,) = _records(tmp_path)
     assert (record["images_seen"], record["kimg"], record["loss/D"], record["lod"]) == (2000, 2.0, 1.25, 1.25)
@@ -47,19 +50,19 @@ def test_a_tick_is_a_line_an_object_and_scalars(tmp_path, capsys):
 def test_speed_counts_the_images_of_the_tick_alone(tmp_path, monkeypatch):
     clock = iter([0.0, 100.0, 110.0, 110.0, 130.0, 130.0])
     monkeypatch.setattr(reporting, "time", SimpleNamespace(monotonic=lambda: next(clock), time=time.time))
-    with RunReport(tmp_path, total_images=9000, images_seen=1000) as report:  # At 0 s.
+    with open_report(tmp_path, total_images=9000, images_seen=1000) as report:  # At 0 s.
         report.start_tick(1000)  # 100 s
         assert report.tick(3000, PHASE, {})["sec_per_kimg"] == pytest.approx(5.0)  # 110 s
         assert report.tick(4000, PHASE, {})["sec_per_kimg"] == pytest.approx(20.0)  # 130 s
     assert _records(tmp_path)[-1]["total_seconds"] == pytest.approx(130.0)
 
 
-def test_a_resumed_run_appends_and_its_time_goes_on(tmp_path):
-    with RunReport(tmp_path, 9000) as report:
+def test_a_resumed_run_appends_and_continues_its_time(tmp_path):
+    with open_report(tmp_path, 9000) as report:
         report.say("first part")
         report.tick(1000, PHASE, {})
     earlier = _records(tmp_path)[0]["total_seconds"]
-    with RunReport(tmp_path, 9000, images_seen=1000) as report:
+    with open_report(tmp_path, 9000, images_seen=1000) as report:
         report.say("second part")
         report.tick(2000, PHASE, {})
     first, second = _records(tmp_path)
@@ -70,7 +73,7 @@ def test_a_resumed_run_appends_and_its_time_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("cut", ['{"images_seen": 3000, "ki', '{"images_seen": 3000}', "\x00\x00\n"])
-def test_a_cut_last_line_is_dropped(tmp_path, cut):
+def test_a_truncated_last_line_is_dropped(tmp_path, cut):
     path = tmp_path / "stats.jsonl"
     path.write_text('{"images_seen": 1000}\n{"images_seen": 2000}\n' + cut)
     assert repair_stats(path, images_seen=9000) == {"images_seen": 2000}
@@ -86,15 +89,15 @@ def test_what_came_after_the_checkpoint_is_dropped(tmp_path):
 
 
 def test_values_that_json_lacks_become_null(tmp_path):
-    with RunReport(tmp_path, 9000) as report:
+    with open_report(tmp_path, 9000) as report:
         report.tick(1000, PHASE, {"loss/G": math.nan, "loss/D": math.inf})
     (record,) = _records(tmp_path)
     assert record["loss/G"] is None and record["loss/D"] is None
 
 
 def test_images_go_to_tensorboard(tmp_path):
-    with RunReport(tmp_path, 9000) as report:
-        report.images("fakes", np.zeros([1, 8, 8, 3], np.uint8), 1000)
+    with open_report(tmp_path, 9000) as report:
+        report.image("fakes", np.zeros([8, 8, 3], np.uint8), 1000)
     assert _events(tmp_path) == [(1000, "fakes")]
 
 
@@ -102,8 +105,8 @@ def test_images_go_to_tensorboard(tmp_path):
 def test_large_images_are_shrunk_to_means_of_squares(channels):
     image = np.zeros([6, 10, channels], np.uint8)
     image[:2, :2], image[0, 9] = [[[80], [120]], [[200], [0]]], 240
-    assert shrunk(image, side=10) is image
-    small = shrunk(image, side=5)
+    assert downscaled(image, side=10) is image
+    small = downscaled(image, side=5)
     assert small.shape == (3, 5, channels) and small.dtype == np.uint8
     np.testing.assert_array_equal(small[0, 0], 100)
     np.testing.assert_array_equal(small[0, 4], 60)
@@ -126,7 +129,7 @@ def test_the_line_tells_both_learning_rates_where_they_differ():
 
 def test_tensorboard_forgets_what_a_killed_run_is_going_to_report_again(tmp_path):
     for first, seen in ((0, [1000, 2000, 3000]), (1000, [1500])):  # Killed after 3,000; its last checkpoint had 1,000.
-        with RunReport(tmp_path, 4000, first) as report:
+        with open_report(tmp_path, 4000, first) as report:
             for images_seen in seen:
                 report.tick(images_seen, PHASE, {"loss/G": 0.5})
         time.sleep(1.1)  # The files' names hold whole seconds.

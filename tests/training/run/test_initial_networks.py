@@ -16,7 +16,7 @@ from stylegan_tf.networks.network_file import Networks, load_networks, save_netw
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.training.run.record import write_flag_file
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 from tests.helpers.tiny_run import tiny_config, write_images
 
 CONFIG = tiny_config("data", "run")

@@ -82,7 +82,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
     run(config)
     kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     wild = dataclasses.replace(config.schedule, learning_rate=1e37)
-    with pytest.raises(UserError, match=r"diverged.*images-32.npz; the same command goes on from there"):
+    with pytest.raises(UserError, match=r"diverged.*images-32.npz; the same command resumes from there"):
         run(dataclasses.replace(config, schedule=wild, total_kimg=1.0))
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == kept
     for name, value in arrays_of(tmp_path / "run").items():
@@ -91,7 +91,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
 
 def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
     """Its steps are skipped while all losses stay finite: nothing else would tell."""
-    monkeypatch.setattr(divergence, "MOST_SKIPPED", 3)
+    monkeypatch.setattr(divergence, "MAX_SKIPPED", 3)
     computed = Gradients.generator
 
     def overflowing(self, images, scalars):
@@ -142,7 +142,7 @@ def test_a_write_that_fails_ends_the_run_and_keeps_what_was_saved(data_dir, tmp_
 
     monkeypatch.setattr(RunReport, "update", update_and_limit)
     try:
-        with pytest.raises(UserError, match="cannot write .*checkpoints: File too large.*goes on from the last"):
+        with pytest.raises(UserError, match="cannot write .*checkpoints: File too large.*resumes from the last"):
             run(config)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -164,7 +164,7 @@ def test_a_run_in_auto_precision_records_what_it_took_and_keeps_it(data_dir, tmp
     run(dataclasses.replace(config, total_kimg=0.032))
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "precision bfloat16: told so" in log
-    assert "precision bfloat16, as the run began" in log
+    assert "precision bfloat16, as the run started" in log
     assert "total_kimg 0.016 -> 0.032" in log
     run(dataclasses.replace(config, total_kimg=0.032, precision="float32"))
     assert "precision bfloat16 -> float32" in (tmp_path / "run" / "log.txt").read_text()
@@ -192,7 +192,7 @@ def test_an_iteration_without_memory_ends_in_one_line_with_the_way_out(data_dir,
     monkeypatch.setattr(Level, "iterate", out_of_memory)
     with pytest.raises(UserError) as error:
         run(tiny_config(data_dir, tmp_path / "run"))
-    for words in ("out of memory at 4x4, batch 8", "shape[4,512", "--max_replica_batch", "--batch_sizes", "images-32"):
+    for words in ("out of memory at 4x4, batch 8", "shape[4,512", "`max_replica_batch`", "`batch_sizes`", "images-32"):
         assert words in str(error.value)
 
 

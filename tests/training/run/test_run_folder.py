@@ -10,7 +10,8 @@ import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files import locks
-from stylegan_tf.training.run.folder import locked_run_folder, write_errors_named
+from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.run.folder import locked_run_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
@@ -27,7 +28,7 @@ def test_a_second_process_is_told_who_has_the_folder_until_that_one_dies(tmp_pat
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as holder:
         assert holder.stdout.readline() == "locked\n"
-        with pytest.raises(UserError, match=f"in use by process {holder.pid} on .*choose another --run_dir"):
+        with pytest.raises(UserError, match=f"in use by process {holder.pid} on .*choose another `run_dir`"):
             with locked_run_folder(tmp_path / "run"):
                 pass
         holder.kill()
@@ -57,7 +58,7 @@ def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory.*--run_dir"):
+    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory.*`run_dir`"):
         with locked_run_folder(tmp_path / "file" / "run"):
             pass
 
@@ -65,7 +66,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_one_line(tmp_path):
     tmp_path.chmod(0o555)
-    with pytest.raises(UserError, match="cannot write .*: Permission denied.*--run_dir"):
+    with pytest.raises(UserError, match="cannot write .*: Permission denied.*`run_dir`"):
         with locked_run_folder(tmp_path):
             pass
 
@@ -73,9 +74,9 @@ def test_a_read_only_folder_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     "number, message",
     [
-        (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*make room.*goes on from the last"),
+        (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*make room.*resumes from the last"),
         (errno.EDQUOT, "Disk quota exceeded.*make room"),
-        (errno.EROFS, "Read-only file system.*make it writable, or choose another --run_dir"),
+        (errno.EROFS, "Read-only file system.*make it writable, or choose another `run_dir`"),
     ],
 )
 def test_a_failed_write_names_file_reason_and_remedy(number, message):

@@ -1,4 +1,4 @@
-"""Everything that a run needs to go on, in one object: networks, optimisers, images seen."""
+"""Everything that a run resumes from, in one object: networks, optimisers, images seen."""
 
 import zlib
 from typing import Any, Optional
@@ -16,7 +16,7 @@ from stylegan_tf.training.augmentation_strength import AugmentationStrength
 
 
 class _Counter:
-    """A whole number of the state's clock: an int to read and assign, a variable in the checkpoint."""
+    """An integer of the state's clock: an int to read and assign, a variable in the checkpoint."""
 
     def __set_name__(self, owner, name):
         self._name = name
@@ -31,14 +31,14 @@ class _Counter:
 class TrainState:
     """Generator, discriminator, averaged generator, both optimisers and the clock.
 
-    All randomness of a step follows from the seed and `images_seen`, so that no other random state exists.
-    Create it in the strategy's scope.
+    All randomness of a step follows from the seed and `images_seen`: there is no other random state. Create it in the
+    strategy's scope.
     """
 
     images_seen = _Counter()  # Real images so far.
-    schedule_images = _Counter()  # Images seen at the last look at the schedule.
+    schedule_images = _Counter()  # Images seen at the last schedule update.
     tick_images = _Counter()  # Images seen at the last tick.
-    ticks = _Counter()  # Ticks so far, without those of a stop.
+    ticks = _Counter()  # Ticks so far, without that at the end of a run.
 
     def __init__(self, config: TrainConfig, generator: GeneratorConfig, discriminator: DiscriminatorConfig):
         self.generator = Generator(generator, config.precision, config.half_precision_levels)
@@ -59,7 +59,7 @@ class TrainState:
 
     @property
     def lod(self) -> Optional[float]:
-        """Level of detail of the last iteration, None before the first: it tells when to reset the optimisers."""
+        """Level of detail of the last iteration, None before the first: decides when the optimisers are reset."""
         value = float(self.clock["lod"].numpy())
         return None if value < 0 else value
 
@@ -76,9 +76,9 @@ class TrainState:
             adam.reset()
 
     def step_counts(self) -> dict[str, float]:
-        """What a tick reports of the state: skipped steps, if there are any; ADA's p; in float16 the loss scales.
+        """The state's part of a tick's report: skipped steps, if there are any; ADA's p; in float16 the loss scales.
 
-        `skipped_steps` counts both networks' since the start; steps that only lowered a loss scale are `overflows`.
+        `skipped_steps` counts both networks' since the start, without the `overflows` that only lowered a loss scale.
         """
         skipped = sum(adam.skipped for adam in self.optimizers.values())
         counts: dict[str, float] = {"skipped_steps": skipped} if skipped else {}
@@ -112,7 +112,7 @@ class TrainState:
 
     @property
     def fingerprint(self) -> int:
-        """A number of 32 bits that differs, all but surely, if a bit of the three networks does."""
+        """A 32-bit checksum of the three networks."""
         crc = 0
         for part in ("generator", "discriminator", "generator_ema"):
             for _, variable in sorted(self.variables[part].items()):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.run.setup import check_jit_compile
+from stylegan_tf.training.step import check_jit_compile
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import run
 from tests.helpers.two_replicas import two_replicas
