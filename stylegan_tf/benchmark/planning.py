@@ -12,6 +12,7 @@ from stylegan_tf.benchmark.flops import Work, network_work, training_passes
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
+from stylegan_tf.training.reports.disk import disk_use
 from stylegan_tf.training.schedule import accumulation_rounds, batch_size_at, level_images
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
@@ -172,33 +173,8 @@ def _state_gib(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -
 
 
 def _disk(config: TrainConfig, networks, records: int) -> dict[str, float]:
-    """GiB of everything that is written."""
-    generator, discriminator = networks
-    parameters = [sum(math.prod(shape) for shape in variable_shapes(network).values()) for network in networks]
-    network = 4 * (2 * parameters[0] + parameters[1])
-    checkpoint = network + 2 * 4 * (count_parameters(generator) + count_parameters(discriminator))
-    side = config.resolution
-    levels = [max(side >> halvings, 4) for halvings in range(side.bit_length() - 2)]
-    pixels = sum(resolution**2 for resolution in levels) * generator.num_channels
-    ticks = _ticks(config)
-    networks_kept = ticks // config.network_ticks
-    if config.keep_networks is not None:
-        networks_kept = min(networks_kept, config.keep_networks)
-    grids = ticks // config.image_ticks * config.grid_columns * config.grid_rows * generator.num_channels * side**2
-    sizes = {
-        "data set (raw records)": records * pixels,
-        "checkpoints": (config.keep_checkpoints + 1) * checkpoint,  # One more while the next is written.
-        "network files": networks_kept * network,
-        "grids (PNG, at most)": grids,
-    }
+    """GiB of the data set and of everything that a run writes."""
+    levels = [max(config.resolution >> halvings, 4) for halvings in range(config.resolution.bit_length() - 2)]
+    pixels = sum(resolution**2 for resolution in levels) * networks[0].num_channels
+    sizes = {"data set (raw records)": records * pixels, **disk_use(config, *networks)}
     return {name: size / 2**30 for name, size in sizes.items()}
-
-
-def _ticks(config: TrainConfig) -> int:
-    from stylegan_tf.training.schedule import phase_at
-
-    images, ticks, total = 0, 0, round(config.total_kimg * 1000)
-    while images < total:
-        images += round(1000 * phase_at(images, config.schedule, config.resolution).tick_kimg)
-        ticks += 1
-    return ticks

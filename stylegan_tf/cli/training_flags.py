@@ -63,10 +63,13 @@ def _take_architecture(path: str) -> None:
     names = {name for name in {*architecture_options(), "start_resolution"} if not FLAGS[name].present}
     if not names:
         return
-    from stylegan_tf.networks.network_file import read_configs, read_growth  # Imports TensorFlow.
+    from stylegan_tf.networks.growth import Growth
+    from stylegan_tf.networks.network_file import read_architecture  # Imports TensorFlow.
 
-    for network in read_configs(path).values():
+    networks, metadata = read_architecture(path)
+    for network in networks.values():
         for name in names & set(vars(network)):
             FLAGS[name].value = getattr(network, name)
     if "start_resolution" in names:
-        FLAGS["start_resolution"].value = read_growth(path).level_to_train
+        full = max(network.resolution for network in networks.values())
+        FLAGS["start_resolution"].value = Growth.from_metadata(metadata, full).level_to_train

@@ -32,6 +32,7 @@ _ARCHITECTURE = "architecture"
 _CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig, "generator_ema": GeneratorConfig}
 _FILE_NAME = "network-{kimg:06d}.npz"
 _DTYPES = (np.float32, np.float16)
+BEST_NAME = "network-best.npz"  # That of the lowest value of `keep_best`, beside those of a run folder.
 DEMO_NAME = "demo"  # The network that comes with the package, unless there is a file or folder of this name.
 DEMO_FILE = pathlib.Path(__file__).resolve().parents[1] / "data" / "demo_network.npz"
 
@@ -112,17 +113,15 @@ def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> 
     return Networks(**parts, metadata=metadata)
 
 
-def read_configs(path: Union[str, os.PathLike]) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
-    """Options of a file's networks by part ("generator", ...), which are not built. Errors: as `load_networks`."""
-    return _read(find_network(path))[0]
+def read_architecture(path: Union[str, os.PathLike]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(options of a file's networks by part ("generator", ...), metadata), which are not built.
 
-
-def read_growth(path: Union[str, os.PathLike]) -> Growth:
-    """How far the networks of a file have grown, without the weights. Errors: as `load_networks`."""
+    Errors: as `load_networks`.
+    """
     configs, _, metadata = _read(find_network(path))
     if not configs:
         raise UserError(f"{path} holds no network: copy it again or take another.")
-    return Growth.from_metadata(metadata, max(config.resolution for config in configs.values()))
+    return configs, metadata
 
 
 def assign_arrays(network: tf.keras.Model, arrays: Mapping[str, np.ndarray], source: str) -> None:

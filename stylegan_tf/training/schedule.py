@@ -124,7 +124,7 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
         batch_size = _look_up(schedule.batch_sizes, resolution)
         if batch_size % num_replicas:
             raise UserError(
-                f"`batch_sizes`: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
+                f"batch_sizes: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
                 f"replicas; use a multiple of {num_replicas}."
             )
         return batch_size
@@ -145,7 +145,7 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
         whole = min(group_size, share)
         if whole and share % whole:
             raise UserError(
-                f"`batch_sizes`: {share} images a replica at {level}x{level} make no groups of {whole} for the "
+                f"batch_sizes: {share} images a replica at {level}x{level} make no groups of {whole} for the "
                 "minibatch standard deviation: use a multiple of it, or change `mbstd_group_size`."
             )
         accumulation_rounds(level, schedule, share, group_size)
@@ -167,7 +167,7 @@ def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, g
         if share % rounds == 0 and images <= limit and images % whole == 0:
             return rounds
     raise UserError(
-        f"`max_replica_batch`: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of "
+        f"max_replica_batch: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of "
         f"at most {limit}, as {whole} images make a group of the minibatch standard deviation: allow at least {whole}."
     )
 

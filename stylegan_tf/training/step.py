@@ -107,7 +107,7 @@ def check_jit_compile(strategy: tf.distribute.Strategy) -> None:
     except (tf.errors.OpError, ValueError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         devices = ", ".join(strategy.extended.worker_devices)
-        raise UserError(f"`jit_compile`: XLA does not work on {devices} ({reason}). Leave it out.") from None
+        raise UserError(f"jit_compile: XLA does not work on {devices} ({reason}). Leave it out.") from None
 
 
 class TrainingStep:

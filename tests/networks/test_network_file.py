@@ -20,7 +20,7 @@ from stylegan_tf.networks.network_file import (
     file_name,
     find_network,
     load_networks,
-    read_configs,
+    read_architecture,
     save_networks,
 )
 from tests.helpers import tiny_networks as tiny
@@ -380,7 +380,7 @@ def test_a_size_that_the_file_does_not_hold_is_refused_before_anything_is_built(
     _change_architecture(saved, lambda architecture: architecture["generator_ema"].update(options))
     _refused(saved)
     with pytest.raises(UserError):
-        read_configs(saved)
+        read_architecture(saved)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

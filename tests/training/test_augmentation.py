@@ -86,6 +86,24 @@ def test_luma_flip_hue_and_saturation_keep_grey_pictures_grey():
     np.testing.assert_allclose(augmented, np.repeat(augmented[..., :1], 3, axis=3), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [lambda x, draws: ada(x, draws, 1.0), diffaugment])
+def test_transparency_moves_with_the_colours_and_has_none_of_its_own(kind):
+    """An image whose fourth channel is a copy of a constant colour stays there; the colours are those without it."""
+    images = random_images(6, channels=3)
+    opaque = np.concatenate([images, np.ones([6, 8, 8, 1], np.float32)], axis=3)
+    seeds = draws(6)
+    found, plain = kind(opaque, seeds).numpy(), kind(images, seeds).numpy()
+    np.testing.assert_allclose(found[..., :3], plain, atol=1e-5)
+    assert set(np.unique(np.round(found[..., 3], 5))) <= {0.0, 1.0}, "shifted in or cut out: 0; no brightness"
+
+
+def test_gray_images_get_the_luma_flip():
+    images = np.full([200, 4, 4, 1], 0.5, np.float32)
+    found = ada(images, draws(200), 1.0).numpy()[:, 0, 0, 0]
+    # Brightness and contrast alone: (0.5 + N(0, 0.2)) exp(...) is negative in 0.6 % of the images; half are flipped.
+    assert 0.4 < np.mean(found < 0) < 0.6
+
+
 def test_cutout_hides_at_most_a_quarter_and_at_least_a_sixteenth():
     ones = np.ones([40, 16, 16, 1], np.float32)
     numbers = draws(40)

@@ -25,7 +25,7 @@ def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: Dis
     networks = int(sum(ticks.values())) // config.network_ticks + 1
     if config.keep_networks is not None:
         networks = min(networks, config.keep_networks)
-    checkpoints = config.keep_checkpoints
+    checkpoints = config.keep_checkpoints + 1  # One more while the next is written.
     if config.keep_checkpoint_every_kimg:
         checkpoints += config.total_kimg // config.keep_checkpoint_every_kimg
     count, channels = config.grid_columns * config.grid_rows, generator.num_channels

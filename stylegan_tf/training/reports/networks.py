@@ -5,7 +5,7 @@ from typing import Any, Callable, Optional
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.networks.network_file import BEST_NAME, file_name, find_networks, read_metadata, save_networks
+from stylegan_tf.networks.network_file import BEST_NAME, file_name, find_networks, read_architecture, save_networks
 from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
@@ -53,7 +53,7 @@ class BestNetwork:
         self._path = files.run_dir / BEST_NAME
         self._best: dict[str, Any] = {}
         if config.keep_best and self._path.exists():
-            best = read_metadata(self._path).get("best", {})
+            best = read_architecture(self._path)[1].get("best", {})
             self._best = best if best.get("metric") == config.keep_best else {}
             self._end_if_nothing_better()
 

@@ -1,4 +1,4 @@
-"""Weights & Biases as one more place that a run reports to (`track=wandb`). Another tracker is a class like this one."""
+"""Weights & Biases as one more place that a run reports to (`track=wandb`); another tracker is a class like this."""
 
 import os
 import pathlib

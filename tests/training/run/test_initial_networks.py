@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 
 from stylegan_tf.cli import training_flags
@@ -13,6 +14,7 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
+from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.training.run.record import write_flag_file
@@ -150,17 +152,46 @@ def test_new_levels_start_fresh_and_the_old_ones_draw_what_they_drew(tmp_path):
     at_4 = new.generator(latents(), noise_mode="const", resolution=4).numpy()
     np.testing.assert_array_equal(at_4, images(generator))
     np.testing.assert_array_equal(new.discriminator(at_4), discriminator(at_4))
-    assert initialise(state(), path, 8)[1].startswith("warning: 8x8 starts from random weights; with --start_resol")
+    assert initialise(state(), path, 8)[1].startswith("warning: 8x8 starts from random weights; `start_resolution=4`")
 
 
-def test_levels_above_those_of_the_run_are_left_out(tmp_path):
+def test_levels_above_those_of_the_run_are_left_out_and_the_highest_is_given_the_networks_own_colours(tmp_path):
+    """Against least squares in NumPy on other pictures of the same network, halved."""
     path, (generator, _) = file_of_others(tmp_path / "n.npz", resolution=16)
     new = state()
     lines = initialise(new, path, 16)
     assert "training begins at 8x8" in lines[0] and lines[1].endswith(" variables copied; left out 16x16")
-    assert lines[-1] == "if that network never trained at 8x8, its colours there are random at first"
-    expected = generator(latents(), noise_mode="const", resolution=8)
-    np.testing.assert_array_equal(images(new.generator), expected)
+    assert lines[-1].startswith("colours at 8x8 fitted to its own pictures: ")
+    z = np.random.RandomState(7).randn(64, 16).astype(np.float32)
+    whole = generator(z, noise_mode="const").numpy()
+    halved = whole.reshape(64, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    ws = generator.broadcast(generator.mapping_network(z), 8)
+    x = generator.synthesis.features(ws, 8)[-1].numpy().reshape(64 * 64, -1)
+    x = np.concatenate([x, np.ones([len(x), 1])], axis=1)
+    best = x @ np.linalg.lstsq(x, halved.reshape(len(x), 3), rcond=None)[0]
+
+    def error(pictures):
+        return np.sqrt(np.mean((np.reshape(pictures, [-1, 3]) - halved.reshape(-1, 3)) ** 2))
+
+    found = error(new.generator(z, noise_mode="const"))
+    assert found < 1.1 * error(best) and found < error(generator(z, noise_mode="const", resolution=8)) / 2
+
+
+def test_the_discriminator_of_a_lower_resolution_sees_about_what_it_saw(tmp_path):
+    path, (generator, discriminator) = file_of_others(tmp_path / "n.npz", resolution=16)
+    new = state()
+    before = discriminator.from_rgb["8x8"](np.zeros([1, 8, 8, 3], np.float32)).shape
+    initialise(new, path, 8)
+    whole = generator(np.random.RandomState(7).randn(32, 16).astype(np.float32), noise_mode="const")
+    halved = np.reshape(whole, [32, 8, 2, 8, 2, 3]).mean(axis=(2, 4))
+    x = leaky_relu(discriminator.from_rgb["16x16"](whole))
+    for layer in discriminator.blocks["16x16"]:
+        x = leaky_relu(layer(x))
+
+    def error(network):
+        return np.mean((leaky_relu(network.from_rgb["8x8"](halved)) - x) ** 2)
+
+    assert before[-1] == x.shape[-1] and error(new.discriminator) < error(discriminator) / 2
 
 
 @pytest.mark.parametrize("there, here", [(0, 3), (3, 0), (3, 2)])
@@ -169,23 +200,37 @@ def test_other_labels_take_over_what_does_not_depend_on_them(tmp_path, there, he
     new = state_with(label_size=here)
     lines = initialise(new, path, 8)
     assert "dense1" in lines[2]
-    if not there:  # w is what it was, but for the length that z and the label's vector have together.
-        x = latents()
-        y = new.generator.mapping_network.label_embedding(np.eye(4, 3, dtype=np.float32)).numpy()
-        z = x / np.sqrt(np.mean(np.concatenate([x, y], axis=1) ** 2, axis=1, keepdims=True))
-        unnormalised = Generator(dataclasses.replace(GENERATOR, normalize_latents=False))
-        for name, variable in named_variables(unnormalised).items():
-            variable.assign(arrays(generator)[name])
-        expected = unnormalised.mapping_network(z)
-        labels = np.eye(4, 3, dtype=np.float32)
-        np.testing.assert_allclose(new.generator.mapping_network(x, labels=labels), expected, rtol=1e-3, atol=1e-3)
+    if not there:  # New labels change nothing at first, and learn.
+        labels = tf.eye(4, 3)
+        expected = generator.mapping_network(latents())
+        mapping = new.generator.mapping_network
+        np.testing.assert_allclose(mapping(latents(), labels=labels), expected, rtol=1e-4, atol=1e-4)
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(mapping(latents(), labels=labels) ** 2)
+        assert np.abs(tape.gradient(total, mapping.label_embedding.weight)).min() > 0
         pictures = np.random.RandomState(3).uniform(-1, 1, [4, 8, 8, 3]).astype(np.float32)
         scores = new.discriminator(pictures, labels=np.eye(4, 3, dtype=np.float32)[[0, 1, 2, 0]])
         np.testing.assert_allclose(scores, discriminator(pictures), rtol=1e-4, atol=1e-4)
     assert "synthesis" not in lines[1]
 
 
-@pytest.mark.parametrize("there, here", [(1, 3), (3, 1), (3, 4)])
+def test_transparency_is_added_opaque_and_taken_away(tmp_path):
+    path, (generator, discriminator) = file_of_others(tmp_path / "n.npz", num_channels=3)
+    new = state_with(num_channels=4)
+    initialise(new, path, 8)
+    np.testing.assert_allclose(images(new.generator)[..., :3], images(generator), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(images(new.generator)[..., 3], 1.0)
+    pictures = np.random.RandomState(3).uniform(-1, 1, [4, 8, 8, 4]).astype(np.float32)
+    np.testing.assert_allclose(new.discriminator(pictures), discriminator(pictures[..., :3]), rtol=1e-3, atol=1e-3)
+    path, (generator, discriminator) = file_of_others(tmp_path / "rgba.npz", num_channels=4)
+    back = state()
+    initialise(back, path, 8)
+    np.testing.assert_allclose(images(back.generator), images(generator)[..., :3], rtol=1e-4, atol=1e-4)
+    pictures[..., 3] = 1
+    np.testing.assert_allclose(back.discriminator(pictures[..., :3]), discriminator(pictures), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("there, here", [(1, 3), (3, 1)])
 def test_other_channels_begin_with_the_mean_brightness(tmp_path, there, here):
     path, (generator, discriminator) = file_of_others(tmp_path / "n.npz", num_channels=there)
     new = state_with(num_channels=here)
