@@ -156,7 +156,8 @@ class Options:
     def _check_requirements(self, field: dataclasses.Field) -> None:
         for name, allowed in field.metadata["option"].requires.items():
             if getattr(self, name) not in allowed:
-                wanted = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
+                *some, last = map(str, allowed)
+                wanted = " or ".join(filter(None, (", ".join(some), last)))
                 raise OptionError(f"{field.name} needs {name} {wanted}, got {getattr(self, name)}.")
 
     def options(self) -> dict[str, tuple[dataclasses.Field, Any]]:

@@ -128,6 +128,12 @@ class TrainConfig(Options):
         RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True
     )
     conditional: bool = option(RUN, False, "Train with the labels of the data set.")
+    balance_classes: bool = option(
+        RUN,
+        False,
+        "Show every class equally often, the images of small classes more often in an epoch.",
+        requires={"conditional": (True,)},
+    )
     mirror_augment: bool = option(RUN, False, "Flip half of the reals from left to right.")
     augment: str = option(
         RUN,

@@ -32,6 +32,7 @@ def training_dataset(
     input_pipeline_index: int = 0,
     num_input_pipelines: int = 1,
     first_image: int = 0,
+    balance_classes: bool = False,
 ) -> tf.data.Dataset:
     """An endless dataset of {"images": uint8 [B, r, r, C], "labels": float32 [B, label_size]}.
 
@@ -49,18 +50,21 @@ def training_dataset(
       input_pipeline_index, num_input_pipelines: which host this is, out of how many.
       first_image: start at this image of the endless sequence (over all hosts), to resume a run. The images of that
         epoch before it are read and dropped.
+      balance_classes: an epoch shows images of small classes more often, so that it has as many of every class as of
+        the largest. UserError unless the labels give every image one class.
     """
     if batch_size < 1 or batch_size % num_replicas:
         raise UserError(f"batch size {batch_size} must be a positive multiple of the {num_replicas} replica(s).")
     if not 0 <= input_pipeline_index < num_input_pipelines:
         raise UserError(f"host {input_pipeline_index} of {num_input_pipelines} cannot get a share of the images.")
     shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
-    epochs_done, images_done = divmod(first_image, info.count)
+    repeats = _balancing_repeats(info) if balance_classes else None
+    epochs_done, images_done = divmod(first_image, info.count if repeats is None else int(repeats.sum()))
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
     # Of a large level every host computes the order alone, and then reads its own records only.
     by_number = num_input_pipelines > 1 and info.count * resolution**2 * info.num_channels > _READ_BY_ALL_BYTES
     elements = _record_numbers if by_number else _numbered_records
-    dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images))
+    dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images, repeats))
     dataset = dataset.skip(images_done)
     share = host_share(batch_size * num_input_pipelines, num_replicas, input_pipeline_index, num_input_pipelines)
     if num_input_pipelines > 1:
@@ -132,8 +136,22 @@ def _options() -> tf.data.Options:
     return options
 
 
-def _epoch(info: DatasetInfo, resolution: int, elements, epoch, seed: int, shuffle_images: int) -> tf.data.Dataset:
-    """Each record once, in the form that `elements(path, number of the first record, count)` gives to a shard."""
+def _balancing_repeats(info: DatasetInfo) -> np.ndarray:
+    """int64 [count]: how often an epoch shows each image."""
+    labels = load_labels(info)
+    if not info.label_size or not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
+        raise UserError(f"balance_classes needs one class for every image, which the labels of {info.folder} are not.")
+    classes, sizes = labels.argmax(axis=1), labels.sum(axis=0).astype(np.int64)
+    within = np.zeros(info.count, np.int64)  # Which image of its class it is.
+    for number, size in enumerate(sizes):
+        within[classes == number] = np.arange(size)
+    return sizes.max() // sizes[classes] + (within < sizes.max() % sizes[classes])
+
+
+def _epoch(
+    info: DatasetInfo, resolution: int, elements, epoch, seed: int, shuffle_images: int, repeats: Optional[np.ndarray]
+) -> tf.data.Dataset:
+    """Each record once (or as often as `repeats` says), as `elements(path, number of its first record, count)`."""
     seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
     paths = info.shards(resolution)
     first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
@@ -145,9 +163,15 @@ def _epoch(info: DatasetInfo, resolution: int, elements, epoch, seed: int, shuff
     dataset = shards.interleave(
         elements, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
     )
+    if repeats is not None:
+        dataset = dataset.flat_map(lambda *element: _repeated(element, tf.constant(repeats)[element[-1]]))
     if shuffle_images > 1:
         dataset = dataset.shuffle(shuffle_images, seed=seeds[1], reshuffle_each_iteration=False)
     return dataset
+
+
+def _repeated(element: tuple, count) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensors(element if len(element) > 1 else element[0]).repeat(count)
 
 
 def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.data.Dataset:

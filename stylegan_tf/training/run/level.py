@@ -48,6 +48,7 @@ class Level:
             seed=config.seed,
             shuffle_images=config.shuffle_images,
             mirror=config.mirror_augment,
+            balance_classes=config.balance_classes,
             first_image=state.images_seen,
         )
         self._iteration.get_concrete_function(self._batches, inputs)

@@ -19,6 +19,7 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
 from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.reports.health import Health
+from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.reports.reporting import RunReport, open_report
 from stylegan_tf.training.reports.tick_metrics import TickMetrics
 from stylegan_tf.training.reports.wandb_log import WandbLog
@@ -42,6 +43,7 @@ def train(
     note: Note = ignore,
     progress: StartProgress = Progress,
     on_stop: Note = ignore,
+    trackers: Sequence[LogBackend] = (),
 ) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
@@ -49,6 +51,7 @@ def train(
       prepare_metrics: called once with the data, a strategy, the averaged generator and the images seen; what it
         returns is called every `config.metric_ticks`.
       note: gets every line of the log; on_stop: a line at a stop signal, from the signal's handler.
+      trackers: places that the chief reports to besides the files of the run folder.
     Raises:
       UserError for data, checkpoints or options that do not fit, and if training diverges.
       SystemExit if a signal stopped the run.
@@ -69,7 +72,7 @@ def train(
             config, about_precision = resolve_precision(config, precision, strategy, processes)
             record = RunRecord.of(config, info, strategy.num_replicas_in_sync)
             lines = [*lines, *about_precision, *(changes(previous, record, config.run_dir) if previous else [])]
-            setup = RunSetup(config, info, strategy, processes, stop, record, previous, note, progress)
+            setup = RunSetup(config, info, strategy, processes, stop, record, previous, note, progress, trackers)
             stopped = _train(setup, lines, prepare_metrics)
     if stopped:
         raise SystemExit(128 + (stop.number or signal.SIGTERM))
@@ -130,8 +133,8 @@ def _open_outputs(
     path = f"{config.run_dir}/{FILE_NAME}"
     with write_errors_named(path):
         write_flag_file(path, config)
-    trackers = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []
-    report = open_report(config.run_dir, total_images, seen, setup.note, setup.progress, trackers)
+    wandb = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []
+    report = open_report(config.run_dir, total_images, seen, setup.note, setup.progress, [*setup.trackers, *wandb])
 
     def checkpoint() -> None:
         report.sync()

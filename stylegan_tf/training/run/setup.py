@@ -1,6 +1,7 @@
 """What a run works with, decided before anything is built."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Optional
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
 from stylegan_tf.distribution.processes import Processes
+from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.run.stop_signal import StopSignal
 
@@ -25,6 +27,7 @@ class RunSetup:
     previous: Optional[RunRecord]  # Of the newest checkpoint of the run that is resumed; None for a new one.
     note: Note = ignore
     progress: StartProgress = Progress
+    trackers: Sequence[LogBackend] = ()
 
 
 def resolve_precision(
