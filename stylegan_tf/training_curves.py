@@ -2,7 +2,7 @@
 
     python -m stylegan_tf.training_curves --run_dir runs/demo --output curves.png
 
-Reads stats.jsonl and metric-NAME.jsonl of the run folder, also while the run is going on. Needs matplotlib.
+Reads stats.jsonl and metric-NAME.jsonl of the run folder, also of a run that is still training. Needs matplotlib.
 """
 
 from absl import flags

@@ -29,16 +29,21 @@ class TrainingMetrics:
     It uses no random number generator of training: a run is the same with and without metrics.
     """
 
-    def __init__(self, config: TrainConfig, progress: StartProgress = Progress):
+    def __init__(self, config: TrainConfig):
         """Raises UserError for unknown metrics and for those that need classifiers."""
-        self._config, self._progress = config, progress
+        self._config = config
         self._metrics = parse_metrics(config.metrics)
         for metric in self._metrics:
             if "classifiers" in metric.needs:
                 raise UserError(f"metrics: {metric.text} needs classifiers: compute it with stylegan_tf.evaluate.")
 
     def __call__(
-        self, info: DatasetInfo, strategy: tf.distribute.Strategy, generator: Generator, images_seen: int
+        self,
+        info: DatasetInfo,
+        strategy: tf.distribute.Strategy,
+        generator: Generator,
+        images_seen: int,
+        progress: StartProgress = Progress,
     ) -> Callable:
         """Loads what the metrics need, so that errors are raised before training starts.
 
@@ -52,7 +57,7 @@ class TrainingMetrics:
         reals = real_images_for(info, generator.config, self._config.mirror_augment)
         context = MetricContext(
             generator, strategy, _SEED, default_cache_folder(), reals, **models,
-            content_box=info.relative_box, progress=self._progress,
+            content_box=info.relative_box, progress=progress,
         )  # fmt: skip
         for metric in self._metrics:
             metric.check(context)

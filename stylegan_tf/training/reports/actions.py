@@ -7,6 +7,7 @@ from typing import Any, Callable, Optional
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.callbacks import StartProgress
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -18,8 +19,8 @@ from stylegan_tf.training.state import TrainState
 
 # (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
 Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]
-# (data, strategy, averaged generator, images seen) -> how it is measured; loads what the metrics need.
-PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int], Measure]
+# (data, strategy, averaged generator, images seen, progress) -> how it is measured; loads what the metrics need.
+PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int, StartProgress], Measure]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,17 +40,16 @@ def tick_actions(
     report: RunReport,
     checkpoint: Callable[[], Any],
     measure: Optional[Measure],
-    stop_requested: Callable[[], bool],
     finish: Callable[[], None],
 ) -> list[TickAction]:
     """In the order in which they are called at a tick. Each raises UserError, naming the file, if a write fails.
 
-    stop_requested: whether a signal asks the run to stop. finish: makes it end as complete.
+    finish: makes the run end as complete.
     """
     grids = Grids(config, info, state, report)
     networks = NetworkFiles(config, info, state)
     best = BestNetwork(config, networks, state, finish)
-    metrics = Metrics(state, report, best, measure, stop_requested)
+    metrics = Metrics(state, report, best, measure)
     return [
         TickAction("reals", None, grids.write_reals),
         TickAction("fakes", config.image_ticks, grids.write_fakes),
@@ -63,21 +63,13 @@ def tick_actions(
 class Metrics:
     """Reports the results of `measure`, at most once for the same weights."""
 
-    def __init__(
-        self,
-        state: TrainState,
-        report: RunReport,
-        best: BestNetwork,
-        measure: Optional[Measure],
-        stop_requested: Callable[[], bool],
-    ):
+    def __init__(self, state: TrainState, report: RunReport, best: BestNetwork, measure: Optional[Measure]):
         self._state, self._report, self._best, self._measure = state, report, best, measure
-        self._stop_requested = stop_requested  # Looked at after every result: a run that is to stop measures no more.
         self._measured_at: Optional[int] = None  # Images seen.
 
     def measure(self, phase: Phase) -> None:
         images_seen = self._state.images_seen
-        if self._measure is None or self._measured_at == images_seen or self._stop_requested():
+        if self._measure is None or self._measured_at == images_seen:
             return
         self._measured_at = images_seen
         for line, scalars in self._measure(phase.growth, images_seen):
@@ -87,5 +79,3 @@ class Metrics:
                 about_best = self._best.consider(name.split("/")[1].split("-")[0], value, phase)
                 if about_best:
                     self._report.say(about_best)
-            if self._stop_requested():
-                return

@@ -48,8 +48,8 @@ def train(
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
-      prepare_metrics: called once with the data, a strategy, the averaged generator and the images seen; what it
-        returns is called every `config.metric_ticks`.
+      prepare_metrics: called once with the data, a strategy, the averaged generator, the images seen and a progress
+        that a stop signal interrupts; what it returns is called every `config.metric_ticks`.
       note: gets every line of the log; on_stop: a line at a stop signal, from the signal's handler.
       trackers: places that the chief reports to besides the files of the run folder.
     Raises:
@@ -129,7 +129,7 @@ def _open_outputs(
     measure = None
     if prepare_metrics:  # The chief measures alone, on its own devices, and the other processes wait.
         own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
-        measure = prepare_metrics(setup.info, own, state.generator_ema, seen)
+        measure = prepare_metrics(setup.info, own, state.generator_ema, seen, setup.stop.interrupting(setup.progress))
     path = f"{config.run_dir}/{FILE_NAME}"
     with write_errors_named(path):
         write_flag_file(path, config)
@@ -141,8 +141,7 @@ def _open_outputs(
         with write_errors_named(checkpoints.folder):
             checkpoints.save()
 
-    stop = setup.stop.__bool__
-    return report, tick_actions(config, setup.info, state, report, checkpoint, measure, stop, finish)
+    return report, tick_actions(config, setup.info, state, report, checkpoint, measure, finish)
 
 
 class _Loop:
@@ -177,7 +176,8 @@ class _Loop:
 
     def _call(self, actions: Iterable[TickAction]) -> None:
         for action in actions:
-            self._from_actions.update(action.call(self._phase()) or {})
+            with contextlib.suppress(Stopped):  # It can be abandoned: training does not depend on it.
+                self._from_actions.update(action.call(self._phase()) or {})
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""

@@ -4,7 +4,7 @@ import contextlib
 import signal
 from typing import Optional
 
-from stylegan_tf.config.callbacks import Note, ignore
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,6 +44,22 @@ class StopSignal:
         """Raises Stopped if the run is to stop. For work of which nothing is lost when it is abandoned."""
         if self:
             raise Stopped
+
+    def interrupting(self, progress: StartProgress) -> StartProgress:
+        """Like `progress`, but an update of it checks: long work that reports its progress ends in between."""
+
+        def start(total: int, label: str, unit: str) -> Progress:
+            bar = progress(total, label, unit)
+            update = bar.update
+
+            def checked_update(done: int) -> None:
+                self.check()
+                update(done)
+
+            bar.update = checked_update
+            return bar
+
+        return start
 
     def _receive(self, number, _frame):
         first, self.number = not self, self.number or number

@@ -48,7 +48,7 @@ def test_a_run_without_a_better_value_ends_early_also_when_it_is_started_again(d
     config = config_of(data_dir, tmp_path, total_kimg=9.0, patience=2)
     values = {16: 5.0, 32: 6.0, 48: 4.0, 64: 4.1, 80: 4.2, 96: 1.0}
     lines = run(config, values)
-    assert "finished at 0.1 kimg" in lines[-1] and max(map(len, [lines])) > 5
+    assert "finished at 0.1 kimg" in lines[-1]
     assert any("no better fid20 in 2 measurements: the run ends" in line for line in lines)
     assert "finished at 0.1 kimg" in run(config, values)[-1]
     assert load_networks(tmp_path / "network-best.npz").metadata["kimg"] == 0.048

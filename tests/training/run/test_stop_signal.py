@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from stylegan_tf.config.callbacks import Progress
 from stylegan_tf.training.run.stop_signal import Stopped, StopSignal
 
 
@@ -32,6 +33,22 @@ def test_a_second_ctrl_c_ends_the_process_without_python():
         signal.raise_signal(signal.SIGTERM)
         assert stop.number == signal.SIGTERM
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+
+
+def test_long_work_with_progress_is_interrupted_at_its_next_update():
+    shown = []
+
+    class Bar(Progress):
+        def update(self, done):
+            shown.append(done)
+
+    with StopSignal() as stop:
+        with stop.interrupting(Bar)(3, "Measuring", "images") as bar:
+            bar.update(1)
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(Stopped):
+                bar.update(2)
+    assert shown == [1]
 
 
 @pytest.mark.parametrize("error", [OSError("no terminal"), RuntimeError("reentrant call")])
