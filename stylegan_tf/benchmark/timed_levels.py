@@ -10,7 +10,7 @@ from stylegan_tf.benchmark.planning import LevelPlan, Plan
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.distribution.strategy import create_strategy
-from stylegan_tf.training.run.state import TrainState
+from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 
 _ITERATIONS = 3

@@ -187,12 +187,12 @@ def test_a_fixed_p_is_what_the_discriminator_sees_through_and_stays(info):
 
 
 def test_a_fixed_p_without_ada_is_refused():
-    with pytest.raises(UserError, match="augment_p is ada's probability, got augment none: give --augment=ada"):
+    with pytest.raises(UserError, match="augment_p needs augment ada, got none"):
         TrainConfig(data_dir="d", run_dir="r", augment_p=0.5)
 
 
 def test_cutout_without_ada_is_refused():
-    with pytest.raises(UserError, match="augment_cutout is a part of augment ada, got diffaugment"):
+    with pytest.raises(UserError, match="augment_cutout needs augment ada, got diffaugment"):
         TrainConfig(data_dir="d", run_dir="r", augment="diffaugment", augment_cutout=True)
 
 
