@@ -16,8 +16,7 @@ flags.DEFINE_string("output", None, "The picture, a .png. Left out: curves.png i
 
 
 def main():
-    if not FLAGS.run_dir:
-        raise UserError("--run_dir is missing: give the folder of a training run.")
+    command_line.require("run_dir")
     output = FLAGS.output or f"{FLAGS.run_dir}/curves.png"
     if not output.lower().endswith(".png"):
         raise UserError(f"--output: the name of the picture ends in .png, got {output}.")

@@ -56,6 +56,9 @@ def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _RENAMED.update(renamed or {})
+    if "network" in flags.FLAGS and "which" not in flags.FLAGS:
+        text = "Of a run folder as --network: newest, best (see train --keep_best), or thousands of images."
+        flags.DEFINE_string("which", None, text)
     try:
         try:
             app.run(lambda _: _call(main), flags_parser=_parse)
@@ -151,6 +154,7 @@ def _parse(argv: list) -> list:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))
     _expand_home()
+    _pick_networks()
     try:
         _check_paths()
     except UserError as error:
@@ -175,6 +179,14 @@ def _expand_home() -> None:
             flags.FLAGS[name].value = [_expanded(entry) for entry in value]
         else:
             flags.FLAGS[name].value = _expanded(value)
+
+
+def _pick_networks() -> None:
+    """--which belongs to the names of networks: RUN@best."""
+    which, value = flags.FLAGS["which"].value if "which" in flags.FLAGS else None, getattr(flags.FLAGS, "network", None)
+    if which and value:
+        names = [f"{name}@{which}" for name in (value if isinstance(value, list) else [value])]
+        flags.FLAGS["network"].value = names if isinstance(value, list) else names[0]
 
 
 def _expanded(value):

@@ -151,9 +151,13 @@ def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
 def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
     """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen.
 
-    `demo` is the network in the package, unless the working directory has a file or folder of that name.
+    `RUN@best` is the network that a run kept as its best, `RUN@1200` the newest up to 1,200 thousand images; `demo` the
+    one in the package, unless the working directory has a file or folder of that name.
     """
     path = pathlib.Path(path)
+    folder, at, which = str(path).rpartition("@")
+    if at and not path.exists() and os.path.isdir(folder):
+        return [_network_of(pathlib.Path(folder), which)]
     if path.is_dir():
         files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
         if not files:
@@ -167,6 +171,24 @@ def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
     if str(path) == DEMO_NAME:
         return [DEMO_FILE]
     raise UserError(f"{path} does not exist: give a network file, a run folder, or the package's own, {DEMO_NAME}.")
+
+
+def _network_of(run_dir: pathlib.Path, which: str) -> pathlib.Path:
+    """which: best, newest, or thousands of images."""
+    networks = find_networks(run_dir)
+    if which == "best":
+        if not (run_dir / BEST_NAME).is_file():
+            raise UserError(f"{run_dir} holds no {BEST_NAME}: only a run with `keep_best` writes one.")
+        return run_dir / BEST_NAME
+    if which == "newest":
+        return networks[-1]
+    until = [path for path in networks if which.isdecimal() and int(path.stem.split("-")[1]) <= int(which)]
+    if not until:
+        raise UserError(
+            f"{run_dir} has no network {which!r}: give best, newest, or a number of thousand images from "
+            f"{int(networks[0].stem.split('-')[1])} on."
+        )
+    return until[-1]
 
 
 def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:

@@ -428,3 +428,22 @@ def test_files_of_others_are_named_as_what_they_are(tmp_path):
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"")
     with pytest.raises(UserError, match="a folder of exports"):
         load_networks(tmp_path)
+
+
+def test_a_run_folder_gives_its_best_or_an_earlier_network(tmp_path):
+    for name in ("network-000010.npz", "network-000200.npz", "network-best.npz"):
+        (tmp_path / name).write_bytes(b"x")
+    names = {which: network_file.find_network(f"{tmp_path}@{which}").name for which in ("best", "newest", "10", "199")}
+    assert names == {
+        "best": "network-best.npz",
+        "newest": "network-000200.npz",
+        "10": "network-000010.npz",
+        "199": "network-000010.npz",
+    }
+    assert network_file.find_network(tmp_path).name == "network-000200.npz"
+    for which in ("9", "worst"):
+        with pytest.raises(UserError, match="give best, newest, or a number of thousand images from 10 on"):
+            network_file.find_network(f"{tmp_path}@{which}")
+    (tmp_path / "network-best.npz").unlink()
+    with pytest.raises(UserError, match="only a run with `keep_best` writes one"):
+        network_file.find_network(f"{tmp_path}@best")
