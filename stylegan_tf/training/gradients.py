@@ -179,10 +179,14 @@ class Gradients:
 
 
 def _variety(images: tf.Tensor) -> tf.Tensor:
-    """[n]: how much each image differs from the next one, the root of the mean squared difference; NaN if n is 1."""
+    """[n]: how much each image differs from another, the root of the mean squared difference; NaN if n is 1.
+
+    The other one is n / 2 away: if n is even, the pairs are those of the batch for any number of replicas and rounds.
+    """
     if images.shape[0] == 1:
         return tf.constant([float("nan")])
-    return tf.sqrt(tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)), axis=[1, 2, 3]))
+    others = tf.roll(images, images.shape[0] // 2, axis=0)
+    return tf.sqrt(tf.reduce_mean(tf.square(images - others), axis=[1, 2, 3]))
 
 
 def _scaled(total, scalars, power=1.0):

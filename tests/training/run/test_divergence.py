@@ -2,12 +2,12 @@
 
 import math
 
-from stylegan_tf.training.run.divergence import symptom_of_losses
+from stylegan_tf.training.run.divergence import Symptom, symptom_of_losses
 
 GOOD, BAD = {"d_loss": 1.0, "r1": math.nan}, {"d_loss": math.nan, "r1": math.nan}
 
 
 def test_losses_that_are_never_finite_are_a_symptom_and_a_single_one_is_not():
-    assert symptom_of_losses([BAD, BAD]) == "d_loss is not finite"
+    assert symptom_of_losses([BAD, BAD]) == Symptom("d_loss is not finite", of_discriminator=True)
     for iterations in ([BAD], [BAD, GOOD], [GOOD, GOOD]):
         assert symptom_of_losses(iterations) is None
