@@ -18,8 +18,9 @@ import tempfile
 
 from absl import flags
 
+from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
 from stylegan_tf.benchmark.machine import machine_line
-from stylegan_tf.benchmark.measuring import FORMS, PARTS, Case, Run, measure
+from stylegan_tf.benchmark.measuring import Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions

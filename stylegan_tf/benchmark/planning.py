@@ -173,8 +173,7 @@ def _state_gib(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -
 
 
 def _disk(config: TrainConfig, networks, records: int) -> dict[str, float]:
-    """GiB of the data set and of everything that a run writes."""
-    levels = [max(config.resolution >> halvings, 4) for halvings in range(config.resolution.bit_length() - 2)]
-    pixels = sum(resolution**2 for resolution in levels) * networks[0].num_channels
+    """GiB of the data set and of everything that the run writes."""
+    pixels = sum(level**2 for level in networks[0].resolutions) * networks[0].num_channels
     sizes = {"data set (raw records)": records * pixels, **disk_use(config, *networks)}
     return {name: size / 2**30 for name, size in sizes.items()}

@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Optional
 
-from stylegan_tf.benchmark.measuring import PARTS, Case, Measured, Run
+from stylegan_tf.benchmark.cases import PARTS, Case
+from stylegan_tf.benchmark.measuring import Measured, Run
 
 _TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.benchmark.measuring import Case
+from stylegan_tf.benchmark.cases import Case
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy, training_batches

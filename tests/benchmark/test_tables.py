@@ -2,7 +2,8 @@
 
 import pytest
 
-from stylegan_tf.benchmark.measuring import Case, Measured, Run
+from stylegan_tf.benchmark.cases import Case
+from stylegan_tf.benchmark.measuring import Measured, Run
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 
 
