@@ -87,7 +87,7 @@ def _in_folder(folder: pathlib.Path) -> Collection:
 
         return TFRecordCollection(folder)
     if "data.mdb" in names:
-        from stylegan_tf.data.sources.lsun import LmdbCollection
+        from stylegan_tf.data.sources.databases import LmdbCollection
 
         return LmdbCollection(str(folder))
     faces = known_datasets.celeba_folder(folder)

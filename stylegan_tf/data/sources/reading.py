@@ -158,20 +158,20 @@ def decompressor(path):
 
 def copied(stream) -> SpooledFile:
     """What a stream has left, in a temporary file."""
-    with _temporary_file() as (file, path):
+    with temporary_file() as (file, path):
         shutil.copyfileobj(stream, file, 2**20)
     return SpooledFile(path, temporary=True)
 
 
 def saved(array: np.ndarray) -> SpooledArray:
     """An array, in a temporary file."""
-    with _temporary_file() as (file, path):
+    with temporary_file() as (file, path):
         np.save(file, array, allow_pickle=False)
     return SpooledArray(SpooledFile(path, temporary=True))
 
 
 @contextlib.contextmanager
-def _temporary_file() -> Iterator[tuple]:
+def temporary_file() -> Iterator[tuple]:
     handle, path = tempfile.mkstemp(prefix="stylegan_tf-")
     try:
         with os.fdopen(handle, "wb") as file:

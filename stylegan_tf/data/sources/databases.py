@@ -1,0 +1,284 @@
+"""Pictures in databases: LSUN's LMDB, and tables in Parquet or Arrow files, as Hugging Face keeps its datasets."""
+
+import collections
+import contextlib
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+
+from stylegan_tf.data.sources import reading
+from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
+from stylegan_tf.data.sources.decoding import BadPicture, Picture
+from stylegan_tf.data.sources.image_files import other_entries
+from stylegan_tf.errors import UserError
+
+_LMDB_FILES = ("data.mdb", "lock.mdb")
+_LMDB_HEAD = 8192  # Bytes of its two pages of metadata.
+_PATIENCE = 60  # Seconds that LMDB may take for one answer.
+_TABLE_SUFFIXES = (".parquet", ".arrow")
+_IMAGE_COLUMNS = ("image", "img", "images", "picture", "jpg", "png", "webp", "bytes")
+_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "class_label", "target", "y")
+_ROWS_AT_ONCE = 64
+
+
+class LmdbCollection(Collection):
+    """The values of a database in the order of their keys.
+
+    LMDB maps the file into memory and trusts it: a damaged page ends the process. It is read by a child process, whose
+    end is an error like any other.
+    """
+
+    def __init__(self, folder: str):
+        optional_module("lmdb", "LMDB databases")
+        self._folder, self._reader = folder, None
+        with reading.reading_source(folder, "an lmdb database"):
+            self._keys = self._ask(None)
+        if not self._keys:
+            raise UserError(f"`source` {folder} is an empty lmdb database.")
+        self._fingerprint = reading.fingerprint(os.path.join(folder, _LMDB_FILES[0]))
+        self.left_out = other_entries(pathlib.Path(folder), _LMDB_FILES)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_reader": None, "left_out": ()}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def name(self, index: int) -> str:
+        return self._keys[index].decode("utf-8", "backslashreplace")
+
+    def read(self, index: int) -> bytes:
+        return self._ask(self._keys[index])
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprint
+
+    def _ask(self, key: Optional[bytes]):
+        """The value of a key; None: all keys."""
+        if self._reader is None:
+            context = multiprocessing.get_context("spawn")
+            self._reader, theirs = context.Pipe()
+            context.Process(target=_serve_lmdb, args=(self._folder, theirs), daemon=True).start()
+            theirs.close()
+        answer = EOFError()
+        with contextlib.suppress(OSError, EOFError):
+            self._reader.send(key)
+            if self._reader.poll(_PATIENCE):
+                answer = self._reader.recv()
+        if isinstance(answer, EOFError):
+            self._reader.close()
+            self._reader = None  # The next picture gets a new process.
+            raise ValueError("it is damaged: LMDB ended abruptly, or did not answer, while it read it")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _serve_lmdb(folder: str, requests) -> None:
+    """The child process: answers with values, or with errors, until the pipe is closed."""
+    import lmdb
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # LMDB prints the assertions that fail.
+    database = None
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            key = requests.recv()
+            try:
+                database = database or _open_lmdb(folder)
+                requests.send(_all_keys(database) if key is None else _value(database, key))
+            except lmdb.Error as error:
+                requests.send(ValueError(str(error)))
+            except (UserError, ValueError, OSError, MemoryError) as error:
+                requests.send(error)
+
+
+def _open_lmdb(folder: str):
+    import lmdb
+
+    size, database = os.path.getsize(os.path.join(folder, _LMDB_FILES[0])), None
+    if size >= _LMDB_HEAD:
+        database = lmdb.open(folder, readonly=True, lock=False, readahead=False)
+    expected = (database.info()["last_pgno"] + 1) * database.stat()["psize"] if database else _LMDB_HEAD
+    if size < expected:
+        raise ValueError(f"it is cut off: {size:,} of {expected:,} bytes")
+    return database
+
+
+def _all_keys(database) -> list[bytes]:
+    keys, entries = [], database.stat()["entries"]
+    with database.begin() as transaction:
+        for key in transaction.cursor().iternext(values=False):
+            if len(keys) == entries:
+                raise ValueError(f"its tree holds more than the {entries:,} entries that its head says")
+            keys.append(key)
+    if len(keys) != entries:
+        raise ValueError(f"its tree holds {len(keys):,} entries, its head says {entries:,}")
+    return keys
+
+
+def _value(database, key: bytes) -> bytes:
+    with database.begin(buffers=True) as transaction:
+        value = transaction.get(key)
+        if value is None:
+            raise BadPicture("is damaged: its key is not found any more")
+        if len(value) > reading.MAX_FILE_BYTES:
+            raise BadPicture(f"has {len(value):,} bytes, more than a picture may have ({reading.MAX_FILE_BYTES:,})")
+        return bytes(value)
+
+
+class TableCollection(Collection):
+    """The pictures in a column of Parquet or Arrow files: bytes, or Hugging Face's struct of bytes and path.
+
+    They are copied to a temporary file first, a few rows at a time: tables are compressed by groups of rows, and
+    training sets are shuffled.
+    """
+
+    def __init__(self, files: Sequence[pathlib.Path], where: str, left_out: Sequence[LeftOut] = ()):
+        self._where, self._paths, self.left_out = where, [str(path) for path in files], left_out
+        self._fingerprints = list(map(reading.fingerprint, self._paths))
+        with reading.reading_source(where, "tables of Parquet or Arrow"):
+            schema = next(_tables(self._paths[:1], None))[1]
+            self._features = _features(schema, files[0].parent)
+            self._image = self._image_column(schema)
+            self.label_columns = tuple(name for name in schema.names if self._holds_labels(name, schema))
+            with reading.temporary_file() as (stream, path):
+                self._rows, self._places = self._copied(stream)
+        self._file, self._stream = reading.SpooledFile(path, temporary=True), None
+        if not len(self._places):
+            raise UserError(f"`source` {where} has no rows.")
+
+    def __getstate__(self):
+        return {**self.__dict__, "_stream": None, "left_out": ()}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def name(self, index: int) -> str:
+        file = int(np.searchsorted(self._rows, index, side="right")) - 1
+        return f"{os.path.basename(self._paths[file])}:{index - self._rows[file]}"
+
+    def read(self, index: int) -> Picture:
+        offset, size = map(int, self._places[index])
+        if size < 0:
+            raise BadPicture("has no bytes in the table")
+        self._stream = self._stream or open(self._file.path, "rb")
+        self._stream.seek(offset)
+        return self._stream.read(size)
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprints[int(np.searchsorted(self._rows, index, side="right")) - 1]
+
+    def classes(self, column: str = "") -> Optional[Labels]:
+        """A column, or the one that has a usual name: names of a ClassLabel, text, class numbers, or numbers."""
+        column = column or next((name for name in _LABEL_COLUMNS if name in self.label_columns), "")
+        if not column:
+            return None
+        with reading.reading_source(self._where, "a column of labels"):
+            values = [value for table, _ in _tables(self._paths, [column]) for value in table[column].to_pylist()]
+        if None in values:
+            raise UserError(f"`source` {self._where}: row {values.index(None)} has nothing in its column {column}.")
+        if isinstance(values[0], str):
+            names = tuple(sorted(set(values)))
+            return one_hot(np.array([names.index(value) for value in values]), names)
+        names = self._features.get(column, {}).get("names")
+        if isinstance(names, list) and names:
+            return one_hot(np.array(values), tuple(map(str, names)))
+        return as_labels(np.array(values), f"{self._where}:{column}", len(values))
+
+    def _image_column(self, schema) -> str:
+        """By its feature, else by its type, where several have it by its name."""
+        typed = [name for name, feature in self._features.items() if feature.get("_type") == "Image"]
+        binary = [field.name for field in schema if "binary" in str(field.type)]
+        found = [name for name in typed if name in binary] or binary
+        named = [name for name in _IMAGE_COLUMNS if name in found]
+        if len(found) != 1 and not named:
+            listed = ", ".join(f"{field.name} ({str(field.type)[:40]})" for field in schema)
+            raise UserError(f"`source` {self._where} should have a column of images as bytes, found: {listed}.")
+        return found[0] if len(found) == 1 else named[0]
+
+    def _holds_labels(self, name: str, schema) -> bool:
+        kind = str(schema.field(name).type)
+        return name != self._image and (kind in ("string", "large_string") or re.match(r"u?int|float|double", kind))
+
+    def _copied(self, stream) -> tuple[list[int], np.ndarray]:
+        """-> first row of each file, and (offset, size) of each picture: int64 [N, 2], size -1 for none."""
+        rows, places = [], []
+        for path in self._paths:
+            rows.append(len(places))
+            for table, _ in _tables([path], [self._image]):
+                for value in table[self._image].to_pylist():
+                    data = value.get("bytes") if isinstance(value, dict) else value
+                    if data is not None and len(data) > reading.MAX_FILE_BYTES:
+                        data = None
+                    places.append((stream.tell(), -1 if data is None else len(data)))
+                    stream.write(data or b"")
+        return rows, np.array(places, np.int64).reshape(-1, 2)
+
+
+def table_folder(folder: pathlib.Path) -> Optional[TableCollection]:
+    """Tables in a folder, or in folders inside it; of several splits the training set. None for other folders."""
+    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+    tables = [path for path in inside if is_table(path.name) and not path.name.startswith(("cache-", "."))]
+    training = [path for path in tables if re.search(r"(^|/)train(ing)?[-_./]", path.relative_to(folder).as_posix())]
+    used = training or tables
+    others = [path for path in inside if path not in used]
+    kinds = collections.defaultdict(
+        lambda: "files beside the tables", {path: "tables of other splits" for path in tables}
+    )
+    left_out = [LeftOut(path.relative_to(folder).as_posix(), kinds[path]) for path in others]
+    return TableCollection(used, str(folder), left_out) if used else None
+
+
+def is_table(name: str) -> bool:
+    return name.lower().endswith(_TABLE_SUFFIXES)
+
+
+def _tables(paths: Sequence[str], columns: Optional[Sequence[str]]) -> Iterator[tuple]:
+    """(a few rows as a pyarrow RecordBatch, schema) after one another; without columns (None, schema) of each file.
+
+    Raises ValueError for a file with fewer rows than it says.
+    """
+    arrow, parquet = optional_module("pyarrow", "tables"), optional_module("pyarrow.parquet", "tables")
+    for path in paths:
+        if path.lower().endswith(".parquet"):
+            with parquet.ParquetFile(path) as file:
+                schema, count = file.schema_arrow, file.metadata.num_rows
+                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns) if columns else [None]:
+                    count -= batch.num_rows if columns else count
+                    yield batch, schema
+                if count:
+                    raise ValueError(f"{path} holds {count} rows less than it says")
+            continue
+        with arrow.memory_map(path) as source:
+            with _arrow_reader(arrow, source) as (schema, batches):
+                for batch in batches if columns else [None]:
+                    yield batch and batch.select(columns), schema
+
+
+@contextlib.contextmanager
+def _arrow_reader(arrow, source) -> Iterator[tuple]:
+    """Of a stream, as `datasets` writes it, or of a file."""
+    is_file = source.read(6) == b"ARROW1"
+    source.seek(0)
+    if is_file:
+        with arrow.ipc.open_file(source) as file:
+            yield file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
+        return
+    with arrow.ipc.open_stream(source) as stream:
+        yield stream.schema, stream
+
+
+def _features(schema, folder: pathlib.Path) -> dict[str, dict]:
+    """Hugging Face's description of the columns, in the schema or beside the file; {} without one."""
+    text = (schema.metadata or {}).get(b"huggingface")
+    beside = folder / "dataset_info.json"
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found = json.loads(text)["info"] if text else json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
+        return {name: feature for name, feature in found["features"].items() if isinstance(feature, dict)}
+    return {}
