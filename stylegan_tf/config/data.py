@@ -18,7 +18,10 @@ class PictureOptions(Options):
 
     resolution: Optional[int] = option(PICTURES, None, "Side of the squares.", at_least=1, at_most=4096)
     channels: Optional[int] = option(
-        PICTURES, None, "1 (gray), 3 (RGB) or 4 (with transparency); left out: gray or RGB.", choices=(1, 3, 4)
+        PICTURES,
+        None,
+        "1 (gray), 3 (RGB) or 4 (with transparency, also of arrays with four planes); left out: gray or RGB.",
+        choices=(1, 3, 4),
     )
     fit: Optional[str] = option(
         PICTURES,
@@ -27,16 +30,42 @@ class PictureOptions(Options):
         "--resolution crop, unless another is given.",
         choices=FITS,
     )
-    filter: str = option(PICTURES, "lanczos", "Of resizing.", choices=("lanczos", "box"))
+    filter: str = option(
+        PICTURES,
+        "lanczos",
+        "Of resizing: lanczos for photographs, box (means, no halos) for drawings that shrink, nearest (whole pixels) "
+        "for sprites and pixel art.",
+        choices=("lanczos", "box", "nearest"),
+    )
     background: str = option(
         PICTURES, "white", "Behind transparent pictures, and beside letterboxed ones: a name or #rrggbb."
     )
     white: Optional[float] = option(
         PICTURES,
         None,
-        "The value that becomes white in pictures of 16 bits or floats; left out: 65535, no floats.",
-        above=0,
+        "The value that becomes white in pictures and arrays of more than 8 bits; left out: 65535, no floats.",
     )
+    black: Optional[float] = option(PICTURES, None, "The value that becomes black in those; left out: 0.")
+    planes: Optional[int] = option(
+        PICTURES,
+        None,
+        "Keep the first N planes of arrays and of TIFFs as they are, none of them as transparency: spectrograms, "
+        "masks, near infrared.",
+        at_least=1,
+        at_most=16,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.planes is not None and self.channels is not None:
+            raise OptionError("planes keeps planes as they are, channels makes colours of them: give one of them.")
+        if self.white is not None and self.white <= (self.black or 0):
+            raise OptionError(f"white must be above black ({self.black or 0:g}), got {self.white:g}.")
+
+    @property
+    def num_channels(self) -> int:
+        """Of the squares."""
+        return self.planes or self.channels or 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +80,9 @@ class SourceOptions(PictureOptions):
         "",
         "Labels for conditional training: classes (the source's own), folders (one class each), a .json (StyleGAN2's "
         "dataset.json), .csv or .npy file in the source or here, or attributes (demo set, CelebA): a,b.",
+    )
+    pages: str = option(
+        PICTURES, "first", "Of TIFFs with several: the first one, or all, each as a picture.", choices=("first", "all")
     )
     max_images: Optional[int] = option(
         GENERAL, None, "Take the first N pictures only; how many 'synthetic' has.", at_least=1
@@ -77,6 +109,9 @@ class WriteOptions(Options):
         FILES, 123, "Of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32
     )
     skip_bad: bool = option(PICTURES, False, "Leave out damaged pictures, instead of failing.")
+    drop_duplicates: bool = option(
+        PICTURES, False, "Leave out pictures that are equal to another one, pixel by pixel; each is decoded twice."
+    )
     overwrite: bool = option(FILES, False, "Replace the dataset that is at --dest.")
     restart: bool = option(FILES, False, "Throw away what an interrupted conversion has written; not for parts.")
     workers: Optional[int] = option(

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.data.sources.decoding import picture_size
+from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.errors import UserError
 
 MOST_BYTES, MOST_PIXELS = 20 * 2**20, 64 * 10**6  # Of an upload.

@@ -16,7 +16,8 @@ import numpy as np
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.making.tally import Tally
-from stylegan_tf.data.sources.decoding import BadPicture, Square
+from stylegan_tf.data.sources.decoding import Square
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
@@ -33,6 +34,7 @@ class Chunk(NamedTuple):
     bad: list[tuple[int, str]]  # (index in the source, reason) of those that cannot be read.
     box: Optional[Box]  # Around the content of all of them; None if there are no pictures.
     tally: Tally = Tally()
+    digests: Sequence[str] = ()  # Of the decoded pictures.
 
 
 def chunks_of(source, indices: Sequence[int]) -> list[np.ndarray]:
@@ -86,7 +88,22 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     encoded = records.encoded_levels(images, encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     whole = (0, 0, source.resolution, source.resolution)
-    return Chunk(levels, len(squares), bad, union(square.box or whole for square in squares), Tally.of(squares))
+    box, digests = (
+        union(square.box or whole for square in squares),
+        [square.digest for square in squares if square.digest],
+    )
+    return Chunk(levels, len(squares), bad, box, Tally.of(squares), digests)
+
+
+def digests_of(source, indices: Iterable[int]) -> list[str]:
+    """Of decoded pictures; "" for those that cannot be read."""
+    digests = []
+    for index in indices:
+        try:
+            digests.append(source.read(int(index)).digest)
+        except BadPicture:
+            digests.append("")
+    return digests
 
 
 def available_cores() -> int:

@@ -11,13 +11,14 @@ import numpy as np
 
 from stylegan_tf.data.dataset_summary import described_labels
 from stylegan_tf.data.sources.collection import LeftOut
-from stylegan_tf.data.sources.decoding import WIDEST, Square
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, WIDEST
+from stylegan_tf.data.sources.decoding import PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
+from stylegan_tf.data.sources.opening import PAGES
 from stylegan_tf.files.file_errors import short
 
 LEFT_OUT_FILE = "left_out.txt"  # In the set.
 _DARK = WIDEST / 8  # Peaks below come out darker than 32 of 255.
-_UNREADABLE = "that cannot be read"
 
 
 class Tally(NamedTuple):
@@ -39,7 +40,8 @@ class Tally(NamedTuple):
         """Of the pictures that became these squares."""
         peaks = [square.peak for square in squares if square.peak is not None]
         ratios = [square.ratio for square in squares if square.ratio is not None]
-        counts = {"wide": len(peaks), "dark": sum(peak < _DARK for peak in peaks), "stretched": len(ratios)}
+        counts = collections.Counter(what for square in squares for what in square.noticed)
+        counts.update(wide=len(peaks), dark=sum(peak < _DARK for peak in peaks), stretched=len(ratios))
         return cls(
             counts,
             max(peaks, default=0.0),
@@ -72,23 +74,35 @@ def total(reports: Sequence[dict]) -> Tally:
 
 
 def summary_lines(
-    source, labels: Optional[np.ndarray], reports: Sequence[dict], bad: Sequence[tuple[int, str]], dest: pathlib.Path
+    source, labels: Optional[np.ndarray], reports: Sequence[dict], left_out: Sequence[LeftOut], dest: pathlib.Path
 ) -> Iterator[str]:
     """What the user should know about a finished set.
 
     Args:
       labels: of the records, float32 [N, L].
       reports: of the shards.
-      bad: (number, reason) of the pictures that were skipped.
+      left_out: all files and pictures that are not in the set.
       dest: the folder of the set.
     """
     yield f"written: {sum(found['count'] for found in reports):,} of {len(source):,} pictures"
-    left_out = all_left_out(source, bad)
     if left_out:
         yield f"left out: {summary(left_out)}; all of them are listed in {dest / LEFT_OUT_FILE}"
     if labels is not None:
         yield described_labels(labels, source.label_names)
-    tally = total(reports)
+    tally, count = total(reports), sum(found["count"] for found in reports)
+    converted, broken, pages = (tally.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
+    if converted or broken:
+        yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
+            f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
+        )
+    if pages:
+        yield f"pages: of {pages:,} files with several, the first one was taken: `pages=all` takes all."
+    if 2 * tally.counts.get(PIXEL_ART, 0) > count:
+        yield "pixel art: most pictures have few colours and were enlarged and blurred; `filter=nearest` keeps them sharp."
+    digests = [digest for found in reports for digest in found.get("digests", ())]
+    if len(set(digests)) < len(digests):
+        again = len(digests) - len(set(digests))
+        yield f"duplicates: {again:,} pictures are equal to another one: `drop_duplicates` leaves them out."
     if tally.counts.get("wide") and source.white is None and (tally.counts.get("dark") or tally.peak < WIDEST / 2):
         yield (
             f"dark: {tally.counts['wide']:,} pictures have 16 bits, with values up to {tally.peak:g} of {WIDEST}; "
@@ -102,11 +116,6 @@ def summary_lines(
         )
     for note in source.notes:
         yield f"note: {note}"
-
-
-def all_left_out(source, bad: Sequence[tuple[int, str]]) -> list[LeftOut]:
-    """What the source did not offer, and the pictures that were skipped."""
-    return [*source.left_out, *(LeftOut(reason, _UNREADABLE) for _, reason in bad)]
 
 
 def list_left_out(left_out: Sequence[LeftOut], folder: pathlib.Path) -> None:

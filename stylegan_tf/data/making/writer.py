@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Optional
 
 import numpy as np
@@ -18,7 +18,8 @@ from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.making import record_workers, tally
 from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.making.partial_dataset import PartialDataset
-from stylegan_tf.data.sources.decoding import parse_background
+from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import FULL
 
@@ -53,16 +54,21 @@ def write_tfrecords(
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
         raise UserError("`encoding=jpeg` has no transparency: take png for `channels=4`.")
+    if options.encoding != "raw" and source.num_channels not in (1, 3, 4):
+        raise UserError(
+            f"`encoding={options.encoding}` is for 1, 3 or 4 channels, not for {source.num_channels} planes."
+        )
     expected = estimate(source, options.encoding)
-    num_shards = _num_shards(len(source), options, expected)
     if options.join and not partial.folder.exists():
         raise UserError(f"there are no parts to join: {partial.folder} does not exist.")
-    order = np.arange(len(source))
-    if options.shuffle:
-        np.random.RandomState(options.seed).shuffle(order)
     if not options.join:
         note(expected.text(source))
         check_disk(dest, expected, partial.folder)
+    equal = _duplicates(source, options, progress) if options.drop_duplicates else {}
+    order = np.array([index for index in range(len(source)) if index not in equal])
+    num_shards = _num_shards(len(order), options, expected)
+    if options.shuffle:
+        np.random.RandomState(options.seed).shuffle(order)
     plan = _plan(source, options, num_shards)
     work = "part-{}-of-{}".format(*options.part_numbers) if options.part else "all-of-it"
     with _disk_errors(dest), partial.locked(work):
@@ -71,7 +77,7 @@ def write_tfrecords(
             return dest
         _check_dest(dest, options.overwrite)
         partial.create_or_resume(plan, options.restart)
-        conversion = _Conversion(source, options, partial, np.array_split(order, num_shards))
+        conversion = _Conversion(source, options, partial, np.array_split(order, num_shards), equal)
         try:
             if not options.join:
                 conversion.write_shards(progress)
@@ -86,9 +92,16 @@ def write_tfrecords(
 class _Conversion:
     """One run: some shards of a set, or all."""
 
-    def __init__(self, source, options: WriteOptions, partial: PartialDataset, shards: list[np.ndarray]):
+    def __init__(
+        self,
+        source,
+        options: WriteOptions,
+        partial: PartialDataset,
+        shards: list[np.ndarray],
+        equal: Mapping[int, int],
+    ):
         self.source, self.options, self.partial, self.shards = source, options, partial, shards
-        self.name = partial.name
+        self.name, self._equal = partial.name, equal
 
     def write_shards(self, progress: StartProgress) -> None:
         """Those of this run that are not finished yet."""
@@ -108,9 +121,7 @@ class _Conversion:
         with progress(total, f"Writing {self.name}", "images") as bar:
             bar.start_at(done)
             indices = (chunk for shard in to_do for chunk in chunks[shard])
-            # Starting processes takes as long as a few chunks.
-            cores = self.options.workers or record_workers.available_cores()
-            num_workers = min(cores, sum(map(len, chunks.values())) // 4)
+            num_workers = _num_workers(self.options, sum(map(len, chunks.values())))
             job = (self.source, self.options.encoding)
             results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
             with contextlib.closing(results):
@@ -146,9 +157,12 @@ class _Conversion:
                 np.save(stream, labels)
         description = json.dumps(self._describe(reports), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        tally.list_left_out(tally.all_left_out(self.source, bad), folder)
+        left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in bad)]
+        name = self.source.name
+        left_out += [LeftOut(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
+        tally.list_left_out(left_out, folder)
         self.partial.publish()
-        for line in tally.summary_lines(self.source, labels, reports, bad, self.partial.dest):
+        for line in tally.summary_lines(self.source, labels, reports, left_out, self.partial.dest):
             note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
@@ -170,7 +184,7 @@ class _Conversion:
     def _check_counts(self, reports: list[dict]) -> None:
         """Every shard has a record: files without any are not offered by TFRecord's readers."""
         bad = [entry for found in reports for entry in found["bad"]]
-        if len(bad) == len(self.source):
+        if len(bad) == sum(map(len, self.shards)):
             raise UserError(f"none of the {len(bad)} pictures can be read: {_listed(bad[:1])}.")
         for shard, found in enumerate(reports):
             if not found["count"]:
@@ -221,6 +235,7 @@ class _ShardFiles:
         self._streams: dict[int, BinaryIO] = {}
         self._paths: dict[int, pathlib.Path] = {}
         self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "tally": tally.Tally(), "pictures": digest}
+        self._report["digests"] = []
 
     def __enter__(self) -> "_ShardFiles":
         return self
@@ -233,6 +248,7 @@ class _ShardFiles:
             self._streams[resolution].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
+        self._report["digests"] += chunk.digests
         self._report["tally"] = self._report["tally"].joined(chunk.tally)
         self._report["box"] = letterbox.union([self._report["box"], chunk.box])
 
@@ -260,6 +276,26 @@ def holds_dataset(folder: pathlib.Path) -> bool:
     return any(records.parse_shard_file_name(path.name) for path in folder.iterdir())
 
 
+def _duplicates(source, options: WriteOptions, progress: StartProgress) -> dict[int, int]:
+    """Number of a picture -> of the first one with the same pixels. Decodes all pictures."""
+    first: dict[str, int] = {}
+    equal: dict[int, int] = {}
+    chunks, index = record_workers.chunks_of(source, range(len(source))), 0
+    found = record_workers.map_chunks(record_workers.digests_of, (source,), chunks, _num_workers(options, len(chunks)))
+    with progress(len(source), "Looking for duplicates", "images") as bar, contextlib.closing(found):
+        for digest in itertools.chain.from_iterable(found):
+            if digest and first.setdefault(digest, index) != index:
+                equal[index] = first[digest]
+            index += 1
+            bar.update(index)
+    return equal
+
+
+def _num_workers(options: WriteOptions, num_chunks: int) -> int:
+    """Starting processes takes as long as a few chunks."""
+    return min(options.workers or record_workers.available_cores(), num_chunks // 4)
+
+
 def _plan(source, options: WriteOptions, num_shards: int) -> dict:
     """What two runs must have in common to write shards of one set."""
     names = hashlib.sha256()
@@ -275,12 +311,15 @@ def _plan(source, options: WriteOptions, num_shards: int) -> dict:
         "seed": options.seed if options.shuffle else None,
         "encoding": options.encoding,
         "labels": list(source.label_names),
+        "drop_duplicates": options.drop_duplicates or None,
     }
 
 
 def _picture_plan(pictures: PictureOptions) -> dict:
     return {
-        "num_channels": pictures.channels,
+        "num_channels": pictures.num_channels,
+        "planes": pictures.planes,
+        "black": pictures.black,
         "fit": pictures.fit,
         "filter": pictures.filter,
         "background": list(parse_background(pictures.background)),

@@ -11,20 +11,36 @@ from typing import Optional
 
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.data import records
-from stylegan_tf.data.sources import known_datasets
+from stylegan_tf.data.sources import arrays, known_datasets
 from stylegan_tf.data.sources.archives import TarCollection, ZipCollection
 from stylegan_tf.data.sources.collection import Collection
-from stylegan_tf.data.sources.decoding import parse_background
-from stylegan_tf.data.sources.fitted import FittedSource, choose_resolution
-from stylegan_tf.data.sources.image_files import folder_collection, list_collection, other_entries
+from stylegan_tf.data.sources.databases import (
+    LmdbCollection,
+    TableCollection,
+    TFRecordCollection,
+    is_table,
+    table_folder,
+)
+from stylegan_tf.data.sources.fitted import FittedSource, PagedCollection, choose_resolution
+from stylegan_tf.data.sources.image_files import (
+    IMAGE_SUFFIXES,
+    FileCollection,
+    folder_collection,
+    list_collection,
+    other_entries,
+)
 from stylegan_tf.data.sources.labels import find_labels
-from stylegan_tf.data.sources.reading import reading_source
+from stylegan_tf.data.sources.opening import BadPicture, open_layers, parse_background
+from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _SYNTHETIC_IMAGES = 1000
-_KINDS = "a folder, a zip, tar, .npy, .npz, .h5, .mat or idx file, a .txt list of images, 'demo' or 'synthetic'"
+_KINDS = (
+    "a folder, a zip, tar, .npy, .npz, .h5, .mat, .parquet, .arrow or idx file, a picture, a .txt list of images, "
+    "'demo' or 'synthetic'"
+)
 
 
 def open_source(source: str, options: SourceOptions = SourceOptions()) -> FittedSource:
@@ -39,9 +55,12 @@ def open_source(source: str, options: SourceOptions = SourceOptions()) -> Fitted
     parse_background(options.background)
     with reading_source(str(source)):
         collection = open_collection(str(source), options.resolution, options.max_images)
+        collection = PagedCollection(collection) if options.pages == "all" else collection
+        with contextlib.suppress(BadPicture), reading_picture(collection.name(0)):
+            open_layers(collection.read(0), options)  # Planes that the options do not mention are reported at once.
         found = find_labels(collection, options.labels)
         notes = [found.note] if found is not None and found.note else _unused_labels(collection, options.labels)
-        chosen = {"channels": options.channels or collection.num_channels}
+        chosen = {} if options.planes else {"channels": options.channels or collection.num_channels}
         if options.resolution is None:
             chosen["resolution"] = choose_resolution(collection, options.fit)
         elif options.fit is None:
@@ -67,11 +86,9 @@ def _unused_labels(collection: Collection, labels: str) -> list[str]:
 def open_collection(source: str, resolution: Optional[int] = None, max_images: Optional[int] = None) -> Collection:
     """The pictures of `source` as they are. `resolution`: for the sources that can make any."""
     if source in ("demo", "synthetic"):
-        from stylegan_tf.data.sources.own_datasets import DemoCollection, SyntheticCollection
-
         if source == "demo":
-            return DemoCollection(resolution)
-        return SyntheticCollection(max_images or _SYNTHETIC_IMAGES, resolution or 64)
+            return arrays.DemoCollection(resolution)
+        return arrays.SyntheticCollection(max_images or _SYNTHETIC_IMAGES, resolution or 64)
     path = pathlib.Path(os.path.expanduser(source))
     if path.is_dir():
         return _in_folder(path)
@@ -83,12 +100,8 @@ def open_collection(source: str, resolution: Optional[int] = None, max_images: O
 def _in_folder(folder: pathlib.Path) -> Collection:
     names = os.listdir(folder)
     if any(records.parse_shard_file_name(name) for name in names):
-        from stylegan_tf.data.sources.own_datasets import TFRecordCollection
-
         return TFRecordCollection(folder)
     if "data.mdb" in names:
-        from stylegan_tf.data.sources.databases import LmdbCollection
-
         return LmdbCollection(str(folder))
     faces = known_datasets.celeba_folder(folder)
     if faces is not None:
@@ -99,20 +112,21 @@ def _in_folder(folder: pathlib.Path) -> Collection:
         inside = idx.relative_to(folder).parts
         found.left_out += other_entries(folder, inside[:1]) if len(inside) > 1 else []
         return found
-    from stylegan_tf.data.sources.known_datasets import cifar_folder
-
-    return cifar_folder(folder) or folder_collection(folder)
+    tables = None if any(name.lower().endswith(IMAGE_SUFFIXES) for name in names) else table_folder(folder)
+    return tables or known_datasets.cifar_folder(folder) or folder_collection(folder)
 
 
 def _in_file(path: pathlib.Path) -> Collection:
-    from stylegan_tf.data.sources import arrays
-
     name = path.name.lower()
     by_suffix = {".npy": arrays.npy_collection, ".npz": arrays.npz_collection, ".mat": arrays.svhn_collection}
     by_suffix.update(dict.fromkeys((".h5", ".hdf5"), arrays.HDF5Collection))
     if path.suffix.lower() in by_suffix:
         with reading_source(str(path), f"a {path.suffix.lower()} file"):
             return by_suffix[path.suffix.lower()](str(path))
+    if is_table(name):
+        return TableCollection([path], str(path))
+    if name.endswith(IMAGE_SUFFIXES):
+        return FileCollection(str(path.parent), [path.name])
     if name.endswith((".txt", ".lst")):
         return list_collection(path)
     if "idx3" in name:
@@ -121,8 +135,6 @@ def _in_file(path: pathlib.Path) -> Collection:
         with reading_source(str(path), "a zip archive"):
             return known_datasets.celeba_zip(path) or ZipCollection(str(path))
     if name.endswith(_TAR_SUFFIXES) or tarfile.is_tarfile(path):
-        from stylegan_tf.data.sources.known_datasets import cifar_archive
-
         with reading_source(str(path), "a tar archive"):
-            return cifar_archive(str(path)) or TarCollection(str(path))
+            return known_datasets.cifar_archive(str(path)) or TarCollection(str(path))
     raise UserError(f"`source` {path} is a file of an unknown kind, or a damaged one. Give {_KINDS}.")

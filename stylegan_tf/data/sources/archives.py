@@ -8,7 +8,6 @@ from typing import Optional
 
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import LeftOut
-from stylegan_tf.data.sources.decoding import BadPicture
 from stylegan_tf.data.sources.image_files import (
     DEAD_LINK,
     HEAD_BYTES,
@@ -17,6 +16,7 @@ from stylegan_tf.data.sources.image_files import (
     check_found,
     split_pictures,
 )
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import number_at_the_end
 

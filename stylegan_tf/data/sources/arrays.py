@@ -1,4 +1,4 @@
-"""Collections of pictures that are arrays in a file: NumPy, HDF5, and MATLAB's format as SVHN uses it."""
+"""Collections of pictures that are arrays: in NumPy's, HDF5's and MATLAB's files, of the demo set, or computed."""
 
 import os
 import zipfile
@@ -6,18 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 import numpy as np
+from PIL import Image
 
+from stylegan_tf.data import demo, records
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
-from stylegan_tf.errors import UserError
+from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
+from stylegan_tf.errors import UserError, optional_module
 from stylegan_tf.files.arrays import read_array_stream
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")
+_MAX_PLANES = 16
 _LABEL_NAMES = ("labels", "label", "y", "y_train", "classes", "arr_1")
 
 
 class ArrayCollection(Collection):
-    """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with 1 to 4 channels (gray, gray + alpha, RGB, RGB + alpha)."""
+    """Numbers [N, H, W], [N, H, W, C] or [N, C, H, W] with 1 to 16 channels."""
 
     def __init__(
         self,
@@ -52,11 +55,12 @@ class HDF5Collection(Collection):
     def __init__(self, path: str):
         self._path, self._file = path, None
         found = {name: (shape, dtype) for name, shape, dtype in self._datasets()}
-        images = [name for name, (shape, dtype) in found.items() if dtype == np.uint8 and len(shape) in (3, 4)]
+        images = [name for name, (shape, dtype) in found.items() if _is_pictures(shape, dtype)]
+        images = [name for name in images if found[name][1] == np.uint8] or images
         if not images:
             listed = ", ".join(f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in found.items()) or "nothing"
             raise UserError(
-                f"`source` {path} holds no pictures: expected a dataset uint8 [N, C, H, W] or "
+                f"`source` {path} holds no pictures: expected a dataset of numbers [N, C, H, W] or "
                 f"[N, H, W, C], found {listed}."
             )
         self._name = max(images, key=lambda name: np.prod(found[name][0], dtype=np.int64))
@@ -103,6 +107,48 @@ class HDF5Collection(Collection):
 
         self._open().visititems(visit)
         return found
+
+
+class DemoCollection(Collection):
+    """The demo set, at 64x64 or a smaller level."""
+
+    def __init__(self, resolution: Optional[int] = None):
+        images = demo.load_demo_images()
+        if (resolution or 4) > images.shape[1]:
+            raise UserError(f"`resolution={resolution}`: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
+        # Levels, not pictures resized by a filter: a set at 32x32 is the set at 64x64 without its largest level.
+        self._resolution = resolution or images.shape[1]
+        self._images: Optional[np.ndarray] = records.image_levels(images)[self._resolution]
+        self._count = len(images)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_images": None}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, index: int) -> np.ndarray:
+        if self._images is None:
+            self._images = records.image_levels(demo.load_demo_images())[self._resolution]
+        return self._images[index]
+
+    def attributes(self) -> dict[str, demo.Attribute]:
+        return demo.load_demo_attributes()
+
+
+class SyntheticCollection(Collection):
+    """Soft random blobs: picture i is always the same."""
+
+    def __init__(self, count: int, resolution: int):
+        self._count, self._resolution = count, resolution
+
+    def __len__(self) -> int:
+        return self._count
+
+    def read(self, index: int) -> np.ndarray:
+        coarse = np.random.RandomState(index).randint(0, 256, [4, 4, 3]).astype(np.uint8)
+        size = (self._resolution, self._resolution)
+        return np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
 
 
 def npy_collection(path: str) -> ArrayCollection:
@@ -153,20 +199,23 @@ def svhn_collection(path: str) -> ArrayCollection:
 
 def channels_first(shape: Sequence[int], dtype, where: str) -> bool:
     """Which of the two layouts an array of pictures has. Raises UserError if it is none."""
-    is_pictures = dtype == np.uint8 and len(shape) in (3, 4) and all(shape)
-    if is_pictures and (len(shape) == 3 or 1 <= shape[3] <= 4):
-        return False
-    if is_pictures and 1 <= shape[1] <= 4:
-        return True
+    if _is_pictures(shape, dtype):
+        if len(shape) == 3 or shape[3] <= 4:
+            return False
+        if min(shape[1], shape[3]) <= _MAX_PLANES:
+            return shape[1] < shape[3]
     raise UserError(
-        f"{where} holds {dtype} {list(shape)}, expected pictures: uint8 [N, H, W], [N, H, W, C] or "
-        "[N, C, H, W] with 1 to 4 channels."
+        f"{where} holds {dtype} {list(shape)}, expected pictures: numbers [N, H, W], [N, H, W, C] or "
+        f"[N, C, H, W] with 1 to {_MAX_PLANES} channels."
     )
 
 
+def _is_pictures(shape: Sequence[int], dtype) -> bool:
+    return dtype.kind in "biuf" and len(shape) in (3, 4) and all(shape)
+
+
 def _written_channels(shape: Sequence[int], first: bool) -> int:
-    channels = 1 if len(shape) == 3 else shape[1] if first else shape[3]
-    return 1 if channels <= 2 else 3
+    return 1 if len(shape) == 3 or shape[1 if first else 3] == 1 else 3
 
 
 def _other_arrays(names: Iterable[str], *used: Optional[str]) -> list[LeftOut]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.letterbox import Box
-from stylegan_tf.data.sources.decoding import Picture
+from stylegan_tf.data.sources.opening import Picture
 from stylegan_tf.errors import UserError
 
 _MAX_CLASSES = 100_000
@@ -48,6 +48,10 @@ class Collection:
         """For messages, and for looking up labels: the path of a file within the source, or just a number."""
         return f"{index:08d}"
 
+    def label_name(self, index: int) -> str:
+        """By which a file of labels knows the picture."""
+        return self.name(index)
+
     def read(self, index: int) -> Picture:
         """Raises whatever reading and decoding raise: `reading.reading_picture` sorts it."""
         raise NotImplementedError
@@ -60,8 +64,10 @@ class Collection:
         """A file beside the pictures, such as dataset.json; None if it is not there."""
         return None
 
-    def classes(self) -> Optional[Labels]:
-        """The source's own labels; None if it has none."""
+    label_columns: Sequence[str] = ()  # Names that `classes` takes.
+
+    def classes(self, column: str = "") -> Optional[Labels]:
+        """The source's own labels, or those of one of `label_columns`; None if it has none."""
         return None
 
     def attributes(self) -> Optional[dict[str, Attribute]]:
@@ -108,14 +114,3 @@ def as_labels(array: np.ndarray, where: str, count: int) -> Labels:
     if table.shape[1] == 1 and array.dtype.kind != "b" and (table == np.rint(table)).all():
         return one_hot(table)
     return Labels(values, tuple(f"label{index}" for index in range(values.shape[1])))
-
-
-def optional_module(name: str, what: str):
-    """A module that only some sources need. Raises UserError, which says how to get it."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.split(".")[0]
-        raise UserError(f"reading {what} needs the Python package {package}: pip install {package}.") from error

@@ -1,6 +1,5 @@
-"""Pictures in databases: LSUN's LMDB, and tables in Parquet or Arrow files, as Hugging Face keeps its datasets."""
+"""Pictures in databases: LSUN's LMDB, TFRecords, and the Parquet or Arrow files of Hugging Face's datasets."""
 
-import collections
 import contextlib
 import json
 import multiprocessing
@@ -12,11 +11,12 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot, optional_module
-from stylegan_tf.data.sources.decoding import BadPicture, Picture
-from stylegan_tf.data.sources.image_files import other_entries
-from stylegan_tf.errors import UserError
+from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
+from stylegan_tf.data.sources.image_files import kind_of, other_entries
+from stylegan_tf.data.sources.opening import BadPicture, Picture
+from stylegan_tf.errors import UserError, optional_module
 
 _LMDB_FILES = ("data.mdb", "lock.mdb")
 _LMDB_HEAD = 8192  # Bytes of its two pages of metadata.
@@ -25,6 +25,7 @@ _TABLE_SUFFIXES = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "images", "picture", "jpg", "png", "webp", "bytes")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "class_label", "target", "y")
 _ROWS_AT_ONCE = 64
+_ARROW_END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class LmdbCollection(Collection):
@@ -132,6 +133,64 @@ def _value(database, key: bytes) -> bytes:
         return bytes(value)
 
 
+class TFRecordCollection(Collection):
+    """The largest level of a dataset of ours or of the authors, in the order of its records."""
+
+    def __init__(self, folder):
+        self._info = dataset_files.find_dataset(folder)
+        self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
+        self.resolution, self.aspect_ratio = self._info.resolution, self._info.aspect_ratio
+        self._paths = self._info.shards(self._info.resolution)
+        found = [
+            [(record.offset, record.length) for record in dataset_files.find_records(path)] for path in self._paths
+        ]
+        counts = tuple(map(len, found))
+        if counts != self._info.shard_counts:
+            raise UserError(f"{folder} holds {sum(counts)} records, its sizes say {self._info.count}: write it again.")
+        self._shards = np.repeat(np.arange(len(found)), [len(shard) for shard in found])
+        self._places = np.array([place for shard in found for place in shard], np.int64)  # [N, 2]
+        self._streams: dict[int, object] = {}
+        self._fingerprints = [reading.fingerprint(path) for path in self._paths]
+        others = [self._info.labels_path, *(path for paths in self._info.levels.values() for path in paths)]
+        used = [os.path.basename(path) for path in others if path]
+        self.left_out = other_entries(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
+
+    def fingerprint(self, index: int) -> str:
+        return self._fingerprints[self._shards[index]]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_streams": {}}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def name(self, index: int) -> str:
+        shard = self._shards[index]
+        return f"record {index - int(np.searchsorted(self._shards, shard))} of {self._paths[shard]}"
+
+    def read(self, index: int) -> Picture:
+        shard = int(self._shards[index])
+        if shard not in self._streams:
+            self._streams[shard] = open(self._paths[shard], "rb")
+        offset, length = map(int, self._places[index])
+        self._streams[shard].seek(offset)
+        data = self._streams[shard].read(length + tfrecord_files.CRC.size)
+        if not tfrecord_files.is_sound(data):
+            raise BadPicture("is damaged: its checksum is wrong")
+        try:
+            example = data[: -tfrecord_files.CRC.size]
+            image = records.decode_example(example)
+            # As a file it can be kept: a JPEG suffers from being encoded once more.
+            return records.example_file(example) if self._info.encoding == "jpeg" else image
+        except ValueError as error:
+            raise BadPicture(f"is damaged: {error}") from error
+
+    def classes(self) -> Optional[Labels]:
+        if not self._info.label_size:
+            return None
+        return Labels(dataset_files.load_labels(self._info), self._info.label_names)
+
+
 class TableCollection(Collection):
     """The pictures in a column of Parquet or Arrow files: bytes, or Hugging Face's struct of bytes and path.
 
@@ -227,11 +286,11 @@ def table_folder(folder: pathlib.Path) -> Optional[TableCollection]:
     tables = [path for path in inside if is_table(path.name) and not path.name.startswith(("cache-", "."))]
     training = [path for path in tables if re.search(r"(^|/)train(ing)?[-_./]", path.relative_to(folder).as_posix())]
     used = training or tables
-    others = [path for path in inside if path not in used]
-    kinds = collections.defaultdict(
-        lambda: "files beside the tables", {path: "tables of other splits" for path in tables}
-    )
-    left_out = [LeftOut(path.relative_to(folder).as_posix(), kinds[path]) for path in others]
+    left_out = [
+        LeftOut(path.relative_to(folder).as_posix(), "tables of other splits" if path in tables else kind_of(path.name))
+        for path in inside
+        if path not in used
+    ]
     return TableCollection(used, str(folder), left_out) if used else None
 
 
@@ -270,6 +329,10 @@ def _arrow_reader(arrow, source) -> Iterator[tuple]:
         with arrow.ipc.open_file(source) as file:
             yield file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
         return
+    source.seek(max(0, source.size() - len(_ARROW_END)))
+    if source.read() != _ARROW_END:  # Without it, pyarrow takes the end of the file for the end of the stream.
+        raise ValueError("it is cut off: there is no mark at its end")
+    source.seek(0)
     with arrow.ipc.open_stream(source) as stream:
         yield stream.schema, stream
 

@@ -9,7 +9,8 @@ from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.option import is_resolution
 from stylegan_tf.data import records
 from stylegan_tf.data.sources.collection import Collection, Labels
-from stylegan_tf.data.sources.decoding import BadPicture, Square, picture_size, to_square
+from stylegan_tf.data.sources.decoding import Square, to_square
+from stylegan_tf.data.sources.opening import BadPicture, Page, Picture, count_pages, picture_size
 from stylegan_tf.data.sources.reading import reading_picture
 from stylegan_tf.errors import UserError
 
@@ -28,7 +29,7 @@ class FittedSource:
         notes: Iterable[str] = (),
     ):
         self._collection, self._count, self.options = collection, count, options
-        self.resolution, self.num_channels = options.resolution, options.channels
+        self.resolution, self.num_channels = options.resolution, options.num_channels
         self.labels = None if labels is None else labels.values[:count]
         self.label_names = () if labels is None else labels.names
         self.white = options.white
@@ -62,6 +63,44 @@ class FittedSource:
         """TFRecords that are letterboxed stay so when they are converted once more."""
         box = self._collection.content_box
         return box and tuple(side * self.resolution // self._collection.resolution for side in box)
+
+
+class PagedCollection(Collection):
+    """A collection of files in which each page of a TIFF is a picture."""
+
+    def __init__(self, files: Collection):
+        self._files, self.left_out, self.num_channels = files, files.left_out, files.num_channels
+        self._places = []
+        for index in range(len(files)):
+            count = 1
+            with contextlib.suppress(BadPicture), reading_picture(files.name(index)):
+                content = files.read(index)
+                count = count_pages(content) if isinstance(content, bytes) else 1
+            self._places += [(index, page if count > 1 else None) for page in range(count)]
+
+    def __getstate__(self):
+        return {**self.__dict__, "left_out": ()}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def name(self, index: int) -> str:
+        file, page = self._places[index]
+        return self._files.name(file) + ("" if page is None else f":{page}")
+
+    def label_name(self, index: int) -> str:
+        return self._files.label_name(self._places[index][0])
+
+    def read(self, index: int) -> Picture:
+        file, page = self._places[index]
+        content = self._files.read(file)
+        return content if page is None else Page(content, page)
+
+    def fingerprint(self, index: int) -> str:
+        return self._files.fingerprint(self._places[index][0])
+
+    def read_other(self, name: str) -> Optional[bytes]:
+        return self._files.read_other(name)
 
 
 def choose_resolution(collection: Collection, fit: Optional[str]) -> int:

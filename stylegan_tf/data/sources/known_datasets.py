@@ -16,8 +16,8 @@ from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.archives import ZipCollection, check_end
 from stylegan_tf.data.sources.arrays import ArrayCollection
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one_hot
-from stylegan_tf.data.sources.decoding import BadPicture, open_picture
 from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
+from stylegan_tf.data.sources.opening import BadPicture, open_picture
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal
 from stylegan_tf.files.pickle_names import NETWORKS, Known

@@ -42,11 +42,14 @@ def find_labels(collection: Collection, text: str) -> Optional[Labels]:
         return _of_folders([collection.name(index) for index in range(len(collection))])
     if text.lower().endswith((".json", ".csv", ".npy")):
         return _of_file(collection, text)
+    if text in collection.label_columns:
+        return collection.classes(text)
     attributes = collection.attributes()
     if attributes is None:
+        columns = f", but columns {', '.join(collection.label_columns[:20])}" if collection.label_columns else ""
         raise UserError(
-            f"`labels={short(text)}`: this source has no attributes. Give classes, folders, or a .json, .csv or .npy "
-            "file."
+            f"`labels={short(text)}`: this source has no attributes{columns}. Give classes, folders, or a .json, .csv "
+            "or .npy file."
         )
     names = [name.strip() for name in text.split(",") if name.strip()]
     return Labels(*demo.one_hot_labels(attributes, names))
@@ -118,7 +121,7 @@ def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: 
             ends[end] = None if end in ends else name  # None: ambiguous.
     values, missing, used, others = [], [], {}, {}
     for index in range(len(collection)):
-        name = collection.name(index)
+        name = collection.label_name(index)
         fitting = [end for end in _ends(_composed(name)) if end in rows]
         found = fitting[0] if fitting else ends.get(_composed(name))
         if found is None:

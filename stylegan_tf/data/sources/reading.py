@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 

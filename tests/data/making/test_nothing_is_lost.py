@@ -18,7 +18,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 
 
@@ -265,7 +265,7 @@ def test_twelve_bits_in_sixteen_are_told_and_can_be_stretched(tmp_path):
 
 def test_floats_need_a_white(tmp_path):
     Image.fromarray(np.full([8, 8], 0.5, np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(BadPicture, match="values from 0.5 to 0.5 in mode F: `white=N"):
+    with pytest.raises(BadPicture, match="values from 0.5 to 0.5 of type float32: `white=N"):
         open_source(str(tmp_path), SourceOptions(resolution=8)).read(0)
     assert open_source(str(tmp_path), SourceOptions(white=1.0)).read(0).image[0, 0, 0] == 128
     Image.fromarray(np.full([8, 8], np.nan, np.float32)).save(tmp_path / "a.tiff")

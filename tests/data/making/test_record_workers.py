@@ -19,7 +19,8 @@ from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import BadPicture, Square
+from stylegan_tf.data.sources.decoding import Square
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 

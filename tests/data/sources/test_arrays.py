@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 
 IMAGES = np.random.RandomState(0).randint(0, 256, [5, 8, 8, 3]).astype(np.uint8)
@@ -45,8 +45,8 @@ def test_npz_files_bring_labels(tmp_path):
 @pytest.mark.parametrize(
     "name, array, message",
     [
-        ("a.npy", np.zeros([3, 8, 8, 3], np.float32), "holds float32.*expected pictures: uint8"),
-        ("a.npy", np.zeros([3, 8, 8, 8], np.uint8), "1 to 4 channels"),
+        ("a.npy", np.zeros([3, 8, 8, 3], np.float32), "00000000 does not fit: it holds float32 from 0 to 0: `white=N`"),
+        ("a.npy", np.zeros([3, 18, 18, 18], np.uint8), "1 to 16 channels"),
         ("a.npy", np.array([{}, {}], dtype=object), "cannot be read as an array of numbers.*Python objects"),
         ("a.npz", {"first": IMAGES, "second": IMAGES}, "should have an array 'images', found: first, second"),
         ("a.npz", {"images": IMAGES, "labels": np.zeros(4, int)}, "labels holds int64 .4., expected class numbers .5."),

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
-from stylegan_tf.data.sources.decoding import parse_background, picture_size, to_square
+from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.data.sources.opening import parse_background, picture_size
 from stylegan_tf.errors import UserError
 
 
@@ -50,7 +51,6 @@ PICTURES = {
     "CMYK": (encoded(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "TIFF"), [255, 0, 0]),
     "array RGB": (np.full([4, 4, 3], [1, 2, 3], np.uint8), [1, 2, 3]),
     "array gray": (np.full([4, 4, 1], 5, np.uint8), [5, 5, 5]),
-    "array gray and alpha": (np.full([4, 4, 2], [100, 51], np.uint8), [20, 20, 224]),
 }
 
 

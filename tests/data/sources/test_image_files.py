@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.errors import UserError
 
 

@@ -1,0 +1,125 @@
+"""Colours as a file has them -> sRGB of 8 bits: colour profiles, 16 bits, numbers of other types."""
+
+import functools
+import io
+import sys
+from typing import Optional
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from stylegan_tf.config import PictureOptions
+
+WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
+CONVERTED, BROKEN = "converted", "broken profile"  # What may be noticed of a picture's profile.
+_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Of profiles -> modes of Pillow.
+_SAME = 1  # Levels by which a profile may differ from sRGB and still is sRGB.
+
+
+def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture by its embedded profile, and what was noticed. Gray stays gray, and transparency what it is.
+
+    A profile that cannot be read, or is for other colours than the file has, is ignored, as viewers do.
+    """
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image, ()
+    try:
+        space, transform = _transform(profile)
+        if transform is None:
+            return image, ()
+        return _transformed(image, space, transform), (CONVERTED,)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
+        return image, (BROKEN,)
+
+
+def _transformed(image: Image.Image, space: str, transform) -> Image.Image:
+    if image.mode in ("P", "PA", "1"):
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    is_gray = image.mode in ("L", "LA")
+    if not is_gray and image.mode not in ("RGB", "RGBA", "CMYK"):
+        raise ValueError(f"a profile and the mode {image.mode}")
+    colours = image.getchannel("L") if is_gray else image.convert("RGB") if alpha is not None else image
+    if is_gray and space == "RGB":  # Of a program that has made the picture gray and kept its profile.
+        colours = colours.convert("RGB")
+    if colours.mode != space:
+        raise ValueError(f"a profile of {space} in a picture of {colours.mode}")
+    result = ImageCms.applyTransform(colours, transform)
+    result = result.getchannel("G") if is_gray else result
+    if alpha is not None:
+        result.putalpha(alpha)
+    return result
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(profile: bytes) -> tuple[str, Optional[ImageCms.ImageCmsTransform]]:
+    """-> (Pillow's mode of the profile's colours, how to get to sRGB from there; None if they are sRGB)."""
+    opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+    space = _SPACES[opened.profile.xcolor_space]
+    transform = ImageCms.buildTransform(opened, _srgb(), space, "RGB")
+    if space == "CMYK":
+        return space, transform
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    samples = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)  # [1, 18^3, 3]
+    samples = samples if space == "RGB" else steps[np.newaxis]
+    found = np.asarray(ImageCms.applyTransform(Image.fromarray(samples), transform)).astype(int)
+    expected = samples if space == "RGB" else samples[..., np.newaxis]
+    return space, None if np.abs(found - expected).max() <= _SAME else transform
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.createProfile("sRGB")
+
+
+def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = False) -> tuple[np.ndarray, float]:
+    """Numbers -> uint8, `black` as 0 and `white` as 255, and the largest number. ValueError for what has no level.
+
+    needs_white: whether `white` has no default, as with floats.
+    """
+    flat = values if values.dtype.kind in "iu" else values.astype(np.float64)
+    if not np.isfinite(flat).all():
+        place = np.argwhere(~np.isfinite(flat))[0].tolist()
+        where = ", ".join(f"{name} {at}" for name, at in zip(("row", "column", "plane"), place))
+        raise ValueError(f"it has {flat[tuple(place)]} at {where}, which is not finite")
+    lowest, peak, black = float(values.min()), float(values.max()), options.black
+    found = f"it has values from {lowest:g} to {peak:g}"
+    if black is None and lowest < 0:
+        raise ValueError(f"{found}, expected none below 0: `black=N` makes N black")
+    if options.white is None and (needs_white or peak > WIDEST):
+        raise ValueError(f"{found} of type {values.dtype}: `white=N` makes N white")
+    black, white = black or 0.0, WIDEST if options.white is None else options.white
+    scaled = (values.astype(np.float64) - black) * (255 / (white - black))
+    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), peak
+
+
+def has_wide_colour(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet has 16 bits for each of several channels."""
+    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in image.tile)
+
+
+def lower_bytes(image: Image.Image) -> np.ndarray:
+    """uint8 [H, W, C], the lower 8 bits of colours of 16, from a picture that is not loaded yet.
+
+    Pillow decodes the upper byte of each; where it is given the opposite byte order, that is the lower one.
+    """
+    swapped = "16B" if sys.byteorder == "little" else "16L"
+    other = {"LA;16B": "RGBA", ";16B": ";16L", ";16L": ";16B", ";16N": f";{swapped}"}  # LA: four bytes a pixel.
+    order = next(order for order in other if order in str(image.tile))
+    image.tile = [tile._replace(args=_with_raw_mode(tile.args, order, other[order])) for tile in image.tile]
+    lower = np.asarray(image)
+    return lower[:, :, [1, 1, 1, 3]] if order == "LA;16B" else lower
+
+
+def _with_raw_mode(args, old: str, new: str):
+    """It is the first of a decoder's arguments, or the only one."""
+    return args.replace(old, new) if isinstance(args, str) else (args[0].replace(old, new), *args[1:])
+
+
+def joined_bytes(image: Image.Image, lower: np.ndarray, options: PictureOptions) -> tuple[Image.Image, float]:
+    """Colours of 16 bits, `white` of them as 255, and their largest value. Transparency keeps its own range."""
+    values = np.asarray(image).astype(np.uint16) * np.uint16(256) + lower
+    colours, peak = to_levels(values[:, :, :3], options)
+    alpha = np.rint(values[:, :, 3:] * (255 / WIDEST)).astype(np.uint8)
+    return Image.fromarray(np.concatenate([colours, alpha], axis=2)), peak

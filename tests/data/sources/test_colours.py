@@ -1,0 +1,126 @@
+"""Colour profiles against the formulas of IEC 61966-2-1 and CIE; more than 8 bits against NumPy."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from stylegan_tf.config import PictureOptions, SourceOptions, WriteOptions
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.inspection import read_images
+from stylegan_tf.data.making.writer import write_tfrecords
+from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED
+from stylegan_tf.data.sources.decoding import to_pixels, to_square
+from tests.helpers.colour_profiles import DISPLAY_P3, SRGB, cmyk_profile, gray_profile, rgb_profile
+
+RGB = (40, 180, 60)
+
+
+def encoded(image, kind="PNG", **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def in_srgb(colour, matrix, gamma):
+    """By way of XYZ."""
+    linear = np.linalg.solve(SRGB, np.array(matrix) @ (np.array(colour) / 255) ** gamma).clip(0, 1)
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def square(content, channels=3):
+    return to_square(content, PictureOptions(8, channels, "crop"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_colours_of_other_primaries_become_srgb(kind):
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    picture = encoded(Image.new("RGB", (8, 8), RGB), kind, icc_profile=rgb_profile(DISPLAY_P3, 2.2), **options)
+    found = square(picture)
+    np.testing.assert_allclose(found.image[4, 4], in_srgb(RGB, DISPLAY_P3, 2.2), atol=2)
+    assert found.noticed == (CONVERTED,) and found.file is None
+    assert np.abs(np.array(RGB) - found.image[4, 4]).max() > 10
+    np.testing.assert_array_equal(to_pixels(picture, PictureOptions(8)), found.image)
+
+
+def test_transparency_is_no_colour():
+    image = Image.new("RGBA", (8, 8), (*RGB, 128))
+    found = square(encoded(image, icc_profile=rgb_profile(DISPLAY_P3, 2.2)), channels=4).image[0, 0]
+    np.testing.assert_allclose(found, [*in_srgb(RGB, DISPLAY_P3, 2.2), 128], atol=1)
+
+
+def test_gray_of_another_gamma_stays_gray():
+    picture = encoded(Image.new("L", (8, 8), 100), icc_profile=gray_profile(1.0))  # Linear light.
+    expected = in_srgb((100, 100, 100), SRGB, 1.0)
+    for channels in (1, 3):
+        np.testing.assert_allclose(square(picture, channels).image[0, 0], expected[:channels], atol=1)
+    of_colours = encoded(Image.new("L", (8, 8), 100), icc_profile=rgb_profile(SRGB, 1.0))
+    np.testing.assert_allclose(square(of_colours).image[0, 0], expected, atol=1)
+
+
+def test_inks_become_what_their_profile_says():
+    profile = cmyk_profile(lambda c, m, y, k: (1 - k) * (100 - 10 * (c + m + y)))
+    found = square(encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 128)), "TIFF", icc_profile=profile)).image[0, 0]
+    np.testing.assert_allclose(found, 118, atol=3)  # L* = 50 is 118.9 of 255 in sRGB.
+    assert square(encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 128)), "TIFF")).image[0, 0].tolist() == [127] * 3
+
+
+@pytest.mark.parametrize("profile", [b"broken", gray_profile(1.0), rgb_profile(DISPLAY_P3, 2.2)[:200]])
+def test_a_damaged_or_wrong_profile_is_ignored(profile):
+    found = square(encoded(Image.new("RGB", (8, 8), RGB), icc_profile=profile))
+    assert found.image[0, 0].tolist() == list(RGB) and found.noticed == (BROKEN,)
+
+
+def test_a_picture_in_srgb_keeps_its_pixels_and_its_file():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = encoded(Image.effect_noise((8, 8), 90).convert("RGB"), "JPEG", icc_profile=profile)
+    found = square(picture)
+    np.testing.assert_array_equal(found.image, np.asarray(Image.open(io.BytesIO(picture))))
+    assert found.noticed == () and found.file == picture
+
+
+def test_conversions_are_counted(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, profile in (("a", rgb_profile(DISPLAY_P3, 2.2)), ("b", b"broken"), ("c", None)):
+        Image.effect_noise((8, 8), ord(name)).convert("RGB").save(tmp_path / "in" / f"{name}.png", icc_profile=profile)
+    lines = []
+    write_tfrecords(open_source(str(tmp_path / "in")), tmp_path / "set", note=lines.append)
+    expected = "colours: 1 pictures were converted from their colour profiles to sRGB; the profiles of 1 are damaged"
+    assert [line for line in lines if line.startswith(expected)]
+
+
+@pytest.mark.parametrize(
+    "dtype, black, white", [("float32", -80.0, 0.0), ("int16", -100.0, 300.0), ("uint16", None, 4095)]
+)
+def test_arrays_of_other_types_are_scaled(tmp_path, dtype, black, white):
+    values = np.random.RandomState(0).uniform(black or 0, white, [4, 8, 8, 1]).astype(dtype)
+    values[0, 0, 0] = 2000 if dtype == "int16" else white  # Above white is white.
+    np.save(tmp_path / "a.npy", values)
+    source = open_source(str(tmp_path / "a.npy"), SourceOptions(black=black, white=white))
+    expected = np.rint(((values.astype(float) - (black or 0)) * 255 / (white - (black or 0))).clip(0, 255))
+    assert source.num_channels == 1
+    np.testing.assert_allclose([source.read(index).image for index in range(4)], expected, atol=1)  # Halves.
+
+
+def test_nan_is_refused_by_its_position(tmp_path):
+    values = np.zeros([2, 8, 8, 3], np.float32)
+    values[1, 5, 6, 2] = np.nan
+    np.save(tmp_path / "a.npy", values)
+    source = open_source(str(tmp_path / "a.npy"), SourceOptions(white=1.0))
+    with pytest.raises(Exception, match="00000001 cannot be read.*nan at row 5, column 6, plane 2"):
+        source.read(1)
+
+
+def test_pixel_art_stays_sharp_with_nearest(tmp_path):
+    sprite = np.random.RandomState(0).randint(0, 2, [4, 4, 1], np.uint8) * np.array([200, 90, 10], np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(sprite).save(tmp_path / "in" / "a.png")
+    for name, has_note in (("lanczos", True), ("nearest", False)):
+        lines = []
+        source = open_source(str(tmp_path / "in"), SourceOptions(resolution=16, filter=name))
+        folder = write_tfrecords(source, tmp_path / name, WriteOptions(shards=1), lines.append)
+        assert any(line.startswith("pixel art: ") and "`filter=nearest`" in line for line in lines) == has_note
+    (image,) = read_images(find_dataset(folder), 16)
+    np.testing.assert_array_equal(image, sprite.repeat(4, axis=0).repeat(4, axis=1))

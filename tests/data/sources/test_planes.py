@@ -1,0 +1,115 @@
+"""Planes of arrays and TIFFs: none is lost, and none taken for transparency, without a word."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.config import PictureOptions, SourceOptions
+from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.errors import UserError
+
+RANDOM = np.random.RandomState(1)
+tifffile = pytest.importorskip("tifffile")
+
+
+def tiff(values, **options):
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, values, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "count, choices", [(2, "`planes=2` keeps them."), (4, "`planes=4`.*`channels=4`"), (5, "`planes=5`")]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_planes_need_a_choice(tmp_path, count, choices, first):
+    values = RANDOM.randint(0, 256, [3, 32, 32, count]).astype(np.uint8)
+    np.save(tmp_path / "a.npy", values.transpose(0, 3, 1, 2) if first else values)
+    with pytest.raises(UserError, match=f"00000000 does not fit: it has {count} planes: {choices}"):
+        open_source(str(tmp_path / "a.npy"))
+    for planes in (count, 1):
+        source = open_source(str(tmp_path / "a.npy"), SourceOptions(planes=planes))
+        assert source.num_channels == planes
+        np.testing.assert_array_equal(source.read(2).image, values[2, :, :, :planes])
+    with pytest.raises(UserError, match=f"has {count} planes: `planes` must be at most {count}, got 7"):
+        open_source(str(tmp_path / "a.npy"), SourceOptions(planes=7))
+
+
+def test_the_fourth_plane_is_transparency_where_channels_say_so(tmp_path):
+    values = RANDOM.randint(1, 256, [3, 8, 8, 4]).astype(np.uint8)
+    np.save(tmp_path / "a.npy", values)
+    np.testing.assert_array_equal(
+        open_source(str(tmp_path / "a.npy"), SourceOptions(channels=4)).read(1).image, values[1]
+    )
+    with pytest.raises(UserError, match="planes keeps planes as they are.*give one"):
+        SourceOptions(planes=4, channels=4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"photometric": "rgb"},
+        {"photometric": "rgb", "compression": "zlib"},
+        {"photometric": "minisblack", "planarconfig": "contig"},
+        {"photometric": "minisblack", "planarconfig": "separate"},
+    ],
+)
+def test_bands_of_tiffs_are_planes(options):
+    values = RANDOM.randint(0, 256, [16, 16, 5]).astype(np.uint8)
+    is_separate = options.get("planarconfig") == "separate"
+    content = tiff(values.transpose(2, 0, 1) if is_separate else values, **options)
+    with pytest.raises(UserError, match="it has 5 planes: `planes=5` keeps them"):
+        to_square(content, PictureOptions(16))
+    np.testing.assert_array_equal(to_square(content, PictureOptions(16, planes=5)).image, values)
+    with pytest.raises(ValueError):
+        to_square(content[:-400], PictureOptions(16, planes=5))
+
+
+def test_transparency_of_a_tiff_is_no_plane():
+    values = RANDOM.randint(1, 256, [16, 16, 4]).astype(np.uint8)
+    content = tiff(values, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(to_square(content, PictureOptions(16, 4)).image, values)
+    assert to_square(content, PictureOptions(16)).image.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", "<>")
+def test_a_white_point_counts_all_bits_of_colours(compression, order):
+    values = RANDOM.randint(0, 4096, [16, 16, 3]).astype(np.uint16)
+    content = tiff(values, photometric="rgb", byteorder=order, compression=compression)
+    found = to_square(content, PictureOptions(16, white=4095))
+    np.testing.assert_array_equal(found.image, np.rint(values * (255 / 4095)))
+    assert found.peak == values.max()
+
+
+def test_pages_are_reported_and_taken(tmp_path):
+    pages = RANDOM.randint(0, 256, [5, 16, 16, 3]).astype(np.uint8)
+    images = [Image.fromarray(page) for page in pages]
+    (tmp_path / "in").mkdir()
+    images[0].save(tmp_path / "in" / "stack.tif", save_all=True, append_images=images[1:])
+    images[3].save(tmp_path / "in" / "single.tif")
+    first = open_source(str(tmp_path / "in"))
+    assert len(first) == 2 and first.read(1).noticed == ("pages",) and first.read(0).noticed == ()
+    np.testing.assert_array_equal(first.read(1).image, pages[0])
+    (tmp_path / "l.csv").write_text("file,class\nstack.tif,3\nsingle.tif,7\n")
+    every = open_source(str(tmp_path / "in"), SourceOptions(pages="all", labels=str(tmp_path / "l.csv")))
+    assert [every.name(index) for index in range(6)] == ["single.tif", *(f"stack.tif:{page}" for page in range(5))]
+    np.testing.assert_array_equal([every.read(index).image for index in range(1, 6)], pages)
+    assert every.labels.argmax(axis=1).tolist() == [1, 0, 0, 0, 0, 0]
+
+
+def test_a_picture_alone_is_a_source(tmp_path):
+    Image.fromarray(np.full([8, 8, 3], 7, np.uint8)).save(tmp_path / "a.png")
+    assert len(open_source(str(tmp_path / "a.png"))) == 1
+
+
+def test_planes_are_letterboxed_and_resized_one_by_one():
+    values = np.zeros([8, 16, 5], np.uint8)
+    values[:, :, 4] = 200
+    found = to_square(values, PictureOptions(8, None, "pad", background="black", planes=5))
+    assert found.box == (0, 2, 8, 6)
+    np.testing.assert_array_equal(found.image[:, :, 4], np.pad(np.full([4, 8], 200), [(2, 2), (0, 0)]))
+    assert not found.image[:, :, :4].any()
