@@ -98,7 +98,7 @@ def summary_lines(
     if pages:
         yield f"pages: of {pages:,} files with several, the first one was taken: `pages=all` takes all."
     if 2 * tally.counts.get(PIXEL_ART, 0) > count:
-        yield "pixel art: most pictures have few colours and were enlarged and blurred; `filter=nearest` keeps them sharp."
+        yield "pixel art: most pictures have few colours and were enlarged: `filter=nearest` keeps them sharp."
     digests = [digest for found in reports for digest in found.get("digests", ())]
     if len(set(digests)) < len(digests):
         again = len(digests) - len(set(digests))
