@@ -1,5 +1,6 @@
 """Packaging. Two stacks are supported; the Python version picks one (README, "Install")."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -18,17 +19,25 @@ SERVING_API = [
     f"tensorflow-serving-api>=2.16; {NEW}",
 ]
 
+HERE = Path(__file__).parent
+CONFIGS = ["stylegan_tf.configs", "stylegan_tf.configs.paper"]
+
 setup(
     name="stylegan-tf",
-    version="0.1.0.dev0",
+    version=re.search(r'^__version__ = "(.+)"', (HERE / "stylegan_tf" / "__init__.py").read_text(), re.MULTILINE)[1],
     description="StyleGAN for TensorFlow 2: train, measure, explore and serve",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE", "stylegan_tf/data/*LICENSE*"],
     python_requires=">=3.9",
-    packages=find_packages(include=["stylegan_tf", "stylegan_tf.*"]),
-    package_data={"stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"]},
+    packages=[*find_packages(include=["stylegan_tf", "stylegan_tf.*"]), *CONFIGS],
+    package_dir={name: name.removeprefix("stylegan_tf.").replace(".", "/") for name in CONFIGS},
+    package_data={
+        "stylegan_tf": ["py.typed"],
+        "stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"],
+        **{name: ["*.cfg"] for name in CONFIGS},
+    },
     entry_points={"console_scripts": ["stylegan-tf=stylegan_tf.__main__:main"]},  # One for all commands.
     install_requires=[
         f"tensorflow>=2.15,<2.16; {OLD}",

@@ -3,6 +3,9 @@
 `load_networks(path)` gives the networks of a network file or of a run folder.
 """
 
+from stylegan_tf import deprecated
+
+__version__ = "0.1.0.dev0"
 __all__ = ["load_networks"]
 
 
@@ -13,3 +16,6 @@ def __getattr__(name):
 
         return load_networks
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+deprecated.install()

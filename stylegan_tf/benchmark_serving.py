@@ -19,11 +19,11 @@ import time
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, a run folder, or demo.")
+common_flags.define_network()
 flags.DEFINE_list("batch_sizes", ["1", "8"], "Rows per request.")
 flags.DEFINE_integer("rounds", 20, "Requests of each kind and size.")
 flags.DEFINE_integer("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
@@ -32,13 +32,12 @@ KINDS = {
     "float32": {},
     "float16": {"weights": "float16"},
     "bfloat16": {"weights": "bfloat16"},
-    "constants": {"as_constants": True},
+    "constants": {"constants": True},
 }
 
 
 def main() -> None:
-    if not FLAGS.network:
-        raise UserError("--network is missing: give a network file, a run folder, or demo.")
+    command_line.require("network")
     if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
         raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks
@@ -57,7 +56,7 @@ def main() -> None:
 
 
 def export(generator, folder, options):
-    from stylegan_tf.serving.network_parts import ServingOptions
+    from stylegan_tf.config import ServingOptions
     from stylegan_tf.serving.saved_model import export_generator
 
     return export_generator(generator, folder, ServingOptions(**options))

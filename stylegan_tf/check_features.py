@@ -9,14 +9,14 @@ useful for a dataset if the numbers grow from line to line.
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder of TFRecords.")
+common_flags.define_data_dir()
 define_flags_of(TrainConfig, "feature_extractor")
 flags.DEFINE_integer("images", 4096, "How many of the dataset's first images to use.", lower_bound=80)
 flags.DEFINE_integer("resolution", None, "Level of the dataset; left out: the full one.")

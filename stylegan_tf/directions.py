@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 
@@ -41,9 +41,7 @@ with command_line.flag_group("Picture"):
     flags.DEFINE_bool("picture", True, "Draw it.")
     flags.DEFINE_string("seeds", "0", "Seeds of the images that are moved.")
     flags.DEFINE_list("amounts", ["-3", "-2", "-1", "0", "1", "2", "3"], "How far, one a column.")
-    flags.DEFINE_integer(
-        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
-    )
+    common_flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 
 

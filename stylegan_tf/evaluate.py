@@ -16,7 +16,7 @@ import sys
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
@@ -31,6 +31,7 @@ flags.DEFINE_list(
     "Network files, run folders (the newest network of each) or `demo`, separated by commas; * and ? stand for parts "
     "of names.",
 )
+command_line.must_exist("network", "demo")
 flags.DEFINE_bool("all", False, "Every network of a run folder, from the first to the last.")
 flags.DEFINE_list(
     "images",
@@ -41,7 +42,7 @@ flags.DEFINE_list(
 flags.DEFINE_enum(
     "fit", None, ["crop", "pad", "stretch"], "How --images are brought to the size of those of --data_dir."
 )
-flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the real images; it also has the labels, if any.")
+common_flags.define_data_dir("A folder of TFRecords with the real images; it also has the labels, if any.")
 flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
 define_flags_of(TrainConfig, "feature_extractor", "image_distance")
 flags.DEFINE_string("classifiers", None, "For ls: a folder of stylegan_tf.train_classifier, one file an attribute.")

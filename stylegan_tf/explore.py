@@ -13,13 +13,13 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
+common_flags.define_network()
 flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions: each gets a slider.")
 flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
 flags.DEFINE_string(
@@ -34,8 +34,7 @@ define_flags_of(TrainConfig, "feature_extractor")
 
 
 def main():
-    if not FLAGS.network:
-        raise UserError("--network is missing: give a network file, a run folder, or demo.")
+    command_line.require("network")
     if importlib.util.find_spec("gradio") is None:
         raise UserError('the page needs the package gradio: pip install -e ".[explore]".')
     from stylegan_tf.editing.directions import load_directions

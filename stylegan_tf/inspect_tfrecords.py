@@ -12,11 +12,11 @@ import pathlib
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder of the dataset.")
+common_flags.define_data_dir()
 flags.DEFINE_bool("verify", True, "Compare the checksum of every record, and decode it.")
 flags.DEFINE_bool("verify_levels", False, "Also compare every level with what the largest one gives.")
 flags.DEFINE_string("preview", None, "Write a grid of images to this PNG file.")
@@ -28,8 +28,7 @@ flags.DEFINE_integer("resolution", None, "Level for --preview and --extract; lef
 
 
 def main() -> None:
-    if not FLAGS.data_dir:
-        raise UserError("--data_dir is missing: give the folder of a dataset.")
+    command_line.require("data_dir")
     from stylegan_tf.data import inspection
     from stylegan_tf.data.dataset_files import find_dataset
 

@@ -11,7 +11,7 @@ import re
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
@@ -39,9 +39,7 @@ with command_line.flag_group("Interpolation"):
     flags.DEFINE_float("seconds", None, "Length; left out: a second from each image to the next.")
     flags.DEFINE_float("fps", 25.0, "Frames a second. The times of a GIF are whole hundredths of a second.")
     flags.DEFINE_string("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (needs imageio-ffmpeg).")
-    flags.DEFINE_integer(
-        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
-    )
+    common_flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
 
 FLAGS = flags.FLAGS
@@ -25,9 +25,7 @@ with command_line.flag_group("Mixing"):
         "them in networks below 64x64), or layers by number like 0-3,6, two for each resolution.",
     )
     flags.DEFINE_string("output", "mix.png", "The picture: .png, .jpg or .webp.")
-    flags.DEFINE_integer(
-        "scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", lower_bound=1
-    )
+    common_flags.define_scale()
 sampling_flags.define_noise_mode()
 
 

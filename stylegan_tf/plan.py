@@ -36,7 +36,7 @@ def main() -> None:
         FLAGS[name].value = FLAGS[name].value or "none"  # Nothing is read from or written to them.
     config = training_flags.train_config_from_flags()
     if config.resolution is None:
-        raise UserError("--resolution is missing: give the full size of the pictures.")
+        raise UserError("`resolution` is missing: give the full size of the pictures.")
     plan = plan_run(config, device_named(FLAGS.device, config.precision), FLAGS.devices, records=FLAGS.records)
     if FLAGS.measure:
         from stylegan_tf.benchmark.timed_levels import timed_plan

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
 from stylegan_tf.cli.seeds_and_labels import class_label
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions, TrainConfig
@@ -23,9 +23,9 @@ from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Network and pictures"):
-    flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
+    common_flags.define_network()
     flags.DEFINE_string("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
-    flags.DEFINE_string("outdir", None, "Folder for the results.")
+    flags.DEFINE_string("outdir", None, "A folder for the results.")
     define_flags_of(
         SourceOptions,
         max_images="The first pictures of a folder only.",

@@ -12,6 +12,9 @@ import sys
 from stylegan_tf.cli import command_line, training_flags
 from stylegan_tf.progress import ProgressBar
 
+_COMMON = ("data_dir", "run_dir", "resolution", "total_kimg", "mirror_augment", "conditional", "init_from", "augment")
+_COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
+
 
 def main():
     config = training_flags.train_config_from_flags()
@@ -38,4 +41,4 @@ def _print_at_stop(line: str) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, common=_COMMON)

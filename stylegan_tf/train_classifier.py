@@ -13,34 +13,32 @@ import tempfile
 
 from absl import flags
 
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, common_flags
+from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.config import ClassifierTraining
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "Folder of TFRecords with labels of 0 and 1.")
+common_flags.define_data_dir("A folder of TFRecords with labels of 0 and 1.")
 flags.DEFINE_string("attribute", None, "Names of attributes, separated by commas.")
 flags.DEFINE_bool("all", False, "All attributes of the dataset.")
-flags.DEFINE_string("out", None, "Folder for the classifiers.")
+flags.DEFINE_string("out", None, "A folder for the classifiers.")
 flags.DEFINE_bool("overwrite", False, "Train again those whose files exist.")
 flags.DEFINE_integer("resolution", None, "Size of the images; left out: the dataset's, 256 at most.")
-flags.DEFINE_integer("total_images", 150_000, "Images to train each classifier on, with repetition.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 8, "Images per step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 0.001, "Of Adam.")
-flags.DEFINE_integer("fmap_base", 8192, "Width of the network: 2 * fmap_base / resolution channels, ...", lower_bound=1)
-flags.DEFINE_integer("fmap_max", 512, "... but at most so many.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Of the weights and of the order of the images.", lower_bound=0)
+define_flags_of(ClassifierTraining)
 
 _LARGEST = 256
 
 
 def main():
     command_line.require("data_dir", "out")
+    training = from_flags(ClassifierTraining)
     if bool(FLAGS.attribute) == FLAGS.all:
         raise UserError("give either --attribute=NAME or --all.")
     from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.files.atomic_write import make_folder
-    from stylegan_tf.metrics.classifier_training import ClassifierTraining, train_classifier
+    from stylegan_tf.metrics.classifier_training import train_classifier
     from stylegan_tf.metrics.images.labelled import attribute_columns, labelled_images
 
     info = find_dataset(FLAGS.data_dir)
@@ -48,10 +46,8 @@ def main():
     info.shards(resolution)  # UserError if the dataset lacks that level.
     attributes = list(attribute_columns(info)) if FLAGS.all else [name.strip() for name in FLAGS.attribute.split(",")]
     sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
-    names = ("total_images", "batch_size", "learning_rate", "fmap_base", "fmap_max", "seed")
     with tempfile.TemporaryFile(dir=make_folder(FLAGS.out)):
         pass  # Fails before training if the folder is not writable.
-    training = ClassifierTraining(**{name: FLAGS[name].value for name in names})
     for attribute, images in sets.items():
         path = pathlib.Path(FLAGS.out) / file_name(attribute)
         if path.exists() and not FLAGS.overwrite:

@@ -12,6 +12,7 @@ from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "The folder of the run.")
+command_line.must_exist("run_dir")
 flags.DEFINE_string("output", None, "The picture, a .png. Left out: curves.png in the folder of the run.")
 
 

@@ -14,8 +14,11 @@ from tests.helpers import tiny_networks
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--saved_model_dir=out"], "--network is missing: give a network file, a run folder, or demo"),
-        (["--network=net.npz"], "--saved_model_dir is missing: give a folder for the versions"),
+        (
+            ["--saved_model_dir=out"],
+            "--network is missing: give a network file, a run folder .its newest network., or demo",
+        ),
+        (["--network=net.npz"], "--saved_model_dir is missing: give a folder of versions"),
         (["--network=none.npz", "--saved_model_dir=out"], "none.npz does not exist"),
         (
             ["--network=net.npz", "--saved_model_dir=out", "--truncation_cutoff=-1"],

@@ -18,7 +18,7 @@ if not MODULES:
 # From the lowest row to the highest: what stands in a row imports from rows above it in this list only, not from its
 # own. Commands are the highest of all, and nothing imports them.
 ORDER = (
-    ("errors",),
+    ("deprecated", "errors"),
     ("config",),
     ("progress",),
     ("files",),
@@ -33,8 +33,20 @@ ORDER = (
     ("serving", "benchmark", "explorer"),
     ("cli",),
 )
-ALONE_AT_THE_TOP = ("errors", "progress")  # Files that are no commands; everything else there is a folder.
-WITHOUT_TENSORFLOW = ("errors", "config", "progress", "files", "cli", "training.schedule", "data.making")
+MOST_FILES = 12  # In a folder of the package, beside its __init__.py.
+# They write flags on purpose: the page shows the command that repeats a picture, a run folder gets its flag file.
+WRITE_FLAGS = ("stylegan_tf.explorer.view", "stylegan_tf.training.run.record")
+# Their owners convert them; nothing new comes in.
+STILL_NAMING_FLAGS = ("stylegan_tf.serving", "stylegan_tf.training", "stylegan_tf.visualize")
+STILL_PRINTING = (
+    "stylegan_tf.distribution.rendezvous",
+    "stylegan_tf.explorer.server",
+    "stylegan_tf.progress",
+    "stylegan_tf.training.reports.reporting",
+)
+STILL_PRINTING += ("stylegan_tf.training.run.stop_signal", "stylegan_tf.visualize")
+ALONE_AT_THE_TOP = ("deprecated", "errors", "progress")  # No commands; everything else there is a folder.
+WITHOUT_TENSORFLOW = ("deprecated", "errors", "config", "progress", "files", "cli", "training.schedule", "data.making")
 WITHOUT_TENSORFLOW += ("data.sources",)
 
 
@@ -89,6 +101,23 @@ def _offenders(paths, *packages):
 
 
 MAINS = [path for path in MODULES + SCRIPTS if _is_main(path)]
+LIBRARY = [path for path in MODULES if path not in MAINS and _part(_name(path)) != "cli"]
+
+
+def _messages(path):
+    """(line, text) of the strings of a module that are no docstrings; of f-strings what stands between the braces."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            yield node.lineno, node.value
+
+
+def _calls(path):
+    """(line, what is called) of a module, as in `print` and `flags.DEFINE_bool`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            yield node.lineno, ast.unparse(node)
 
 
 def test_the_parser_sees_imports_inside_functions(tmp_path):
@@ -107,6 +136,55 @@ def test_imports_point_one_way():
         if _part(name) not in (None, _part(_name(path))) and row_of[_part(name)] >= row_of[_part(_name(path))]
     ]
     assert upwards == []
+
+
+def test_no_import_comes_back_to_where_it_started():
+    """Not even by way of an import inside a function."""
+    paths = {_name(path).removesuffix(".__init__"): path for path in MODULES}
+    edges = {}
+    for name, path in paths.items():
+        found = {to for to in _imports(path) if to in paths and to != name}
+        # `from package import module` takes nothing from package/__init__.py.
+        edges[name] = {to for to in found if not any(other.startswith(to + ".") for other in found)}
+    while edges:  # Modules that import nothing any more go, until only circles are left.
+        free = {name for name, targets in edges.items() if not targets}
+        assert free, f"circles among {sorted(edges)}"
+        edges = {name: targets - free for name, targets in edges.items() if name not in free}
+
+
+def test_messages_of_the_library_name_options_not_flags():
+    exempt = (*WRITE_FLAGS, *STILL_NAMING_FLAGS, "stylegan_tf.config")
+    found = [
+        (_name(path), line, text)
+        for path in LIBRARY
+        if not _within(_name(path), *exempt)
+        for line, text in _messages(path)
+        if re.search(r"(?<![\w-])--[a-z]\w+", text)
+    ]
+    assert found == []
+
+
+def test_the_library_prints_nothing():
+    printing = ("print", "sys.stdout", "sys.stderr")
+    found = [
+        (_name(path), line, call)
+        for path in LIBRARY
+        if not _within(_name(path), *STILL_PRINTING)
+        for line, call in _calls(path)
+        if call in printing
+    ]
+    bars = [name for name, _ in _offenders(LIBRARY, "stylegan_tf.progress") if not _within(name, *STILL_PRINTING)]
+    assert (found, bars) == ([], [])
+
+
+def test_flags_are_defined_by_cli_and_mains():
+    assert [_name(path) for path in LIBRARY for _, call in _calls(path) if call.startswith("flags.DEFINE")] == []
+
+
+def test_no_folder_is_crowded():
+    folders = {path.parent for path in MODULES} - {ROOT / "stylegan_tf"}
+    counts = {str(folder): len([*folder.glob("*.py")]) - 1 for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_every_file_at_the_top_is_a_command_or_named_and_every_folder_has_its_place():
@@ -170,6 +248,19 @@ def test_help_of_every_main_works_without_tensorflow(path, tmp_path):
         assert _summary(path) in " ".join(result.stdout.split())
 
 
+def test_documented_scripts_run_the_commands_of_their_names(tmp_path):
+    scripts = [path for path in SCRIPTS if "run_command(__file__)" in path.read_text(encoding="utf-8")]
+    assert {"create_tfrecords", "convert_checkpoint"} <= {path.stem for path in scripts}
+    for path in scripts:
+        assert len(path.read_text(encoding="utf-8").split("\n\n")) <= 3
+        assert any(main.stem == path.stem or main.parent.name == path.stem for main in MAINS)
+    script = next(path for path in scripts if path.stem == "inspect_tfrecords")
+    helps = [
+        _without_tensorflow(tmp_path, *main, "--help") for main in ([script], ["-m", f"stylegan_tf.{script.stem}"])
+    ]
+    assert helps[0].stdout == helps[1].stdout != "" and helps[0].returncode == 0
+
+
 def test_one_command_lists_all_and_runs_each(tmp_path):
     commands = {path.parent.name if path.stem == "__main__" else path.stem: path for path in MAINS if path in MODULES}
     del commands["stylegan_tf"]  # The list itself.
@@ -182,6 +273,14 @@ def test_one_command_lists_all_and_runs_each(tmp_path):
     assert ran.returncode == 0 and "--data_dir=VALUE" in ran.stdout
     failed = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "train", "--run_dir=r")
     assert (failed.returncode, failed.stderr.count("\n")) == (1, 1) and "data_dir is missing" in failed.stderr
+    assert _without_tensorflow(tmp_path, "-m", "stylegan_tf", "help", "inspect_tfrecords").stdout == ran.stdout
+    version = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "--version").stdout
+    assert re.fullmatch(r"stylegan-tf \d+\.\d+\.\d+\S*\n", version)
+    listed = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "configs").stdout
+    assert re.search(r"^  demo.cfg +Voxel figures", listed, re.MULTILINE)
+    completion = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "completion").stdout
+    assert " ".join(sorted(commands)) in completion
+    assert subprocess.run(["bash", "-n"], input=completion, text=True).returncode == 0
     unknown = _without_tensorflow(tmp_path, "-m", "stylegan_tf", "evalate")
     assert (unknown.returncode, unknown.stderr) == (1, "error: unknown command evalate; did you mean evaluate?\n")
 

@@ -1,9 +1,3 @@
-"""Measures training: steps, whole iterations, generation, input pipeline, memory, start, and the machine's ceiling.
+import checkout
 
-The same as `python -m stylegan_tf.benchmark`, from a checkout, installed or not.
-"""
-
-from checkout import run_command
-
-if __name__ == "__main__":
-    run_command("benchmark")
+checkout.run_command(__file__)  # python -m stylegan_tf.benchmark, from a checkout, installed or not.

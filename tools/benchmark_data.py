@@ -1,9 +1,3 @@
-"""Measures the input pipeline of training: images per second for each level of one or more datasets.
+import checkout
 
-The same as `python -m stylegan_tf.benchmark_data`, from a checkout, installed or not.
-"""
-
-from checkout import run_command
-
-if __name__ == "__main__":
-    run_command("benchmark_data")
+checkout.run_command(__file__)  # python -m stylegan_tf.benchmark_data, from a checkout, installed or not.

@@ -1,9 +1,3 @@
-"""Measures exports of a network against calling it in Keras: size, latency, images per second, memory.
+import checkout
 
-The same as `python -m stylegan_tf.benchmark_serving`, from a checkout, installed or not.
-"""
-
-from checkout import run_command
-
-if __name__ == "__main__":
-    run_command("benchmark_serving")
+checkout.run_command(__file__)  # python -m stylegan_tf.benchmark_serving, from a checkout, installed or not.

@@ -1,9 +1,3 @@
-"""Shows what FID, KID, precision and recall say about a dataset that is blurred, noisy or incomplete.
+import checkout
 
-The same as `python -m stylegan_tf.check_features`, from a checkout, installed or not.
-"""
-
-from checkout import run_command
-
-if __name__ == "__main__":
-    run_command("check_features")
+checkout.run_command(__file__)  # python -m stylegan_tf.check_features, from a checkout, installed or not.

@@ -7,6 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
-def run_command(name: str) -> None:
-    """`python -m stylegan_tf.NAME` with the arguments of this process."""
-    runpy.run_module(f"stylegan_tf.{name}", run_name="__main__", alter_sys=True)
+def run_command(script: str) -> None:
+    """Runs the command of the package that has the script's name, with the arguments of this process."""
+    runpy.run_module(f"stylegan_tf.{Path(script).stem}", run_name="__main__", alter_sys=True)

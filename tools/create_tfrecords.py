@@ -1,9 +1,3 @@
-"""Converts pictures of nearly any kind to TFRecords for training.
+import checkout
 
-The same as `python -m stylegan_tf.create_tfrecords`, from a checkout, installed or not.
-"""
-
-from checkout import run_command
-
-if __name__ == "__main__":
-    run_command("create_tfrecords")
+checkout.run_command(__file__)  # python -m stylegan_tf.create_tfrecords, from a checkout, installed or not.

@@ -13,36 +13,39 @@ and nothing else.
 
 import contextlib
 import difflib
+import glob
 import os
 import re
 import select
 import signal
 import sys
-import textwrap
-from collections.abc import Iterator, Mapping
-from typing import Callable, Optional
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, Optional
 
 from absl import app, flags, logging
 
 from stylegan_tf.cli import flag_files
+from stylegan_tf.cli.help_text import flag_group, help_text
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
 
+__all__ = ["flag_group", "must_exist", "require", "run", "warn", "with_flags"]
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 # Flags whose values are addresses of servers or of the web by nature.
 _ADDRESSES = frozenset({"url", "grpc", "tpu", "feature_extractor"})
-_GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
+_PLACES: dict[str, tuple] = {}  # Flags that name what is there already -> words that do so, too.
 
 
-def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -> None:
+def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None, common: Sequence[str] = ()) -> None:
     """Parses the flags, calls `main()` and exits.
 
     renamed: options of the library that have another name as flags of this command, e.g. {"source": "images"}.
+    common: the flags that `--help` shows; without them all, as `--helpfull` does.
 
     Exit codes: 0; 1 after a UserError, a wrong flag, or a file that cannot be read or written, told in one line on
     stderr; 130 after Ctrl-C; 141, in silence, when nobody reads stdout any more (`... | head`). Other exceptions keep
@@ -50,6 +53,7 @@ def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -61,7 +65,7 @@ def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -
         flags.DEFINE_string("which", None, text)
     try:
         try:
-            app.run(lambda _: _call(main), flags_parser=_parse)
+            app.run(lambda _: _call(main), flags_parser=lambda argv: _parse(argv, common))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -72,20 +76,19 @@ def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None) -
         sys.exit(128 + signal.SIGPIPE)
 
 
-@contextlib.contextmanager
-def flag_group(title: str) -> Iterator[None]:
-    """The flags defined in this block get a heading of their own in `--help`."""
-    before = set(flags.FLAGS)
-    yield
-    _GROUPS.setdefault(title, []).extend(name for name in _in_order() if name not in before)
-
-
 def require(*names: str) -> None:
     """UserError for the first of these flags that was not given, with its help as what to give."""
     for name in names:
-        if not flags.FLAGS[name].value:
-            text = flags.FLAGS[name].help
-            raise UserError(f"--{name} is missing: give {text[:1].lower()}{text[1:]}")
+        flag = flags.FLAGS[name]
+        if not flag.value:
+            choices = getattr(flag.parser, "enum_values", None)
+            text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
+            raise UserError(f"--{name} is missing: give {text}")
+
+
+def must_exist(name: str, *words: str) -> None:
+    """What this flag names is looked for before `main`: a file, a folder, or one of `words`; * and ? are left alone."""
+    _PLACES[name] = words
 
 
 def warn(note: str) -> None:
@@ -111,6 +114,17 @@ def _call(main: Callable[[], None]) -> int:
     return 0
 
 
+def _open_standard_streams() -> None:
+    """Where a shell has closed one (`>&-`), the next file that is opened would be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(number)  # Open all the same.
+                continue
+            os.open(os.devnull, os.O_RDWR)  # Gets the lowest number that is free.
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))
+
+
 def _is_stdout_gone() -> bool:
     """Whether the other end of the pipe is closed."""
     poll = select.poll()
@@ -133,42 +147,72 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _parse(argv: list) -> list:
+def _parse(argv: list, common: Sequence[str]) -> list:
     """Fills absl's FLAGS; answers `--help` and complains about flags that are not there."""
-    if any(argument in _HELP_FLAGS for argument in argv[1:]):
-        print(_help())
+    asked = [argument for argument in argv[1:] if argument in _HELP_FLAGS]
+    if asked:
+        print(help_text(_own_flags(), () if "full" in asked[0] else common))
         sys.exit(0)
     try:
-        rest = flags.FLAGS([argv[0], *flag_files.expanded(flag_files.files_first(argv[1:]))])
+        arguments = flag_files.expanded(flag_files.files_first(argv[1:]))
+        rest = flags.FLAGS([argv[0], *_with_booleans(arguments)])
+        if len(rest) > 1:
+            hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
+            raise UserError(f"unexpected argument {rest[1]!r}: {hint}.")
+        _expand_home()
+        _pick_networks()
+        for name in _own_flags():
+            value = flags.FLAGS[name].value
+            for entry in value if isinstance(value, (list, tuple)) else [value]:
+                _check_entry(name, entry, value)
     except UserError as error:
         sys.exit(_fail(str(error)))
     except flags.UnrecognizedFlagError as error:
         sys.exit(_fail(_unknown_flag(error.flagname)))
     except flags.Error as error:
         sys.exit(_fail(short(error)))
-    for name in _own_flags():
-        if not all(map(_is_in_range, _numbers(flags.FLAGS[name].value))):
-            value = short(flags.FLAGS[name].value, 60)
-            sys.exit(_fail(f"--{name} must be a finite number, got {value}."))
-    if len(rest) > 1:
-        hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
-        sys.exit(_fail(f"unexpected argument {rest[1]!r}: {hint}."))
-    _expand_home()
-    _pick_networks()
-    try:
-        _check_paths()
-    except UserError as error:
-        sys.exit(_fail(str(error)))
     return rest
 
 
-def _check_paths() -> None:
-    """No address is taken for the name of a local folder."""
-    for name in set(_own_flags()) - _ADDRESSES:
-        value = flags.FLAGS[name].value
-        for entry in value if isinstance(value, list) else [value]:
-            if isinstance(entry, str):
-                check_local(entry, name)
+def _with_booleans(arguments: Sequence[str]) -> Iterator[str]:
+    """`--mirror_augment=yes` and `--mirror_augment true`, as launchers write it, become --mirror_augment=true."""
+    words = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+    waiting = None  # A flag that is true by its name alone, unless the next word says otherwise.
+    for argument in arguments:
+        name, separator, value = argument.partition("=")
+        if waiting is not None:
+            said = words.get(argument.lower())
+            yield f"{waiting}={said}" if said else waiting
+            waiting = None
+            if said:
+                continue
+        known = flags.FLAGS[name.lstrip("-")] if name[:1] == "-" and name.lstrip("-") in flags.FLAGS else None
+        if known is not None and known.boolean and not separator:
+            waiting = argument
+        elif known is not None and known.boolean:
+            yield f"{name}={words.get(value.lower(), value)}"
+        else:
+            yield argument
+    if waiting is not None:
+        yield waiting
+
+
+def _check_entry(name: str, entry: Any, value: Any) -> None:
+    """One value of a flag: a number that a tensor can hold; no address in place of a folder, no file that is missing.
+
+    value: all that the flag was given.
+    """
+    if isinstance(entry, (int, float)) and not _is_in_range(entry):
+        raise UserError(f"--{name} must be a finite number, got {short(value, 60)}.")
+    if not isinstance(entry, str) or not entry or name in _ADDRESSES:
+        return
+    check_local(entry, name)
+    words, place = _PLACES.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
+    if words is not None and place not in words and not os.path.exists(place) and not glob.has_magic(place):
+        near = difflib.get_close_matches(entry, words, n=1, cutoff=0.5)
+        text = flags.FLAGS[name].help
+        hint = f"did you mean {near[0]}?" if near else f"give {text[:1].lower()}{text[1:]}"
+        raise UserError(f"--{name}: {short(entry, 200)} does not exist: {hint}")
 
 
 def _expand_home() -> None:
@@ -193,12 +237,6 @@ def _expanded(value):
     return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value
 
 
-def _numbers(value) -> list:
-    """Those that a flag's value consists of."""
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [number for number in values if isinstance(number, (int, float))]
-
-
 def _is_in_range(number) -> bool:
     """Whether a tensor can hold it: float32 or int64."""
     return abs(number) < 2**63 if isinstance(number, int) else abs(number) <= _LARGEST_FLOAT
@@ -211,38 +249,8 @@ def _unknown_flag(name: str) -> str:
     return f"unknown flag --{name}; {hint}"
 
 
-def _in_order() -> list:
-    """Names of all flags as they were defined (absl itself sorts them)."""
-    return [flag.name for module in flags.FLAGS.flags_by_module_dict().values() for flag in module]
-
-
 def _own_flags() -> list:
     """Names of the flags that the project's modules and the running script define, not those of absl and others."""
     by_module = flags.FLAGS.flags_by_module_dict()
     ours = [module for module in by_module if module == sys.argv[0] or module.split(".")[0] == "stylegan_tf"]
     return [flag.name for module in ours for flag in by_module[module]]
-
-
-def _help() -> str:
-    """The main module's docstring, then its flags by group with their defaults."""
-    own = _own_flags()
-    grouped = {name for names in _GROUPS.values() for name in names}
-    groups = {"Flags": [name for name in own if name not in grouped], **_GROUPS}
-    parts = [(sys.modules["__main__"].__doc__ or "").strip()]
-    for title, names in groups.items():
-        if names:
-            parts.append("\n".join([f"{title}:"] + [_describe(flags.FLAGS[name]) for name in names]))
-    text = "Read flags from FILE, one --name=value a line; those of the command line win."
-    parts.append(f"  --flagfile=FILE\n      {text}")
-    return "\n\n".join(parts)
-
-
-def _describe(flag: flags.Flag) -> str:
-    choices = getattr(flag.parser, "enum_values", None)
-    value = "|".join(choices) if choices else {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
-    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl puts the choices before the help, too.
-    if flag.default not in (None, ""):
-        default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")
-        text += f" (default: {default})"
-    head = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
-    return f"  {head}\n" + textwrap.indent(textwrap.fill(" ".join(text.split()), 100), " " * 6)

@@ -4,6 +4,7 @@ absl reads them as text of the locale's encoding; names of files are bytes to th
 """
 
 import os
+import pathlib
 import stat
 from collections.abc import Iterator, Sequence
 
@@ -42,9 +43,29 @@ def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
                 raise UserError(f"unknown flag {short(name, 100)}; --help lists all flags.")
             found.append(argument)
             continue
-        path = os.path.expanduser(value if separator else next(rest, ""))
+        path = _found(os.path.expanduser(value if separator else next(rest, "")))
         found += expanded(_lines(path, above), (*above, path))
     return found
+
+
+def packaged_configs() -> dict[str, str]:
+    """The flag files that come with the package: name -> the first line of its header."""
+    folder = _configs_folder()
+    files = sorted(folder.rglob("*.cfg"), key=lambda path: (len(path.parts), path))
+    heads = (path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for path in files)
+    return {path.relative_to(folder).as_posix(): head for path, head in zip(files, heads)}
+
+
+def _configs_folder() -> pathlib.Path:
+    """In the installed package, or beside it in a checkout."""
+    package = pathlib.Path(__file__).resolve().parents[1]
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def _found(path: str) -> str:
+    """The path itself, or that of the packaged file that `demo.cfg` or `configs/demo.cfg` means where there is none."""
+    packaged = _configs_folder() / path.removeprefix("configs/")
+    return str(packaged) if path and not os.path.exists(path) and packaged.is_file() else path
 
 
 def _lines(path: str, above: Sequence[str]) -> Iterator[str]:

@@ -69,10 +69,11 @@ def from_flags(kind: type, **given: Any) -> Any:
     for field in dataclasses.fields(kind):
         if field.name in given:
             continue
-        if "option" not in field.metadata:
+        if dataclasses.is_dataclass(field.type):
             values[field.name] = from_flags(field.type)
-        elif field.name in FLAGS and field.metadata["option"].group is not FROM_DATA_SET:
-            values[field.name] = flag_value(field)
+        elif field.name in FLAGS and "option" in field.metadata:
+            if field.metadata["option"].group is not FROM_DATA_SET:
+                values[field.name] = flag_value(field)
     return kind(**values)
 
 

@@ -1,4 +1,4 @@
-"""The flags --directions and --move, and what becomes of them."""
+"""The flags of commands that draw images from a network: which one, truncation, labels, directions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,15 @@ from typing import Optional
 
 from absl import flags
 
-from stylegan_tf.cli.command_line import flag_group
+from stylegan_tf.cli.command_line import flag_group, require
+from stylegan_tf.cli.common_flags import define_network
 from stylegan_tf.cli.seeds_and_labels import class_label
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
 with flag_group("Network and images"):
-    flags.DEFINE_string("network", None, "A network file, a run folder (its newest network), or `demo`.")
+    define_network()
     flags.DEFINE_float(
         "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
     )
@@ -39,8 +40,7 @@ def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> Non
 
 def network_path() -> Path:
     """The network file that --network means."""
-    if not FLAGS.network:
-        raise UserError("--network is missing: give a network file, a run folder, or demo.")
+    require("network")
     from stylegan_tf.networks.network_file import find_network  # TensorFlow only when there is something to do.
 
     return find_network(FLAGS.network)

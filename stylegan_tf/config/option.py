@@ -96,9 +96,9 @@ def all_options(kind: type) -> list[tuple[str, dataclasses.Field]]:
     """
     found = []
     for field in dataclasses.fields(kind):
-        if "option" not in field.metadata:
+        if dataclasses.is_dataclass(field.type):
             found += [(field.name, inner) for _, inner in all_options(field.type)]
-        elif field.metadata["option"].group is not FROM_DATA_SET:
+        elif "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
             found.append(("", field))
     groups = [field.metadata["option"].group for _, field in found]
     order = list(dict.fromkeys([*(group for group in GROUPS if group in groups), *groups]))
@@ -163,16 +163,14 @@ class Options:
     def options(self) -> dict[str, tuple[dataclasses.Field, Any]]:
         """(field, value) by name of every option that has a flag, also of the nested parts, as `all_options` has them.
 
-        Flags, flag files, the record of a run and what processes compare with each other are made from it.
-        Raises UserError where two parts that share an option differ in it.
+        Flag files, the record of a run and what processes compare with each other are made from it. Where two parts
+        that share an option differ in it, which no flag can say, its name in the later one is PART.NAME.
         """
         found = {}
         for part, field in all_options(type(self)):
             value = getattr(getattr(self, part) if part else self, field.name)
             if found.setdefault(field.name, (field, value))[1] != value:
-                raise OptionError(
-                    f"{field.name} must be the same in all parts, got {found[field.name][1]} and {value}."
-                )
+                found[f"{part}.{field.name}"] = (field, value)
         return found
 
 

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.config import DiscriminatorConfig
+from stylegan_tf.config import ClassifierTraining, DiscriminatorConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import data_errors_named
 from stylegan_tf.data.pipeline import process_reals
@@ -19,18 +19,6 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.network_file import Networks, save_networks
 
 _VALIDATION_BATCH = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassifierTraining:
-    """How a classifier is trained: Adam (beta1 0, beta2 0.99, epsilon 1e-8) at a constant learning rate."""
-
-    total_images: int = 150_000
-    batch_size: int = 8
-    learning_rate: float = 0.001
-    fmap_base: int = 8192  # Of the network, see `config.feature_maps`.
-    fmap_max: int = 512
-    seed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

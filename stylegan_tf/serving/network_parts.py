@@ -1,49 +1,16 @@
 """The parts of a generator that signatures consist of, as graphs that share one set of weights."""
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.errors import UserError
-from stylegan_tf.networks.generator import NOISE_MODES, Generator
-from stylegan_tf.networks.truncation import CENTRES, Truncation
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.serving.frozen_graph import freeze
 from stylegan_tf.serving.stored_weights import StoredWeights
-
-BAD_ROWS = ("fail", "mark")
-
-
-@dataclasses.dataclass(frozen=True)
-class ServingOptions:
-    """Options of an export."""
-
-    noise_mode: str = "const"  # "const": the network's fixed maps; "random": fresh noise per image; "none".
-    truncation_cutoff: Optional[int] = 8  # Truncate the first layers only, up to here; None: all.
-    # What truncation draws towards in a network with labels: "all", or "class", see `Truncation`. Mixed labels have the
-    # mean of their classes' centres, weighted as they are mixed.
-    truncation_centre: str = "all"
-    weights: str = "float32"  # How weights are stored, see `StoredWeights`; they are computed with in float32.
-    # Weights inside of the graph, once for each signature, or beside it as variables that all signatures share.
-    # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
-    # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.
-    as_constants: bool = False
-    # What NaN or a seed out of range does: "fail", the request; "mark", its row has a gray picture and False in `ok`.
-    bad_rows: str = "fail"
-    content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
-
-    def __post_init__(self):
-        if self.noise_mode not in NOISE_MODES:
-            raise UserError(f"`noise_mode` must be one of {', '.join(NOISE_MODES)}, got {self.noise_mode!r}.")
-        if self.bad_rows not in BAD_ROWS:
-            raise UserError(f"`bad_rows` must be one of {', '.join(BAD_ROWS)}, got {self.bad_rows!r}.")
-        if self.truncation_centre not in CENTRES:
-            raise UserError(f"`truncation_centre` must be {' or '.join(CENTRES)}, got {self.truncation_centre!r}.")
-        if self.truncation_cutoff is not None and self.truncation_cutoff < 0:
-            raise UserError(f"`truncation_cutoff` must be at least 0, got {self.truncation_cutoff}.")
 
 
 class NetworkParts:
@@ -92,7 +59,7 @@ class NetworkParts:
             del arguments["truncation"]
         frozen = {part: freeze(function, specs) for part, (function, specs) in arguments.items()}
         arrays = {f"{part}/{name}": a for part, graph in frozen.items() for name, a in graph.weights.items()}
-        self.weights = StoredWeights(arrays, options.weights, options.as_constants)
+        self.weights = StoredWeights(arrays, options.weights, options.constants)
         self._frozen = frozen
 
     @property

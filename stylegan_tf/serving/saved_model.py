@@ -12,10 +12,10 @@ from typing import Any, Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.data.example_proto import field
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
 from stylegan_tf.serving.version_folders import publish_version
 
@@ -55,11 +55,13 @@ def export_generator(
 
 def describe(served: ServedGenerator, generator: Generator, options: ServingOptions) -> dict[str, Any]:
     """What an export holds, for people and for clients."""
+    described = {**vars(options), "content_box": options.content_box and list(options.content_box)}
+    described.update(as_constants=described.pop("constants"), truncation_centre=options.truncation_centre or "all")
     return {
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "tensorflow": tf.version.VERSION,
         "weights_sha256": served.weights_sha256,
-        "options": {**vars(options), "content_box": options.content_box and list(options.content_box)},
+        "options": described,
         "growth": generator.growth.to_metadata(),
         "architecture": generator.config.to_dict(),
         "image_shape": served.image_shape,

@@ -10,6 +10,7 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.networks.generator import Generator, mix_styles
 from stylegan_tf.ops.pixels import to_uint8
 from stylegan_tf.serving.input_checks import (
@@ -21,7 +22,7 @@ from stylegan_tf.serving.input_checks import (
     zero_invalid_rows,
 )
 from stylegan_tf.serving.mt19937 import standard_normal
-from stylegan_tf.serving.network_parts import NetworkParts, ServingOptions
+from stylegan_tf.serving.network_parts import NetworkParts
 
 LARGEST_SEED = 2**32 - 1
 

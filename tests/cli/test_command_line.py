@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_tf.cli import command_line
-from stylegan_tf.cli.flag_files import files_first
+from stylegan_tf.cli.flag_files import expanded, files_first, packaged_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -267,3 +267,61 @@ def test_options_in_messages_become_the_flags_of_the_command(monkeypatch):
     monkeypatch.setattr(command_line, "_RENAMED", {"source": "verbosity"})
     message = "give `verbosity=1` or `source`, not `nosuch=1`; `A path` stays"
     assert command_line.with_flags(message) == "give --verbosity=1 or --verbosity, not nosuch=1; `A path` stays"
+
+
+@pytest.mark.parametrize(
+    "arguments, mirror",
+    [
+        (["--mirror=yes"], True),
+        (["--mirror", "true"], True),
+        (["--mirror", "--alone=1"], True),
+        (["--mirror=1"], True),
+        (["--mirror", "no"], False),
+        (["--nomirror"], False),
+        (["--mirror=Off"], False),
+    ],
+)
+def test_yes_and_no_are_taken_for_what_is_on_or_off(tmp_path, arguments, mirror):
+    path = tmp_path / "paint.py"
+    path.write_text(SCRIPT.replace('print("painted", RESOLUTION.value)', "print(flags.FLAGS.mirror)"))
+    result = _run(path, *arguments)
+    assert (result.returncode, result.stdout) == (0, f"{mirror}\n"), result.stderr
+
+
+def test_a_place_that_is_not_there_is_told_before_main_and_a_near_word_is_suggested(script):
+    path = script.with_name("placed.py")
+    defined = 'flags.DEFINE_string("place", None, "A folder, or `demo`.")\ncommand_line.must_exist("place", "demo")\n'
+    path.write_text(SCRIPT.replace("ALONE =", f"{defined}ALONE ="))
+    _assert_one_line(_run(path, "--place=dmeo"), "error: --place: dmeo does not exist: did you mean demo?")
+    _assert_one_line(_run(path, "--place=a/b"), "error: --place: a/b does not exist: give a folder, or demo.")
+    for there in ("demo", str(path), ""):
+        assert _run(path, f"--place={there}").returncode == 0
+
+
+def test_help_shows_common_flags_and_helpfull_all_as_wide_as_the_terminal(script, monkeypatch):
+    path = script.with_name("common.py")
+    path.write_text(SCRIPT.replace("run(main)", 'run(main, common=("mode",))').replace("Flip it.", "Flip it. " * 12))
+    short = _run(path, "--help").stdout
+    assert "--mode=plain|fancy" in short and "--resolution" not in short and "--helpfull lists all 4 flags" in short
+    for columns, widest in (("60", 59), ("140", 139)):
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = _run(path, "--helpfull").stdout.splitlines()
+        assert widest - 10 < max(map(len, lines)) <= widest and any("--resolution=N" in line for line in lines)
+
+
+def test_a_command_ends_well_where_stdout_is_closed_or_docstrings_are_left_out(script):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = {"capture_output": True, "text": True, "env": environment, "timeout": 60}
+    closed = subprocess.run(["sh", "-c", f'"{sys.executable}" "{script}" >&-'], **run)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    bare = subprocess.run([sys.executable, "-OO", str(script), "--help"], **run)
+    assert bare.returncode == 0 and bare.stdout.startswith("Paints a picture.\n\nSecond paragraph.")
+
+
+def test_a_flag_file_of_the_package_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("demo.cfg", "configs/demo.cfg"):
+        assert "--resolution=32" in expanded([f"--flagfile={name}"])
+    (tmp_path / "demo.cfg").write_text("--resolution=64\n")
+    assert expanded(["--flagfile=demo.cfg"]) == ["--resolution=64"]
+    assert packaged_configs()["demo.cfg"].startswith("Voxel figures") and "paper/table1_a.cfg" in packaged_configs()

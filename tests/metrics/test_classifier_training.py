@@ -112,9 +112,9 @@ def test_the_command_trains_a_classifier_and_tells_how_good_it_is(tmp_path):
     "flags, message",
     [
         ([], "--data_dir is missing"),
-        (["--data_dir=x"], "--out is missing"),
-        (["--data_dir=x", "--out=y"], "give either --attribute=NAME or --all"),
-        (["--data_dir=x", "--out=y", "--all", "--attribute=z"], "give either --attribute=NAME or --all"),
+        (["--data_dir=."], "--out is missing"),
+        (["--data_dir=.", "--out=y"], "give either --attribute=NAME or --all"),
+        (["--data_dir=.", "--out=y", "--all", "--attribute=z"], "give either --attribute=NAME or --all"),
     ],
 )
 def test_missing_flags_are_told(flags, message):

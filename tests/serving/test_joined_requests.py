@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving.network_parts import ServingOptions
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.serving.saved_model import export_generator
 from tests.helpers import tiny_networks as tiny
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving.network_parts import ServingOptions
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.serving.saved_model import export_generator
 from tests.helpers.exported_models import ENVIRONMENT, NAMES, PSI, assert_same, inputs_of
 
@@ -210,7 +210,7 @@ def test_constants_and_half_precision_show_the_same_and_need_their_space(exports
     model = models["unconditional"]
     expected = model.images().astype(int)
     folders = {"float32": exports / "unconditional" / "1"}
-    for kind, options in {"constants": {"as_constants": True}, "float16": {"weights": "float16"}}.items():
+    for kind, options in {"constants": {"constants": True}, "float16": {"weights": "float16"}}.items():
         folders[kind] = export_generator(model.generator, tmp_path / kind, ServingOptions(**options))
         served = tf.saved_model.load(str(folders[kind])).signatures["serving_default"]
         inputs = {name: tf.constant(value) for name, value in inputs_of(model).items()}

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from stylegan_tf.config import ServingOptions
 from stylegan_tf.conversion.authors_networks import import_pickle
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.serving.network_parts import ServingOptions
 from stylegan_tf.serving.signatures import ServedGenerator
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
@@ -194,7 +194,7 @@ def test_every_signature_marks_what_it_cannot_answer(marking):
 
 
 def test_what_bad_rows_do_is_one_of_two():
-    with pytest.raises(UserError, match="`bad_rows` must be one of fail, mark, got 'skip'"):
+    with pytest.raises(UserError, match="bad_rows must be one of fail, mark; got 'skip'"):
         ServingOptions(bad_rows="skip")
 
 

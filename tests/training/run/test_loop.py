@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_p
     config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
     run(config)
     wider = dataclasses.replace(config.generator, fmap_max=16)
-    with pytest.raises(UserError, match=r"networks, which cannot change.*--fmap_max \(8 -> 16\).*another --run_dir"):
+    with pytest.raises(UserError, match=r"networks, which cannot change.*`fmap_max` \(8 -> 16\).*another `run_dir`"):
         run(dataclasses.replace(config, generator=wider))
 
 

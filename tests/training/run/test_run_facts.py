@@ -23,7 +23,7 @@ def info(tmp_path_factory):
 @pytest.mark.parametrize("options", [{"resolution": 8}, {"seed": 7}, {"conditional": True}])
 def test_options_that_differ_between_processes_are_seen(info, options):
     ours, theirs = run_facts(CONFIG, info), run_facts(dataclasses.replace(CONFIG, **options), info)
-    assert {name for name in ours if ours[name] != theirs[name]} == {f"--{name}" for name in options}
+    assert {name for name in ours if ours[name] != theirs[name]} == {f"`{name}`" for name in options}
 
 
 def test_folders_may_have_other_names_on_another_machine(info):

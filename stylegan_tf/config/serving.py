@@ -1,0 +1,52 @@
+"""Options of an export."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Optional
+
+from stylegan_tf.config.option import GENERAL, Options, option
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingOptions(Options):
+    """What is decided when a network is exported."""
+
+    noise_mode: str = option(
+        GENERAL,
+        "const",
+        "Noise inputs: the network's fixed maps, fresh ones for every image, or none.",
+        choices=("const", "random", "none"),
+    )
+    truncation_cutoff: Optional[int] = option(
+        GENERAL, 8, "truncation_psi applies to the first layers only, up to here; empty: to all.", at_least=0
+    )
+    # Mixed labels have the mean of their classes' centres, weighted as they are mixed.
+    truncation_centre: Optional[str] = option(
+        GENERAL,
+        None,
+        "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
+        "training. Left out: class; all for converted networks of the authors, as in their code.",
+        choices=("class", "all"),
+    )
+    weights: str = option(
+        GENERAL,
+        "float32",
+        "How weights are stored; the network computes in float32. The last two need half of the space.",
+        choices=("float32", "bfloat16", "float16"),
+    )
+    # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
+    # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.
+    constants: bool = option(
+        GENERAL,
+        False,
+        "Write the weights into the graph, once for each signature: answers come somewhat sooner, the first one of "
+        "each signature later, and the export is several times as large.",
+    )
+    bad_rows: str = option(
+        GENERAL,
+        "fail",
+        "What NaN, infinity or a seed out of range does: the request fails, and with it all that a server has joined "
+        "to it; or its row has a gray picture and False in an output `ok`, and the other rows are answered.",
+        choices=("fail", "mark"),
+    )
+    content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.

@@ -1,0 +1,78 @@
+"""Programs that import modules by the names of the last release still run."""
+
+import ast
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import stylegan_tf
+from stylegan_tf.deprecated import MOVED, RENAMED
+
+# What the last release had there.
+NAMES = {
+    "data.making.decoding": ["to_square", "to_pixels", "PictureOptions"],
+    "data.making.sources": ["open_source"],
+    "files.written_aside": ["written_aside", "WrittenTogether"],
+    "layers.equalized": ["EqualizedDense", "EqualizedConv2D"],
+    "layers.inputs": ["LearnedConstant", "DenseInput"],
+    "layers.minibatch_stddev": ["MinibatchStddev"],
+    "layers.noise": ["NoiseInput"],
+    "layers.precise": ["PreciseLayer"],
+    "layers.synthesis_layer": ["SynthesisLayer"],
+    "layers.truncation": ["Truncation"],
+    "metrics.image_distance": ["ImageDistance", "pixel_distance"],
+    "metrics.lpips": ["load_distance"],
+    "networks.mapping": ["MappingNetwork"],
+    "networks.synthesis": ["SynthesisNetwork"],
+    "networks.variables": ["named_variables", "trainable_variables"],
+    "ops.own_gradient": ["own_gradient", "without_own_gradients"],
+    "training.accumulation": ["in_rounds"],
+    "training.loop": ["train"],
+    "visualize.latent_paths": ["LatentPath", "slerp"],
+    "visualize.layer_groups": ["LayerGroup", "layer_groups", "parse_layers"],
+}
+
+
+def test_every_module_that_moved_is_tried():
+    assert set(MOVED) == set(NAMES)
+
+
+@pytest.mark.parametrize("old, names", NAMES.items(), ids=NAMES)
+def test_what_a_module_had_is_where_the_table_says(old, names):
+    """Read from the source: most of them import TensorFlow."""
+    path = Path(stylegan_tf.__file__).parent / MOVED[old].replace(".", "/")
+    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+    there = {node.name for node in ast.parse(source).body if hasattr(node, "name")}
+    there |= {alias.name for node in ast.parse(source).body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert {RENAMED.get(f"{old}.{name}", name) for name in names} <= there
+
+
+@pytest.fixture
+def forgotten():
+    before = dict(sys.modules)
+    yield
+    for name in set(sys.modules) - set(before):
+        del sys.modules[name]
+
+
+def test_an_old_name_is_the_new_thing_with_a_warning(forgotten):
+    with pytest.warns(DeprecationWarning, match=re.escape("stylegan_tf.files.atomic_write now")) as caught:
+        from stylegan_tf.files.written_aside import WrittenTogether, written_aside
+    from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write
+
+    assert (written_aside, WrittenTogether) == (atomic_write, AtomicBatch)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_modules_of_a_folder_that_moved_are_found_there(forgotten):
+    with pytest.warns(DeprecationWarning):
+        module = importlib.import_module("stylegan_tf.data.making.sources.labels")
+    assert callable(module.find_labels)
+
+
+def test_what_never_was_is_not_found():
+    with pytest.raises(ModuleNotFoundError, match="stylegan_tf.layers.nothing"):
+        importlib.import_module("stylegan_tf.layers.nothing")
