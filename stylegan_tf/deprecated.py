@@ -37,6 +37,7 @@ RENAMED = {
     "layers.truncation.Truncation": "TruncationLayer",
     "ops.own_gradient.own_gradient": "custom_gradient",
     "ops.own_gradient.without_own_gradients": "without_custom_gradients",
+    "training.accumulation.in_rounds": "accumulated",
 }
 
 
