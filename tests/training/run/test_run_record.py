@@ -24,7 +24,14 @@ OTHER = {
     "image_distance": "features", "shuffle_images": 100, "keep_networks": 2, "half_precision_levels": 1,
     "const_input": False, "generator_loss": "wgan", "discriminator_loss": "wgan", "resolution": 8,
     "wgan_drift": 0.001, "use_styles": False, "freeze_d": 1, "augment_p": 0.5,
+    "keep_best": "fid5k", "patience": 3,
 }  # fmt: skip
+# What such a value needs beside it, on both sides, where its option does not say so itself.
+BESIDE = {
+    "use_styles": {"const_input": False},
+    "keep_best": {"metrics": "fid5k"},
+    "patience": {"metrics": "fid5k", "keep_best": "fid5k"},
+}
 IMAGES = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
 LABELS = np.eye(9, 3, dtype=np.float32)
 HARMLESS = {"data_dir", "run_dir", "init_from", "tpu"}
@@ -74,7 +81,7 @@ def info(tmp_path_factory):
 def test_every_option_is_refused_told_or_harmless(info, part, field):
     other = _other(field)
     requires = {name: allowed[0] for name, allowed in field.metadata["option"].requires.items()}
-    before = _with(CONFIG, {"const_input": False} if field.name == "use_styles" else requires)
+    before = _with(CONFIG, {**requires, **BESIDE.get(field.name, {})})
     now = _with(before, {field.name: other})
     assert now != before
     records = [RunRecord.of(config, info) for config in (before, now)]
