@@ -68,7 +68,7 @@ def test_demo_data_to_pictures_in_three_commands(tmp_path):
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("number, exit_code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_signal_saves_and_the_same_command_goes_on(tmp_path, number, exit_code):
+def test_a_stop_signal_saves_and_the_same_command_resumes(tmp_path, number, exit_code):
     write_numbered(tmp_path / "data")
     flags = ["--data_dir=data", "--run_dir=run", *TINY, *ONE_LEVEL, "--checkpoint_ticks=1000", "--network_ticks=1000"]
     endless = command("-m", "stylegan_tf.train", *flags, "--total_kimg=100000")

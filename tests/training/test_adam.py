@@ -62,7 +62,7 @@ def test_a_step_with_one_bad_gradient_changes_nothing_but_the_count(variables, b
             np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
-def test_after_a_skipped_step_training_goes_on_as_if_it_had_not_been(variables):
+def test_after_a_skipped_step_training_continues_as_if_it_had_not_been(variables):
     adam = Adam(variables, BETA1, BETA2, EPSILON)
     rows = []
     for gradient in ([1.0, 2.0], [np.nan, 2.0], [2.0, np.inf], [3.0, 4.0]):

@@ -75,7 +75,7 @@ def test_an_error_that_is_not_about_the_data_stays_what_it_is(data_dir):
         tf.debugging.assert_equal(1, 2)
 
 
-def test_a_run_saves_what_it_has_and_goes_on_when_the_data_are_back(data_dir, tmp_path, monkeypatch):
+def test_a_run_saves_what_it_has_and_resumes_when_the_data_are_back(data_dir, tmp_path, monkeypatch):
     """The run equals one that saw no error. It is longer than what the pipeline reads ahead."""
     options = {"resolution": 4, "total_kimg": 1.6, "shuffle_images": 1, "keep_checkpoints": 99}
     config = tiny_config(data_dir, tmp_path / "run", {"tick_kimg": {4: 1000}}, **options)

@@ -108,7 +108,7 @@ def test_a_network_file_knows_how_far_it_has_grown(workplace, configs, tmp_path)
     assert json.loads(path.read_text())["protocol"]["resolution"] == 4
 
 
-def test_metrics_that_training_cannot_have_are_told_before_it_begins(configs):
+def test_metrics_that_training_cannot_have_are_refused_before_it_starts(configs):
     for metrics, message in [
         ("fid5m", "unknown metric"),
         ("ls", "compute it with stylegan_tf.evaluate"),

@@ -138,7 +138,7 @@ def test_a_users_batch_that_does_not_divide_is_refused():
     "previous, lod, reset",
     [(7.0, 7.0, False), (7.0, 6.9, True), (6.9, 6.1, False), (6.1, 6.0, True), (6.1, 5.9, True), (0.0, 0.0, False)],
 )
-def test_optimisers_reset_when_a_fade_begins_or_ends(previous, lod, reset):
+def test_optimisers_reset_when_a_fade_starts_or_ends(previous, lod, reset):
     assert optimizer_reset_between(previous, lod) is reset
 
 

@@ -72,7 +72,7 @@ def test_all_networks_are_copied(tmp_path, networks):
 
 
 @pytest.mark.parametrize("part", ["generator", "generator_ema"])
-def test_one_generator_serves_as_both_and_a_missing_discriminator_is_told(tmp_path, networks, part):
+def test_one_generator_serves_as_both_and_a_missing_discriminator_is_reported(tmp_path, networks, part):
     new = state()
     before = arrays(new.discriminator)
     lines = initialise(new, network_file(tmp_path / "n.npz", **{part: getattr(networks, part)}), 8)
@@ -243,7 +243,7 @@ def test_other_channels_begin_with_the_mean_brightness(tmp_path, there, here):
     np.testing.assert_allclose(*scores, rtol=1e-3, atol=1e-3)
 
 
-def test_a_run_goes_on_from_the_file_and_later_without_it(tmp_path, networks):
+def test_a_run_starts_from_the_file_and_resumes_without_it(tmp_path, networks):
     path = network_file(tmp_path / "n.npz", *networks[:3])
     write_images(tmp_path / "data", resolution=8)
     # A step of 1e-30 leaves every weight as it is: what the run writes is what it has started with.
@@ -288,7 +288,7 @@ def test_options_that_no_flag_sets_are_those_of_the_file(parse, tmp_path):
     assert run.resolution == 8 and run.total_kimg == 5
 
 
-def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path):
+def test_the_flag_file_of_the_run_does_not_need_the_network_file(parse, tmp_path):
     path = network_file(tmp_path / "n.npz", Generator(GENERATOR))
     first = parse(f"--init_from={path}")
     write_flag_file(tmp_path / "flags.cfg", first)
@@ -296,7 +296,7 @@ def test_the_flag_file_of_the_run_needs_the_network_file_no_more(parse, tmp_path
     assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
 
 
-def test_a_network_file_that_is_not_there_is_told_at_once(parse, tmp_path):
+def test_a_network_file_that_is_not_there_is_reported_at_once(parse, tmp_path):
     with pytest.raises(UserError, match="none.npz does not exist"):
         parse(f"--init_from={tmp_path / 'none.npz'}")
 
@@ -306,6 +306,6 @@ def test_a_network_file_that_is_not_there_is_told_at_once(parse, tmp_path):
     [({}, [], 8), ({"resolution": 4}, [], 4), ({"resolution": 8, "alpha": 0.5}, [], 4)]
     + [({}, ["--start_resolution=4"], 4), ({"resolution": 4}, ["--start_resolution=8"], 8)],
 )
-def test_training_begins_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, metadata, given, start):
+def test_training_starts_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, metadata, given, start):
     path = network_file(tmp_path / "n.npz", Generator(GENERATOR), metadata=metadata)
     assert parse(f"--init_from={path}", *given).schedule.start_resolution == start

@@ -198,7 +198,7 @@ def test_an_iteration_without_memory_ends_in_one_line_with_the_way_out(data_dir,
 
 
 @pytest.mark.end_to_end
-def test_data_that_have_changed_are_told_and_shown(data_dir, tmp_path):
+def test_data_that_have_changed_are_reported_and_shown(data_dir, tmp_path):
     run(tiny_config(data_dir, tmp_path / "run", total_kimg=0.016))
     first = (tmp_path / "run" / "reals.png").read_bytes()
     other = write_images(tmp_path / "other" / "tiny", count=40)

@@ -23,7 +23,7 @@ with locked_run_folder(sys.argv[1]):
 """
 
 
-def test_a_second_process_is_told_who_has_the_folder_until_that_one_dies(tmp_path):
+def test_a_second_process_learns_who_has_the_folder_until_that_one_dies(tmp_path):
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as holder:
@@ -47,7 +47,7 @@ def test_what_a_killed_process_was_writing_is_removed(tmp_path):
         assert all(path.exists() for path in kept)
 
 
-def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_reported_and_used(tmp_path, monkeypatch):
     def refuse(_stream, _how):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

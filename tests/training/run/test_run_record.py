@@ -78,7 +78,7 @@ def info(tmp_path_factory):
 
 
 @pytest.mark.parametrize("part, field", _fields(), ids=lambda value: getattr(value, "name", value or "run"))
-def test_every_option_is_refused_told_or_harmless(info, part, field):
+def test_every_option_is_refused_reported_or_harmless(info, part, field):
     other = _other(field)
     requires = {name: allowed[0] for name, allowed in field.metadata["option"].requires.items()}
     before = _with(CONFIG, {**requires, **BESIDE.get(field.name, {})})
@@ -97,14 +97,14 @@ def test_every_option_is_refused_told_or_harmless(info, part, field):
         assert line.startswith(f"{field.name} ") and " -> " in line
 
 
-def test_a_change_is_told_with_both_values(info):
+def test_a_change_is_reported_with_both_values(info):
     records = [RunRecord.of(_with(CONFIG, {"learning_rate": rate}), info) for rate in (0.001, 0.002)]
     assert changes(*records, "r") == ["learning_rate 0.001 -> 0.002"]
     records = [RunRecord.of(_with(CONFIG, {"batch_sizes": table}), info) for table in (None, {8: 16, 16: 8})]
     assert changes(*records, "r") == ["batch_sizes (not set) -> 8:16,16:8"]
 
 
-def test_another_number_of_replicas_is_told_as_batch_sizes_follow_from_it(info):
+def test_another_number_of_replicas_is_reported_as_batch_sizes_follow_from_it(info):
     records = [RunRecord.of(CONFIG, info, replicas) for replicas in (1, 8)]
     assert changes(*records, "r") == ["replicas 1 -> 8"]
 
@@ -125,7 +125,7 @@ def test_an_option_that_an_older_version_did_not_have_had_its_default(info):
         changes(dataclasses.replace(old, options={}), without, "r")
 
 
-def test_other_data_under_the_same_name_are_told(info, tmp_path):
+def test_other_data_under_the_same_name_are_reported(info, tmp_path):
     other = find_dataset(write_tfrecords(ArraySource(IMAGES, LABELS), tmp_path / "numbered"))
     before, now = RunRecord.of(CONFIG, info), RunRecord.of(CONFIG, other)
     lines = data_changes(before, now)
