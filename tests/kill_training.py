@@ -3,7 +3,7 @@
     python -m tests.kill_training --kills 20 --seed 1
 
 Every kill is a `kill -9` of the real command; it hits start-up, tracing, iterations and saving alike, as the run saves
-after every second iteration. Between kills the same command goes on. Checkpoints, network files and pictures at the
+after every second iteration. Between kills the same command resumes. Checkpoints, network files and pictures at the
 end must be equal bit for bit to those of a run that nobody disturbed. The command runs within `tests.guarded`, which
 ends it where a file gets its name before it is on the disk, or is written in place. pytest runs it with a few kills
 (test_kill_training.py).

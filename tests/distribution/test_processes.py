@@ -177,7 +177,7 @@ class OtherFolder:
 
 
 def test_a_worker_that_does_not_see_the_chiefs_checkpoint_says_so():
-    with pytest.raises(UserError, match="process 1 finds no checkpoint in --run_dir, the chief a checkpoint at 32"):
+    with pytest.raises(UserError, match="process 1 finds no checkpoint in `run_dir`, the chief a checkpoint at 32"):
         restore_everywhere(OtherFolder(), OtherFolder(), OtherFolder())
 
 

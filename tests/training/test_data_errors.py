@@ -1,4 +1,4 @@
-"""Data that vanish, are cut or are replaced while a run goes on: one line, and nothing lost."""
+"""Data that vanish, are cut or are replaced during a run: one line, and nothing lost."""
 
 import dataclasses
 import shutil

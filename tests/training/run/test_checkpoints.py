@@ -92,7 +92,7 @@ def test_the_one_before_a_damaged_one_is_restored_and_the_damaged_one_named(save
     assert values(state) == {2.0}, "nothing of the damaged file was used"
     (warning,) = checkpoints.warnings
     assert warning.startswith("warning: checkpoint ") and "images-30.npz is damaged" in warning
-    assert "going on from" in warning and "images-20.npz, 20 images" in warning
+    assert "resuming from" in warning and "images-20.npz, 20 images" in warning
 
 
 def test_damage_of_any_byte_is_found_or_does_no_harm(tmp_path):

@@ -1,4 +1,4 @@
-"""A run that is stopped anywhere and goes on equals, bit for bit, one that was not."""
+"""A run that is stopped anywhere and resumed equals, bit for bit, one that was not."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.end_to_end
 
 # 4x4 until 32 images, fade to 8x8 until 64, then 8x8; ticks of 32. The schedule is looked at every 16 images.
 TOTAL_KIMG = 0.08
-# Augmentation changes its p every 32 images: what it has counted until then goes on, too.
+# Augmentation changes its p every 32 images: what it has counted until then is kept, too.
 OPTIONS = {
     "total_kimg": TOTAL_KIMG, "keep_checkpoints": 9, "mirror_augment": True, "augment": "ada", "augment_kimg": 0.1,
 }  # fmt: skip
