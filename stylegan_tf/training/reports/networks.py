@@ -1,5 +1,6 @@
 """The network files of a run: one every few ticks, and the best one by a metric."""
 
+import math
 import pathlib
 from typing import Any, Callable, Optional
 
@@ -59,7 +60,7 @@ class BestNetwork:
 
     def consider(self, metric: str, value: float, phase: Phase) -> Optional[str]:
         """Keeps the network if it is better; returns a line that says so."""
-        if metric != self._config.keep_best:
+        if metric != self._config.keep_best or not math.isfinite(value):
             return None
         if not self._best or value < self._best["value"]:
             self._best = {"metric": metric, "value": float(value), "ticks": self._state.ticks}
