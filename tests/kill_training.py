@@ -10,6 +10,7 @@ ends it where a file gets its name before it is on the disk, or is written in pl
 """
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -101,10 +102,8 @@ def _results(run_dir: Path) -> dict[str, bytes]:
 
 
 def _sleep_while_alive(process: subprocess.Popen, seconds: float) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
 
 
 def _newest(run_dir: Path) -> int:

@@ -74,8 +74,14 @@ WGAN_GP = config.LossConfig("wgan", "wgan", r1_gamma=0, gp_lambda=10, wgan_drift
 @pytest.mark.parametrize(
     "name, mirrored",
     # The authors mirror FFHQ and CelebA-HQ. Pictures of one's own may be writing.
-    [("ffhq.cfg", True), ("ffhq_256.cfg", True), ("celebahq.cfg", True)]
-    + [("demo.cfg", False), ("small_data.cfg", False), ("own_pictures.cfg", False)],
+    [
+        ("ffhq.cfg", True),
+        ("ffhq_256.cfg", True),
+        ("celebahq.cfg", True),
+        ("demo.cfg", False),
+        ("small_data.cfg", False),
+        ("own_pictures.cfg", False),
+    ],
 )
 def test_reals_are_mirrored_as_by_the_authors_and_no_others(read, name, mirrored):
     assert read(name).mirror_augment is mirrored

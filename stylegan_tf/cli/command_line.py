@@ -244,7 +244,7 @@ def _is_in_range(number) -> bool:
 
 def _unknown_flag(name: str) -> str:
     name = name.lstrip("-")
-    near = difflib.get_close_matches(name, _own_flags() + ["flagfile", "help"], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help"], n=1, cutoff=0.5)
     hint = f"did you mean --{near[0]}?" if near else "--help lists all flags."
     return f"unknown flag --{name}; {hint}"
 

@@ -71,9 +71,8 @@ def from_flags(kind: type, **given: Any) -> Any:
             continue
         if dataclasses.is_dataclass(field.type):
             values[field.name] = from_flags(field.type)
-        elif field.name in FLAGS and "option" in field.metadata:
-            if field.metadata["option"].group is not FROM_DATA_SET:
-                values[field.name] = flag_value(field)
+        elif field.name in FLAGS and "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
+            values[field.name] = flag_value(field)
     return kind(**values)
 
 

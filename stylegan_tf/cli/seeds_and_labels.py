@@ -81,7 +81,7 @@ def class_label(text: Optional[str], label_size: int, names: Sequence[str] = ())
 def _column(name: str, label_size: int, names: Sequence[str]) -> Optional[int]:
     if name in names:
         return names.index(name)
-    if all(known.isdecimal() for known in names) and names or not name.isdecimal():
+    if (all(known.isdecimal() for known in names) and names) or not name.isdecimal():
         return None  # Where names are numbers, other numbers are mistakes.
     return int(name) if int(name) < label_size else None
 

@@ -3,7 +3,7 @@
 
 def format_duration(seconds: float) -> str:
     """`0:42`, `12:05`, `3:07:09`, `2d 03:07:09`: seconds rounded to whole ones."""
-    total = int(round(seconds))
+    total = round(seconds)
     minutes, second = divmod(total, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)

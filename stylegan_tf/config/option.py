@@ -112,6 +112,7 @@ def value_type(field: dataclasses.Field) -> type:
 
 
 def may_be_none(field: dataclasses.Field) -> bool:
+    """Whether its annotation is Optional."""
     return type(None) in typing.get_args(field.type)
 
 

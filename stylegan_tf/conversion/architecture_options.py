@@ -81,6 +81,8 @@ _PROGAN_DISCRIMINATOR = {"use_labels": False, "blur": False}
 
 
 class Architecture(NamedTuple):
+    """What an authors' function builds."""
+
     config: NetworkConfig
     fused_from: int  # Output resolution from which the file's upscaling convolutions are fused (see `variable_names`).
 

@@ -32,6 +32,8 @@ _SUBNETWORKS = {"mapping": "G_mapping", "synthesis": "G_synthesis"}
 
 
 class ConvertedNetwork(NamedTuple):
+    """A network of a pickle, by our names."""
+
     config: NetworkConfig
     fused_from: int
     variables: Mapping[str, np.ndarray]  # Under the authors' names, as they are in the file.

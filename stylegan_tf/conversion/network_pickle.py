@@ -69,7 +69,7 @@ def read_network_pickle(path):
 
 
 # Data types by NumPy's codes: numbers of fixed size, nothing that holds references.
-_DTYPES = {code: np.dtype(code) for code in "b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split()}
+_DTYPES = {code: np.dtype(code) for code in ["b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"]}
 
 
 class _Assembler:

@@ -154,7 +154,7 @@ def _epoch(
     """Each record once (or as often as `repeats` says), as `elements(path, number of its first record, count)`."""
     seeds = tf.random.stateless_uniform([2], [seed, epoch], maxval=2**31 - 1, dtype=tf.int64)
     paths = info.shards(resolution)
-    first_records = np.cumsum((0,) + info.shard_counts[:-1]).astype(np.int64)
+    first_records = np.cumsum((0, *info.shard_counts[:-1])).astype(np.int64)
     shards = tf.data.Dataset.from_tensor_slices((list(paths), first_records, np.int64(info.shard_counts)))
     parallel = 1  # The order of the files, one after the other.
     if shuffle_images > 1:

@@ -189,7 +189,7 @@ def _signature(body: str) -> str:
 
 def _parsed_report(line: str, cluster: Cluster) -> _Report:
     """ValueError, with what to answer, for anything but the report of a process of this run."""
-    magic, signature, body = (line.split(" ", 2) + ["", ""])[:3]
+    magic, signature, body = ([*line.split(" ", 2), "", ""])[:3]
     if magic != _MAGIC:
         raise ValueError("this is no process of this program")
     if not hmac.compare_digest(signature.encode(), _signature(body).encode()):

@@ -30,11 +30,10 @@ def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], 
     In the format of `np.savez`, which leaves an open archive behind that complains later, when the disk is full.
     """
     listed = {}
-    with atomic_write(path) as temporary, open(temporary, "wb") as stream:
-        with zipfile.ZipFile(stream, "w") as archive:
-            for name, array in arrays.items():
-                listed[name] = _write(archive, name, np.asanyarray(array))
-            _write(archive, entry, np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":"))))
+    with atomic_write(path) as temporary, open(temporary, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            listed[name] = _write(archive, name, np.asanyarray(array))
+        _write(archive, entry, np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":"))))
 
 
 def write_plain_arrays(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:

@@ -51,7 +51,7 @@ class Vocabulary:
 class Call:
     """A recorded call: `kind` is what the file wanted to call, `state` what it wanted to restore afterwards."""
 
-    __slots__ = ("kind", "args", "state", "array")
+    __slots__ = ("args", "array", "kind", "state")
 
     def __init__(self, kind, args):
         self.kind = kind
@@ -188,9 +188,8 @@ class Machine:
 
     def _restore(self, target, state):
         """BUILD: remembers `state`. A dictionary class has none (old Pythons write an empty one)."""
-        if type(target) is dict and type(state) is dict:
-            if not state or self._vocabulary.ordered_dictionaries:
-                return
+        if type(target) is dict and type(state) is dict and (not state or self._vocabulary.ordered_dictionaries):
+            return
         if type(target) is not Call or target.kind not in self._vocabulary.buildable:
             raise Refusal("the state of something is set that has none")
         if target.state is not None or state is None:

@@ -238,7 +238,7 @@ def _metadata(path, architecture, configs) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, no table.")
     checks = {
-        "kimg": lambda value: _is_number(value) and 0 <= value,
+        "kimg": lambda value: _is_number(value) and value >= 0,
         "content_box": _is_box,
         "aspect_ratio": lambda value: _is_number(value) and 0.001 <= value <= 1000,
         "mirror_augment": lambda value: isinstance(value, bool),

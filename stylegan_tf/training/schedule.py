@@ -69,7 +69,8 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
 
 def level_images(schedule: ScheduleConfig, resolution: int, total_images: int) -> list[tuple[int, int]]:
     """(resolution, images) of every level of a run up to `resolution` that sees `total_images`; a fade counts for the
-    level that fades in."""
+    level that fades in.
+    """
     training, transition = _phase_lengths(schedule)
     fades = _num_fades(schedule, resolution) if training + transition else 0
     levels, left = [], total_images

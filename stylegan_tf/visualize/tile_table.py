@@ -34,7 +34,7 @@ class Canvas:
         while font.getlength(text) > max_width and size > 7:
             size -= 1
             font = _font(size)
-        left, top, right, bottom = font.getbbox(text, anchor="ls")
+        left, _top, right, _bottom = font.getbbox(text, anchor="ls")
         ascent, descent = font.getmetrics()  # The same line for all letters: captions side by side are level.
         label = Image.new("L", (right - left + 2, ascent + descent), 0)
         ImageDraw.Draw(label).text((1 - left, ascent), text, fill=255, font=font, anchor="ls")

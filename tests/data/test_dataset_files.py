@@ -197,10 +197,9 @@ def test_the_record_whose_length_is_damaged_is_the_one_that_is_named(folder, bit
     data[len(data) // 5 * 2 + bit // 8] ^= 1 << bit % 8  # In the length of the third record of five.
     path.write_bytes(data)
     message = "the length of record 2 of .*set-r03-00001-of-00002.tfrecords is damaged"
-    with pytest.raises(UserError, match=message):
-        with data_errors_named(info, 8):
-            for _ in training_dataset(info, 8, batch_size=5).take(2):
-                pass
+    with pytest.raises(UserError, match=message), data_errors_named(info, 8):
+        for _ in training_dataset(info, 8, batch_size=5).take(2):
+            pass
     with pytest.raises(UserError, match=message):
         open_source(str(folder))
 
@@ -217,6 +216,5 @@ def test_a_record_of_the_wrong_shape_is_found_while_reading(folder):
 
 
 def test_errors_that_are_not_about_the_data_pass_through(folder):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        with data_errors_named(find_dataset(folder), 8):
-            tf.reshape(tf.zeros([3]), [tf.constant(2)])
+    with pytest.raises(tf.errors.InvalidArgumentError), data_errors_named(find_dataset(folder), 8):
+        tf.reshape(tf.zeros([3]), [tf.constant(2)])

@@ -1,5 +1,7 @@
 """The container format, against TensorFlow's own writer and the values of RFC 3720."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -86,7 +88,5 @@ def test_damaged_examples_never_raise_anything_else():
     for position in range(len(whole)):
         for value in (0, 1, 0x7F, 0xFF):
             damaged = whole[:position] + bytes([value]) + whole[position + 1 :]
-            try:
+            with contextlib.suppress(ValueError):
                 example_proto.parse(damaged)
-            except ValueError:
-                pass

@@ -48,8 +48,14 @@ def test_a_precision_that_does_not_run_is_no_error(monkeypatch):
 
 @pytest.mark.parametrize(
     "capabilities, choice",
-    [([(8, 0)], "bfloat16"), ([(9, 0), (8, 6)], "bfloat16"), ([(7, 5)], "float32"), ([(9, 0), (7, 0)], "float32")]
-    + [([None], "float32"), ([(9, 0), None], "float32")],
+    [
+        ([(8, 0)], "bfloat16"),
+        ([(9, 0), (8, 6)], "bfloat16"),
+        ([(7, 5)], "float32"),
+        ([(9, 0), (7, 0)], "float32"),
+        ([None], "float32"),
+        ([(9, 0), None], "float32"),
+    ],
 )
 def test_gpus_compute_in_bfloat16_if_all_of_them_are_new(capabilities, choice):
     precision, why = fastest._of_gpus(capabilities)

@@ -20,9 +20,8 @@ def test_mismatched_collectives_are_one_line_that_says_what_to_do(kind):
 
 
 def test_an_internal_error_of_something_else_keeps_its_traceback():
-    with pytest.raises(tf.errors.InternalError, match="cuDNN"):
-        with lost_processes_named():
-            raise tf.errors.InternalError(None, None, "cuDNN could not be initialised")
+    with pytest.raises(tf.errors.InternalError, match="cuDNN"), lost_processes_named():
+        raise tf.errors.InternalError(None, None, "cuDNN could not be initialised")
 
 
 @pytest.mark.parametrize(

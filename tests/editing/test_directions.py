@@ -31,7 +31,7 @@ def test_principal_components_are_the_axes_with_their_deviations():
 
 
 def test_sefa_finds_what_the_styles_of_the_chosen_layers_answer_to():
-    generator, weights = tiny.generator()
+    generator, _weights = tiny.generator()
     layer = generator.synthesis.blocks["8x8"][0].style
     answering = 5 * np.outer(AXES[:, 0], np.ones(12)) + np.outer(AXES[:, 1], np.tile([1, -1], 6))
     layer.weight.assign(answering.astype(np.float32))

@@ -88,7 +88,7 @@ def run_command(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     except UserError as error:
         return "refused" if len(str(error)) < 1500 else f"a message of {len(str(error))} characters: {error}"
     except SystemExit as end:
-        plain = end.code == 0 or said.getvalue().startswith("error: ") and said.getvalue().count("\n") == 1
+        plain = end.code == 0 or (said.getvalue().startswith("error: ") and said.getvalue().count("\n") == 1)
         return "refused" if plain else f"it ended with {end.code}: {said.getvalue()[-500:]}"
     finally:
         writer.write_tfrecords = written

@@ -67,7 +67,7 @@ def blur(x):
 def minibatch_stddev(x, group_size):
     """Appends the channel; members of a group are N / G apart."""
     group = min(group_size, len(x))
-    channel = np.zeros(x.shape[:3] + (1,))
+    channel = np.zeros((*x.shape[:3], 1))
     for first in range(len(x) // group):
         members = slice(first, None, len(x) // group)
         channel[members] = np.mean(np.sqrt(x[members].var(axis=0) + 1e-8))

@@ -50,7 +50,7 @@ def test_centres_follow_the_weights_and_are_reproducible():
 
 
 def test_a_network_without_labels_has_one_centre():
-    generator, v = tiny.generator()
+    generator, _v = tiny.generator()
     z = tiny.normal(2, 5)
     own = generator(z, truncation=Truncation(0.5, 2, "class"), noise_mode="const")
     np.testing.assert_array_equal(own, generator(z, truncation=Truncation(0.5, 2), noise_mode="const"))

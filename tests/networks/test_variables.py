@@ -7,36 +7,59 @@ import tensorflow as tf
 from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from tests.helpers import tiny_networks as tiny
 
-GENERATOR = """
-    mapping/label_embedding/weight
-    mapping/dense0/weight mapping/dense0/bias
-    mapping/dense1/weight mapping/dense1/bias
-    truncation/w_avg
-    synthesis/4x4/const/const synthesis/4x4/const/bias
-    synthesis/4x4/const/noise/strength synthesis/4x4/const/noise/map
-    synthesis/4x4/const/style/weight synthesis/4x4/const/style/bias
-    synthesis/4x4/conv/weight synthesis/4x4/conv/bias
-    synthesis/4x4/conv/noise/strength synthesis/4x4/conv/noise/map
-    synthesis/4x4/conv/style/weight synthesis/4x4/conv/style/bias
-    synthesis/4x4/to_rgb/weight synthesis/4x4/to_rgb/bias
-    synthesis/8x8/conv0_up/weight synthesis/8x8/conv0_up/bias
-    synthesis/8x8/conv0_up/noise/strength synthesis/8x8/conv0_up/noise/map
-    synthesis/8x8/conv0_up/style/weight synthesis/8x8/conv0_up/style/bias
-    synthesis/8x8/conv1/weight synthesis/8x8/conv1/bias
-    synthesis/8x8/conv1/noise/strength synthesis/8x8/conv1/noise/map
-    synthesis/8x8/conv1/style/weight synthesis/8x8/conv1/style/bias
-    synthesis/8x8/to_rgb/weight synthesis/8x8/to_rgb/bias
-""".split()
+GENERATOR = [
+    "mapping/label_embedding/weight",
+    "mapping/dense0/weight",
+    "mapping/dense0/bias",
+    "mapping/dense1/weight",
+    "mapping/dense1/bias",
+    "truncation/w_avg",
+    "synthesis/4x4/const/const",
+    "synthesis/4x4/const/bias",
+    "synthesis/4x4/const/noise/strength",
+    "synthesis/4x4/const/noise/map",
+    "synthesis/4x4/const/style/weight",
+    "synthesis/4x4/const/style/bias",
+    "synthesis/4x4/conv/weight",
+    "synthesis/4x4/conv/bias",
+    "synthesis/4x4/conv/noise/strength",
+    "synthesis/4x4/conv/noise/map",
+    "synthesis/4x4/conv/style/weight",
+    "synthesis/4x4/conv/style/bias",
+    "synthesis/4x4/to_rgb/weight",
+    "synthesis/4x4/to_rgb/bias",
+    "synthesis/8x8/conv0_up/weight",
+    "synthesis/8x8/conv0_up/bias",
+    "synthesis/8x8/conv0_up/noise/strength",
+    "synthesis/8x8/conv0_up/noise/map",
+    "synthesis/8x8/conv0_up/style/weight",
+    "synthesis/8x8/conv0_up/style/bias",
+    "synthesis/8x8/conv1/weight",
+    "synthesis/8x8/conv1/bias",
+    "synthesis/8x8/conv1/noise/strength",
+    "synthesis/8x8/conv1/noise/map",
+    "synthesis/8x8/conv1/style/weight",
+    "synthesis/8x8/conv1/style/bias",
+    "synthesis/8x8/to_rgb/weight",
+    "synthesis/8x8/to_rgb/bias",
+]
 
-DISCRIMINATOR = """
-    4x4/from_rgb/weight 4x4/from_rgb/bias
-    8x8/from_rgb/weight 8x8/from_rgb/bias
-    8x8/conv0/weight 8x8/conv0/bias
-    8x8/conv1_down/weight 8x8/conv1_down/bias
-    4x4/conv/weight 4x4/conv/bias
-    4x4/dense0/weight 4x4/dense0/bias
-    4x4/dense1/weight 4x4/dense1/bias
-""".split()
+DISCRIMINATOR = [
+    "4x4/from_rgb/weight",
+    "4x4/from_rgb/bias",
+    "8x8/from_rgb/weight",
+    "8x8/from_rgb/bias",
+    "8x8/conv0/weight",
+    "8x8/conv0/bias",
+    "8x8/conv1_down/weight",
+    "8x8/conv1_down/bias",
+    "4x4/conv/weight",
+    "4x4/conv/bias",
+    "4x4/dense0/weight",
+    "4x4/dense0/bias",
+    "4x4/dense1/weight",
+    "4x4/dense1/bias",
+]
 
 
 def test_the_generator_names_its_variables():

@@ -74,7 +74,8 @@ def test_every_image_is_augmented_by_its_own_numbers_at_any_size_and_number_of_c
 
 def test_ada_changes_about_the_expected_part_of_the_images():
     """At p = 0.01 an image stays with 0.99 per visible choice: 6.5 of geometry (flip and turn stay at 1/2 and 1/4,
-    some shifts round to 0, two rotations count once), 4.5 of colour."""
+    some shifts round to 0, two rotations count once), 4.5 of colour.
+    """
     images = repeated(random_images(1), 2000)
     changed = np.abs(ada(images, draws(2000), 0.01).numpy() - images).max(axis=(1, 2, 3)) > 1e-4
     assert changed.mean() == pytest.approx(1 - 0.99**11, abs=0.025)
@@ -197,7 +198,7 @@ def test_cutout_without_ada_is_refused():
 
 
 def test_a_run_without_augmentation_draws_none_and_reports_the_overfitting(info):
-    config, state = build(info)
+    config, _state = build(info)
     assert config.augment == "none"
     metrics, arrays = run(info, iterations=1, resolution=4)
     assert metrics["real_sign"] in (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)

@@ -142,7 +142,7 @@ def test_the_crossover_is_uniform_over_the_layers_in_use(info, resolution, layer
 def test_a_step_trains_all_variables_of_its_level_and_no_others(info):
     _, state = build(info)
     before = {name: variable.numpy() for name, variable in arrays_of(state)}
-    metrics, after = run(info, iterations=1, resolution=8)
+    _metrics, after = run(info, iterations=1, resolution=8)
     changed = {name for name in before if np.any(before[name] != after[name])}
     # No fade is complete at alpha = 0.75: the level below takes part with its RGB layers, too.
     for part in ("generator", "discriminator"):

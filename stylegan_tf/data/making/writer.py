@@ -113,7 +113,7 @@ class _Conversion:
         to_do = [
             shard
             for shard, found in reports.items()
-            if found is None or found.get("pictures") != digests[shard] or found["bad"] and not self.options.skip_bad
+            if found is None or found.get("pictures") != digests[shard] or (found["bad"] and not self.options.skip_bad)
         ]
         total = sum(len(self.shards[shard]) for shard in mine)
         done = total - sum(len(self.shards[shard]) for shard in to_do)

@@ -1,5 +1,6 @@
 """Collections of image files in a zip or a tar archive. Nothing is ever extracted to a path that an archive names."""
 
+import contextlib
 import posixpath
 import stat
 import tarfile
@@ -189,8 +190,6 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     """Names are UTF-8 where a flag says so; many tools write UTF-8 and no flag, and some backslashes."""
     name = info.filename
     if not info.flag_bits & 0x800:
-        try:
+        with contextlib.suppress(UnicodeError):
             name = info.orig_filename.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
     return name.replace("\\", "/")

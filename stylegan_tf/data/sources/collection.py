@@ -89,7 +89,7 @@ def one_hot(classes: np.ndarray, names: Optional[tuple[str, ...]] = None) -> Lab
                 f"class numbers from {numbers[0]} to {numbers[-1]}, of which {len(numbers)} occur: these are the "
                 "columns of the labels."
             )
-    if len(names) > _MAX_CLASSES or classes.size and classes.max() >= len(names):
+    if len(names) > _MAX_CLASSES or (classes.size and classes.max() >= len(names)):
         raise UserError(f"class number {classes.max()} does not fit {min(len(names), _MAX_CLASSES)} classes.")
     values = np.zeros([len(classes), len(names)], np.float32)
     values[np.arange(len(classes)), classes] = 1

@@ -314,10 +314,9 @@ def _tables(paths: Sequence[str], columns: Optional[Sequence[str]]) -> Iterator[
                 if count:
                     raise ValueError(f"{path} holds {count} rows less than it says")
             continue
-        with arrow.memory_map(path) as source:
-            with _arrow_reader(arrow, source) as (schema, batches):
-                for batch in batches if columns else [None]:
-                    yield batch and batch.select(columns), schema
+        with arrow.memory_map(path) as source, _arrow_reader(arrow, source) as (schema, batches):
+            for batch in batches if columns else [None]:
+                yield batch and batch.select(columns), schema
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ def kind_of(name: str) -> str:
 
 def is_hidden(name: str) -> bool:
     """Hidden files and folders, and what macOS puts beside the real ones in archives."""
-    return any(part.startswith(".") and part not in (".", "..") or part == "__MACOSX" for part in name.split("/"))
+    return any((part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in name.split("/"))
 
 
 def check_found(names: Sequence[str], where, left_out: Sequence[LeftOut]) -> None:

@@ -127,7 +127,7 @@ def open_picture(content: bytes) -> Image.Image:
 
 def is_picture_content(head: bytes) -> bool:
     """Whether a file that begins so is a picture, by the first 32 bytes."""
-    if head.startswith(_MAGIC) or head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return True
@@ -233,7 +233,7 @@ def _has_planes(image: Image.Image) -> bool:
     """Whether a TIFF has samples beside its colours that are not its transparency."""
     extra = image.tag_v2.get(_SAMPLES, 1) - _COLOURS.get(image.tag_v2.get(_PHOTOMETRIC), 1)
     kinds = image.tag_v2.get(_EXTRA, ())
-    return extra > 1 or extra == 1 and tuple(np.atleast_1d(kinds)) not in ((1,), (2,))
+    return extra > 1 or (extra == 1 and tuple(np.atleast_1d(kinds)) not in ((1,), (2,)))
 
 
 def _of_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> Opened:

@@ -123,17 +123,16 @@ def _resolve(handle: str, scratch: pathlib.Path) -> pathlib.Path:
 
 def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
     """Unpacks plain files only, and only into `folder`."""
-    with reading(path, ".tar.gz of a SavedModel"):
-        with tarfile.open(path) as archive:
-            for member in archive:
-                target = (folder / member.name).resolve()
-                if folder.resolve() not in (target, *target.parents) or not (member.isfile() or member.isdir()):
-                    raise UserError(f"{path} holds {member.name!r}, which is no plain file inside of the archive.")
-                if member.isfile():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with archive.extractfile(member) as source, open(target, "wb") as copy:
-                        shutil.copyfileobj(source, copy)
-            check_end(archive)
+    with reading(path, ".tar.gz of a SavedModel"), tarfile.open(path) as archive:
+        for member in archive:
+            target = (folder / member.name).resolve()
+            if folder.resolve() not in (target, *target.parents) or not (member.isfile() or member.isdir()):
+                raise UserError(f"{path} holds {member.name!r}, which is no plain file inside of the archive.")
+            if member.isfile():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.extractfile(member) as source, open(target, "wb") as copy:
+                    shutil.copyfileobj(source, copy)
+        check_end(archive)
 
 
 def _load(handle: str, folder: pathlib.Path):

@@ -12,6 +12,8 @@ MAX_SKIPPED = 100  # Steps in a row: a single one is an accident, so many are a 
 
 @dataclasses.dataclass(frozen=True)
 class Symptom:
+    """What shows that a run diverged, and in which network."""
+
     text: str
     of_discriminator: bool = False  # Else of the generator, or of both.
 

@@ -18,6 +18,8 @@ from stylegan_tf.training.run.stop_signal import StopSignal
 
 @dataclasses.dataclass(frozen=True)
 class RunSetup:
+    """What a run is trained with."""
+
     config: TrainConfig
     info: DatasetInfo
     strategy: tf.distribute.Strategy

@@ -201,7 +201,7 @@ def test_transparency_can_be_kept():
         ("gray and alpha", [100, 100, 100, 51]),
     ]:
         assert square(PICTURES[kind][0], channels=4, background="#0000ff").image[0, 0].tolist() == expected, kind
-    image, box, *_ = square(wide_picture(), 48, fit="pad", channels=4, background="#010203")
+    image, _box, *_ = square(wide_picture(), 48, fit="pad", channels=4, background="#010203")
     assert image[0, 0].tolist() == [1, 2, 3, 0] and image[24, 24].tolist() == [90, 90, 90, 255]
 
 

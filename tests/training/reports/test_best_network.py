@@ -56,8 +56,11 @@ def test_a_run_without_a_better_value_ends_early_also_when_it_is_started_again(d
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"keep_best": "fid50"}, "keep_best must be one"), ({"keep_best": "pr20"}, "keep_best must be one")]
-    + [({"keep_best": None, "patience": 3}, "patience needs")],
+    [
+        ({"keep_best": "fid50"}, "keep_best must be one"),
+        ({"keep_best": "pr20"}, "keep_best must be one"),
+        ({"keep_best": None, "patience": 3}, "patience needs"),
+    ],
 )
 def test_what_cannot_be_the_best_is_refused(options, message):
     with pytest.raises(UserError, match=message):

@@ -303,8 +303,13 @@ def test_a_network_file_that_is_not_there_is_reported_at_once(parse, tmp_path):
 
 @pytest.mark.parametrize(
     "metadata, given, start",
-    [({}, [], 8), ({"resolution": 4}, [], 4), ({"resolution": 8, "alpha": 0.5}, [], 4)]
-    + [({}, ["--start_resolution=4"], 4), ({"resolution": 4}, ["--start_resolution=8"], 8)],
+    [
+        ({}, [], 8),
+        ({"resolution": 4}, [], 4),
+        ({"resolution": 8, "alpha": 0.5}, [], 4),
+        ({}, ["--start_resolution=4"], 4),
+        ({"resolution": 4}, ["--start_resolution=8"], 8),
+    ],
 )
 def test_training_starts_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, metadata, given, start):
     path = network_file(tmp_path / "n.npz", Generator(GENERATOR), metadata=metadata)

@@ -42,12 +42,11 @@ def test_long_work_with_progress_is_interrupted_at_its_next_update():
         def update(self, done):
             shown.append(done)
 
-    with StopSignal() as stop:
-        with stop.interrupting(Bar)(3, "Measuring", "images") as bar:
-            bar.update(1)
-            signal.raise_signal(signal.SIGTERM)
-            with pytest.raises(Stopped):
-                bar.update(2)
+    with StopSignal() as stop, stop.interrupting(Bar)(3, "Measuring", "images") as bar:
+        bar.update(1)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopped):
+            bar.update(2)
     assert shown == [1]
 
 
