@@ -160,12 +160,12 @@ def _drawn(painter, styles, missing):
 def _write_grid(painter, styles):
     import numpy as np
 
-    from stylegan_tf.visualize.picture_files import save_image_grid
+    from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
 
     everything = {index: index for index in range(len(styles))}
     images = [images for _, images in _drawn(painter, styles, everything)]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
-    save_image_grid(np.concatenate(images), FLAGS.grid, FLAGS.grid_columns)
+    save_image_grid(as_shown(np.concatenate(images)), FLAGS.grid, FLAGS.grid_columns)
 
 
 def _enlarged(batches):

@@ -52,11 +52,11 @@ def main() -> None:
 
 def write_preview(info, resolution) -> None:
     from stylegan_tf.data import inspection
-    from stylegan_tf.visualize import save_image_grid
+    from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
 
     path = pathlib.Path(FLAGS.preview)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_image_grid(inspection.preview(info, resolution, FLAGS.images), path)
+    save_image_grid(as_shown(inspection.preview(info, resolution, FLAGS.images)), path)
     print(f"{min(FLAGS.images, info.count)} images are in {path}")
 
 

@@ -257,6 +257,11 @@ class TrainConfig(Options):
     )
     grid_columns: int = option(REPORTS, 8, "Images per row of a grid.", at_least=1)
     grid_rows: int = option(REPORTS, 4, "Rows of a grid.", at_least=1)
+    grid_planes: str = option(
+        REPORTS,
+        "",
+        "Planes of images that are shown in grids, one or three (red, green, blue): 0,3,4; left out: 0,1,2.",
+    )
     track: str = option(
         REPORTS,
         "none",
@@ -327,3 +332,11 @@ class TrainConfig(Options):
                 f"of which at most {levels - 1} can keep their weights."
             )
         return networks
+
+
+def parse_planes(text: str) -> tuple[int, ...]:
+    """ "0,3,4" -> (0, 3, 4)."""
+    planes = text.split(",") if text.strip() else []
+    if len(planes) not in (0, 1, 3) or not all(plane.strip().isdecimal() for plane in planes):
+        raise OptionError(f"grid_planes takes one or three numbers of planes, like 0,3,4, got {text}.")
+    return tuple(map(int, planes))

@@ -91,7 +91,7 @@ def preview(info: DatasetInfo, resolution: int, count: int) -> np.ndarray:
 
 
 def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> int:
-    """Writes PNGs `00000000.png`, ... in record order -> how many.
+    """Writes `00000000.png`, ... in record order, or .npy files of images with planes -> how many.
 
     crop: letterboxed ones without their bars, stretched ones in the shape that they had.
 
@@ -103,10 +103,11 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     make_folder(folder)
     box, ratio = (info.content_box, info.aspect_ratio) if crop else (None, None)
     box = scaled_box(box, info.resolution, resolution)
+    kind = "png" if info.num_channels in (1, 3, 4) else "npy"
     count, written = 0, AtomicBatch()
     try:
         for image in read_images(info, resolution):
-            written.write(folder / f"{count:08d}.png", _png(image, box, ratio))
+            written.write(folder / f"{count:08d}.{kind}", _encoded(image, box, ratio, kind))
             count += 1
             if len(written) >= _PUBLISHED_TOGETHER:
                 written.publish()
@@ -116,10 +117,13 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
     return count
 
 
-def _png(image: np.ndarray, box: Optional[Box], ratio: Optional[float]) -> bytes:
+def _encoded(image: np.ndarray, box: Optional[Box], ratio: Optional[float], kind: str) -> bytes:
     left, top, right, bottom = box or (0, 0, *image.shape[1::-1])
     image, content = unstretched(image[np.newaxis, top:bottom, left:right], ratio)[0], io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
+    if kind == "npy":
+        np.save(content, image, allow_pickle=False)
+    else:
+        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
     return content.getvalue()
 
 

@@ -73,7 +73,8 @@ class ServedGenerator(tf.Module):
             "truncation_psi": np.array([0.7], np.float32),
             "labels": np.eye(1, config.label_size, dtype=np.float32),
         }
-        return {name: {key: examples[key] for key in self._signatures()[name].inputs} for name in names}
+        signatures = self._signatures()
+        return {name: {key: examples[key] for key in signatures[name].inputs} for name in names if name in signatures}
 
     @tf.function(autograph=False)
     def __call__(self, inputs):
@@ -98,6 +99,8 @@ class ServedGenerator(tf.Module):
             "seed": _Signature(self._from_seeds, seeds, "images"),
             "seed_png": _Signature(self._from_seeds, seeds, "png_bytes"),
         }
+        if self._parts.config.num_channels not in (1, 3, 4):  # No picture holds them.
+            del signatures["png"], signatures["seed_png"]
         if not labels:  # One input, as Keras' TFSMLayer and hub.KerasLayer in a Sequential need it.
             signatures["sample"] = _Signature(self._untruncated, ["latents"], "images")
         if self._parts.config.use_styles:  # The traditional generator has one w for all layers: nothing to mix.

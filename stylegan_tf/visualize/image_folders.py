@@ -1,6 +1,7 @@
 """Many images in a folder or in a zip file, with a record of what made each: an interrupted command goes on."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
 from stylegan_tf.files.file_errors import parse_line, reading, short
 from stylegan_tf.files.locks import locked
-from stylegan_tf.visualize.picture_files import encoded
+from stylegan_tf.visualize.picture_files import as_shown, encoded
 
 RECORD = "images.jsonl"
 _MOST_WAITING, _LONGEST_WAIT = 256, 5.0  # Pictures, seconds: until they get their names.
@@ -70,7 +71,12 @@ class ImageFolder:
         return made is not None and made.options == self._options and (name in self._names or self._is_whole(name))
 
     def add(self, names: Sequence[str], images: np.ndarray) -> None:
-        """Writes uint8 images [n, H, W, 1 or 3] under n names; a name's suffix says how, see `save_image`."""
+        """Writes uint8 images [n, H, W, C] under n names; a name's suffix says how, see `save_image`.
+
+        Beside the picture of an image of planes is an .npy file with all of them.
+        """
+        if images.shape[-1] not in (1, 3, 4):
+            names, images = [*names, *(f"{os.path.splitext(name)[0]}.npy" for name in names)], [*images, *images]
         sizes = list(self._pool.map(self._write, names, images))
         self.made_by.update({name: Made(self._options, size) for name, size in zip(names, sizes)})
         self._names += names
@@ -78,7 +84,12 @@ class ImageFolder:
             self._publish()
 
     def _write(self, name: str, image: np.ndarray) -> int:
-        content = encoded(image, name)
+        if name.endswith(".npy"):
+            stream = io.BytesIO()
+            np.save(stream, image, allow_pickle=False)
+            content = stream.getvalue()
+        else:
+            content = encoded(as_shown(image), name)
         self._written.write(self.path / name, content)
         return len(content)
 

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Optional
@@ -46,8 +47,19 @@ def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
 
 
+def as_shown(images: np.ndarray, planes: Optional[Sequence[int]] = None) -> np.ndarray:
+    """[..., C] -> [..., 1, 3 or 4]: what has no colours is shown by its first three planes, or by those named."""
+    channels = images.shape[-1]
+    if planes:
+        if len(planes) not in (1, 3) or not all(0 <= plane < channels for plane in planes):
+            raise UserError(f"one or three planes from 0 to {channels - 1} can be shown, got {list(planes)}.")
+        return images[..., list(planes)]
+    return images if channels in (1, 3, 4) else images[..., :3] if channels > 3 else images[..., :1]
+
+
 def as_rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 [..., H, W, 1, 3 or 4] -> [..., H, W, 3]: gray becomes three equal channels, clear pixels white."""
+    """uint8 [..., H, W, C] -> [..., H, W, 3]: gray becomes three equal channels, clear pixels white; see `as_shown`."""
+    images = as_shown(images)
     if images.shape[-1] == 4:
         opacity = images[..., 3:] / np.float32(255)
         return np.rint(images[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)

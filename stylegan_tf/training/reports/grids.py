@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.training import parse_planes
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.networks.truncation import Truncation
@@ -16,6 +17,7 @@ from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.visualize import image_grid, save_image
+from stylegan_tf.visualize.picture_files import as_shown
 from stylegan_tf.visualize.sampling import Sampler
 
 _MOST_CLASSES = 32  # That get rows of their own.
@@ -63,7 +65,7 @@ class Grids:
         return {"grid_change": float(np.sqrt(np.mean((images - previous.astype(np.float32)) ** 2)))}
 
     def _write(self, name: str, images: np.ndarray) -> np.ndarray:
-        grid = image_grid(images, self._config.grid_columns)
+        grid = image_grid(as_shown(images, parse_planes(self._config.grid_planes)), self._config.grid_columns)
         with write_errors_named(self._run_dir / name):
             save_image(grid, self._run_dir / name)
         return grid
