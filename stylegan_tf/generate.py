@@ -5,12 +5,15 @@
     python -m stylegan_tf.generate --network runs/demo --seeds 0-49999 --outdir out.zip --truncation_psi 1
     python -m stylegan_tf.generate --network runs/demo --directions directions.npz --move pca1=2 --outdir moved
 
+Several classes (--class a,b or all) get a folder each: OUTDIR/a/seed0000.png, ...
+
 The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed is the same image.
 Images that are in --outdir already, made with the same network and flags, are not made again: an interrupted
-command goes on. The file images.jsonl in it says what made each image.
+command resumes. The file images.jsonl in it says what made each image.
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 from absl import flags
@@ -56,23 +59,30 @@ def main():
     if FLAGS.grid and len(seeds) > _LARGEST_GRID and not FLAGS.dlatents:
         raise UserError(f"--grid shows {_LARGEST_GRID:,} images at most, --seeds names {len(seeds):,}.")
     network = sampling_flags.network_path()
-    painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
-    styles = _FileStyles(painter) if FLAGS.dlatents else _SeedStyles(painter, seeds)
+    painters = sampling_flags.painters(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
+    if FLAGS.dlatents:
+        sets = [_FileStyles(painters[0][1])]
+    else:
+        sets = [_SeedStyles(painter, seeds, name, several=len(painters) > 1) for name, painter in painters]
+    if len(sets) > 1 and FLAGS.outdir and FLAGS.outdir.lower().endswith(".zip"):
+        raise UserError("several classes get a folder each: give --outdir=FOLDER, or one --class for a .zip.")
     if FLAGS.save_dlatents:
-        styles.save(FLAGS.save_dlatents)
+        _save_dlatents(sets)
     if FLAGS.outdir:
-        _write_files(network, painter, styles)
+        _write_files(network, sets)
     if FLAGS.grid:
-        _write_grid(painter, styles)
+        _write_grid(sets)
 
 
 class _SeedStyles:
-    """The styles of seeds; names of their images."""
+    """The styles of seeds in one class; names of their images."""
 
-    def __init__(self, painter, seeds):
-        self._painter, self._seeds, self._offset = painter, seeds, sampling_flags.style_offset(painter)
+    def __init__(self, painter, seeds, name, several):
+        self.painter, self._seeds, self._offset = painter, seeds, sampling_flags.style_offset(painter)
+        self.folder = _folder_name(name, painter) if several else ""
         psi, cutoff, centre = dataclasses.astuple(painter.truncation)
-        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": FLAGS["class"].value}
+        label = name if several else FLAGS["class"].value
+        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
         if painter.label is not None and centre != "all":  # Records of earlier versions have none.
             self.options["truncation_centre"] = centre
 
@@ -84,20 +94,23 @@ class _SeedStyles:
 
     def part(self, indices):
         """w [n, L, W], noise maps or None."""
-        ws = self._painter.dlatents(self._painter.latents(self._seeds[index] for index in indices))
+        ws = self.painter.dlatents(self.painter.latents(self._seeds[index] for index in indices))
         return ws + self._offset, None
 
-    def save(self, path):
-        from stylegan_tf.files.dlatents import save_dlatents
 
-        shape = (len(self._seeds), *self._painter.dlatent_shape)
-        save_dlatents(path, shape, (self.part(indices)[0] for indices in _chunks(self)))
+def _folder_name(name, painter):
+    """The class's name if it can be that of a folder, else its number."""
+    is_safe = re.fullmatch(r"\w[\w .+()-]*", name)
+    return name if is_safe else f"class{painter.label.argmax()}"
 
 
 class _FileStyles:
     """The styles of --dlatents."""
 
+    folder = ""
+
     def __init__(self, painter):
+        self.painter = painter
         from stylegan_tf.files.dlatents import load_dlatents, load_noise
 
         ws = load_dlatents(FLAGS.dlatents, *painter.dlatent_shape, command_line.warn)
@@ -123,54 +136,62 @@ def _chunks(styles):
         yield range(start, min(start + _CHUNK, len(styles)))
 
 
-def _write_files(network, painter, styles):
-    from stylegan_tf.visualize.image_folders import open_image_folder
+def _save_dlatents(sets):
+    from stylegan_tf.files.dlatents import save_dlatents
 
-    made_with = {"network": network.name, "network_sha256": file_sha256(network), **styles.options}
+    shape = (sum(map(len, sets)), *sets[0].painter.dlatent_shape)
+    parts = (styles.part(indices)[0] for styles in sets for indices in _chunks(styles))
+    save_dlatents(FLAGS.save_dlatents, shape, parts)
+
+
+def _write_files(network, sets):
+    made_with = {"network": network.name, "network_sha256": file_sha256(network)}
     if FLAGS.directions:
         made_with.update(directions_sha256=file_sha256(FLAGS.directions), move=FLAGS.move)
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
-    with (
-        open_image_folder(FLAGS.outdir, made_with) as folder,
-        ProgressBar(len(styles), "Generating", "images") as bar,
-    ):
+    with ProgressBar(sum(map(len, sets)), "Generating", "images") as bar:
         done = 0
+        for styles in sets:
+            done = _write_folder(styles, Path(FLAGS.outdir) / styles.folder, made_with, bar, done)
+
+
+def _write_folder(styles, path, made_with, bar, done):
+    """`done`: images of the classes before; returns it with those of this one."""
+    from stylegan_tf.visualize.image_folders import open_image_folder
+
+    with open_image_folder(path, {**made_with, **styles.options}) as folder:
         for indices in _chunks(styles):
             wanted = {f"{styles.name(index)}.{FLAGS.format}": index for index in indices}
             missing = {name: index for name, index in wanted.items() if not folder.has(name)}
-            done += len(indices) - len(missing)  # There already, or named twice.
+            done += len(indices) - len(missing)  # Existing ones, or named twice.
             bar.skip(len(indices) - len(missing))
-            for names, images in _drawn(painter, styles, missing):
+            for names, images in _drawn(styles, missing):
                 folder.add(names, images)
                 done += len(names)
                 bar.update(done)
+    return done
 
 
-def _drawn(painter, styles, missing):
+def _drawn(styles, missing):
     """Yields (names, images) of some images: a dictionary of their indices by name."""
     names = list(missing)
     if not names:
         return
     ws, noise = styles.part(list(missing.values()))
-    for images in _enlarged(painter.image_batches(ws, noise=noise)):
-        yield names[: len(images)], images
+    for images in styles.painter.image_batches(ws, noise=noise):
+        yield names[: len(images)], images.repeat(FLAGS.scale, axis=1).repeat(FLAGS.scale, axis=2)
         names = names[len(images) :]
 
 
-def _write_grid(painter, styles):
+def _write_grid(sets):
     import numpy as np
 
     from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
 
-    everything = {index: index for index in range(len(styles))}
-    images = [images for _, images in _drawn(painter, styles, everything)]
+    parts = [_drawn(styles, {index: index for index in range(len(styles))}) for styles in sets]
+    images = [images for part in parts for _, images in part]
     Path(FLAGS.grid).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(as_shown(np.concatenate(images)), FLAGS.grid, FLAGS.grid_columns)
-
-
-def _enlarged(batches):
-    for images in batches:
-        yield images.repeat(FLAGS.scale, axis=1).repeat(FLAGS.scale, axis=2)
 
 
 if __name__ == "__main__":

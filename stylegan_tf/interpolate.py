@@ -3,7 +3,9 @@
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-5 --output walk.webp
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-23 --grid 4x2 --seconds 6 --output walks.mp4
     python -m stylegan_tf.interpolate --network runs/demo --keys 5,7@1,projected/dlatents.npz:0 --noloop
+    python -m stylegan_tf.interpolate --network runs/pets --seeds 3 --class cat,dog,owl
 
+With several classes each key has the next one's label; w is interpolated.
 After the last frame comes the first, unless --noloop. The noise stays the same in all frames.
 """
 
@@ -12,13 +14,13 @@ import re
 from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags, sampling_flags
-from stylegan_tf.cli.key_images import parse_keys, styles_of
+from stylegan_tf.cli.key_images import parse_keys, style_of
 from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Interpolation"):
-    flags.DEFINE_string("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid shared out among the walks.")
+    flags.DEFINE_string("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid split among the walks.")
     flags.DEFINE_string("dlatents", None, "In place of seeds: walk through the images of this file of dlatents.")
     flags.DEFINE_string(
         "keys",
@@ -52,15 +54,19 @@ def main():
     from stylegan_tf.visualize.animation import check_animation_path, write_animation
 
     check_animation_path(FLAGS.output)
-    painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
+    named = sampling_flags.painters(noise_mode=FLAGS.noise_mode, labeled=any(key.seed is not None for key in keys))
+    painters = [painter for _, painter in named]
+    if FLAGS.space == "z" and len(painters) > 1:
+        raise UserError("from class to class the way is in w: --space=z takes one class.")
     from stylegan_tf.visualize.interpolation import Interpolation, frame_count
     from stylegan_tf.visualize.tile_table import scale_for
 
-    size = painter.resolutions[-1]
-    walks = _walks(painter, keys, columns * rows)
+    size = painters[0].resolutions[-1]
+    walks = _walks(painters, keys, columns * rows)
     count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
     options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
-    walk = Interpolation(painter, walks, count, offset=sampling_flags.style_offset(painter), **options)
+    offset = sampling_flags.style_offset(painters[0])
+    walk = Interpolation(painters[0], walks, count, offset=offset, **options)
     with ProgressBar(count, "Generating", "frames") as bar:
         write_animation(_counted(walk.frames(), bar), count, FLAGS.output, FLAGS.fps)
     print(FLAGS.output)
@@ -76,17 +82,21 @@ def _keys():
     return keys
 
 
-def _walks(painter, keys, count):
+def _walks(painters, keys, count):
+    """Keys and classes take turns: the shorter list starts over until the longer one ends."""
     import numpy as np
 
-    from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, shared_out
+    from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, split_keys
 
     options = {"smooth": FLAGS.path == "smooth", "closed": FLAGS.loop}
     if FLAGS.space == "w":
-        return [StyleWalk(ws, **options) for ws in shared_out(styles_of(painter, keys), count)]
+        turns = range(max(len(keys), len(painters)))
+        ws = np.concatenate([style_of(painters[turn % len(painters)], keys[turn % len(keys)]) for turn in turns])
+        return [StyleWalk(part, **options) for part in split_keys(ws, count)]
     psi = np.float32([FLAGS.truncation_psi if key.psi is None else key.psi for key in keys])
-    z = painter.latents(key.seed for key in keys)
-    return [LatentWalk(painter, *both, **options) for both in zip(shared_out(z, count), shared_out(psi, count))]
+    z = painters[0].latents(key.seed for key in keys)
+    parts = zip(split_keys(z, count), split_keys(psi, count))
+    return [LatentWalk(painters[0], *part, **options) for part in parts]
 
 
 def _counted(frames, bar):

@@ -101,3 +101,16 @@ def test_mistakes_are_told_in_one_line(main, arguments, message):
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1 and last.startswith("error: ") and message in last
     assert "Traceback" not in done.stderr
+
+
+def test_a_walk_from_class_to_class_passes_the_images_of_each(gray, tmp_path):
+    output = tmp_path / "walk.webp"
+    arguments = ["--class=2,0", "--seeds=5", "--truncation_psi=0.5", "--seconds=1", "--fps=4", "--scale=4"]
+    done = _run("interpolate", gray[0], *arguments, f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    with Image.open(output) as picture:
+        for frame, label in ((0, 2), (2, 0)):
+            picture.seek(frame)
+            one = _painter(gray[1]).with_label(np.eye(3, dtype=np.float32)[label])
+            expected = one.pictures(one.dlatents(one.latents([5])))[0].repeat(4, axis=0).repeat(4, axis=1)
+            assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - expected).mean() < 12  # Lossy.

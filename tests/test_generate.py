@@ -103,3 +103,12 @@ def test_the_network_in_the_package_draws_figures_that_differ_from_seed_to_seed(
     background, figure = pictures[:, 2:6, 1:5].mean(axis=(1, 2)), pictures[:, 10:18, 12:18].mean(axis=(1, 2))
     assert np.abs(background - figure).max(axis=-1).min() > 20  # A face stands out from a pale wall.
     assert background.min() > 120 and figure.std(axis=0).max() > 10  # Skins differ.
+
+
+def test_several_classes_get_a_folder_each_with_the_images_of_each_alone(network, tmp_path):
+    done = _generate(network, "--class=owl,cat", "--seeds=1", f"--outdir={tmp_path}", f"--grid={tmp_path / 'grid.png'}")
+    assert done.returncode == 0 and "2/2 images" in done.stderr, done.stderr
+    images = [_expected(network[1], [1], 0.7, label)[0, ..., 0] for label in (2, 0)]
+    for name, image in zip(("owl", "cat"), images):
+        np.testing.assert_array_equal(_picture(tmp_path / name / "seed0001.png"), image)
+    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), np.concatenate(images, axis=1))

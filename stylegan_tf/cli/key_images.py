@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from stylegan_tf.cli import command_line
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
@@ -44,30 +43,22 @@ def parse_keys(text: str, flag: str) -> list[Key]:
 
 
 def styles_of(painter, keys: Sequence[Key]):
-    """w of every layer, truncated as each key has it: float32 [N, L, W] for a `Painter`.
+    """w of every layer, truncated as each key has it: float32 [N, L, W]."""
+    import numpy as np
 
-    Seeds without a psi get the painter's; dlatents without one are used as they are.
+    return np.concatenate([style_of(painter, key) for key in keys])
+
+
+def style_of(painter, key: Key):
+    """w of the images of a key: float32 [n, L, W] for a `Painter`.
+
+    A seed without a psi gets the painter's; dlatents without one are used as they are.
     """
-    import numpy as np
-
-    by_seed = [key for key in keys if key.seed is not None]
-    of_seeds = iter(_of_seeds(painter, by_seed) if by_seed else ())
-    return np.concatenate([_of_file(painter, key) if key.seed is None else next(of_seeds)[None] for key in keys])
-
-
-def _of_seeds(painter, keys):
-    import numpy as np
-
-    psi = None
-    if any(key.psi is not None for key in keys):
-        psi = np.float32([painter.truncation.psi if key.psi is None else key.psi for key in keys])
-    return painter.broadcast(painter.map(painter.latents(key.seed for key in keys)), psi)
-
-
-def _of_file(painter, key):
+    if key.seed is not None:
+        return painter.broadcast(painter.map(painter.latents([key.seed])), key.psi)
     from stylegan_tf.files.dlatents import load_dlatents
 
-    ws = load_dlatents(key.file, *painter.dlatent_shape, command_line.warn)
+    ws = load_dlatents(key.file, *painter.dlatent_shape)
     if key.indices is not None:
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")

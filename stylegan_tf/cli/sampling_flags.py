@@ -1,4 +1,4 @@
-"""The flags of commands that draw images from a network: which one, truncation, labels, directions."""
+"""The flags of commands that draw: network, truncation, class, noise, directions; the `Painter` they describe."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from absl import flags
 
 from stylegan_tf.cli.command_line import flag_group, require
 from stylegan_tf.cli.common_flags import define_network
-from stylegan_tf.cli.seeds_and_labels import class_label
+from stylegan_tf.cli.seeds_and_labels import class_labels
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -26,8 +26,18 @@ with flag_group("Network and images"):
         "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
         "training. Left out: class; all for converted networks of the authors, as in their code.",
     )
-    flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
+    flags.DEFINE_string(
+        "class",
+        None,
+        "For a network with labels: a class by name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
+        "generate and interpolate take several: cat,dog or all.",
+    )
     flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
+with flag_group("Moving"):
+    flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions.")
+    flags.DEFINE_string(
+        "move", None, "Directions of that file and how far to go, in standard deviations, like glasses=2,pca3=-1."
+    )
 
 
 def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> None:
@@ -46,10 +56,10 @@ def network_path() -> Path:
     return find_network(FLAGS.network)
 
 
-def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
-    """A `Painter` of the network file (None: that of --network) as the flags say.
+def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
+    """(name, `Painter` of the network file) for each class of --class as the flags say; one of a network without.
 
-    labeled: False if the command has labels of its own.
+    path: None: that of --network. labeled: False if --class may be left out.
     """
     path = path or network_path()
     from stylegan_tf.networks.network_file import load_networks
@@ -57,28 +67,25 @@ def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str =
     from stylegan_tf.visualize.painter import Painter
 
     networks = load_networks(path)
-    generator = networks.best_generator
+    classes, size = FLAGS["class"].value, networks.best_generator.config.label_size
+    labels = class_labels(classes, size, networks.label_names) if labeled or classes else [("", None)]
     centre = FLAGS.truncation_centre or networks.truncation_centre
-    label = None
-    if labeled:
-        label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)
-    return Painter(
-        generator,
-        label=label,
+    painter = Painter(
+        networks.best_generator,
         content_box=networks.content_box if FLAGS.crop else None,
         truncation=Truncation(FLAGS.truncation_psi, FLAGS.truncation_cutoff, centre),
         noise_mode=noise_mode,
         aspect_ratio=networks.aspect_ratio if FLAGS.crop else None,
     )
+    return [(name, painter.with_label(label)) for name, label in labels]
 
 
-FLAGS = flags.FLAGS
-
-with flag_group("Moving"):
-    flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions.")
-    flags.DEFINE_string(
-        "move", None, "Directions of that file and how far to go, in standard deviations, like glasses=2,pca3=-1."
-    )
+def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
+    """The only one of `painters`."""
+    (_, first), *others = painters(path, labeled, noise_mode)
+    if others:
+        raise UserError("--class: this command takes one class; the label of several at once is like a=1,b=1.")
+    return first
 
 
 def style_offset(painter):

@@ -13,6 +13,7 @@ from PIL import GifImagePlugin, Image, ImageFile
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
+from stylegan_tf.visualize.picture_files import as_rgb
 
 _FFMPEG_ADVICE = "see what it says above, look for room on the disk, or write .webp."
 
@@ -27,7 +28,9 @@ def check_animation_path(path: os.PathLike) -> None:
 
 
 def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike, fps: float) -> None:
-    """Writes `count` frames, uint8 [H, W, 3], that repeat for ever (players of .mp4 decide that themselves).
+    """Writes `count` frames, uint8 [H, W, 3 or 4], that repeat for ever (players of .mp4 decide that themselves).
+
+    Only .webp keeps transparency; elsewhere clear pixels are white.
 
     Raises UserError for other names than .webp, .gif and .mp4, and for .mp4 without the package imageio-ffmpeg.
     """
@@ -35,7 +38,8 @@ def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike,
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        _WRITERS[path.suffix.lower()](frames, count, temporary, fps)
+        suffix = path.suffix.lower()
+        _WRITERS[suffix](frames if suffix == ".webp" else map(as_rgb, frames), count, temporary, fps)
 
 
 def frame_durations(count: int, fps: float, unit: int) -> list[int]:
@@ -64,10 +68,10 @@ class _Frames(ImageFile.ImageFile):
         if frame <= self._position:  # Pillow goes back to where it began when it is done.
             return
         pixels = next(self._frames)
-        height, width, _ = pixels.shape
-        self._mode, self._size, self._position = "RGB", (width, height), frame
+        height, width, channels = pixels.shape
+        self._mode, self._size, self._position = "RGBA" if channels == 4 else "RGB", (width, height), frame
         self.fp = io.BytesIO(pixels.tobytes())
-        self.tile = [("raw", (0, 0, width, height), 0, ("RGB", 0, 1))]
+        self.tile = [("raw", (0, 0, width, height), 0, (self._mode, 0, 1))]
 
     def tell(self) -> int:
         return self._position
@@ -75,8 +79,11 @@ class _Frames(ImageFile.ImageFile):
 
 def _write_webp(frames, count, path, fps):
     # Pillow turns the list append_images over twice, but a picture of many frames frame by frame.
-    durations = frame_durations(count, fps, unit=1)
-    _Frames(frames, count).save(path, format="WEBP", save_all=True, duration=durations, loop=0, quality=90, method=4)
+    picture = _Frames(frames, count)
+    options = {"duration": frame_durations(count, fps, unit=1), "loop": 0, "quality": 90, "method": 4}
+    if picture.mode == "RGBA":
+        options.update(kmin=1, kmax=1)  # Whole frames: libwebp loses the transparency of frames that build on others.
+    picture.save(path, format="WEBP", save_all=True, **options)
 
 
 def _write_gif(frames, count, path, fps):

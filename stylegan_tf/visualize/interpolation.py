@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import image_grid, resized
+from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized
 from stylegan_tf.visualize.sampling import batch_size
 
 _LINE = 1e-4  # Radians; directions closer than this, or as close to opposite, have no arc to speak of.
@@ -114,22 +114,23 @@ class Interpolation:
         self._step = walks[0].length / (frames if closed else frames - 1)
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yields uint8 [H, W, 3]; only a few are in memory at a time."""
+        """Yields uint8 [H, W, 3], or [H, W, 4] of a network with transparency; only a few are in memory at a time."""
         count = max(1, batch_size(self._painter.resolutions[-1]) // len(self._walks))
         for start in range(0, self.num_frames, count):
             times = np.arange(start, min(start + count, self.num_frames)) * self._step
             ws = np.stack([walk(times) for walk in self._walks], axis=1)  # [n, walks, L, W]
-            pictures = self._painter.pictures(ws.reshape(-1, *ws.shape[2:]) + self._offset)
-            for frame in pictures.reshape(len(times), len(self._walks), *pictures.shape[1:]):
+            images = np.concatenate(list(self._painter.image_batches(ws.reshape(-1, *ws.shape[2:]) + self._offset)))
+            images = images if images.shape[-1] == 4 else as_rgb(images)
+            for frame in images.reshape(len(times), len(self._walks), *images.shape[1:]):
                 yield resized(image_grid(frame, self._columns), self._scale)
 
 
-def shared_out(keys: Sequence, walks: int) -> list[Sequence]:
+def split_keys(keys: Sequence, walks: int) -> list[Sequence]:
     """The keys of each of several walks. UserError if they are too few, or not the same number for all."""
     count, rest = divmod(len(keys), walks)
     if rest or count < 2:
         raise UserError(
-            f"{walks} walk(s) need the same number of images each, at least two: {len(keys)} cannot be shared out so."
+            f"{walks} walk(s) need the same number of images each, at least two: {len(keys)} cannot be split so."
         )
     return [keys[first : first + count] for first in range(0, len(keys), count)]
 

@@ -1,5 +1,6 @@
 """What figures and animations are drawn from: seeds and styles in, pictures out that are ready to be shown."""
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
@@ -41,6 +42,12 @@ class Painter:
         self.sampler = Sampler(generator, self.truncation, noise_mode)
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
         self.content_box, self.aspect_ratio = content_box, aspect_ratio
+
+    def with_label(self, label: Optional[np.ndarray]) -> "Painter":
+        """The same, sharing what is traced, for pictures of another label."""
+        other = copy.copy(self)
+        other.label = label
+        return other
 
     @property
     def dlatent_shape(self) -> tuple[int, int]:

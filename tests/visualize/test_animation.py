@@ -128,3 +128,16 @@ def test_a_film_that_lacks_frames_is_none(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="ffmpeg failed: it wrote 4 of 5 frames"):
         write_animation(_frames(), 5, tmp_path / "x.mp4", 10)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix, clear", [(".webp", [0]), (".gif", [255, 255, 255])])
+def test_clear_pixels_stay_clear_in_webp_and_are_white_elsewhere(tmp_path, suffix, clear):
+    frames = np.full([3, 16, 16, 4], 255, np.uint8)
+    frames[:, :, 8:] = [10, 60, 200, 0]
+    frames[:, 12:, :8, 0] = [[[0]], [[100]], [[200]]]  # Equal frames would be merged.
+    write_animation(iter(frames), 3, tmp_path / f"x{suffix}", 10)
+    with Image.open(tmp_path / f"x{suffix}") as picture:
+        assert picture.n_frames == 3
+        picture.seek(1)
+        pixels = np.asarray(picture.convert("RGBA" if suffix == ".webp" else "RGB"))
+    assert pixels[4, 12, -len(clear) :].tolist() == clear and pixels[4, 4, -1] == 255

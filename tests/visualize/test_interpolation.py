@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, shared_out
+from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, split_keys
 from tests.helpers import painters
 
 
@@ -16,9 +16,9 @@ def painter():
 def _frames(painter, seeds, frames, space="w", walks=1, smooth=True, closed=True, **options):
     z = painter.latents(seeds)
     if space == "z":
-        paths = [LatentWalk(painter, keys, smooth=smooth, closed=closed) for keys in shared_out(z, walks)]
+        paths = [LatentWalk(painter, keys, smooth=smooth, closed=closed) for keys in split_keys(z, walks)]
     else:
-        paths = [StyleWalk(keys, smooth, closed) for keys in shared_out(painter.dlatents(z), walks)]
+        paths = [StyleWalk(keys, smooth, closed) for keys in split_keys(painter.dlatents(z), walks)]
     return np.stack(list(Interpolation(painter, paths, frames, closed=closed, **options).frames()))
 
 
@@ -85,11 +85,19 @@ def test_an_offset_is_added_in_every_frame(painter):
 
 @pytest.mark.parametrize("keys, walks", [([0], 1), ([0, 1, 2], 2), ([0, 1], 2)])
 def test_keys_that_do_not_fit_the_grid_are_refused(keys, walks):
-    with pytest.raises(UserError, match=f"{len(keys)} cannot be shared out"):
-        shared_out(keys, walks)
+    with pytest.raises(UserError, match=f"{len(keys)} cannot be split"):
+        split_keys(keys, walks)
 
 
 def test_frames_are_counted():
     assert frame_count(3, 25) == 75 and frame_count(1.02, 25) == 26
     with pytest.raises(UserError, match="no animation"):
         frame_count(0.01, 25)
+
+
+def test_frames_of_networks_with_transparency_keep_it():
+    painter, _ = painters.painter(num_channels=4)
+    ws = painter.dlatents(painter.latents([1, 2]))
+    first, _ = Interpolation(painter, [StyleWalk(ws)], 2, scale=2).frames()
+    (image,) = next(painter.image_batches(ws[:1]))
+    np.testing.assert_array_equal(first[::2, ::2], image)
