@@ -158,6 +158,15 @@ class TrainConfig(Options):
         at_most=1,
         requires={"augment": ("ada",)},
     )
+    augment_filter: bool = option(
+        RUN,
+        False,
+        "Let ada amplify and damp bands of frequencies, too, which the paper does not by default.",
+        requires={"augment": ("ada",)},
+    )
+    augment_noise: bool = option(
+        RUN, False, "Let ada add noise, too, which the paper does not by default.", requires={"augment": ("ada",)}
+    )
     augment_cutout: bool = option(
         RUN, False, "Give ada cutout, too, which the paper does not use by default.", requires={"augment": ("ada",)}
     )

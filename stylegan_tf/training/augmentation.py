@@ -1,47 +1,50 @@
 """Augmentations of the images that the discriminator sees: pure functions of images, random numbers and p.
 
 ADA: Karras et al., *Training Generative Adversarial Networks with Limited Data*, NeurIPS 2020, App. B: pixel blitting,
-geometric and colour transformations, each with probability p, with the paper's strengths. Different here: all geometry
-is one bilinear sampling with reflection at the borders (the paper filters against aliasing), and the paper's
-image-space filtering and noise, which did not help there, are left out.
+geometric (filtered against aliasing) and colour transformations, each with probability p, with the paper's strengths.
 DiffAugment: Zhao et al., *Differentiable Augmentation for Data-Efficient GAN Training*, NeurIPS 2020: colour,
 translation by up to 1/8, cutout of 1/2, always applied.
 
 Both are differentiable twice by the images, which are [n, r, r, C] in [-1, 1] at any level. Nothing is clipped.
 """
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.training.affine_sampling import (
     IDENTITY,
+    blitted,
     inverse_rotation,
     inverse_scaling,
     inverse_translation,
+    reflected,
     sampled,
     shifted,
     then,
 )
 
-_UNIFORM, _NORMAL = 24, 7  # How many numbers of each kind an image needs at most.
+_UNIFORM, _NORMAL = 29, 12  # How many numbers of each kind an image needs at most.
 
 
 class AugmentDraws(NamedTuple):
     """The random values of the augmentation of n images."""
 
-    uniform: tf.Tensor  # [n, 24] in [0, 1)
-    normal: tf.Tensor  # [n, 7]
+    uniform: tf.Tensor  # [n, 29] in [0, 1)
+    normal: tf.Tensor  # [n, 12]
+    noise: tf.Tensor  # [n, r, r, C], or [n] where none is added.
 
 
-def draw_augmentation(count: int, seed: tf.Tensor) -> AugmentDraws:
-    """For `count` images; everything follows from the seed (two integers)."""
-    seeds = tf.random.experimental.stateless_split(seed, 2)
-    return AugmentDraws(
-        tf.random.stateless_uniform([count, _UNIFORM], seeds[0]), tf.random.stateless_normal([count, _NORMAL], seeds[1])
-    )
+def draw_augmentation(count: int, seed: tf.Tensor, noise_shape: Sequence[int] = ()) -> AugmentDraws:
+    """For `count` images; everything follows from the seed (two integers). noise_shape: of an image's noise."""
+    seeds = tf.random.experimental.stateless_split(seed, 3)
+    uniform = tf.random.stateless_uniform([count, _UNIFORM], seeds[0])
+    normal = tf.random.stateless_normal([count, _NORMAL], seeds[1])
+    return AugmentDraws(uniform, normal, tf.random.stateless_normal([count, *noise_shape], seeds[2]))
 
 
 class _Numbers:
@@ -71,31 +74,86 @@ class _Numbers:
         return tf.where(next(self._uniform) < (self.p if p is None else p), value, tf.cast(neutral, value.dtype))
 
 
-def ada(images: tf.Tensor, draws: AugmentDraws, p, cutout: bool = False) -> tf.Tensor:
-    """ADA's pipeline with each transformation at probability p, a scalar; at 0 images differ by rounding only."""
+def ada(
+    images: tf.Tensor, draws: AugmentDraws, p, filtering=False, noise=False, cutout=False, for_xla=False
+) -> tf.Tensor:
+    """ADA's pipeline with each transformation at probability p, a scalar; at 0 images differ by rounding only.
+
+    filtering, noise, cutout: whether these parts, which the paper leaves out by default, are applied.
+    for_xla: in a form that XLA compiles, see `sampled`.
+    """
     numbers = _Numbers(draws, images.dtype, p)
-    images = sampled(images, _inverse_geometry(numbers, images.shape[1]))
+    images = blitted(images, _inverse_blitting(numbers, images.shape[1]))
+    images = sampled(images, _inverse_geometry(numbers, images.shape[1]), for_xla)
     images = _of_colours(_ada_colour, images, numbers)
+    if filtering:
+        images = _filtered(images, numbers)
+    if noise:
+        images += draws.noise * _per_image(tf.abs(numbers.sometimes(numbers.normal(0.1), 0.0)))
     if cutout:
         images = _cut_out(images, numbers, only_sometimes=True)
     return images
 
 
-def _inverse_geometry(numbers: _Numbers, size: int):
-    """The inverse map, composed in the order in which an image is transformed."""
+def _filtered(images, numbers: _Numbers):
+    """Each of four bands of frequencies amplified or damped, at the expected power of natural images."""
+    size, channels = images.shape[1], images.shape[3]
+    bands, power = tf.constant(band_filters(size), images.dtype), tf.constant(_POWER, images.dtype)
+    gains = 1.0
+    for band in range(4):
+        factor = numbers.sometimes(numbers.log_normal(1.0), 1.0)
+        own = tf.where(tf.range(4) == band, factor[:, tf.newaxis], tf.ones([1, 4], images.dtype))  # [n, 4]
+        gains *= own * tf.math.rsqrt(tf.reduce_sum(power * tf.square(own), axis=1, keepdims=True))
+    matrix = tf.tensordot(gains, bands, 1)  # [n, r, r]
+    rows = tf.reshape(matrix @ tf.reshape(images, [-1, size, size * channels]), [-1, size, size, channels])
+    columns = matrix @ tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [-1, size, size * channels])
+    return tf.transpose(tf.reshape(columns, [images.shape[0] or -1, size, size, channels]), [0, 2, 1, 3])
+
+
+_POWER = np.array([10.0, 1.0, 1.0, 1.0]) / 13  # Of the bands, in natural images.
+
+
+@functools.lru_cache(maxsize=16)
+def band_filters(size: int) -> np.ndarray:
+    """Of the octaves below pi/8, pi/4, pi/2 and pi, from the wavelet sym2: matrices [4, r, r] with the sum 1.
+
+    Borders are reflected.
+    """
+    taps = np.array([1 + math.sqrt(3), 3 + math.sqrt(3), 3 - math.sqrt(3), 1 - math.sqrt(3)]) / 8
+    low = np.convolve(taps, taps[::-1])  # Half band: 7 taps around the middle.
+    bands, lowest = [], np.ones(1)
+    for step in (1, 2, 4):
+        spread = np.zeros(6 * step + 1)
+        spread[::step] = low
+        lower = np.convolve(lowest, spread)
+        bands.append(np.pad(lowest, 3 * step) - lower)
+        lowest = lower
+    matrices = np.zeros([4, size, size])
+    for matrix, band in zip(matrices, [lowest, *reversed(bands)]):
+        for row in range(size):
+            columns = reflected(np.arange(row - len(band) // 2, row + len(band) // 2 + 1), size)
+            np.add.at(matrix[row], columns, band)
+    return matrices
+
+
+def _inverse_blitting(numbers: _Numbers, size: int):
+    """Where each pixel of the result comes from: a flip, quarter turns, a shift by whole pixels."""
     some = numbers.sometimes
-    # Pixel blitting.
     flip = 1 - 2 * some(numbers.whole(2), 0.0)
     found = then(IDENTITY, inverse_scaling(flip, tf.ones_like(flip)))
     quarter = some(numbers.whole(4), 0.0)
     cos, sin = (tf.round(function(quarter * (math.pi / 2))) for function in (tf.cos, tf.sin))
     found = then(found, inverse_rotation(cos, sin))
     shift = [tf.round(numbers.uniform(-0.125, 0.125) * size) for _ in range(2)]
-    found = then(found, inverse_translation(*_both_or_none(numbers, shift)))
-    # General geometry. Two rotations that together happen with probability p.
+    return then(found, inverse_translation(*_both_or_none(numbers, shift)))
+
+
+def _inverse_geometry(numbers: _Numbers, size: int):
+    """The same of scaling, turning, stretching and shifting. Two rotations that together happen with probability p."""
+    some = numbers.sometimes
     p_rotation = 1 - tf.sqrt(1 - numbers.p)
     scale = some(numbers.log_normal(0.2), 1.0)
-    found = then(found, inverse_scaling(scale, scale))
+    found = then(IDENTITY, inverse_scaling(scale, scale))
     angle = some(numbers.uniform(-math.pi, math.pi), 0.0, p_rotation)
     found = then(found, inverse_rotation(tf.cos(angle), tf.sin(angle)))
     stretch = some(numbers.log_normal(0.2), 1.0)

@@ -57,7 +57,9 @@ class Gradients:
         self._losses = config.losses
         frozen = state.discriminator.config.resolutions[-config.freeze_d :] if config.freeze_d else ()
         self._frozen = tuple(f"{level}x{level}/" for level in frozen)  # Prefixes of variables.
-        self._augment, self._cutout = config.augment, config.augment_cutout
+        self._augment = config.augment
+        self._ada = {"filtering": config.augment_filter, "noise": config.augment_noise, "cutout": config.augment_cutout}
+        self._ada["for_xla"] = config.jit_compile or config.strategy == "tpu"
         self._generator = state.generator
         self._discriminator = state.discriminator
         self._resolution = resolution
@@ -121,7 +123,7 @@ class Gradients:
     def _scores(self, images, labels, scalars: Scalars, augment: Optional[AugmentDraws]) -> tf.Tensor:
         """Scores [n] of images, which are augmented first if there are draws."""
         if augment is not None and self._augment == "ada":
-            images = ada(images, augment, scalars.augment_p, self._cutout)
+            images = ada(images, augment, scalars.augment_p, **self._ada)
         elif augment is not None:
             images = diffaugment(images, augment)
         return self._discriminator(images, labels=labels, alpha=scalars.alpha)

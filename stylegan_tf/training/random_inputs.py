@@ -49,7 +49,7 @@ class SeededDraw:
         self._seed = config.seed
         self._mixing_prob = config.style_mixing_prob if generator.config.use_styles else 0.0
         self._interpolates = bool(config.losses.gp_lambda)
-        self._augments = config.augment != "none"
+        self._augments, self._adds_noise = config.augment != "none", config.augment_noise
         self._generator = generator
         self._resolution = resolution
         self._batch_size = batch_size
@@ -71,9 +71,11 @@ class SeededDraw:
 
     def _augmentation(self, seed, stream: int) -> list[Optional[AugmentDraws]]:
         """[of the fakes, of the reals]"""
+        size = (self._resolution, self._resolution, self._generator.config.num_channels)
+        shape = size if self._adds_noise else ()
         used = [self._augments, self._augments and stream == DISCRIMINATOR_PASS]
         return [
-            draw_augmentation(self._batch_size, _fold_in(seed, number)) if is_used else None
+            draw_augmentation(self._batch_size, _fold_in(seed, number), shape) if is_used else None
             for number, is_used in zip((4, 5), used)
         ]
 

@@ -7,8 +7,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.affine_sampling import IDENTITY, inverse_rotation, inverse_translation, sampled, shifted, then
-from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment, draw_augmentation
+from stylegan_tf.training.augmentation import AugmentDraws, ada, band_filters, diffaugment, draw_augmentation
 from stylegan_tf.training.augmentation_strength import AugmentationStrength, signs_of
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import build, run
@@ -31,35 +30,9 @@ def repeated(images, count):
 
 def test_ada_at_p_0_changes_nothing_but_for_a_rounding_of_colours():
     images = random_images()
-    np.testing.assert_allclose(ada(images, draws(), 0.0, cutout=True), images, atol=1e-6)
+    np.testing.assert_allclose(ada(images, draws(), 0.0, filtering=True, noise=True, cutout=True), images, atol=2e-6)
     grey = random_images(channels=1)
-    np.testing.assert_array_equal(ada(grey, draws(), 0.0, cutout=True), grey)
-
-
-def test_quarter_turns_and_whole_shifts_move_pixels_exactly():
-    images = random_images(1)
-    np.testing.assert_array_equal(sampled(images, inverse_rotation(0.0, 1.0)), np.rot90(images, -1, axes=(1, 2)))
-    right_and_down = sampled(images, inverse_translation(2.0, 1.0))
-    np.testing.assert_array_equal(right_and_down[0, 1:, 2:], images[0, :-1, :-2])
-    np.testing.assert_array_equal(right_and_down[0, 0, 2:], images[0, 1, :-2])  # Reflected.
-    np.testing.assert_array_equal(right_and_down[0, 1:, 0], images[0, :-1, 2])
-    half = sampled(images, inverse_translation(-0.5, 0.0))
-    np.testing.assert_allclose(half[0, :, :-1], (images[0, :, :-1] + images[0, :, 1:]) / 2, atol=1e-6)
-
-
-def test_maps_are_applied_in_the_order_in_which_they_are_given():
-    images = random_images(1)
-    turned_then_moved = then(then(IDENTITY, inverse_rotation(0.0, 1.0)), inverse_translation(1.0, 0.0))
-    by_hand = sampled(sampled(images, inverse_rotation(0.0, 1.0)), inverse_translation(1.0, 0.0))
-    np.testing.assert_array_equal(sampled(images, turned_then_moved), by_hand)
-
-
-def test_shifted_images_are_filled_up_with_0():
-    images = random_images(2)
-    moved = shifted(images, tf.constant([1, 0]), tf.constant([0, -2])).numpy()
-    np.testing.assert_array_equal(moved[0, 1:], images[0, :-1])
-    np.testing.assert_array_equal(moved[1, :, :-2], images[1, :, 2:])
-    assert not moved[0, 0].any() and not moved[1, :, -2:].any()
+    np.testing.assert_allclose(ada(grey, draws(), 0.0, cutout=True), grey, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -114,14 +87,36 @@ def test_cutout_hides_at_most_a_quarter_and_at_least_a_sixteenth():
     assert hidden.max() <= 0.26 and hidden.min() >= 0.05
 
 
+def test_bands_split_frequencies_into_octaves_and_add_up_to_the_image():
+    bands = band_filters(64)
+    np.testing.assert_allclose(bands.sum(axis=0), np.eye(64), atol=1e-12)
+    places = np.arange(64)
+    for frequency, band in ((0.03, 0), (0.09, 1), (0.19, 2), (0.45, 3)):  # Periods a pixel; octaves end at 1/2.
+        wave = np.cos(2 * np.pi * frequency * places)
+        powers = [np.mean((matrix @ wave)[22:-22] ** 2) for matrix in bands]
+        assert np.argmax(powers) == band and powers[band] > 0.4 * np.mean(wave[22:-22] ** 2)
+
+
+def test_filtering_keeps_the_expected_power_and_noise_is_as_strong_as_drawn():
+    flat = np.ones([400, 8, 8, 1], np.float32)
+    numbers = draw_augmentation(400, SEED, (8, 8, 1))
+    plain = ada(flat, numbers, 0.7).numpy()
+    gain = ada(flat, numbers, 0.7, filtering=True).numpy()[:, 0, 0, 0] / plain[:, 0, 0, 0]
+    assert 0 < gain.min() < 0.9 and 1.05 < gain.max() <= 13 / 10 * (13 / 12) ** 3 + 1e-3  # The mean is in band 0.
+    noise = (ada(flat, numbers, 0.7, noise=True) - plain).numpy().std(axis=(1, 2, 3))
+    assert np.mean(noise > 1e-6) == pytest.approx(0.7, abs=0.06)
+    assert noise.mean() == pytest.approx(0.7 * 0.1 * np.sqrt(2 / np.pi), rel=0.15)  # Half-normal.
+
+
 @pytest.mark.parametrize("kind", ["ada", "diffaugment"])
 def test_derivatives_are_those_of_finite_differences(kind):
     """First and second, of a smooth function of the augmented image, in float64: what R1 takes."""
-    numbers = AugmentDraws(*(tf.cast(x, tf.float64) for x in draws(1)))
+    numbers = AugmentDraws(*(tf.cast(x, tf.float64) for x in draw_augmentation(1, SEED, (4, 4, 3))))
+    everything = {"filtering": True, "noise": True, "cutout": True}
     weights = tf.constant(np.random.RandomState(1).randn(4, 4, 3))
 
     def score(images):
-        augmented = ada(images, numbers, 0.9) if kind == "ada" else diffaugment(images, numbers)
+        augmented = ada(images, numbers, 0.9, **everything) if kind == "ada" else diffaugment(images, numbers)
         return tf.reduce_sum(tf.sin(augmented) * weights)
 
     def gradient_norm(images):
