@@ -15,6 +15,7 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]
@@ -50,11 +51,11 @@ def _draw(painter, seeds, seeds_b):
     if FLAGS.figure == "uncurated":
         if FLAGS.seeds is None:
             seeds = range(sample_figures.uncurated_count(FLAGS.rows))
-        return sample_figures.uncurated_figure(painter, seeds, FLAGS.rows, FLAGS.scale)
+        return sample_figures.uncurated_figure(painter, seeds, FLAGS.rows, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "style_mixing":
-        return style_mixing.style_mixing_figure(painter, seeds, seeds_b, FLAGS.scale)
+        return style_mixing.style_mixing_figure(painter, seeds, seeds_b, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "noise_detail":
-        return noise_figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale)
+        return noise_figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "noise_components":
         return noise_figures.noise_components_figure(painter, seeds, FLAGS.scale)
     return sample_figures.truncation_figure(painter, seeds, scale=FLAGS.scale)

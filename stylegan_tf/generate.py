@@ -14,6 +14,7 @@ command resumes. The file images.jsonl in it says what made each image.
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -159,7 +160,10 @@ def _write_folder(styles, path, made_with, bar, done):
     """`done`: images of the classes before; returns it with those of this one."""
     from stylegan_tf.visualize.image_folders import open_image_folder
 
-    with open_image_folder(path, {**made_with, **styles.options}) as folder:
+    def note(line):
+        print(line, file=sys.stderr)
+
+    with open_image_folder(path, {**made_with, **styles.options}, note) as folder:
         for indices in _chunks(styles):
             wanted = {f"{styles.name(index)}.{FLAGS.format}": index for index in indices}
             missing = {name: index for name, index in wanted.items() if not folder.has(name)}

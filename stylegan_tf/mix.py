@@ -13,6 +13,7 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
+from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Mixing"):
@@ -38,7 +39,7 @@ def main():
     layers = parse_layers(FLAGS.styles, painter.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
     ws_a, ws_b = styles_of(painter, rows), styles_of(painter, columns)
-    picture = mixing_picture(painter, ws_a, ws_b, layers, caption, FLAGS.scale)
+    picture = mixing_picture(painter, ws_a, ws_b, layers, caption, FLAGS.scale, ProgressBar)
     Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     save_image(picture, FLAGS.output)
     print(FLAGS.output)

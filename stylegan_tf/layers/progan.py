@@ -1,4 +1,4 @@
-"""Minibatch standard deviation (ProGAN, Sec. 3)."""
+"""ProGAN's layers: equalised dense and convolution (its Sec. 4.1), minibatch standard deviation (Sec. 3)."""
 
 import inspect
 import math
@@ -8,6 +8,7 @@ import tensorflow as tf
 from stylegan_tf.ops import resampling
 from stylegan_tf.ops.broadcasting import add_broadcast
 
+SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 _AUTOCAST = "autocast" if "autocast" in inspect.signature(tf.keras.layers.Layer.add_weight).parameters else None
 _AUTOCAST = _AUTOCAST or "experimental_autocast"  # Its name in Keras 2.
 
@@ -24,9 +25,6 @@ class PreciseLayer(tf.keras.layers.Layer):
 
     def add_weight(self, **kwargs):
         return super().add_weight(**{_AUTOCAST: False}, **kwargs)
-
-
-SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 
 
 class _Equalized(PreciseLayer):

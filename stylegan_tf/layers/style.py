@@ -1,4 +1,4 @@
-"""The truncation trick in w (Sec. 2.1 and App. B)."""
+"""The style-based generator's layers: its input, noise, styles, a whole synthesis layer, truncation (Sec. 2)."""
 
 import tensorflow as tf
 
@@ -161,10 +161,10 @@ class SynthesisLayer(tf.keras.layers.Layer):
 
     def call(self, x, w=None, noise=None, use_noise=True):
         """x: [N, H, W, C] (or w [N, W] at the start); w: [N, W]; noise: see `NoiseInput` -> [N, H', W', filters]."""
-        if self._ends_as_in_paper:
+        if self._has_paper_epilogue:
             features = self.source.convolve(x)
             if is_compiled(features):
-                return self._compiled_end(features, w, noise, use_noise)
+                return self._compiled_epilogue(features, w, noise, use_noise)
             x = self.source.with_bias(features)
         else:
             x = self.source(x)
@@ -183,12 +183,12 @@ class SynthesisLayer(tf.keras.layers.Layer):
         return x
 
     @property
-    def _ends_as_in_paper(self):
+    def _has_paper_epilogue(self):
         """Whether what follows the convolution is the paper's, for which there is one operation."""
         convolves = isinstance(self.source, EqualizedConv2D) and self.compute_dtype != "float16"
         return convolves and self.instance_norm is not None and self.style is not None and not self.use_pixel_norm
 
-    def _compiled_end(self, features, w, noise, use_noise):
+    def _compiled_epilogue(self, features, w, noise, use_noise):
         """The same as the rest of `call`, compiled."""
         for part, shape in ((self.noise, features.shape), (self.style, w.shape)):
             if part is not None and not part.built:
@@ -219,9 +219,9 @@ class SynthesisLayer(tf.keras.layers.Layer):
 
 
 class TruncationLayer(PreciseLayer):
-    """w' = centre + psi * (w - centre) for the first `cutoff` layers; the centre is w_avg unless it is given.
+    """The truncation trick (Sec. 2.1, App. B): w' = centre + psi * (w - centre) in the first `cutoff` layers.
 
-    Variable: `w_avg` [W], the running average of w, moved by training (not trainable itself).
+    Variable: `w_avg` [W], the running average of w, which training updates: the centre unless another is given.
     """
 
     def __init__(self, **kwargs):

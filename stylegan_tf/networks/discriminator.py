@@ -30,7 +30,7 @@ class Discriminator(NetworkModel):
         Args:
           precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`.
             Weights and scores are always float32.
-          growth: how far the network has grown: the fade of calls that do not say it themselves; None: fully.
+          growth: how far the network has grown, the default of calls; None: fully.
         """
         super().__init__(config, precision, half_levels, name="discriminator")
         self.growth = growth or Growth(config.resolution)

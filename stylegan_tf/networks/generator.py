@@ -1,4 +1,4 @@
-"""The whole generator: mapping, truncation, synthesis."""
+"""The generator, top to bottom: mapping network, synthesis network, and both with truncation between them."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,8 @@ from stylegan_tf.networks.truncation import ClassCentres, Truncation
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.normalisation import pixel_norm
 from stylegan_tf.ops.resampling import upscale_2d
+
+NOISE_MODES = ("random", "const", "none")
 
 
 @tf.keras.utils.register_keras_serializable(package=PACKAGE)
@@ -76,9 +78,6 @@ class MappingNetwork(tf.keras.layers.Layer):
         return cls(GeneratorConfig.from_dict(config["config"]), name=config["name"])
 
 
-NOISE_MODES = ("random", "const", "none")
-
-
 @tf.keras.utils.register_keras_serializable(package=PACKAGE)
 class SynthesisNetwork(tf.keras.layers.Layer):
     """Two synthesis layers per level, and at each level a 1x1 convolution to RGB."""
@@ -93,7 +92,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """
         Args:
           policies: the dtype policy of every level, see `level_policies`; None: float32.
-          growth: how far the network has grown: what calls compute that do not say it themselves; None: fully.
+          growth: how far the network has grown, the default of calls; None: fully.
         """
         kwargs.setdefault("name", "synthesis")
         super().__init__(dtype="float32", autocast=False, **kwargs)
@@ -181,7 +180,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         return old + (images - old) * tf.cast(alpha, tf.float32)
 
     def features(self, ws, resolution, noise=None, use_noise=True) -> list[tf.Tensor]:
-        """What every layer up to a resolution gives out, [N, r, r, C]; the arguments are those of `call`."""
+        """Outputs of every layer up to a resolution, [N, r, r, C]; the arguments are those of `call`."""
         x, features = ws[:, 0], []
         for index, layer in enumerate(self._layers_up_to(resolution)):
             w = ws[:, index] if self.config.use_styles else None
@@ -277,7 +276,7 @@ class Generator(NetworkModel):
 
     @property
     def growth(self) -> Growth:
-        """How far it has grown: a network file that was saved while networks grew says so."""
+        """How far it has grown, as its network file says."""
         return self.synthesis.growth
 
     def broadcast(self, w: tf.Tensor, resolution=None) -> tf.Tensor:

@@ -27,7 +27,7 @@ class Growth:
 
     @property
     def level_to_train(self) -> int:
-        """Where training goes on: this level, or the one below it where this one was fading in."""
+        """Where training resumes: this level, or the one below it where this one was fading in."""
         return self.resolution if self.alpha == 1 else max(self.resolution // 2, 4)
 
     def asked(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":

@@ -8,6 +8,8 @@ import tensorflow as tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
 
+PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
+
 
 def named_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
     """All variables of a network or layer by name, e.g. "synthesis/8x8/conv0_up/weight".
@@ -45,9 +47,6 @@ def _tf_variable(variable) -> tf.Variable:
     """Keras 3 wraps the TensorFlow variable and has it as a property; Keras 2's is one already."""
     value = variable.value
     return variable if callable(value) else value
-
-
-PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
 
 
 class NetworkModel(tf.keras.Model):

@@ -18,7 +18,7 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
     """The Keras dtype policy of every level of a network, by resolution.
 
     Args:
-      precision: float32, bfloat16 or float16, as --precision has it.
+      precision: float32, bfloat16 or float16.
       resolutions: all levels, e.g. (4, 8, 16), at any stage of progressive growing.
       half_levels: how many of the highest compute in half precision; None: all in bfloat16, 4 (above
         4x4) in float16.

@@ -1,7 +1,7 @@
 """The layers of a network and their sizes, from its options alone: nothing is built or allocated. No TensorFlow here.
 
 Files are compared with them before a network is made, parameters are counted with them, and so is the work of a pass.
-The names are those of `networks.variables.named_variables`.
+The names are those of `keras_model.named_variables`.
 """
 
 import math

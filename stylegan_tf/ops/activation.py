@@ -12,8 +12,8 @@ LEAKY_SLOPE = 0.2
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """x where x > 0, else 0.2 x: any shape. Its second derivative is zero.
 
-    The derivative is told by the sign of the result. So nothing but this function reads x, which lets TensorFlow
-    fold the activation into the convolution before it, and no zeros are added up for the second derivative.
+    The derivative follows from the sign of the result. So nothing else reads x, which lets TensorFlow fuse the
+    activation with the convolution before it, and the second derivative sums no zeros.
     """
     if is_plain() or are_left_out():
         return tf.nn.leaky_relu(x, LEAKY_SLOPE)

@@ -1,8 +1,8 @@
-"""Compiling single chains of element-wise operations with XLA, inside a graph that TensorFlow runs as usual.
+"""Single chains of element-wise operations compiled with XLA, inside a graph that TensorFlow runs as usual.
 
 On a CPU, XLA is slow at convolutions, but a chain of element-wise operations becomes one pass over memory. Graphs with
-such chains run in TensorFlow only: whoever traces for training or for metrics asks for them, and all other graphs, to
-be converted to TFLite or ONNX or to be served, are free of them.
+such chains run in TensorFlow only: training and metrics ask for them; graphs that are served or converted to TFLite or
+ONNX have none.
 """
 
 from typing import Callable

@@ -1,12 +1,12 @@
-"""What follows the convolution of a synthesis layer, from noise to AdaIN, in one compiled pass (Sec. 2, Eq. 1).
+"""The epilogue of a synthesis layer, from noise to AdaIN, in one compiled pass (Sec. 2, Eq. 1).
 
 All sums and statistics are float32 whatever the dtype of the activations. Only the layer's input is kept for the
-gradient, which is written out by hand: with the mean over the pixels of an image and channel as <.>,
+gradient: with the mean over the pixels of an image and channel as <.>,
 u = leaky_relu(x + noise * strength + bias), v = (u - <u>) / deviation and y = v * scale + offset,
 
     du = scale / deviation * (dy - <dy> - v <dy v>).
 
-The second derivative is written out, too; TensorFlow derives the ones beyond from it.
+The second derivative is written by hand as well; TensorFlow differentiates that for higher ones.
 """
 
 import tensorflow as tf
@@ -29,12 +29,12 @@ def noise_activation_adain(x, noise, strength, bias, scale, offset):
     Returns:
       [N, H, W, C] in x's dtype.
     """
-    # Functions of the inputs, as which `_second` derives them: nothing is to come back through them.
+    # `_second` differentiates them as functions of the inputs: no gradient must flow back through them.
     y, mean, inverse = (tf.stop_gradient(part) for part in _forward(x, noise, strength, bias, scale, offset))
 
     def gradient(dy):
         dx, *sums = _gradients(x, noise, strength, bias, scale, mean, inverse, dy)
-        dnoise = tf.reduce_sum(tf.cast(dx, tf.float32) * strength, axis=-1, keepdims=True)  # Left out where unused.
+        dnoise = tf.reduce_sum(tf.cast(dx, tf.float32) * strength, axis=-1, keepdims=True)  # Pruned where unused.
         if noise.shape[0] == 1:
             dnoise = tf.reduce_sum(dnoise, axis=0, keepdims=True)
         return dx, dnoise, *sums

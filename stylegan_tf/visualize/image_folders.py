@@ -1,10 +1,9 @@
-"""Many images in a folder or in a zip file, with a record of what made each: an interrupted command goes on."""
+"""Many images in a folder or in a zip file, with a record of what made each, so that an interrupted command resumes."""
 
 import contextlib
 import io
 import json
 import os
-import sys
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
 from stylegan_tf.files.file_errors import parse_line, reading, short
@@ -24,8 +24,8 @@ RECORD = "images.jsonl"
 _MOST_WAITING, _LONGEST_WAIT = 256, 5.0  # Pictures, seconds: until they get their names.
 
 
-class Made(NamedTuple):
-    """What the record says about an image."""
+class ImageRecord(NamedTuple):
+    """What made an image."""
 
     options: str  # As sorted JSON.
     size: Optional[int]  # Of its file in bytes; records of earlier versions do not have it.
@@ -35,9 +35,9 @@ class ImageFolder:
     """Images in a folder. `with ImageFolder(path, options) as images: ... images.add(names, pictures)`.
 
     The folder's images.jsonl says what made each image: after a line {"options": {...}} come lines {"file": NAME,
-    "size": BYTES} for the images that these options made. An image that is there and was made by equal options need not
-    be made again; others are replaced. What the record names is on the disk: pictures get their names and their lines
-    in groups, every few seconds. Several processes may fill one folder.
+    "size": BYTES} for the images that these options made. An existing image of equal options need not be made
+    again; others are replaced. What the record names is on the disk: pictures get their names and their lines in
+    groups, every few seconds. Several processes may fill one folder.
     """
 
     def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
@@ -50,7 +50,7 @@ class ImageFolder:
             raise UserError(f"{self.path} is a file: give the name of a folder, or of a new .zip.") from None
         remove_leftovers(self.path)
         record = self.path / RECORD
-        self.made_by = parse_record(_text(record))
+        self.records = parse_record(_text(record))
         self._written, self._names = AtomicBatch(), []
         self._published_at = time.monotonic()
         self._pool = ThreadPoolExecutor()  # Compression leaves Python's lock.
@@ -67,7 +67,7 @@ class ImageFolder:
 
     def has(self, name: str) -> bool:
         """Whether these options made the image `name` before, and its file is as it was."""
-        made = self.made_by.get(name)
+        made = self.records.get(name)
         return made is not None and made.options == self._options and (name in self._names or self._is_whole(name))
 
     def add(self, names: Sequence[str], images: np.ndarray) -> None:
@@ -78,7 +78,7 @@ class ImageFolder:
         if images.shape[-1] not in (1, 3, 4):
             names, images = [*names, *(f"{os.path.splitext(name)[0]}.npy" for name in names)], [*images, *images]
         sizes = list(self._pool.map(self._write, names, images))
-        self.made_by.update({name: Made(self._options, size) for name, size in zip(names, sizes)})
+        self.records.update({name: ImageRecord(self._options, size) for name, size in zip(names, sizes)})
         self._names += names
         if len(self._written) >= _MOST_WAITING or time.monotonic() - self._published_at > _LONGEST_WAIT:
             self._publish()
@@ -94,19 +94,19 @@ class ImageFolder:
         return len(content)
 
     def _publish(self) -> None:
-        """The images first, then the lines that say that they are there."""
+        """The images first, then their lines in the record."""
         if self._names:
             self._written.publish()
             lines = [f'{{"options": {self._options}}}']
-            lines += [json.dumps({"file": name, "size": self.made_by[name].size}) for name in self._names]
+            lines += [json.dumps({"file": name, "size": self.records[name].size}) for name in self._names]
             with locked(self.path / f".{RECORD}.lock", f"the record of {self.path}", wait=60):
                 _append(self.path / RECORD, lines)
             self._names = []
         self._published_at = time.monotonic()
 
     def _is_whole(self, name: str) -> bool:
-        """Whether the file is there, as large as it was made; one of which nobody knows the size is not empty."""
-        path, expected = self.path / name, self.made_by[name].size
+        """Whether the file exists at its recorded size; without one, whether it is not empty."""
+        path, expected = self.path / name, self.records[name].size
         size = path.stat().st_size if path.is_file() else 0
         return size > 0 and expected in (None, size)
 
@@ -118,12 +118,12 @@ class ImageZip(ImageFolder):
     time.
     """
 
-    def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
-        self.archive = Path(path)
+    def __init__(self, path: os.PathLike, options: Mapping[str, Any], note: Note = ignore):
+        self.archive, self._note = Path(path), note
         make_folder(self.archive.parent)
         with contextlib.ExitStack() as stack:
             lock = self.archive.with_name(f".{self.archive.name}.lock")
-            stack.enter_context(locked(lock, str(self.archive), "wait for it, or take another --outdir"))
+            stack.enter_context(locked(lock, str(self.archive), "wait for it, or give another `outdir`"))
             self._archived, self._damaged = {}, frozenset()
             if self.archive.exists():
                 self._archived, self._damaged = _archived_record(self.archive)
@@ -141,14 +141,14 @@ class ImageZip(ImageFolder):
         return super().has(name) or (made is not None and made.options == self._options)
 
     def _pack(self):
-        new = {name: made for name, made in self.made_by.items() if self._is_whole(name)}
+        new = {name: made for name, made in self.records.items() if self._is_whole(name)}
         if new or not self.archive.exists():
             with atomic_write(self.archive) as temporary, zipfile.ZipFile(temporary, "w") as target:
                 self._copy_archived(target, without=new)
                 for name in new:
                     target.write(self.path / name, name)  # Images are compressed as they are.
                 target.writestr(RECORD, _record_text({**self._archived, **new}))
-        for name in [*self.made_by, RECORD]:
+        for name in [*self.records, RECORD]:
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # Somebody else's files are in it.
             self.path.rmdir()
@@ -162,19 +162,19 @@ class ImageZip(ImageFolder):
                     target.writestr(source.getinfo(name), source.read(name))
         lost = sorted(self._damaged.difference(without))
         if lost:
-            told = f"left out {len(lost)} damaged file(s), such as {short(lost[0], 100)}: make them again."
-            print(f"{self.archive}: {told}", file=sys.stderr)
+            damage = f"{len(lost)} damaged file(s), such as {short(lost[0], 100)}"
+            self._note(f"{self.archive}: left out {damage}: make them again.")
 
 
-def open_image_folder(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolder:
+def open_image_folder(path: os.PathLike, options: Mapping[str, Any], note: Note = ignore) -> ImageFolder:
     """A zip file if the path ends in .zip, else a folder."""
     is_zip = Path(path).suffix.lower() == ".zip"
-    return ImageZip(path, options) if is_zip else ImageFolder(path, options)
+    return ImageZip(path, options, note) if is_zip else ImageFolder(path, options)
 
 
-def parse_record(text: str) -> dict[str, Made]:
+def parse_record(text: str) -> dict[str, ImageRecord]:
     """By the names of the images. Lines that are cut off or damaged are passed over."""
-    made_by, options = {}, None
+    records, options = {}, None
     for entry in map(parse_line, text.splitlines()):
         if entry is None:
             continue
@@ -182,8 +182,8 @@ def parse_record(text: str) -> dict[str, Made]:
             options = json.dumps(entry["options"], sort_keys=True)
         elif isinstance(entry.get("file"), str) and options is not None:
             size = entry.get("size")
-            made_by[entry["file"]] = Made(options, size if isinstance(size, int) else None)
-    return made_by
+            records[entry["file"]] = ImageRecord(options, size if isinstance(size, int) else None)
+    return records
 
 
 def _text(record: Path) -> str:
@@ -200,9 +200,9 @@ def _append(record: Path, lines: Sequence[str]) -> None:
         os.fsync(stream.fileno())
 
 
-def _record_text(made_by: Mapping[str, Made]) -> str:
+def _record_text(records: Mapping[str, ImageRecord]) -> str:
     lines, last = [], None
-    for name, made in made_by.items():
+    for name, made in records.items():
         if made.options != last:
             lines.append(f'{{"options": {made.options}}}')
         lines.append(json.dumps({"file": name, "size": made.size}))
@@ -210,7 +210,7 @@ def _record_text(made_by: Mapping[str, Made]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _archived_record(path) -> tuple[dict[str, Made], frozenset[str]]:
+def _archived_record(path) -> tuple[dict[str, ImageRecord], frozenset[str]]:
     """Of the images that are whole in the zip file, as large as they were; and the names of the damaged ones.
 
     All are read: what is found damaged when the new images are done would come too late to be made again.

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from stylegan_tf.progress import ProgressBar
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.style_mixing import layer_groups
@@ -24,7 +24,7 @@ class NoiseStatistics(NamedTuple):
 
 
 def noise_statistics(painter: Painter, w: np.ndarray, realisations: int = REALISATIONS) -> NoiseStatistics:
-    """Draws the image of w [L, W] with noise of the seeds 0, 1, ... Only sums are kept of all but the first four."""
+    """Of the image of w [L, W] with noise of the seeds 0, 1, ...; only sums are kept of all but the first four."""
     ws = np.broadcast_to(w, [realisations, *w.shape])
     examples, total, squares = [], 0, 0  # Whole numbers: what does not vary has a deviation of exactly 0.
     for pictures in painter.picture_batches(ws, noise_seeds=range(realisations)):
@@ -35,7 +35,9 @@ def noise_statistics(painter: Painter, w: np.ndarray, realisations: int = REALIS
     return NoiseStatistics(np.stack(examples), deviation)
 
 
-def noise_detail_figure(painter: Painter, seeds: Sequence[int], realisations=REALISATIONS, scale=None):
+def noise_detail_figure(
+    painter: Painter, seeds: Sequence[int], realisations=REALISATIONS, scale=None, progress: StartProgress = Progress
+):
     """Figure 4, a row for every seed: (a) an image, (b) zooms of four realisations, (c) standard deviations.
 
     The zooms show the part, a quarter as wide and high as the image, where the noise does most; it is framed in (a).
@@ -43,7 +45,7 @@ def noise_detail_figure(painter: Painter, seeds: Sequence[int], realisations=REA
     """
     painter.check_noise("this figure")
     rows = []
-    with ProgressBar(len(seeds) * realisations, "Generating", "images") as bar:
+    with progress(len(seeds) * realisations, "Generating", "images") as bar:
         for w in painter.dlatents(painter.latents(seeds)):
             rows.append(noise_statistics(painter, w, realisations))
             bar.update(len(rows) * realisations)

@@ -6,8 +6,8 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.errors import UserError
-from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.tile_table import Band, Canvas, scale_for, tile_table
@@ -22,14 +22,16 @@ def uncurated_count(rows: int) -> int:
     return rows * sum(_COLUMN_DIVISORS)
 
 
-def uncurated_figure(painter: Painter, seeds: Sequence[int], rows: int = 3, scale: Optional[int] = None):
+def uncurated_figure(
+    painter: Painter, seeds: Sequence[int], rows=3, scale: Optional[int] = None, progress: StartProgress = Progress
+):
     """Figure 2: columns of ever smaller tiles, filled from the top down, as the images come. uint8 [H, W, 3]."""
     needed = uncurated_count(rows)
     if len(seeds) < needed:
-        raise UserError(f"this figure shows {needed} images in {rows} rows, but --seeds names {len(seeds)}.")
+        raise UserError(f"this figure shows {needed} images in {rows} rows, but there are {len(seeds)} `seeds`.")
     z = painter.latents(seeds[:needed])
     canvas, places, done = None, iter(()), 0
-    with ProgressBar(needed, "Generating", "images") as bar:
+    with progress(needed, "Generating", "images") as bar:
         for pictures in painter.picture_batches(painter.dlatents(z)):
             if canvas is None:
                 canvas, places = _uncurated_canvas(pictures.shape[1:], rows, scale)

@@ -6,10 +6,12 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.errors import UserError
-from stylegan_tf.progress import ProgressBar
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.tile_table import Band, tile_table
+
+_ROW_SHARES = {"coarse": 3, "middle": 2, "fine": 1}  # Rows of Fig. 3.
 
 
 class LayerGroup(NamedTuple):
@@ -30,7 +32,7 @@ def layer_groups(resolutions: Sequence[int]) -> list[LayerGroup]:
     """Coarse, middle and fine layers of a network with these levels (4, 8, ...), without empty groups.
 
     From 64x64 up they are the paper's: coarse 4x4 and 8x8, middle 16x16 and 32x32, fine the rest. Smaller networks
-    share their fewer levels out: 4x4 and 8x8, 16x16, 32x32; at 16x16 one level each; at 8x8 no fine ones.
+    split their fewer levels: 4x4 and 8x8, 16x16, 32x32; at 16x16 one level each; at 8x8 no fine ones.
     """
     coarse, middle = {1: (1, 1), 2: (1, 2), 3: (1, 2), 4: (2, 3)}.get(len(resolutions), (2, 4))
     bounds = (0, coarse, middle, len(resolutions))
@@ -62,9 +64,6 @@ def parse_layers(text: str, resolutions: Sequence[int]) -> list[int]:
     return sorted(layers)
 
 
-_ROW_SHARES = {"coarse": 3, "middle": 2, "fine": 1}  # Rows of Fig. 3.
-
-
 def mix_layers(ws: np.ndarray, other: np.ndarray, layers: Sequence[int]) -> np.ndarray:
     """The styles of `other` in `layers`, those of `ws` elsewhere; both [N, L, W]."""
     mixed = np.array(ws)
@@ -80,6 +79,7 @@ def mixing_table(
     beside: Sequence[Band] = (),
     breaks: Sequence[int] = (),
     scale: Optional[int] = None,
+    progress: StartProgress = Progress,
 ) -> np.ndarray:
     """Sources A in the left column, sources B in the top row, their mixtures where they meet.
 
@@ -92,7 +92,7 @@ def mixing_table(
     """
     painter.check_styles("style mixing")
     tiles = [[None, *painter.pictures(ws_b)]]
-    with ProgressBar(len(ws_a), "Mixing", "rows") as bar:
+    with progress(len(ws_a), "Mixing", "rows") as bar:
         for layers, w_a, picture in zip(layers_of_rows, ws_a, painter.pictures(ws_a)):
             mixed = mix_layers(np.repeat(w_a[None], len(ws_b), axis=0), ws_b, layers)
             tiles.append([picture, *painter.pictures(mixed)])
@@ -101,12 +101,12 @@ def mixing_table(
     return tile_table(tiles, scale, above, beside, "Source A", breaks_above={1, *breaks}, breaks_beside={1})
 
 
-def mixing_picture(painter: Painter, ws_a, ws_b, layers, caption: str, scale=None) -> np.ndarray:
+def mixing_picture(painter: Painter, ws_a, ws_b, layers, caption: str, scale=None, progress: StartProgress = Progress):
     """`mixing_table` with the same layers copied in every row."""
-    return mixing_table(painter, ws_a, [layers] * len(ws_a), ws_b, [Band(caption, 1, len(ws_a))], scale=scale)
+    return mixing_table(painter, ws_a, [layers] * len(ws_a), ws_b, [Band(caption, 1, len(ws_a))], (), scale, progress)
 
 
-def style_mixing_figure(painter: Painter, row_seeds, column_seeds, scale=None) -> np.ndarray:
+def style_mixing_figure(painter: Painter, row_seeds, column_seeds, scale=None, progress: StartProgress = Progress):
     """Figure 3: rows where the coarse styles come from B, then rows with the middle ones, then with the fine ones."""
     groups = layer_groups(painter.resolutions)
     counts = share_rows(len(row_seeds), [_ROW_SHARES[group.name] for group in groups])
@@ -117,13 +117,13 @@ def style_mixing_figure(painter: Painter, row_seeds, column_seeds, scale=None) -
         beside.append(Band(f"{title}\n{group.span}", first, first + count - 1))
         first += count
     ws_a, ws_b = (painter.dlatents(painter.latents(seeds)) for seeds in (row_seeds, column_seeds))
-    return mixing_table(painter, ws_a, layers_of_rows, ws_b, beside, [band.first for band in beside], scale)
+    return mixing_table(painter, ws_a, layers_of_rows, ws_b, beside, [band.first for band in beside], scale, progress)
 
 
 def share_rows(count: int, shares: Sequence[int]) -> list[int]:
     """Splits `count` rows about as `shares` (6 for 3, 2, 1 as they are), at least one each. UserError if too few."""
     if count < len(shares):
-        raise UserError(f"style mixing needs at least {len(shares)} sources A (--seeds), one a group; got {count}.")
+        raise UserError(f"style mixing needs at least {len(shares)} sources A (`seeds`), one a group; got {count}.")
     rows = [1] * len(shares)
     while sum(rows) < count:
         neediest = min(range(len(rows)), key=lambda index: rows[index] / shares[index])

@@ -11,6 +11,8 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.visualize.picture_files import resized
 
 _INK = (40, 40, 40)
+_LEGIBLE = 128  # Pixels that a tile should have at least.
+_MAX_SIDE = 30_000  # Pixels; beyond it most viewers give up.
 
 
 class Canvas:
@@ -57,10 +59,6 @@ class Canvas:
 @lru_cache(maxsize=64)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)  # Pillow carries it.
-
-
-_LEGIBLE = 128  # Pixels that a tile should have at least.
-_MAX_SIDE = 30_000  # Pixels; beyond it most viewers give up.
 
 
 class Band(NamedTuple):
@@ -110,7 +108,7 @@ def tile_table(
     ys = _positions(len(tiles), height, gap, wide, breaks_above, start=_margin(above, size))
     sheet = (xs[-1] + width + gap, ys[-1] + height + gap)
     if max(sheet) > _MAX_SIDE:
-        raise UserError(f"the picture would have {sheet[0]}x{sheet[1]} pixels: use fewer seeds or a smaller --scale.")
+        raise UserError(f"the picture would have {sheet[0]}x{sheet[1]} pixels: use fewer seeds or a smaller `scale`.")
     canvas = Canvas(*sheet)
     for y, row in zip(ys, tiles):
         for x, tile in zip(xs, row):

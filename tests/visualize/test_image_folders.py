@@ -10,7 +10,7 @@ from PIL import Image
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import temporary_name
 from stylegan_tf.visualize import image_folders
-from stylegan_tf.visualize.image_folders import ImageFolder, ImageZip, Made, open_image_folder, parse_record
+from stylegan_tf.visualize.image_folders import ImageFolder, ImageRecord, ImageZip, open_image_folder, parse_record
 
 
 def _images(*values):
@@ -58,7 +58,7 @@ def test_a_record_that_was_cut_off_forgets_its_last_line_only(tmp_path):
 
 def test_lines_that_are_no_record_are_passed_over():
     text = '{"file": "too early.png"}\n[]\n{"options": {"b": 1, "a": 2}}\nnonsense\n{"file": 3}\n{"file": "x.png"}\n'
-    assert parse_record(text) == {"x.png": Made('{"a": 2, "b": 1}', None)}
+    assert parse_record(text) == {"x.png": ImageRecord('{"a": 2, "b": 1}', None)}
 
 
 def test_a_zip_is_there_when_it_is_complete_and_is_continued_before(tmp_path):
@@ -159,12 +159,12 @@ def test_what_a_killed_process_was_writing_goes_and_what_another_one_writes_stay
 def test_a_zip_is_for_one_process_at_a_time(tmp_path):
     with ImageZip(tmp_path / "out.zip", {}) as images:
         images.add(["x.png"], _images(1))
-        with pytest.raises(UserError, match="out.zip is in use by process .*another --outdir"):
+        with pytest.raises(UserError, match="out.zip is in use by process .*give another `outdir`"):
             ImageZip(tmp_path / "out.zip", {})
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.zip"]
 
 
-def test_damaged_pictures_in_a_zip_are_made_again_or_left_out(tmp_path, capfd):
+def test_damaged_pictures_in_a_zip_are_made_again_or_left_out(tmp_path):
     path = tmp_path / "out.zip"
     with ImageZip(path, {}) as images:
         images.add(["x.png", "y.png", "z.png"], _images(1, 2, 3))
@@ -174,10 +174,11 @@ def test_damaged_pictures_in_a_zip_are_made_again_or_left_out(tmp_path, capfd):
     for place in places:
         content[place + 60] ^= 1
     path.write_bytes(content)
-    with ImageZip(path, {}) as images:
+    notes = []
+    with ImageZip(path, {}, notes.append) as images:
         assert [images.has(name) for name in ("x.png", "y.png", "z.png")] == [False, False, True]
         images.add(["x.png"], _images(4))
-    assert "out.zip: left out 1 damaged file(s), such as y.png: make them again.\n" in capfd.readouterr().err
+    assert notes == [f"{path}: left out 1 damaged file(s), such as y.png: make them again."]
     assert (_value_in_zip(path, "x.png"), _value_in_zip(path, "z.png")) == (4, 3)
     with ImageZip(path, {}) as images:
         assert [images.has(name) for name in ("x.png", "y.png", "z.png")] == [True, False, True]

@@ -54,5 +54,5 @@ def test_a_long_caption_gets_smaller_letters_instead_of_running_over():
 
 
 def test_a_picture_that_no_viewer_opens_is_refused():
-    with pytest.raises(UserError, match="fewer seeds or a smaller --scale"):
+    with pytest.raises(UserError, match="fewer seeds or a smaller `scale`"):
         tile_table([[_tile(0)]], scale=4000)
