@@ -133,3 +133,10 @@ class WriteOptions(Options):
     def part_numbers(self) -> Optional[tuple[int, int]]:
         """(i, n) of part i of n."""
         return None if self.part is None else tuple(map(int, self.part.split("/")))
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignOptions(Options):
+    """What faces become that are cut out of photos."""
+
+    size: int = option(PICTURES, 1024, "Side of the faces in pixels.", at_least=4, at_most=4096)

@@ -156,7 +156,10 @@ def number_at_the_end(stream: BinaryIO) -> Optional[int]:
     end = stream.read()
     record = end.rfind(b"PK\x05\x06")
     count = int.from_bytes(end[record + 10 : record + 12], "little") if record >= 0 else 0xFFFF
-    return None if count == 0xFFFF else count
+    if count == 0xFFFF:  # The number is in the record of 64 bits, if there is one.
+        record = end.rfind(b"PK\x06\x06")
+        return int.from_bytes(end[record + 32 : record + 40], "little") if record >= 0 else None
+    return count
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:

@@ -51,7 +51,8 @@ def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     labels = str(folder / case.labels) if case.labels in case.files else chance.choice(("", case.labels))
     told = []
     try:
-        source = open_source(str(folder / case.source), SourceOptions(resolution=8, labels=labels))
+        planes = 6 if case.source == "p" else None
+        source = open_source(str(folder / case.source), SourceOptions(resolution=8, labels=labels, planes=planes))
         dest = write_tfrecords(source, folder / "out", WriteOptions(shards=1, skip_bad=True), told.append)
         info = dataset_files.find_dataset(dest)
         dataset_files.load_labels(info)

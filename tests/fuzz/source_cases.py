@@ -104,6 +104,32 @@ def _lmdb() -> Case:
             return Case({"db/data.mdb": stream.read()}, "db")
 
 
+def _table(kind: str) -> Case:
+    import pyarrow
+    import pyarrow.parquet
+
+    images = [{"bytes": picture(index), "path": None} for index in range(COUNT)]
+    table, stream = pyarrow.table({"image": images, "label": CLASSES}), io.BytesIO()
+    if kind == "parquet":
+        pyarrow.parquet.write_table(table, stream, row_group_size=4)
+    else:
+        with pyarrow.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table, max_chunksize=4)
+    return Case({f"a.{kind}": stream.getvalue()}, f"a.{kind}", "classes")
+
+
+def _planes() -> Case:
+    import tifffile
+
+    files = {}
+    for index in range(COUNT):
+        stream, values = io.BytesIO(), np.concatenate([IMAGES[index], IMAGES[index]], axis=-1)
+        options = {"photometric": "minisblack", "planarconfig": "contig", "compression": ["zlib", None][index % 2]}
+        tifffile.imwrite(stream, values, **options)
+        files[f"p/{index}.tif"] = stream.getvalue()
+    return Case(files, "p")
+
+
 def _mnist(suffix: str) -> Case:
     write = gzip.compress if suffix else bytes
     files = {
@@ -185,6 +211,9 @@ KINDS: dict[str, Callable[[], Case]] = {
     "hdf5": _hdf5,
     "mat": _mat,
     "lmdb": _lmdb,
+    "parquet": lambda: _table("parquet"),
+    "arrow": lambda: _table("arrow"),
+    "planes": _planes,
     "mnist": lambda: _mnist(""),
     "mnist_gz": lambda: _mnist(".gz"),
     "cifar_binary": lambda: Case({"c/data_batch_1.bin": bytes(COUNT * 3073)}, "c", "classes", counted=False),

@@ -78,7 +78,7 @@ class ZipCollection(ArchiveCollection):
 
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
         links, entries = {}, self._open().infolist()
-        _check_number(self._path, len(entries))
+        check_number(self._path, len(entries))
         for info in entries:
             if info.is_dir():
                 left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
@@ -178,11 +178,11 @@ def check_end(archive: tarfile.TarFile) -> None:
     raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
 
 
-def _check_number(path: str, found: int) -> None:
+def check_number(path: str, found: int) -> None:
     """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
     with open(path, "rb") as stream:
         expected = number_at_the_end(stream)
-    if expected not in (None, found % 2**16):
+    if expected not in (None, found, found % 2**16):
         raise ValueError(f"its directory has {found} entries, its end says {expected}")
 
 

@@ -1,5 +1,6 @@
 """Collections of pictures that are arrays: in NumPy's, HDF5's and MATLAB's files, of the demo set, or computed."""
 
+import math
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from PIL import Image
 
 from stylegan_tf.data import demo, records
 from stylegan_tf.data.sources import reading
+from stylegan_tf.data.sources.archives import check_number
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
 from stylegan_tf.errors import UserError, optional_module
 from stylegan_tf.files.arrays import read_array_stream
@@ -66,6 +68,7 @@ class HDF5Collection(Collection):
         self._name = max(images, key=lambda name: np.prod(found[name][0], dtype=np.int64))
         shape, dtype = found[self._name]
         self._count = shape[0]
+        self._check_chunks()
         self._channels_first = channels_first(shape, dtype, f"{path}:{self._name}")
         self.num_channels = _written_channels(shape, self._channels_first)
         self._label_name = _first_of(_LABEL_NAMES, found)
@@ -96,6 +99,14 @@ class HDF5Collection(Collection):
             with reading.reading_source(self._path, "HDF5"):
                 self._file = h5py.File(self._path, "r")
         return self._file
+
+    def _check_chunks(self) -> None:
+        """HDF5 reads zeros where a chunk is missing, as after damage to their index."""
+        data = self._open()[self._name]
+        expected = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks)) if data.chunks else 0
+        if data.chunks and data.id.get_num_chunks() != expected:
+            found = f"{data.id.get_num_chunks():,} of {expected:,} pieces of {self._name}"
+            raise UserError(f"`source` {self._path} is damaged or was never finished: it holds {found}.")
 
     def _datasets(self) -> list[tuple]:
         """(name, shape, dtype) of all."""
@@ -161,6 +172,7 @@ def npy_collection(path: str) -> ArrayCollection:
 def npz_collection(path: str) -> ArrayCollection:
     """The array `images` (or x, data, ...) of a `.npz` file, with `labels` (or y, ...) if it is there."""
     with zipfile.ZipFile(path) as archive:
+        check_number(path, len(archive.infolist()))
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
         if image_name is None:

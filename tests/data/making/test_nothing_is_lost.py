@@ -317,3 +317,25 @@ def test_dark_colours_of_16_bits_are_told(tmp_path):
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(65535))
     _, values, lines = convert(tmp_path / "in", tmp_path / "bright")
     assert values == [255] and not any(line.startswith("dark") for line in lines)
+
+
+def test_a_large_archive_whose_directory_is_short_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)  # From here on its number has 64 bits.
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.png", png())
+    assert len(open_source(str(tmp_path / "in.zip"))) == 4
+    data = bytearray((tmp_path / "in.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 32] = 51  # The next entry becomes a part of the first one's comment.
+    (tmp_path / "in.zip").write_bytes(data)
+    with pytest.raises(UserError, match="its directory has 3 entries, its end says 4"):
+        open_source(str(tmp_path / "in.zip"))
+
+
+def test_missing_pieces_of_an_hdf5_file_are_no_black_pictures(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("images", [6, 8, 8, 3], np.uint8, chunks=(1, 8, 8, 3))
+        data[:4] = 200
+    with pytest.raises(UserError, match="holds 4 of 6 pieces of images"):
+        open_source(str(tmp_path / "a.h5"))
