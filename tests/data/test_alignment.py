@@ -15,7 +15,8 @@ def landmarks_of(centre, angle, eyes_apart=40.0, mouth_below=44.0):
     points = np.zeros([68, 2])
     ring = np.stack([np.cos(np.arange(6)), np.sin(np.arange(6))], axis=1) * 3
     ring -= ring.mean(axis=0)
-    points[36:42], points[42:48] = ring - [eyes_apart / 2, 0], ring + [eyes_apart / 2, 0]
+    eye = np.array([eyes_apart / 2, 0])
+    points[36:42], points[42:48] = ring - eye, ring + eye
     points[48], points[54] = (-12, mouth_below), (12, mouth_below)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return points @ turn.T + centre
