@@ -1,4 +1,4 @@
-"""Asks a served model for images of seeds, saves them as PNGs, and says how long the answers took.
+"""Requests images of seeds from a served model, saves them as PNGs, and reports how long the answers took.
 
     python -m stylegan_tf.serving_client --url http://localhost:8501/v1/models/demo --seeds 0-7 --outdir out
     python -m stylegan_tf.serving_client --grpc localhost:8500 --model demo --seeds 0-7 --requests 200 --concurrency 4
@@ -19,7 +19,7 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
-from stylegan_tf.serving.clients import Ask, Wish, over_grpc, over_rest
+from stylegan_tf.serving.clients import FetchImages, RequestOptions, over_grpc, over_rest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N].")
@@ -34,23 +34,23 @@ flags.DEFINE_integer(
     "requests", None, "Send that many requests, the seeds again and again; left out: once.", lower_bound=1
 )
 flags.DEFINE_integer("concurrency", 1, "Requests under way at the same time.", lower_bound=1)
-flags.DEFINE_float("timeout", 60.0, "Seconds that an answer may take.")
+flags.DEFINE_float("timeout", 60.0, "Seconds that a request may take, as a whole.", lower_bound=0.001)
 
 
 def main() -> None:
     if bool(FLAGS.url) == bool(FLAGS.grpc):
         raise UserError("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
     seeds = parse_seeds(FLAGS.seeds, most=2**20)
-    wish = Wish(FLAGS.truncation_psi, parse_labels(FLAGS.labels), FLAGS.timeout)
+    options = RequestOptions(FLAGS.truncation_psi, parse_labels(FLAGS.labels), FLAGS.timeout)
     batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]
     if FLAGS.requests:
         batches = [batches[index % len(batches)] for index in range(FLAGS.requests)]
-    ask = over_rest(FLAGS.url, wish) if FLAGS.url else over_grpc(FLAGS.grpc, FLAGS.model, wish)
+    fetch = over_rest(FLAGS.url, options) if FLAGS.url else over_grpc(FLAGS.grpc, FLAGS.model, options)
     folder = pathlib.Path(FLAGS.outdir) if FLAGS.outdir else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    seconds = [taken for taken in answered(ask, batches, folder)]
+    seconds = [taken for taken in answered(fetch, batches, folder)]
     print(summary(seconds, sum(map(len, batches)), time.perf_counter() - started))
 
 
@@ -61,12 +61,12 @@ def parse_labels(texts: Optional[list]) -> Optional[list]:
         raise UserError(f"--labels takes numbers like 0,1,0; got {','.join(texts)}.") from None
 
 
-def answered(ask: Ask, batches: list, folder: Optional[pathlib.Path]):
+def answered(fetch: FetchImages, batches: list, folder: Optional[pathlib.Path]):
     """Sends the requests, saves the images; yields the seconds that each answer took."""
 
     def send(seeds):
         start = time.perf_counter()
-        pngs = ask(seeds)
+        pngs = fetch(seeds)
         return seeds, pngs, time.perf_counter() - start
 
     with concurrent.futures.ThreadPoolExecutor(FLAGS.concurrency) as pool:

@@ -1,74 +1,125 @@
-"""Asks a server of TensorFlow Serving for images of seeds, over REST or gRPC. No TensorFlow here."""
+"""Requests images of seeds from TensorFlow Serving, over REST or gRPC. No TensorFlow here."""
 
 import base64
+import contextlib
 import dataclasses
 import http.client
 import json
-import urllib.error
-import urllib.request
+import socket
+import threading
+import urllib.parse
 from typing import Callable, Optional
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import parse_json, reason_of, short
 
 SIGNATURE = "seed_png"
-Ask = Callable[[list], list]  # Seeds -> their PNG files.
+FetchImages = Callable[[list], list]  # Seeds -> their PNG files.
+_LARGEST_IMAGE = 2**24  # Bytes of an image in an answer.
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
-    """What all images of a client have in common."""
+class RequestOptions:
+    """What all requests of a client have in common."""
 
     truncation_psi: float = 0.7
-    labels: Optional[list] = None  # The label of each, as numbers.
-    timeout: float = 60.0  # Seconds that an answer may take.
+    labels: Optional[list] = None  # The label of each image, as numbers.
+    timeout: float = 60.0  # Seconds that a request may take as a whole.
 
 
-def over_rest(url: str, wish: Wish) -> Ask:
+def over_rest(url: str, options: RequestOptions) -> FetchImages:
     """One row per image: {"instances": [{"seeds": 3, "truncation_psi": 0.7}, ...]}."""
 
-    def ask(seeds: list) -> list:
-        rows = [{"seeds": seed, "truncation_psi": wish.truncation_psi} for seed in seeds]
-        if wish.labels is not None:
-            rows = [{**row, "labels": wish.labels} for row in rows]
+    def fetch(seeds: list) -> list:
+        rows = [{"seeds": seed, "truncation_psi": options.truncation_psi} for seed in seeds]
+        if options.labels is not None:
+            rows = [{**row, "labels": options.labels} for row in rows]
         body = json.dumps({"signature_name": SIGNATURE, "instances": rows}).encode()
-        request = urllib.request.Request(f"{url.rstrip('/')}:predict", body, {"Content-Type": "application/json"})
+        content = _posted(url, body, options.timeout, largest=2**20 + len(seeds) * _LARGEST_IMAGE)
         try:
-            with urllib.request.urlopen(request, timeout=wish.timeout) as response:
-                rows = json.load(response)["predictions"]
+            rows = parse_json(content.decode())["predictions"]
             pngs = [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name beside `ok`.
             ok = [row.get("ok", True) for row in rows]
-        except urllib.error.HTTPError as error:
-            raise UserError(f"{url} answers {error.code}: {_message(error)}") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise UserError(f"cannot reach {url} ({getattr(error, 'reason', error)}): is the server running?") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = short(reason_of(error), 100)
             raise UserError(
-                f"{url} gave no answer of TensorFlow Serving ({error!r}): is it a model's address?"
+                f"{url} gave no answer of TensorFlow Serving ({reason}): is it the address of a model?"
             ) from None
         return checked(url, seeds, pngs, ok)
 
-    return ask
+    return fetch
+
+
+def _posted(url: str, body: bytes, timeout: float, largest: int) -> bytes:
+    """The answer to a POST, whole within `timeout` seconds and `largest` bytes; UserError for anything else."""
+    try:
+        parts = urllib.parse.urlsplit(f"{url.rstrip('/')}:predict")
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
+    except (ValueError, KeyError, http.client.HTTPException):
+        raise UserError(f"{short(url, 100)} is no address like http://localhost:8501/v1/models/NAME.") from None
+    expired, sockets = threading.Event(), []
+
+    def cut() -> None:  # The socket's own timeout begins anew with every byte.
+        expired.set()
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        connection.connect()
+        sockets.append(connection.sock)  # The connection forgets it when the answer begins.
+        if expired.is_set():
+            cut()
+        connection.request("POST", parts.path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read(largest + 1)
+        incomplete = response.length and len(content) <= largest
+    except Exception as error:  # What http.client raises for answers that are none, or on a socket that was cut.
+        if expired.is_set() or isinstance(error, socket.timeout):
+            raise UserError(f"{url} gave no whole answer within {timeout:g} s.") from None
+        raise UserError(f"cannot reach {url} ({short(reason_of(error), 100)}): is the server running there?") from None
+    finally:
+        timer.cancel()
+        connection.close()
+    if expired.is_set() or incomplete:
+        raise UserError(f"{url} gave no whole answer" + (f" within {timeout:g} s." if expired.is_set() else "."))
+    if len(content) > largest:
+        raise UserError(f"{url} answers with more than {largest:,} bytes: is it the address of a model?")
+    if 300 <= response.status < 400:
+        target = short(response.getheader("Location"), 200)
+        raise UserError(f"{url} redirects to {target}: give the address of the model itself.")
+    if response.status != 200:
+        raise UserError(f"{url} answers {response.status}: {_message(content)}")
+    return content
 
 
 def checked(where: str, seeds: list, pngs: list, ok: list) -> list:
-    """The PNGs. UserError if some are missing, or gray because their inputs were refused (--bad_rows=mark)."""
+    """The PNGs. UserError if some are missing, no PNGs, or gray as their inputs were refused (bad_rows=mark)."""
     if len(pngs) != len(seeds):
         raise UserError(f"{where} answers {len(seeds)} seeds with {len(pngs)} images: is it a model of this program?")
     bad = [str(seed) for seed, is_good in zip(seeds, ok) if not is_good]
     if bad:
         more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
         raise UserError(
-            f"{where} refuses the inputs of the seeds {', '.join(bad[:10])}{more}: check --truncation_psi and --labels."
+            f"{where} refuses the inputs of the seeds {', '.join(bad[:10])}{more}: check `truncation_psi` and `labels`."
         )
+    for seed, png in zip(seeds, pngs):
+        if not (png.startswith(_PNG_START) and png.endswith(_PNG_END)):
+            raise UserError(f"{where} answers seed {seed} with {len(png)} bytes that are no whole PNG.")
     return pngs
 
 
-def _message(error: urllib.error.HTTPError) -> str:
-    text = error.read().decode("utf-8", "replace")
+def _message(content: bytes) -> str:
+    text = content.decode("utf-8", "replace")
     try:
-        return str(json.loads(text)["error"])
+        return short(parse_json(text)["error"], 500)
     except (ValueError, KeyError, TypeError):
-        return text[:500]
+        return short(text, 500)
 
 
 def flags_of(tensor, count: int) -> list:
@@ -77,17 +128,17 @@ def flags_of(tensor, count: int) -> list:
     return values + values[-1:] * (count - len(values))  # Equal values at the end may stand there once.
 
 
-def over_grpc(address: str, model: Optional[str], wish: Wish) -> Ask:
-    labels = wish.labels
+def over_grpc(address: str, model: Optional[str], options: RequestOptions) -> FetchImages:
+    labels = options.labels
     if not model:
-        raise UserError("--model is missing: give the name of the model that the server knows.")
+        raise UserError("`model` is missing: give the name of the model that the server knows.")
     try:
         import grpc
         from tensorflow.core.framework import tensor_pb2, types_pb2
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
     except ImportError as error:
-        raise UserError(f'--grpc needs tensorflow-serving-api ({error}): pip install -e ".[grpc]".') from None
-    limits = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
+        raise UserError(f'`grpc` needs tensorflow-serving-api ({error}): pip install -e ".[grpc]".') from None
+    limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", 2**30)]
     service = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(address, options=limits))
 
     def tensor(dtype, field, values, *sizes):
@@ -96,21 +147,21 @@ def over_grpc(address: str, model: Optional[str], wish: Wish) -> Ask:
             result.tensor_shape.dim.add().size = size
         return result
 
-    def ask(seeds: list) -> list:
+    def fetch(seeds: list) -> list:
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = model, SIGNATURE
         count = len(seeds)
         inputs = {"seeds": tensor(types_pb2.DT_INT64, "int64_val", seeds, count)}
-        inputs["truncation_psi"] = tensor(types_pb2.DT_FLOAT, "float_val", [wish.truncation_psi] * count, count)
+        inputs["truncation_psi"] = tensor(types_pb2.DT_FLOAT, "float_val", [options.truncation_psi] * count, count)
         if labels is not None:
             inputs["labels"] = tensor(types_pb2.DT_FLOAT, "float_val", labels * count, count, len(labels))
         for name, value in inputs.items():
             request.inputs[name].CopyFrom(value)
         try:
-            outputs = service.Predict(request, wish.timeout).outputs
+            outputs = service.Predict(request, options.timeout).outputs
         except grpc.RpcError as error:
             raise UserError(f"{address} answers {error.code().name}: {error.details()}") from None
         ok = flags_of(outputs["ok"], count) if "ok" in outputs else [True] * count
         return checked(address, seeds, list(outputs["png_bytes"].string_val), ok)
 
-    return ask
+    return fetch
