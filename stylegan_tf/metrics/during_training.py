@@ -11,8 +11,9 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.storage import default_cache_folder
 from stylegan_tf.metrics.computation import compute_metrics
-from stylegan_tf.metrics.context import MetricContext, default_cache_folder
+from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.recording import load_metric_models, real_images_for

@@ -6,11 +6,12 @@ Entries: `architecture` (JSON), and `generator/...`, `discriminator/...`, `gener
 which is a float32 exactly.
 """
 
+import fnmatch
 import math
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -18,9 +19,11 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.foreign_files import foreign_kind
+from stylegan_tf.files.storage import fetched
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -145,27 +148,36 @@ def _check_shapes(expected: Mapping[str, tuple], arrays: Mapping[str, np.ndarray
 
 def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
     """The file itself, the newest `network-NNNNNN.npz` (most images seen) of a run folder, or that of `demo`."""
-    return find_networks(path)[-1]
+    return find_networks(path, newest_only=True)[-1]
 
 
-def find_networks(path: Union[str, os.PathLike]) -> list[pathlib.Path]:
+def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> list[pathlib.Path]:
     """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen.
+
+    Of an address these are local copies, with the results of metrics beside them.
 
     `RUN@best` is the network that a run kept as its best, `RUN@1200` the newest up to 1,200 thousand images; `demo` the
     one in the package, unless the working directory has a file or folder of that name.
     """
-    path = pathlib.Path(path)
     folder, at, which = str(path).rpartition("@")
-    if at and not path.exists() and os.path.isdir(folder):
-        return [_network_of(pathlib.Path(folder), which)]
+    is_choice = bool(at) and "/" not in which and not os.path.exists(path)
+
+    def needed(names):
+        one = (newest_only and not is_choice) or which in ("best", "newest")
+        best = [BEST_NAME] if which == "best" and BEST_NAME in names else []
+        return [*_network_names(names)[-1 if one else 0 :], *fnmatch.filter(names, "metric-*.jsonl"), *best]
+
+    if is_choice and (scheme_of(folder) or os.path.isdir(folder)):
+        return [_network_of(fetched(folder, needed), which)]
+    path = fetched(path, needed)
     if path.is_dir():
-        files = [file for file in path.iterdir() if re.fullmatch(r"network-\d+\.npz", file.name)]
+        files = [path / name for name in _network_names(file.name for file in path.iterdir())]
         if not files:
             kind = foreign_kind(path)
             if kind:
                 raise UserError(f"{path} is {kind}.")
             raise UserError(f"{path} holds no network-NNNNNN.npz: has the run reached its first network file?")
-        return sorted(files, key=lambda file: int(file.stem.split("-")[1]))
+        return files
     if path.is_file():
         return [path]
     if str(path) == DEMO_NAME:
@@ -189,6 +201,12 @@ def _network_of(run_dir: pathlib.Path, which: str) -> pathlib.Path:
             f"{int(networks[0].stem.split('-')[1])} on."
         )
     return until[-1]
+
+
+def _network_names(names: Iterable[str]) -> list[str]:
+    """In the order of images seen."""
+    found = (re.fullmatch(r"network-(\d+)\.npz", name) for name in names)
+    return [match[0] for match in sorted(filter(None, found), key=lambda match: int(match[1]))]
 
 
 def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:

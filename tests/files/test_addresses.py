@@ -44,7 +44,7 @@ def test_nothing_is_written_to_a_folder_that_is_called_like_a_scheme(tmp_path, m
         "evaluate --network demo,gopher://host/b.npz",
         "export --network demo --saved_model_dir=gopher://host/models",
         "create_tfrecords --source demo --dest=gopher://host/set",
-        "interpolate --network demo --output=gopher://host/walk.webp",
+        "interpolate --network demo --output=s3://gopher://host/walk.webp",
     ],
 )
 def test_a_command_refuses_a_scheme_that_is_not_supported_in_one_line(tmp_path, arguments):

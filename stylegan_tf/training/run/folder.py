@@ -5,12 +5,19 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.locks import locked
 from stylegan_tf.training.reports.disk import write_errors_named
 
 _ADVICE = "wait for it, stop it, or choose another `run_dir`"
+
+
+def files_to_resume(config: TrainConfig) -> list[str]:
+    """Patterns of the files of a run folder that a resumed run reads or adds to."""
+    old_networks = [] if config.keep_networks is None else ["network-*.npz"]
+    return ["checkpoints/*", "*.jsonl", "log.txt", "flags.cfg", "reals.png", *old_networks]
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ def train(
     progress: StartProgress = Progress,
     on_stop: Note = ignore,
     trackers: Sequence[LogBackend] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
@@ -52,6 +53,7 @@ def train(
         that a stop signal interrupts; what it returns is called every `config.metric_ticks`.
       note: gets every line of the log; on_stop: a line at a stop signal, from the signal's handler.
       trackers: places that the chief reports to besides the files of the run folder.
+      check: called at every tick; may raise UserError to end the run.
     Raises:
       UserError for data, checkpoints or options that do not fit, and if training diverges.
       SystemExit if a signal stopped the run.
@@ -72,7 +74,7 @@ def train(
             config, about_precision = resolve_precision(config, precision, strategy, processes)
             record = RunRecord.of(config, info, strategy.num_replicas_in_sync)
             lines = [*lines, *about_precision, *(changes(previous, record, config.run_dir) if previous else [])]
-            setup = RunSetup(config, info, strategy, processes, stop, record, previous, note, progress, trackers)
+            setup = RunSetup(config, info, strategy, processes, stop, record, previous, note, progress, trackers, check)
             stopped = _train(setup, lines, prepare_metrics)
     if stopped:
         raise SystemExit(128 + (stop.number or signal.SIGTERM))
@@ -262,6 +264,7 @@ class _Loop:
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
+        self._setup.check()
         self._call(action for action in self._actions if action.ticks and state.ticks % action.ticks == 0)
         self._report.start_tick(state.images_seen)
 

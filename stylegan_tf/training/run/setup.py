@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Optional
+from typing import Callable, Optional
 
 import tensorflow as tf
 
@@ -30,6 +30,7 @@ class RunSetup:
     note: Note = ignore
     progress: StartProgress = Progress
     trackers: Sequence[LogBackend] = ()
+    check: Callable[[], None] = lambda: None  # Called at every tick; may raise UserError.
 
 
 def resolve_precision(

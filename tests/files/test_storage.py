@@ -1,0 +1,214 @@
+"""Objects in buckets: a real S3 protocol on loopback, fsspec's memory, and a network that fails."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files import storage, working_copy
+from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.storage import Store, address_of, fetched
+from tests.helpers.object_store import BUCKET, FaultyProxy, environment, s3_server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as variables, environment(variables):
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir(BUCKET)
+        yield variables
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(working_copy, "_PERIOD", 0.02)
+    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
+    return tmp_path / "cache" / "stylegan_tf"
+
+
+@pytest.fixture(params=["s3", "memory"])
+def address(request, cache):
+    if request.param == "s3":
+        request.getfixturevalue("server")
+        return f"s3://{BUCKET}/{request.node.name}"
+    return f"memory://{request.node.name}"
+
+
+def _contents(address):
+    store = Store(address)
+    return {name: store.read(name) for name in store.names()}
+
+
+def test_objects_are_created_once_written_listed_and_removed(address):
+    store = Store(address)
+    assert store.names() == {} and store.read("x") is None
+    assert store.create("a/x", b"1") and not store.create("a/x", b"2")
+    store.write("y", b"3")
+    assert _contents(address) == {"a/x": b"1", "y": b"3"}
+    before = store.names()["y"]
+    store.write("y", b"33")
+    assert store.names()["y"] != before
+    store.remove("y")
+    store.remove("y")
+    assert list(store.names()) == ["a/x"] and Store(f"{address}/a/x").is_file and not store.is_file
+
+
+def test_a_folder_is_fetched_as_far_as_needed_and_followed(address, cache):
+    store = Store(address)
+    for name in ("a", "b", "c"):
+        store.write(name, name.encode())
+    folder = fetched(address, lambda names: [name for name in names if name != "c"])
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {"a", "b"}
+    assert address_of(folder) == address and cache in folder.parents
+    age = (folder / "b").stat().st_mtime_ns
+    store.write("a", b"new")
+    fetched(address, lambda names: ["a", "b"])
+    assert (folder / "a").read_bytes() == b"new" and (folder / "b").stat().st_mtime_ns == age
+    store.remove("a")
+    fetched(address, lambda names: ["b"])
+    assert not (folder / "a").exists()
+    assert fetched(f"{address}/b").read_bytes() == b"b"
+    with pytest.raises(UserError, match="does not exist, or holds nothing"):
+        fetched(f"{address}/none")
+
+
+def test_a_local_path_stays_as_it_is(tmp_path):
+    assert fetched("x/y") == Path("x/y")
+    with working_copy.working_copy(tmp_path) as copy, working_copy.working_file(tmp_path / "x.png") as file:
+        copy.check()
+        assert copy.folder == tmp_path and file == tmp_path / "x.png"
+
+
+def test_a_working_copy_begins_with_what_is_needed_and_reaches_the_bucket(address, cache):
+    store = Store(address)
+    for name in ("old", "sub/log", "other"):
+        store.write(name, b"0")
+    with working_copy.working_copy(address, ["old", "sub/*"]) as copy:
+        assert {path.name for path in copy.folder.rglob("*")} == {"old", "sub", "log"}
+        (copy.folder / "old").unlink()
+        with open(copy.folder / "sub" / "log", "ab") as stream:
+            stream.write(b"1")
+        with atomic_write(copy.folder / "new") as temporary:
+            temporary.write_bytes(b"2")
+            time.sleep(0.1)
+            assert "new" not in store.names() and not any(".tmp" in name for name in store.names())
+        (copy.folder / ".hidden").write_bytes(b"3")
+        until = time.monotonic() + 30
+        while "new" not in store.names() and time.monotonic() < until:  # Beside the work, not at its end.
+            time.sleep(0.02)
+        assert store.read("new") == b"2"
+        folder = copy.folder
+    assert _contents(address) == {"sub/log": b"01", "new": b"2", "other": b"0"}
+    assert not folder.exists()
+
+
+def test_a_file_in_a_bucket_can_be_written(address, cache):
+    with working_copy.working_file(f"{address}/x.zip") as path:
+        path.write_bytes(b"zip")
+    assert _contents(address) == {"x.zip": b"zip"}
+
+
+def test_what_declares_others_complete_comes_last(cache, monkeypatch):
+    order = []
+    original = Store.put
+
+    def put(self, path, name):
+        order.append(name)
+        original(self, path, name)
+
+    monkeypatch.setattr(Store, "put", put)
+    monkeypatch.setattr(working_copy, "_PERIOD", 1.0)
+    with working_copy.working_copy("memory://order") as copy:
+        for name in ("checkpoints/images-16.npz", "1/saved_model.pb", "1/variables/x", "a.png", "dataset.json", "z"):
+            path = copy.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+    assert set(order[:3]) == {"1/variables/x", "a.png", "z"} and len(order) == 6
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_replaced(address, cache, monkeypatch):
+    monkeypatch.setattr(working_copy, "_DEAD_AFTER", 1.5)
+    with working_copy.working_copy(address, exclusive=True):
+        with pytest.raises(UserError, match="is in use by process"), working_copy.working_copy(address, exclusive=True):
+            pass
+    store, notes = Store(address), []
+    store.write(".claim", b'{"host": "gone", "process": 1, "machine": "another", "token": "x"}')
+    with working_copy.working_copy(address, exclusive=True, note=notes.append) as copy:
+        assert b'"host": "gone"' not in store.read(".claim")
+        (copy.folder / "x").write_bytes(b"x")
+    assert "waiting for a heartbeat of process 1 on gone" in notes[0]
+    assert _contents(address) == {"x": b"x"}
+
+
+def test_a_living_process_on_another_machine_keeps_its_folder(address, cache):
+    store = Store(address)
+    store.write(".claim", b'{"host": "far", "process": 1, "machine": "another", "token": "x", "beats": 0}')
+    beat = threading.Timer(
+        0.5, store.write, [".claim", b'{"host": "far", "process": 1, "machine": "another", "token": "x", "beats": 1}']
+    )
+    beat.start()
+    with pytest.raises(UserError, match="in use by process 1 on far"):
+        with working_copy.working_copy(address, exclusive=True):
+            pass
+    beat.join()
+    store.remove(".claim")
+
+
+def test_a_process_whose_folder_was_taken_over_ends_and_removes_nothing(cache, monkeypatch):
+    monkeypatch.setattr(working_copy, "_HEARTBEAT", 0.05)
+    store = Store("memory://taken")
+    with pytest.raises(UserError, match="another process has taken it over.*All that was written is in"):
+        with working_copy.working_copy("memory://taken", exclusive=True) as copy:
+            store.write(".claim", b'{"token": "of another"}')
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                copy.check()
+                time.sleep(0.02)
+    assert store.read(".claim") == b'{"token": "of another"}'
+
+
+def test_uploads_that_are_cut_are_repeated(server, cache):
+    url = server["AWS_ENDPOINT_URL"].rpartition("//")[2]
+    host, _, port = url.partition(":")
+    proxy = FaultyProxy((host, int(port)), delay=0.2)
+    content = bytes(range(256)) * 2**12
+    with environment({"AWS_ENDPOINT_URL": proxy.url}):
+        with working_copy.working_copy(f"s3://{BUCKET}/cut") as copy:
+            proxy.faults = 2
+            (copy.folder / "x").write_bytes(content)
+    proxy.close()
+    assert proxy.cuts == 2 and _contents(f"s3://{BUCKET}/cut") == {"x": content}
+
+
+def test_uploads_that_fail_for_good_end_the_work_and_name_the_local_copy(cache, monkeypatch):
+    notes = []
+    monkeypatch.setattr(working_copy, "_GIVE_UP", 0.2)
+
+    def fail(*_):
+        raise UserError("the store says no")
+
+    with pytest.raises(UserError, match="the store says no") as error:
+        with working_copy.working_copy("memory://no", note=notes.append) as copy:
+            monkeypatch.setattr(Store, "put", fail)
+            (copy.folder / "x").write_bytes(b"x")
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                copy.check()
+                time.sleep(0.02)
+    assert str(copy.folder) in str(error.value) and (copy.folder / "x").read_bytes() == b"x"
+    assert len(notes) == 1 and "uploads fail and are repeated" in notes[0]
+    with working_copy.working_copy("memory://no"):  # Which removes what killed processes have left.
+        assert (copy.folder / "x").exists()
+
+
+@pytest.mark.parametrize("address", [f"s3://{BUCKET}-without-access/x", "gs://bucket/x"])
+def test_an_address_without_access_is_one_line(server, cache, address, monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    with pytest.raises(UserError) as error:
+        with working_copy.working_copy(address, exclusive=True):
+            pass
+    assert address in str(error.value) and "\n" not in str(error.value)

@@ -1,0 +1,124 @@
+"""Commands whose files are in a bucket only: a real S3 protocol on loopback."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylegan_tf.files.storage import Store
+from tests.helpers.object_store import BUCKET, environment, s3_server
+from tests.helpers.tiny_run import write_images
+from tests.kill_training import FLAGS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as variables, environment(variables):
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir(BUCKET)
+        yield variables
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "tiny", resolution=8)
+
+
+def _command(machine, *arguments):
+    """A process on a machine of its own: an empty folder, an empty cache."""
+    machine.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(machine / "cache")}
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=machine,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ran(machine, *arguments):
+    process = _command(machine, *arguments)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return out
+
+
+def _newest(store):
+    """Images seen of the newest checkpoint, 0 without one."""
+    found = [re.fullmatch(r"checkpoints/images-(\d+)\.npz", name) for name in store.names()]
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+@pytest.mark.slow
+def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a_local_one(server, data_dir, tmp_path):
+    flags = ["stylegan_tf.train", *FLAGS.split(), "--total_kimg=0.48", f"--data_dir={data_dir}"]
+    _ran(tmp_path / "local", *flags, "--run_dir=run")
+    store = Store(f"s3://{BUCKET}/run")
+    for kill in range(3):
+        before = _newest(store)
+        process = _command(tmp_path / f"machine{kill}", *flags, f"--run_dir={store.address}")
+        until = time.monotonic() + 300
+        while _newest(store) < before + 32 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert _newest(store) > before
+    out = _ran(tmp_path / "last", *flags, f"--run_dir={store.address}")
+    assert "resuming at" in out and not any((tmp_path / "last" / "cache" / "stylegan_tf" / "working_copies").iterdir())
+    local = {str(path.relative_to(tmp_path / "local/run")): path for path in (tmp_path / "local/run").rglob("*")}
+    pattern = re.compile(r"checkpoints/images-\d+\.npz|network-\d+\.npz|\w+\.png")
+    expected = {name: path for name, path in local.items() if pattern.fullmatch(name)}
+    names = {name for name in store.names() if pattern.fullmatch(name)}
+    assert names == set(expected) and len(names) >= 5
+    for name, path in expected.items():
+        store.get(name, tmp_path / "found")
+        if name.endswith(".npz"):
+            with np.load(tmp_path / "found") as found, np.load(path) as whole:
+                keys = [
+                    key for key in whole.files if key != "checkpoint"
+                ]  # The record of the run has its data's folder.
+                assert all(np.array_equal(found[key], whole[key]) for key in keys), name
+        else:
+            assert (tmp_path / "found").read_bytes() == path.read_bytes(), name
+    ticks = [store.read("stats.jsonl").count(b"\n"), (tmp_path / "local/run/stats.jsonl").read_bytes().count(b"\n")]
+    assert ticks[0] == ticks[1] and ".claim" not in store.names()
+
+
+@pytest.mark.slow
+def test_networks_pictures_results_and_exports_may_be_in_a_bucket(server, data_dir, tmp_path):
+    address = f"s3://{BUCKET}/out"
+    from stylegan_tf.networks.network_file import DEMO_FILE
+
+    Store(address).put(DEMO_FILE, "run/network-000001.npz")
+    Store(address).put(DEMO_FILE, "run/network-000012.npz")
+    network = f"--network={address}/run"
+    _ran(tmp_path / "a", "stylegan_tf.generate", network, "--seeds=0-2", f"--outdir={address}/pictures")
+    _ran(tmp_path / "b", "stylegan_tf.generate", "--network=demo", "--seeds=0-2", "--outdir=pictures")
+    for seed in range(3):
+        name = f"seed{seed:04d}.png"
+        assert Store(address).read(f"pictures/{name}") == (tmp_path / "b" / "pictures" / name).read_bytes()
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"cache"}
+    fetched = {path.name for path in (tmp_path / "a" / "cache").rglob("*.npz")}
+    assert fetched == {"network-000012.npz"}  # The newest alone.
+    out = _ran(tmp_path / "a", "stylegan_tf.export", network, f"--saved_model_dir={address}/models")
+    out += _ran(tmp_path / "c", "stylegan_tf.export", network, f"--saved_model_dir={address}/models")
+    assert out.split() == [f"{address}/models/1", f"{address}/models/2"]
+    names = Store(f"{address}/models").names()
+    assert {name.split("/", 1)[1] for name in names if name[0] == "1"} >= {
+        "saved_model.pb",
+        "variables/variables.index",
+    }
+    assert {name[1:] for name in names if name[0] == "1"} == {name[1:] for name in names if name[0] == "2"}
