@@ -14,8 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.pickle_machine import DAMAGED, MAX_NAME_LENGTH, Call, Machine, Refusal, described, shown
-from stylegan_tf.files.pickle_names import NETWORKS, Known
+from stylegan_tf.files.pickle_machine import (
+    DAMAGED,
+    MAX_NAME_LENGTH,
+    NETWORKS,
+    Call,
+    Known,
+    Machine,
+    Refusal,
+    described,
+    shown,
+)
 
 MAX_VALUES = 100_000  # What the result may hold, counted with repetition: variables, networks, static arguments.
 MAX_NESTING = 8

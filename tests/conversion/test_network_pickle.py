@@ -22,7 +22,7 @@ import pytest
 from stylegan_tf.conversion import network_pickle
 from stylegan_tf.conversion.network_pickle import read_network_pickle
 from stylegan_tf.errors import UserError
-from stylegan_tf.files import pickle_machine, pickle_names, torch_weights
+from stylegan_tf.files import pickle_machine, torch_weights
 from tests.helpers.authors_pickles import (
     Calls,
     EasyDict,
@@ -790,7 +790,6 @@ def test_a_path_without_a_file_is_named(tmp_path):
                 "numpy",
                 "stylegan_tf.errors",
                 "stylegan_tf.files.pickle_machine",
-                "stylegan_tf.files.pickle_names",
             },
         ),
     ],

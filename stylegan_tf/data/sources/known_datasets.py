@@ -19,8 +19,7 @@ from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one
 from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, open_picture
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal
-from stylegan_tf.files.pickle_names import NETWORKS, Known
+from stylegan_tf.files.pickle_machine import DAMAGED, NETWORKS, Call, Known, Machine, Refusal
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 _BESIDE = ("Img", IMAGES, "Anno", "Eval", ATTRIBUTES, ATTRIBUTES.replace(".txt", ".csv"))
