@@ -764,7 +764,6 @@ def test_a_path_without_a_file_is_named(tmp_path):
     "module, allowed",
     [
         (pickle_machine, {"struct", "enum", "collections.abc", "dataclasses", "typing"}),
-        (pickle_names, {"enum", "stylegan_tf.files.pickle_machine"}),
         (
             torch_weights,
             {
