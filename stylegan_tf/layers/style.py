@@ -63,9 +63,6 @@ class NoiseInput(PreciseLayer):
     when no noise is given ("const" noise).
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-
     def build(self, input_shape):
         _, height, width, channels = input_shape
         self.strength = self.add_weight(name="strength", shape=(channels,), initializer="zeros")
@@ -223,9 +220,6 @@ class TruncationLayer(PreciseLayer):
 
     Variable: `w_avg` [W], the running average of w, which training updates: the centre unless another is given.
     """
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
 
     def build(self, input_shape):
         self.w_avg = self.add_weight(name="w_avg", shape=(input_shape[-1],), initializer="zeros", trainable=False)

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 CENTRES = ("class", "all")
-_LATENTS = 2**14  # Quasi-random: `demo`'s image of their mean w is within 0.2 of 255 levels (mean) of the exact one.
+# Latents of a class, of all classes together at most, and of one at least. They are quasi-random: `demo`'s image of the
+# mean w of 2^14 is 0.2 of 255 levels away from the exact one in the mean over its pixels, that of 2^10 0.8.
+_LATENTS, _OF_ALL, _AT_LEAST = 2**14, 2**20, 2**10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +52,18 @@ class ClassCentres:
             self._weights, self._centres = weights, {}
         rows = [row.tobytes() for row in np.asarray(labels, np.float32)]
         unknown = set(rows) - set(self._centres)
-        z = _latents(self._mapping.config.latent_size) if unknown else None
+        z = _latents(self._mapping.config) if unknown else None
         for row in unknown:
-            labels = np.tile(np.frombuffer(row, np.float32), [_LATENTS, 1])
+            labels = np.tile(np.frombuffer(row, np.float32), [len(z), 1])
             self._centres[row] = tf.reduce_mean(self._mapping(z, labels=labels), axis=0).numpy()
         return np.stack([self._centres[row] for row in rows])
 
 
-def _latents(size):
-    """[_LATENTS, size] that cover N(0, 1) evenly."""
+def _latents(config):
+    """[n, latent_size] that cover N(0, 1) evenly."""
     from scipy.special import ndtri
     from scipy.stats import qmc  # Half a second.
 
-    uniform = qmc.Sobol(size, seed=0).random(_LATENTS)
+    most = min(_LATENTS, max(_OF_ALL // config.label_size, _AT_LEAST))
+    uniform = qmc.Sobol(config.latent_size, seed=0).random_base2(most.bit_length() - 1)
     return ndtri(np.clip(uniform, 1e-7, 1 - 1e-7)).astype(np.float32)

@@ -97,8 +97,7 @@ class ImageFolder:
         """The images first, then their lines in the record."""
         if self._names:
             self._written.publish()
-            lines = [f'{{"options": {self._options}}}']
-            lines += [json.dumps({"file": name, "size": self.records[name].size}) for name in self._names]
+            lines = _record_lines({name: self.records[name] for name in self._names})
             with locked(self.path / f".{RECORD}.lock", f"the record of {self.path}", wait=60):
                 _append(self.path / RECORD, lines)
             self._names = []
@@ -147,7 +146,8 @@ class ImageZip(ImageFolder):
                 self._copy_archived(target, without=new)
                 for name in new:
                     target.write(self.path / name, name)  # Images are compressed as they are.
-                target.writestr(RECORD, _record_text({**self._archived, **new}))
+                lines = _record_lines({**self._archived, **new})
+                target.writestr(RECORD, "".join(f"{line}\n" for line in lines))
         for name in [*self.records, RECORD]:
             (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # Somebody else's files are in it.
@@ -200,14 +200,14 @@ def _append(record: Path, lines: Sequence[str]) -> None:
         os.fsync(stream.fileno())
 
 
-def _record_text(records: Mapping[str, ImageRecord]) -> str:
+def _record_lines(records: Mapping[str, ImageRecord]) -> list[str]:
     lines, last = [], None
-    for name, made in records.items():
-        if made.options != last:
-            lines.append(f'{{"options": {made.options}}}')
-        lines.append(json.dumps({"file": name, "size": made.size}))
-        last = made.options
-    return "".join(line + "\n" for line in lines)
+    for name, record in records.items():
+        if record.options != last:
+            lines.append(f'{{"options": {record.options}}}')
+        lines.append(json.dumps({"file": name, "size": record.size}))
+        last = record.options
+    return lines
 
 
 def _archived_record(path) -> tuple[dict[str, ImageRecord], frozenset[str]]:
