@@ -8,6 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.editing.projection_results import Result, ResultFolder, Targets
+from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)
 
@@ -58,3 +59,9 @@ def test_a_damaged_record_is_none(tmp_path, result, content):
     options = json.loads((tmp_path / "projection.json").read_text())["options"]
     (tmp_path / "projection.json").write_text(content.replace("{}", json.dumps(options)))
     assert not folder.has_result()
+
+
+def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):
+    Image.new("RGB", (8, 8), (40, 180, 60)).save(tmp_path / "a.png", icc_profile=rgb_profile(DISPLAY_P3, 2.2))
+    found = Targets(str(tmp_path / "a.png"), PictureOptions(8, 3, "crop")).image(0)
+    np.testing.assert_allclose(found[0, 0], SEEN, atol=2)

@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple, Optional
 
+import google_crc32c
 import numpy as np
 from PIL import Image
 
@@ -60,7 +61,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
         first.width / first.height if options.fit == "stretch" else None,
         picture if opened.is_plain_jpeg and first.size == size else None,
         noticed,
-        _digest(opened.layers),
+        _digest(opened.layers, image),
     )
 
 
@@ -74,10 +75,13 @@ def _joined(layers: list[Image.Image]) -> np.ndarray:
     return np.concatenate([np.atleast_3d(np.asarray(layer)) for layer in layers], axis=2)
 
 
-def _digest(layers: list[Image.Image]) -> str:
-    digest = hashlib.blake2b(f"{layers[0].mode} {layers[0].size}".encode(), digest_size=12)
+def _digest(layers: list[Image.Image], image: np.ndarray) -> str:
+    """Of the fitted pixels, with a checksum of those before: hashing all of a photo would take as long as decoding."""
+    checksum = 0
     for layer in layers:
-        digest.update(layer.tobytes())
+        checksum = google_crc32c.extend(checksum, layer.tobytes())
+    digest = hashlib.blake2b(f"{layers[0].mode} {layers[0].size} {checksum}".encode(), digest_size=12)
+    digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: idx files, compressed or not."""
+"""Well-known sets as they are downloaded: CelebA, CIFAR-10 and CIFAR-100, MNIST and its kin."""
 
 import dataclasses
 import gzip
@@ -20,6 +20,8 @@ from stylegan_tf.data.sources.image_files import NamedCollection, folder_collect
 from stylegan_tf.data.sources.opening import BadPicture, open_picture
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.pickle_machine import DAMAGED, NETWORKS, Call, Known, Machine, Refusal
+
+# CelebA: a folder or a zip archive of JPEGs, and a table of attributes.
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 _BESIDE = ("Img", IMAGES, "Anno", "Eval", ATTRIBUTES, ATTRIBUTES.replace(".txt", ".csv"))
@@ -118,7 +120,8 @@ def _read_attributes(path: pathlib.Path, names: list[str]) -> dict[str, Attribut
     return {name: Attribute(("no", "yes"), table[:, column]) for column, name in enumerate(attributes)}
 
 
-# The same arrays of NumPy, in dictionaries.
+# CIFAR: batches of records, or of pickles that hold arrays of NumPy in dictionaries.
+
 _VOCABULARY = dataclasses.replace(
     NETWORKS, kind="file of CIFAR", advice="nothing in it was run; only CIFAR's files can be read"
 )
@@ -254,6 +257,8 @@ def _class_names(name: str, content: bytes) -> tuple[str, ...]:
         raise ValueError(f"{name} has no names of classes")
     return tuple(names)
 
+
+# MNIST, Fashion-MNIST, KMNIST, QMNIST: idx files, compressed or not.
 
 _IDX_IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte", "t10k-images-idx3-ubyte")
 _SETS = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST")

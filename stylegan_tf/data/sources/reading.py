@@ -1,6 +1,7 @@
-"""Temporary files for sources that can only be read from front to back, or only as a whole.
+"""Reading sources: whose fault an error is, bounded reads, and temporary files.
 
-Workers then read them at random and share the page cache, instead of each holding a copy in memory.
+What can only be read from front to back, or as a whole, goes to a temporary file: workers read it at random and share
+the page cache, instead of each holding a copy in memory.
 """
 
 import bz2
@@ -24,6 +25,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
 MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
+_MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # What positions and sizes out of a damaged file lead to, as opposed to a failing disk.
 _FROM_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
 
@@ -108,9 +110,6 @@ def fingerprint(path: str) -> str:
     """Changes when a file does."""
     status = os.stat(path)
     return f"{status.st_size} {status.st_mtime_ns}"
-
-
-_MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
 class SpooledFile:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.metrics.images.folder import open_pictures
+from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 
 def test_readers_of_one_archive_do_not_get_each_others_bytes(tmp_path, monkeypatch):
@@ -47,3 +48,10 @@ def test_what_is_left_out_is_reported(tmp_path):
     pictures, _ = open_pictures(str(tmp_path), None, note=lines.append)
     assert len(pictures) == 1
     assert lines == [f"{tmp_path}: left out 1 .heic, such as a.heic"]
+
+
+def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):
+    Image.new("RGB", (8, 8), (40, 180, 60)).save(tmp_path / "a.png", icc_profile=rgb_profile(DISPLAY_P3, 2.2))
+    pictures, _ = open_pictures(str(tmp_path), None)
+    (found,) = pictures.inputs(0, 1)
+    np.testing.assert_allclose(found[0, 0, 0], SEEN, atol=2)
