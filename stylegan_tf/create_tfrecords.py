@@ -17,8 +17,8 @@ from absl import flags
 
 from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "The pictures: a folder, an archive, a list or the like, see above.")

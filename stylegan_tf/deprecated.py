@@ -25,6 +25,7 @@ MOVED = {
     "networks.synthesis": "networks.generator",
     "networks.variables": "networks.keras_model",
     "ops.own_gradient": "ops.custom_gradient",
+    "progress": "cli.progress",
     "training.accumulation": "training.gradients",
     "training.loop": "training.run.loop",
     "visualize.latent_paths": "visualize.interpolation",

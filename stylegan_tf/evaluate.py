@@ -18,11 +18,11 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.kinds.parsing import KNOWN, parse_metrics
 from stylegan_tf.metrics.results import ResultTable, check_table_path
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(

@@ -14,8 +14,8 @@ from pathlib import Path
 from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags, sampling_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]

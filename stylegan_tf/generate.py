@@ -20,10 +20,10 @@ from pathlib import Path
 from absl import flags
 
 from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.digests import file_sha256
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 sampling_flags.define_noise_mode()

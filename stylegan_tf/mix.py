@@ -13,7 +13,7 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
-from stylegan_tf.progress import ProgressBar
+from stylegan_tf.cli.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Mixing"):

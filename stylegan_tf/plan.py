@@ -16,9 +16,9 @@ from absl import flags
 
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
 from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Plan"):

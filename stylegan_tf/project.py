@@ -17,9 +17,9 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, common_flags
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import class_label
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions, TrainConfig
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 with command_line.flag_group("Network and pictures"):

@@ -12,9 +12,9 @@ import os
 import sys
 
 from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.distribution.cluster import cluster_from_environment
 from stylegan_tf.files.working_copy import working_copy
-from stylegan_tf.progress import ProgressBar
 
 _COMMON = ("data_dir", "run_dir", "resolution", "total_kimg", "mirror_augment", "conditional", "init_from", "augment")
 _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")

@@ -29,6 +29,7 @@ NAMES = {
     "networks.synthesis": ["SynthesisNetwork"],
     "networks.variables": ["named_variables", "trainable_variables"],
     "ops.own_gradient": ["own_gradient", "without_own_gradients"],
+    "progress": ["ProgressBar", "format_duration"],
     "training.accumulation": ["in_rounds"],
     "training.loop": ["train"],
     "visualize.latent_paths": ["LatentPath", "slerp"],

@@ -20,7 +20,6 @@ if not MODULES:
 ORDER = (
     ("deprecated", "errors"),
     ("config",),
-    ("progress",),
     ("files",),
     ("ops",),
     ("layers",),
@@ -36,17 +35,9 @@ ORDER = (
 MOST_FILES = 12  # In a folder of the package, beside its __init__.py.
 # They write flags on purpose: the page shows the command that repeats a picture, a run folder gets its flag file.
 WRITE_FLAGS = ("stylegan_tf.explorer.view", "stylegan_tf.training.run.record")
-# Their owners convert them; nothing new comes in.
-STILL_NAMING_FLAGS = ("stylegan_tf.serving", "stylegan_tf.training", "stylegan_tf.visualize")
-STILL_PRINTING = (
-    "stylegan_tf.distribution.rendezvous",
-    "stylegan_tf.explorer.server",
-    "stylegan_tf.progress",
-    "stylegan_tf.training.reports.reporting",
-)
-STILL_PRINTING += ("stylegan_tf.training.run.stop_signal", "stylegan_tf.visualize")
-ALONE_AT_THE_TOP = ("deprecated", "errors", "progress")  # No commands; everything else there is a folder.
-WITHOUT_TENSORFLOW = ("deprecated", "errors", "config", "progress", "files", "cli", "training.schedule", "data.making")
+STILL_PRINTING = ("stylegan_tf.explorer.server",)  # It shows the address of the page.
+ALONE_AT_THE_TOP = ("deprecated", "errors")  # No commands; everything else there is a folder.
+WITHOUT_TENSORFLOW = ("deprecated", "errors", "config", "files", "cli", "training.schedule", "data.making")
 WITHOUT_TENSORFLOW += ("data.sources",)
 
 
@@ -153,7 +144,7 @@ def test_no_import_comes_back_to_where_it_started():
 
 
 def test_messages_of_the_library_name_options_not_flags():
-    exempt = (*WRITE_FLAGS, *STILL_NAMING_FLAGS, "stylegan_tf.config")
+    exempt = (*WRITE_FLAGS, "stylegan_tf.config")
     found = [
         (_name(path), line, text)
         for path in LIBRARY
@@ -173,8 +164,7 @@ def test_the_library_prints_nothing():
         for line, call in _calls(path)
         if call in printing
     ]
-    bars = [name for name, _ in _offenders(LIBRARY, "stylegan_tf.progress") if not _within(name, *STILL_PRINTING)]
-    assert (found, bars) == ([], [])
+    assert found == []
 
 
 def test_flags_are_defined_by_cli_and_mains():

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
-from stylegan_tf.config.callbacks import Note
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.distribution.cluster import Cluster
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import parse_json, reason_of, short
@@ -31,7 +31,7 @@ _STRANGERS = 3  # Refused connections in a row after which a line says so.
 Facts = Mapping[str, Any]  # Name -> value, as JSON has it: equal in all processes.
 
 
-def rendezvous(cluster: Cluster, facts: Facts, note: Note = print) -> None:
+def rendezvous(cluster: Cluster, facts: Facts, note: Note = ignore) -> None:
     """Returns when all processes of the cluster are here and have the same facts; for all of them to call.
 
     Every minute a line says who is missing. Raises UserError if the facts differ, if this process's port is taken, or

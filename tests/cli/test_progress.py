@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from stylegan_tf import progress
+from stylegan_tf.cli import progress
 
 
 class Terminal(io.StringIO):
