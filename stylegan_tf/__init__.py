@@ -1,21 +1,105 @@
 """StyleGAN (Karras, Laine, Aila; CVPR 2019) for TensorFlow 2.
 
-`load_networks(path)` gives the networks of a network file or of a run folder.
+    >>> import stylegan_tf
+    >>> images = stylegan_tf.generate_images("demo", seeds=[0, 1, 2])  # The network in the package.
+    >>> images.shape, images.dtype
+    ((3, 32, 32, 3), dtype('uint8'))
+
+Each name is imported, and TensorFlow with it, when it is first used.
 """
+
+from typing import TYPE_CHECKING, Any, Optional
 
 from stylegan_tf import deprecated
 
+if TYPE_CHECKING:
+    from stylegan_tf.config import (
+        DiscriminatorConfig,
+        GeneratorConfig,
+        LossConfig,
+        ProjectionConfig,
+        ScheduleConfig,
+        ServingOptions,
+        TrainConfig,
+    )
+    from stylegan_tf.config.callbacks import Note, StartProgress
+    from stylegan_tf.editing.projecting import project
+    from stylegan_tf.errors import UserError
+    from stylegan_tf.metrics.evaluation import evaluate
+    from stylegan_tf.networks.discriminator import Discriminator
+    from stylegan_tf.networks.generator import Generator
+    from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
+    from stylegan_tf.networks.truncation import Truncation
+    from stylegan_tf.serving.saved_model import export_generator
+    from stylegan_tf.visualize.generating import generate_images
+
 __version__ = "0.1.0.dev0"
-__all__ = ["load_networks"]
+__all__ = [
+    "Discriminator",
+    "DiscriminatorConfig",
+    "Generator",
+    "GeneratorConfig",
+    "LossConfig",
+    "Networks",
+    "ProjectionConfig",
+    "ScheduleConfig",
+    "ServingOptions",
+    "TrainConfig",
+    "Truncation",
+    "UserError",
+    "evaluate",
+    "export_generator",
+    "generate_images",
+    "load_networks",
+    "project",
+    "save_networks",
+    "train",
+]
+_MODULES = {
+    "config": ("DiscriminatorConfig", "GeneratorConfig", "LossConfig", "ProjectionConfig", "ScheduleConfig"),
+    "config.serving": ("ServingOptions",),
+    "config.training": ("TrainConfig",),
+    "editing.projecting": ("project",),
+    "errors": ("UserError",),
+    "metrics.evaluation": ("evaluate",),
+    "networks.discriminator": ("Discriminator",),
+    "networks.generator": ("Generator",),
+    "networks.network_file": ("Networks", "load_networks", "save_networks"),
+    "networks.truncation": ("Truncation",),
+    "serving.saved_model": ("export_generator",),
+    "visualize.generating": ("generate_images",),
+}
 
 
-def __getattr__(name):
-    """Imports TensorFlow only when it is needed: `--help` is instant."""
-    if name == "load_networks":
-        from stylegan_tf.networks.network_file import load_networks
+def train(config: "TrainConfig", note: "Optional[Note]" = None, progress: "Optional[StartProgress]" = None) -> None:
+    """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
-        return load_networks
+    Args:
+      note: gets every line of the log, such as `print`; progress: see `stylegan_tf.config.callbacks`.
+
+    >>> from stylegan_tf import ScheduleConfig, TrainConfig, train
+    >>> schedule = ScheduleConfig(batch_sizes={4: 8})
+    >>> train(TrainConfig("datasets/demo", "runs/tiny", resolution=8, total_kimg=0.016, schedule=schedule))
+    """
+    from stylegan_tf.config.callbacks import Progress, ignore
+    from stylegan_tf.metrics.during_training import TrainingMetrics
+    from stylegan_tf.training.run import loop
+
+    prepare_metrics = TrainingMetrics(config) if config.metrics else None
+    loop.train(config, prepare_metrics, note or ignore, progress or Progress)
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"stylegan_tf.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 deprecated.install()

@@ -1,6 +1,7 @@
 """The one exception that users are meant to see."""
 
 import importlib
+import types
 
 
 class UserError(Exception):
@@ -12,7 +13,7 @@ class UserError(Exception):
     """
 
 
-def optional_module(name: str, what: str):
+def optional_module(name: str, what: str) -> types.ModuleType:
     """A module of a package that only reading `what` needs. Raises UserError, which says how to install it."""
     try:
         return importlib.import_module(name)

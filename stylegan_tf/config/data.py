@@ -55,7 +55,7 @@ class PictureOptions(Options):
         at_most=16,
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.planes is not None and self.channels is not None:
             raise OptionError("planes keeps planes as they are, channels makes colours of them: give one of them.")
@@ -120,7 +120,7 @@ class WriteOptions(Options):
     part: Optional[str] = option(SPEED, None, "i/n: write the i-th of n parts of the shards only, i from 1.")
     join: bool = option(SPEED, False, "Check the parts that were written and finish the dataset.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.part is not None:
             match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part)
@@ -132,7 +132,10 @@ class WriteOptions(Options):
     @property
     def part_numbers(self) -> Optional[tuple[int, int]]:
         """(i, n) of part i of n."""
-        return None if self.part is None else tuple(map(int, self.part.split("/")))
+        if self.part is None:
+            return None
+        number, count = self.part.split("/")
+        return int(number), int(count)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, option
+
+_Config = TypeVar("_Config", bound="_NetworkConfig")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +22,13 @@ class _NetworkConfig(Options):
     fmap_max: int = option(NETWORKS, 512, "Most channels of a layer.", at_least=1)
     blur: bool = option(NETWORKS, True, "Low-pass filter [1,2,1] around resampling (Sec. 2, config B and later).")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.feature_maps(self.resolution) < 1:
             raise OptionError(f"fmap_base {self.fmap_base} leaves no channels at resolution {self.resolution}.")
 
     @property
-    def resolutions(self) -> tuple:
+    def resolutions(self) -> tuple[int, ...]:
         """All levels of progressive growing: (4, 8, ..., resolution)."""
         return tuple(2**k for k in range(2, self.resolution.bit_length()))
 
@@ -37,11 +39,11 @@ class _NetworkConfig(Options):
         """
         return min(2 * self.fmap_base // resolution, self.fmap_max)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]):
+    def from_dict(cls: type[_Config], values: Mapping[str, Any]) -> _Config:
         """The inverse of `to_dict`. Raises UserError for names that this version does not know."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
@@ -72,7 +74,7 @@ class GeneratorConfig(_NetworkConfig):
         NETWORKS, True, "Labels enter the generator through a learned matrix; off: beside z, as they are (config A)."
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.use_styles and self.const_input:
             raise OptionError("const_input needs use_styles: without styles nothing would depend on w.")

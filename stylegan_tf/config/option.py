@@ -46,14 +46,15 @@ class Option:
 
     group: Optional[str]
     help: str
-    choices: Optional[tuple] = None
+    choices: Optional[tuple[Any, ...]] = None
     at_least: Optional[float] = None
     above: Optional[float] = None
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
     is_place: bool = False  # Says where something is, which may have another name elsewhere: no difference to a run.
-    requires: Mapping[str, tuple] = dataclasses.field(default_factory=dict)  # Values of other options it goes with.
+    # Values of other options that it goes with.
+    requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def is_of_use(self, values: Mapping[str, Any]) -> bool:
         """Whether the other options (by name) have values with which this one means something."""
@@ -84,20 +85,20 @@ def option(group: Optional[str], default: Any, help: str, **bounds: Any) -> Any:
     return dataclasses.field(default=default, metadata={"option": Option(group, help, **bounds)})
 
 
-def option_fields(kind: type) -> list[dataclasses.Field]:
+def option_fields(kind: type) -> list[dataclasses.Field[Any]]:
     """The fields of a dataclass that are options (others are nested dataclasses)."""
     return [field for field in dataclasses.fields(kind) if "option" in field.metadata]
 
 
-def all_options(kind: type) -> list[tuple[str, dataclasses.Field]]:
+def all_options(kind: type) -> list[tuple[str, dataclasses.Field[Any]]]:
     """(part, field) of every option of a dataclass and of those nested in it that has a flag, heading by heading.
 
     part: the name of the nested dataclass, "" for the outer one. Parts may share options: the networks do.
     """
-    found = []
+    found: list[tuple[str, dataclasses.Field[Any]]] = []
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(field.type):
-            found += [(field.name, inner) for _, inner in all_options(field.type)]
+            found += [(field.name, inner) for _, inner in all_options(typing.cast(type, field.type))]
         elif "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
             found.append(("", field))
     groups = [field.metadata["option"].group for _, field in found]
@@ -105,20 +106,20 @@ def all_options(kind: type) -> list[tuple[str, dataclasses.Field]]:
     return sorted(found, key=lambda entry: order.index(entry[1].metadata["option"].group))
 
 
-def value_type(field: dataclasses.Field) -> type:
+def value_type(field: dataclasses.Field[Any]) -> type:
     """bool, int, float, str or Mapping: the annotation without Optional."""
     annotation = _not_optional(field.type)
-    return Mapping if typing.get_origin(annotation) is Mapping else annotation
+    return typing.cast(type, Mapping if typing.get_origin(annotation) is Mapping else annotation)
 
 
-def may_be_none(field: dataclasses.Field) -> bool:
+def may_be_none(field: dataclasses.Field[Any]) -> bool:
     """Whether its annotation is Optional."""
     return type(None) in typing.get_args(field.type)
 
 
-def table_value_type(field: dataclasses.Field) -> type:
+def table_value_type(field: dataclasses.Field[Any]) -> type:
     """int or float: the values of a table."""
-    return typing.get_args(_not_optional(field.type))[1]
+    return typing.cast(type, typing.get_args(_not_optional(field.type))[1])
 
 
 def value_text(value: Any) -> Optional[str]:
@@ -142,7 +143,7 @@ def is_resolution(value: Any) -> bool:
 class Options:
     """Base of frozen dataclasses of options: a value that its field does not allow is an OptionError."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in option_fields(type(self)):
             value = getattr(self, field.name)
             if value is None and may_be_none(field):
@@ -154,20 +155,20 @@ class Options:
             if value != field.default:
                 self._check_requirements(field)
 
-    def _check_requirements(self, field: dataclasses.Field) -> None:
+    def _check_requirements(self, field: dataclasses.Field[Any]) -> None:
         for name, allowed in field.metadata["option"].requires.items():
             if getattr(self, name) not in allowed:
                 *some, last = map(str, allowed)
                 wanted = " or ".join(filter(None, (", ".join(some), last)))
                 raise OptionError(f"{field.name} needs {name} {wanted}, got {getattr(self, name)}.")
 
-    def options(self) -> dict[str, tuple[dataclasses.Field, Any]]:
+    def options(self) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
         """(field, value) by name of every option that has a flag, also of the nested parts, as `all_options` has them.
 
         Flag files, the record of a run and what processes compare with each other are made from it. Where two parts
         that share an option differ in it, which no flag can say, its name in the later one is PART.NAME.
         """
-        found = {}
+        found: dict[str, tuple[dataclasses.Field[Any], Any]] = {}
         for part, field in all_options(type(self)):
             value = getattr(getattr(self, part) if part else self, field.name)
             if found.setdefault(field.name, (field, value))[1] != value:
@@ -175,7 +176,7 @@ class Options:
         return found
 
 
-def _check_table(field: dataclasses.Field, table: Any) -> None:
+def _check_table(field: dataclasses.Field[Any], table: Any) -> None:
     name = field.name
     if not isinstance(table, Mapping):
         raise OptionError(f"{name} must map resolutions to values, got {table!r}.")

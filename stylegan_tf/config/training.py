@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, OptionError, Options, option
@@ -96,7 +96,7 @@ class LossConfig(Options):
         requires={"discriminator_loss": ("wgan",)},
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
             raise OptionError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
@@ -302,7 +302,7 @@ class TrainConfig(Options):
         "features of --feature_extractor (its numbers are of their own kind).",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):
             if not getattr(self, name):
                 raise OptionError(f"{name} is missing: give {what} as --{name}=FOLDER.")
@@ -316,7 +316,9 @@ class TrainConfig(Options):
         if self.strategy == "tpu" and self.precision == "float16":
             raise OptionError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
 
-    def network_configs(self, resolution: int, num_channels: int, label_size: int = 0) -> tuple:
+    def network_configs(
+        self, resolution: int, num_channels: int, label_size: int = 0
+    ) -> tuple[GeneratorConfig, DiscriminatorConfig]:
         """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.
 
         `self.resolution`, if given, may lie below the data set's; labels count only if the run is conditional.
@@ -328,7 +330,7 @@ class TrainConfig(Options):
             )
         if self.conditional and not label_size:
             raise OptionError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
-        shape = {
+        shape: dict[str, Any] = {
             "resolution": self.resolution or resolution,
             "num_channels": num_channels,
             "label_size": label_size if self.conditional else 0,
