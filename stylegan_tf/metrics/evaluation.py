@@ -9,8 +9,9 @@ from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.training import INCEPTION
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy
+from stylegan_tf.files.storage import default_cache_folder
 from stylegan_tf.metrics.computation import compute_metrics
-from stylegan_tf.metrics.context import MetricContext, default_cache_folder
+from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.recording import load_metric_models, network_subject
 from stylegan_tf.networks.network_file import find_network
