@@ -4,9 +4,26 @@ import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.training.reports.disk import disk_use
+from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.greeting import length_notes
 from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images
+
+
+class Recorder(LogBackend):
+    """A tracker of a program's own."""
+
+    def __init__(self):
+        self.lines, self.ticks, self.images = [], [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def tick(self, record):
+        self.ticks.append(record)
+
+    def image(self, name, image, images_seen):
+        self.images.append((name, images_seen))
 
 
 def config(total_kimg, **schedule):
@@ -50,10 +67,18 @@ def test_the_papers_run_takes_what_its_files_have():
 
 def test_the_start_says_how_pictures_are_shown_and_what_the_data_would_allow(tmp_path):
     data_dir = write_images(tmp_path / "data", resolution=16)
-    lines = []
+    lines, tracker = [], Recorder()
     options = {"resolution": 8, "total_kimg": 0.008, "mirror_augment": True, "augment": "ada"}
-    train(tiny_config(data_dir, tmp_path / "run", {"start_resolution": 8}, **options), note=lines.append)
+    train(
+        tiny_config(data_dir, tmp_path / "run", {"start_resolution": 8}, **options),
+        None,
+        lines.append,
+        trackers=[tracker],
+    )
     assert "reals mirrored at random, adaptive augmentation (ada)" in lines
     assert "the data have 16x16: `resolution=16` trains up to there" in lines
     assert any(line.startswith("on the disk at the end: about ") for line in lines)
+    assert tracker.lines == lines and tracker.images == [("fakes", 0), ("fakes", 8)]
+    (tick,) = tracker.ticks
+    assert tick["images_seen"] == 8 and tick["real_variety"] > 0
     assert "\n".join(lines) + "\n" == (tmp_path / "run" / "log.txt").read_text()

@@ -74,6 +74,8 @@ def test_conditional_gray_and_transparent_images_train(tmp_path, num_channels):
     assert networks.generator.config.num_channels == num_channels
     assert Image.open(tmp_path / "run" / "reals.png").mode == {1: "L", 4: "RGBA"}[num_channels]
     assert networks.label_names == ("label0", "label1", "label2")
+    grid = Image.open(tmp_path / "run" / "fakes000000.png")
+    assert grid.size == (4 * 4, 3 * 4), "four columns of 4x4 pixels, a row for each class"
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "labels: 3 classes: label0 11, label1 11, label2 10" in log and "not used" not in log
 
