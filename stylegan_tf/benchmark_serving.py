@@ -25,6 +25,7 @@ from stylegan_tf.errors import UserError
 FLAGS = flags.FLAGS
 common_flags.define_network()
 flags.DEFINE_list("batch_sizes", ["1", "8"], "Rows per request.")
+flags.DEFINE_list("formats", [], "Also measure these files, run by their own runtimes: onnx, tflite.")
 flags.DEFINE_integer("rounds", 20, "Requests of each kind and size.")
 flags.DEFINE_integer("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
 
@@ -49,6 +50,11 @@ def main() -> None:
             path = export(generator, pathlib.Path(folder) / kind, options)
             print(f"{kind:10}{megabytes(path):9.1f} MB", flush=True)
             callers[kind] = saved_model_caller(path)
+        for kind in FLAGS.formats:
+            for weights in ("float32", "float16"):
+                name, path = f"{kind} {weights[-2:]}", pathlib.Path(folder) / f"{kind}-{weights}"
+                callers[name] = file_caller(generator, path, kind, weights)
+                print(f"{name:10}{megabytes(path):9.1f} MB", flush=True)
         for size in map(int, FLAGS.batch_sizes):
             measure(callers, generator.config, size)
         if FLAGS.requests:
@@ -93,6 +99,22 @@ def saved_model_caller(path):
     return lambda inputs, model=model: signature(**inputs)["images"]  # The signature alone does not keep the weights.
 
 
+def file_caller(generator, folder, kind, weights):
+    """The whole generator in a portable format; its file is the only one that stays in `folder`."""
+    import tensorflow as tf
+
+    from stylegan_tf.config import ServingOptions
+    from stylegan_tf.serving.formats.portable import FORMATS, export_portable
+
+    if kind not in FORMATS:
+        raise UserError(f"--formats takes {' and '.join(FORMATS)}, got {kind}.")
+    path, *others = export_portable(generator, folder, kind, ServingOptions(weights=weights))
+    for other in others:
+        other.unlink()
+    run = FORMATS[kind][1](path)
+    return lambda inputs: tf.constant(run({name: value.numpy() for name, value in inputs.items()}))
+
+
 def requests_of(config, rows):
     import numpy as np
     import tensorflow as tf
@@ -111,12 +133,15 @@ def measure(callers, config, rows) -> None:
     for _ in range(FLAGS.rounds):
         for kind, call in callers.items():
             taken[kind].append(seconds_of(call, inputs))
+    expected = callers["keras"](inputs).numpy().astype(int)
+    errors = {kind: abs(call(inputs).numpy().astype(int) - expected) for kind, call in callers.items()}
     for kind, seconds in taken.items():
         ratio = statistics.median(one / keras for one, keras in zip(seconds, taken["keras"]))
         median = statistics.median(seconds)
         print(
             f"batch {rows:3}  {kind:10}{1000 * median:9.1f} ms{rows / median:9.1f} images/s  "
-            f"{ratio:6.3f} of Keras' time  first {first[kind]:6.2f} s",
+            f"{ratio:6.3f} of Keras' time  first {first[kind]:6.2f} s"
+            f"  error {errors[kind].max()} levels",
             flush=True,
         )
 

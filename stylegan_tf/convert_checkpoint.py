@@ -12,7 +12,11 @@ the file records; one that this program does not have is an error that names it.
 writes the reverse: G/..., D/... and Gs/... hold every variable under the authors' name and in their layout, `config`
 the build function and static arguments of each network as JSON.
 
---dest may also be a folder. The written file is read back and every array compared before it gets its name.
+    python -m stylegan_tf.convert_checkpoint --source runs/mine --dest mine.safetensors --to genforce
+    python -m stylegan_tf.convert_checkpoint --source mine.safetensors --dest network.npz
+
+convert a generator to the names of GenForce's PyTorch code base and back; a `.pth` file with such a state dict is read,
+too. --dest may also be a folder. The written file is read back and every array compared before it gets its name.
 """
 
 import pathlib
@@ -23,10 +27,17 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("source", None, "The authors' .pkl; with --to=authors a network file or a run folder.")
-flags.DEFINE_string("dest", None, "The file to write, ending in .npz, or the folder for it.")
-flags.DEFINE_enum("to", "network", ["network", "authors"], "Write our network file, or the authors' names.")
+flags.DEFINE_string("source", None, "The authors' .pkl, or GenForce's .safetensors or .pth; else a network or run.")
+flags.DEFINE_string("dest", None, "The file to write, or the folder for it.")
+flags.DEFINE_enum(
+    "to",
+    "network",
+    ["network", "authors", "genforce"],
+    "Write our network file (.npz), the authors' names (.npz), or GenForce's (.safetensors).",
+)
 flags.DEFINE_bool("overwrite", False, "Replace the file that is at --dest.")
+
+_SUFFIXES = {"network": ".npz", "authors": "-authors.npz", "genforce": ".safetensors"}
 
 
 def main() -> None:
@@ -37,32 +48,41 @@ def main() -> None:
     if dest.exists() and not FLAGS.overwrite:
         raise UserError(f"{dest} is there already: choose another --dest, or add --overwrite.")
     # Late: imports TensorFlow.
-    from stylegan_tf.conversion.authors_networks import LICENCE, PARTS, export_networks, import_pickle
+    from stylegan_tf.conversion import genforce
+    from stylegan_tf.conversion.authors_networks import export_networks, import_pickle
+
+    from_torch = source.suffix in (".safetensors", ".pth", ".pt")
+    imported = genforce.import_genforce if from_torch else import_pickle
+    convert = {"network": imported, "authors": export_networks, "genforce": genforce.export_genforce}[FLAGS.to]
+    report(convert(source, dest), f"{dest}: written and compared with {source}")
+
+
+def report(networks, title: str) -> None:
+    from stylegan_tf.conversion.authors_networks import PARTS
     from stylegan_tf.networks.growth import Growth
     from stylegan_tf.networks.variable_shapes import count_parameters
 
-    networks = (import_pickle if FLAGS.to == "network" else export_networks)(source, dest)
-    print(f"{dest}: written and compared with {source}")
+    print(title)
     for part, name in PARTS.items():
-        if getattr(networks, part) is not None:
-            config = getattr(networks, part).config
+        network = getattr(networks, part)
+        if network is not None:
+            config, growth = network.config, network.growth
             size = f"{config.resolution}x{config.resolution}x{config.num_channels}"
             labels = f", {config.label_size} labels" if config.label_size else ""
-            growth = getattr(networks, part).growth
             grown = f", grown to {growth.resolution}x{growth.resolution}" if growth != Growth(config.resolution) else ""
             grown += f" at alpha {growth.alpha:g}" if growth.alpha < 1 else ""
             print(f"  {part} ({name}): {size}{grown}{labels}, {count_parameters(config):,} parameters")
-    if FLAGS.to == "network":
-        print(f"Licence: {LICENCE}.")
+    if FLAGS.to == "network" and "licence" in networks.metadata:
+        print(f"Licence: {networks.metadata['licence']}.")
 
 
 def destination(source: str, dest: str, kind: str) -> pathlib.Path:
     """The file to write: `dest`, or in the folder `dest` a file named after the source."""
-    path = pathlib.Path(dest)
+    path, suffix = pathlib.Path(dest), "." + _SUFFIXES[kind].rpartition(".")[2]
     if path.is_dir() or dest.endswith("/"):
-        return path / (pathlib.Path(source).stem + ("-authors" if kind == "authors" else "") + ".npz")
-    if path.suffix != ".npz":
-        raise UserError(f"--dest should end in .npz or be a folder that exists, got {dest}.")
+        return path / (pathlib.Path(source).stem + _SUFFIXES[kind])
+    if path.suffix != suffix:
+        raise UserError(f"--dest should end in {suffix} or be a folder that exists, got {dest}.")
     return path
 
 

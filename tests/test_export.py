@@ -14,11 +14,14 @@ from tests.helpers import tiny_networks
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (
-            ["--saved_model_dir=out"],
-            "--network is missing: give a network file, a run folder .its newest network., or demo",
-        ),
+        (["--saved_model_dir=out"], "--network is missing: give a network file, a run folder"),
         (["--network=net.npz"], "--saved_model_dir is missing: give a folder of versions"),
+        (["--network=net.npz", "--format=onnx"], "--dest is missing: give a folder for the files"),
+        (
+            ["--network=net.npz", "--format=onnx", "--dest=out", "--weights=bfloat16"],
+            "--format=onnx stores --weights as one of float32, float16, got bfloat16",
+        ),
+        (["--network=net.npz", "--format=web", "--dest=out"], "--ort_dir is missing: unpack the npm package"),
         (["--network=none.npz", "--saved_model_dir=out"], "none.npz does not exist"),
         (
             ["--network=net.npz", "--saved_model_dir=out", "--truncation_cutoff=-1"],
@@ -27,7 +30,7 @@ from tests.helpers import tiny_networks
         (["--network=box.npz", "--saved_model_dir=out"], r"metadata are damaged: content_box is \[0.5, 0, 0.5, 1\]"),
     ],
 )
-def test_what_cannot_be_exported_is_told_and_leaves_nothing(tmp_path, arguments, message):
+def test_what_cannot_be_exported_is_reported_and_leaves_nothing(tmp_path, arguments, message):
     generator, _ = tiny_networks.generator()
     save_networks(tmp_path / "net.npz", Networks(None, None, generator, {}))
     save_networks(tmp_path / "box.npz", Networks(None, None, generator, {"content_box": [0.5, 0, 0.5, 1]}))

@@ -14,7 +14,7 @@ class ServingOptions(Options):
     noise_mode: str = option(
         GENERAL,
         "const",
-        "Noise inputs: the network's fixed maps, fresh ones for every image, or none.",
+        "Noise inputs: the network's fixed maps, fresh ones for every image (SavedModels only), or none.",
         choices=("const", "random", "none"),
     )
     truncation_cutoff: Optional[int] = option(
@@ -31,8 +31,9 @@ class ServingOptions(Options):
     weights: str = option(
         GENERAL,
         "float32",
-        "How weights are stored; the network computes in float32. The last two need half of the space.",
-        choices=("float32", "bfloat16", "float16"),
+        "How weights are stored; the network computes in float32. The 16-bit formats need half of the space; bfloat16 "
+        "is for SavedModels only, int8 for TFLite, where it is inaccurate (the error is printed).",
+        choices=("float32", "bfloat16", "float16", "int8"),
     )
     # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
     # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.

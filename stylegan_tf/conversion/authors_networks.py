@@ -57,7 +57,7 @@ def import_pickle(source, dest) -> Networks:
             written = _authors_arrays(network, converted[part].fused_from)
             _check_equal(written, {name: converted[part].variables[name] for name in written}, part)
 
-    _write_checked(dest, write)
+    write_verified(dest, write)
     return networks
 
 
@@ -80,7 +80,7 @@ def export_networks(source, dest) -> Networks:
         for part, network in _present(networks):
             _check_equal(_authors_arrays(_build(_read_exported(path, PARTS[part]))), _authors_arrays(network), part)
 
-    _write_checked(dest, write)
+    write_verified(dest, write)
     return networks
 
 
@@ -204,7 +204,7 @@ def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.nd
             raise RuntimeError(f"{part}: {name} was not written as it is in the source.")
 
 
-def _write_checked(dest, write) -> None:
+def write_verified(dest, write) -> None:
     """Calls `write(temporary path)`, which also verifies what it wrote, before the file gets its name."""
     dest = pathlib.Path(dest)
     make_folder(dest.parent)

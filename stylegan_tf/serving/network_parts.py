@@ -1,5 +1,6 @@
 """The parts of a generator that signatures consist of, as graphs that share one set of weights."""
 
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -34,10 +35,8 @@ class NetworkParts:
 
         self._has_centres = config.use_styles and config.label_size and options.truncation_centre == "class"
         if self._has_centres:
-            offsets = generator.truncation_centre("class", np.eye(config.label_size)) - generator.truncation_centre(
-                "all"
-            )
-            offsets = tf.Variable(offsets, trainable=False)  # Of the classes' centres from that of all.
+            centres = generator.truncation_centre("class", np.eye(config.label_size))
+            offsets = tf.Variable(centres - generator.truncation_centre("all"), trainable=False)
 
         def truncate(ws, psi, labels=None):
             centre = generator.truncation_centre("all")
@@ -88,11 +87,12 @@ class NetworkParts:
 
         seeds: int64 [N]; random noise then depends on them alone.
         """
-        noise = []
-        if self.options.noise_mode == "random":
-            noise = self._drawn(tf.shape(ws)[0], seeds)
-        images = crop_to_box(self._run("synthesis", ws, *noise), self.options.content_box)
-        return self._with_shape(images, tf.shape(ws)[0])
+        noise = self._drawn(tf.shape(ws)[0], seeds) if self.options.noise_mode == "random" else []
+        return self._with_shape(self.render(ws, noise), tf.shape(ws)[0])
+
+    def render(self, ws: tf.Tensor, noise: Sequence[tf.Tensor]) -> tf.Tensor:
+        """`synthesize` with these noise maps, [N, r, r, 1] for each layer, for `noise_mode` "random" only."""
+        return crop_to_box(self._run("synthesis", ws, *noise), self.options.content_box)
 
     def _with_shape(self, images, count):
         """oneDNN's convolutions give an empty batch the wrong number of channels."""

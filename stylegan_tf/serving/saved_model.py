@@ -16,6 +16,7 @@ from stylegan_tf.config import ServingOptions
 from stylegan_tf.data.example_proto import field
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.serving.formats.model_card import write_model_card
 from stylegan_tf.serving.signatures import ServedGenerator
 from stylegan_tf.serving.version_folders import publish_version
 
@@ -49,6 +50,8 @@ def export_generator(
             write_warmup_requests(extra / WARMUP_FILE, name, served.example_requests(_WARMED_UP))
         description = {**describe(served, generator, options), "network": metadata or {}}
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        files = f"A TensorFlow SavedModel with the signatures {', '.join(signatures)}."
+        write_model_card(extra, generator, name, metadata or {}, files)
 
     return publish_version(saved_model_dir, write)
 

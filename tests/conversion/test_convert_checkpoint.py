@@ -68,17 +68,30 @@ def test_what_is_there_is_kept_unless_overwriting_is_asked_for(convert, tmp_path
     assert (tmp_path / "ours.npz").stat().st_size > 1000
 
 
+def test_a_generator_goes_to_pytorch_and_back(convert, tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    convert("--source=network.pkl", "--dest=ours.npz")
+    convert("--source=ours.npz", "--dest=./", "--to=genforce")
+    convert("--source=ours.safetensors", "--dest=back.npz")
+    assert "back.npz: written and compared with ours.safetensors" in capsys.readouterr().out
+    with np.load(tmp_path / "ours.npz") as ours, np.load(tmp_path / "back.npz") as back:
+        names = [name for name in ours.files if name.startswith("generator_ema/")]
+        assert set(back.files) == {*names, "architecture"}
+        assert all(np.array_equal(ours[name], back[name]) for name in names)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["--dest=x.npz"], "--source is missing: give the authors' .pkl"),
         (["--source=network.pkl"], "--dest is missing: give the file to write"),
         (["--source=network.pkl", "--dest=x.pkl"], "--dest should end in .npz or be a folder"),
+        (["--source=x.npz", "--dest=y.npz", "--to=genforce"], "--dest should end in .safetensors or be"),
         (["--source=x.npz", "--dest=y.npz"], "x.npz is no pickle of the authors; --to=authors"),
         (["--source=x.npz", "--dest=y.npz", "--to=authors"], "x.npz does not exist"),
     ],
 )
-def test_wrong_flags_are_told(convert, arguments, message):
+def test_wrong_flags_are_reported(convert, arguments, message):
     with pytest.raises(UserError, match=message):
         convert(*arguments)
 

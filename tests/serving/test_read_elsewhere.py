@@ -176,6 +176,13 @@ assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
 np.save("floats.npy", images)
 if "labels" not in inputs:
     z = inputs["latents"]
+    expected = tf.saved_model.load(sys.argv[1]).signatures["sample"](z)["images"].numpy()
+    if int(tf.keras.__version__[0]) >= 3:
+        layer = tf.keras.layers.TFSMLayer(sys.argv[1], call_endpoint="sample")
+        np.testing.assert_array_equal(layer(z)["images"], expected)
+    else:
+        floats = tf.keras.Sequential([hub.KerasLayer(sys.argv[1])]).predict(z, verbose=0)
+        assert np.abs(floats * 255 - expected).max() < 1.01
     whole = {"latents": z, "truncation_psi": tf.ones([3])}
     np.testing.assert_allclose(hub.KerasLayer(sys.argv[1])(z), model(whole), atol=1e-6)
 assert "stylegan_tf" not in sys.modules
@@ -203,6 +210,8 @@ def test_the_metadata_tell_where_the_export_comes_from(exports, models):
     assert metadata["options"]["content_box"] == [0.0, 0.25, 1.0, 0.75]
     assert metadata["architecture"] == models["letterboxed"].generator.config.to_dict()
     assert re.fullmatch("[0-9a-f]{64}", metadata["weights_sha256"])
+    card = (folder / "assets.extra" / "README.md").read_text()
+    assert "| Training data | data |" in card and "serving_default, png, mapping" in card
     assert (folder / "fingerprint.pb").stat().st_size > 0  # TensorFlow's own, which Serving reports.
 
 

@@ -1,0 +1,156 @@
+"""Generators under the names of GenForce's PyTorch code base, in `.safetensors` files, and back.
+
+The names follow the authors' one to one; PyTorch's layouts are [out, in] for dense layers and [out, in, kh, kw] for
+convolutions. Upscaling convolutions are fused from 128x128 up, as the authors', with their kernels stored accordingly.
+Generators with styles and without labels are converted; discriminators are not.
+"""
+
+import pathlib
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.conversion.architecture_options import FUSED_FROM
+from stylegan_tf.conversion.authors_networks import write_verified
+from stylegan_tf.conversion.variable_names import authors_names, from_authors, to_authors
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.torch_weights import read_torch_weights
+from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
+from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
+
+_PARTS = {"Noise/weight": "apply_noise.weight", "StyleMod/weight": "style.weight", "StyleMod/bias": "style.bias"}
+_TO_TORCH, _FROM_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}, {2: (1, 0), 4: (2, 3, 1, 0)}  # By rank.
+
+
+def export_genforce(source, dest) -> Networks:
+    """Writes the best generator of a network file or run folder as `.safetensors`; returns it.
+
+    Raises UserError for networks that the layout has no names for.
+    """
+    generator = load_networks(source).best_generator
+    config = generator.config
+    if config.label_size or not config.use_styles or generator.growth != Growth(config.resolution):
+        raise UserError(f"{source} has labels, no styles, or still grows: `to=genforce` has no names for that.")
+    arrays = {name: variable.numpy() for name, variable in named_variables(generator).items()}
+    tensors = to_genforce(to_authors(arrays, config, FUSED_FROM), config.resolution)
+
+    def write(path):
+        _safetensors().save_file(tensors, str(path))
+        found = _read_safetensors(path)
+        if any(not np.array_equal(found[name], tensor) for name, tensor in tensors.items()):
+            raise RuntimeError(f"{dest} does not hold what was written to it.")
+
+    write_verified(dest, write)
+    return Networks(None, None, generator, {})
+
+
+def import_genforce(source, dest) -> Networks:
+    """Writes the generator of a `.safetensors` or `.pth` file (a state dict) as a network file; returns it."""
+    source = pathlib.Path(source)
+    tensors = _read_safetensors(source) if source.suffix == ".safetensors" else read_torch_weights(source)
+    try:
+        generator = read_genforce(tensors)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    networks = Networks(None, None, generator, {"converted_from": source.name})
+    write_verified(dest, lambda path: save_networks(path, networks))
+    return networks
+
+
+def to_genforce(variables: Mapping[str, np.ndarray], resolution: int) -> dict[str, np.ndarray]:
+    """The authors' variables of a generator under GenForce's names and in PyTorch's layout."""
+    tensors = {"synthesis.lod": np.zeros([], np.float32)}
+    for name, value in variables.items():
+        torch_name = _genforce_name(name, resolution)
+        tensors[torch_name] = _transposed(torch_name, value, _TO_TORCH)
+    return tensors
+
+
+def read_genforce(tensors: Mapping[str, np.ndarray]) -> Generator:
+    """The generator that these tensors describe. Raises UserError naming a tensor that is missing or does not fit."""
+    outputs = [name for name in tensors if re.fullmatch(r"synthesis\.output\d+\.weight", name)]
+    if not 1 <= len(outputs) <= 9:
+        raise UserError("expected tensors synthesis.output0.weight, synthesis.output1.weight, ... of a StyleGAN.")
+    config = _config(tensors, len(outputs))
+    names = {_genforce_name(name, config.resolution): name for name in authors_names(config).values()}
+    variables = {}
+    for name, value in tensors.items():
+        if name == "synthesis.lod":
+            continue
+        if name not in names:
+            raise UserError(f"tensor {name} is not part of such a generator.")
+        if not np.isfinite(value).all():
+            raise UserError(f"tensor {name} holds NaN or infinity.")
+        variables[names[name]] = _transposed(name, value, _FROM_TORCH)
+    generator = Generator(config)
+    assign_arrays(generator, from_authors(variables, config, FUSED_FROM), source="the converted network")
+    return generator
+
+
+def _config(tensors, levels) -> GeneratorConfig:
+    """Sizes from the tensors' shapes."""
+
+    def size(name, axis):
+        if name not in tensors or tensors[name].ndim <= axis:
+            raise UserError(f"tensor {name} is missing or has the wrong rank.")
+        return int(tensors[name].shape[axis])
+
+    depth = sum(re.fullmatch(r"mapping\.dense\d+\.weight", name) is not None for name in tensors)
+    first, last = size("synthesis.layer1.weight", 0), size(f"synthesis.output{levels - 1}.weight", 1)
+    return GeneratorConfig(
+        resolution=2 << levels,
+        num_channels=size("synthesis.output0.weight", 0),
+        fmap_max=first,
+        fmap_base=(last if last < first else first) << levels,
+        latent_size=size("mapping.dense0.weight", 1),
+        dlatent_size=size(f"mapping.dense{depth - 1}.weight", 0),
+        mapping_layers=depth,
+        mapping_fmaps=size("mapping.dense0.weight", 0),
+        use_noise="synthesis.layer0.apply_noise.weight" in tensors,
+    )
+
+
+def _genforce_name(name: str, resolution: int) -> str:
+    if name == "dlatent_avg":
+        return "truncation.w_avg"
+    match = re.fullmatch(r"G_mapping/Dense(\d+)/(\w+)", name)
+    if match:
+        return f"mapping.dense{match[1]}.{match[2]}"
+    match = re.fullmatch(r"G_synthesis/ToRGB_lod(\d+)/(\w+)", name)
+    if match:
+        return f"synthesis.output{resolution.bit_length() - 3 - int(match[1])}.{match[2]}"
+    match = re.fullmatch(r"G_synthesis/noise(\d+)", name)
+    if match:
+        return f"synthesis.layer{match[1]}.apply_noise.noise"
+    size, layer, rest = re.fullmatch(r"G_synthesis/(\d+)x\d+/([^/]+)/(.+)", name).groups()
+    index = 2 * (int(size).bit_length() - 3) + (layer in ("Conv", "Conv1"))
+    return f"synthesis.layer{index}.{_PARTS.get(rest, rest)}"
+
+
+def _transposed(name: str, value: np.ndarray, axes: Mapping[int, tuple]) -> np.ndarray:
+    """Weights of dense layers and convolutions; the constant and the noise maps [1, C, H, W] are images in both."""
+    value = np.asarray(value, np.float32)
+    is_weight = name.endswith("weight") and value.ndim in axes
+    return np.ascontiguousarray(value.transpose(axes[value.ndim]) if is_weight else value)
+
+
+def _read_safetensors(path) -> dict[str, np.ndarray]:
+    library = _safetensors()
+    try:
+        return library.load_file(str(path))
+    except (library.SafetensorError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is not a readable .safetensors file: {error}") from None
+
+
+def _safetensors():
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError:
+        raise UserError("safetensors is missing: pip install 'stylegan-tf[safetensors]'.") from None
+    safetensors.numpy.SafetensorError = safetensors.SafetensorError
+    return safetensors.numpy

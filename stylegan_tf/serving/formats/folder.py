@@ -1,0 +1,77 @@
+"""Folders of files for other runtimes, with a model card; and all that a page on the Hugging Face Hub shows."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import numpy as np
+
+from stylegan_tf.config import ServingOptions
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.networks.network_file import Networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.serving.formats.model_card import write_model_card
+from stylegan_tf.serving.formats.portable import describe, export_portable
+from stylegan_tf.serving.formats.web import write_web_page
+from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.picture_files import save_image_grid
+
+_SPACE = """\
+---
+title: {name}
+sdk: static
+app_file: index.html
+pinned: false
+---
+"""
+
+
+def export_folder(
+    networks: Networks,
+    dest,
+    kind: str,
+    options: ServingOptions,
+    metadata: Optional[Mapping[str, Any]] = None,
+    ort_dir: Optional[str] = None,
+    progress: StartProgress = Progress,
+    note: Note = ignore,
+) -> list[pathlib.Path]:
+    """Writes the format `kind`, "onnx", "tflite", "web" or "hub", and a model card; returns the paths.
+
+    Args: see `export_portable` and `write_web_page`; metadata: those of the network file, with its `metrics`.
+    """
+    dest, metadata = pathlib.Path(dest), dict(metadata or {})
+    shared = {"progress": progress, "note": note}
+    stored = {key: metadata[key] for key in ("label_names", "licence", "dataset", "kimg") if key in metadata}
+    if kind == "web":
+        paths = write_web_page(networks, dest, options, ort_dir, metadata=stored, **shared)
+    elif kind == "hub":
+        paths = _write_hub_folder(networks, dest, options, ort_dir, stored, shared, metadata)
+    else:
+        paths = export_portable(networks.best_generator, dest, kind, options, metadata=stored, **shared)
+    files = "\n".join(f"- `{path.relative_to(dest)}`" for path in paths)
+    if kind == "hub":
+        files += "\n\n![Samples](samples.png)"
+    name = metadata.get("dataset") or dest.resolve().name
+    return [*paths, write_model_card(dest, networks.best_generator, str(name), metadata, files)]
+
+
+def _write_hub_folder(networks, dest, options, ort_dir, stored, shared, metadata) -> list[pathlib.Path]:
+    """The network, what describes it, samples, ONNX files, and the page in `space`."""
+    make_folder(dest)
+    generator = networks.best_generator
+    save_networks(dest / "network.npz", Networks(None, None, generator, networks.metadata))
+    config = {"architecture": generator.config.to_dict(), **describe(generator, options)}
+    (dest / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    label = np.eye(1, generator.config.label_size, dtype=np.float32)[0] if generator.config.label_size else None
+    truncation = Truncation(0.7, options.truncation_cutoff, options.truncation_centre or "all")
+    painter = Painter(generator, label, options.content_box, truncation, aspect_ratio=networks.aspect_ratio)
+    save_image_grid(painter.pictures(painter.dlatents(painter.latents(range(16)))), dest / "samples.png")
+    paths = [dest / name for name in ("network.npz", "config.json", "samples.png")]
+    paths += export_portable(generator, dest / "onnx", "onnx", options, metadata=stored, **shared)
+    pages = write_web_page(networks, dest / "space", options, ort_dir, metadata=stored, **shared)
+    readme = dest / "space" / "README.md"
+    readme.write_text(_SPACE.format(name=str(metadata.get("dataset", "StyleGAN"))), "utf-8")
+    return [*paths, *pages, readme]

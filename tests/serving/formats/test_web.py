@@ -1,0 +1,157 @@
+"""The page that runs a generator in the browser: its numbers in Node, its pictures in headless Chromium."""
+
+import contextlib
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stylegan_tf
+from stylegan_tf.config import ServingOptions
+from stylegan_tf.errors import UserError
+from stylegan_tf.networks.network_file import Networks
+from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.ops.pixels import to_uint8
+from stylegan_tf.serving.formats.folder import export_folder
+from stylegan_tf.serving.formats.web import write_web_page
+from stylegan_tf.visualize.sampling import seed_latents
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.browser import Browser, open_browser
+
+SCRIPT = Path(stylegan_tf.__file__).parent / "serving" / "formats" / "web_page" / "stylegan.js"
+SEEDS = [0, 1, 2**31 - 1, 2**31, 2**32 - 1, *np.random.RandomState(0).randint(2**32, size=995).tolist()]
+# The folder dist of onnxruntime-web, which no test downloads: docs/serving.md has the command.
+ORT_DIR = os.environ.get("STYLEGAN_TF_ORT_DIR")
+
+
+def node(expression, *arguments):
+    """The value of a JavaScript expression with the names of stylegan.js and `args`."""
+    if not shutil.which("node"):
+        pytest.skip("Node is not installed (Debian: nodejs)")
+    names = "{ MersenneTwister, latentsOfSeed, slerp, truncate, mix, asRgba }"
+    program = f"const {names} = require({json.dumps(str(SCRIPT))}); const args = JSON.parse(require('fs')"
+    program += f".readFileSync(0)); console.log(JSON.stringify({expression}))"
+    done = subprocess.run(["node", "-e", program], input=json.dumps(arguments), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_latents_of_a_thousand_seeds_are_numpys():
+    for size in (1, 7, 512):
+        found = node("args[0].map((seed) => Array.from(latentsOfSeed(seed, args[1])))", SEEDS, size)
+        expected = [np.random.RandomState(seed).randn(1, size)[0] for seed in SEEDS]
+        np.testing.assert_array_max_ulp(np.float32(found), np.float32(expected), maxulp=1)
+
+
+def test_the_arithmetic_of_styles():
+    w, other, centre = np.arange(12.0), -np.arange(12.0), np.array([1.0, 2, 3])
+    found = node("truncate(args[0], 0.5, args[1], 2)", w.tolist(), centre.tolist())
+    expected = np.concatenate([(centre + 0.5 * (w.reshape(4, 3) - centre))[:2].ravel(), w[6:]])
+    np.testing.assert_allclose(found, expected)
+    assert node("mix(args[0], args[1], 1, 3, 3)", w.tolist(), other.tolist()) == [*w[:3], *other[3:9], *w[9:]]
+    np.testing.assert_allclose(node("slerp([1, 0], [0, 3], 0.5)"), [2 * 0.5**0.5] * 2)
+    gray = node("Array.from(asRgba({width: 1, height: 2, channels: 1, data: [7, 9]}))")
+    assert gray == [7, 7, 7, 255, 9, 9, 9, 255]
+    assert node("Array.from(asRgba({width: 1, height: 1, channels: 4, data: [1, 2, 3, 4]}))") == [1, 2, 3, 4]
+
+
+def test_a_missing_runtime_is_reported(tmp_path):
+    networks = Networks(tiny.generator()[0], None, None, {})
+    with pytest.raises(UserError, match="`ort_dir` is missing: unpack the npm package onnxruntime-web"):
+        write_web_page(networks, tmp_path, ServingOptions(), None)
+    with pytest.raises(UserError, match="ort.wasm.bundle.min.mjs does not exist"):
+        write_web_page(networks, tmp_path, ServingOptions(), tmp_path)
+
+
+def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path):
+    pytest.importorskip("tf2onnx")
+    runtime = {"ort.wasm.bundle.min.mjs": "module", "ort-wasm-simd-threaded.wasm": "wasm"}
+    for name, text in runtime.items():
+        (tmp_path / name).write_text(text)
+    licence = "weights stay under their licence, CC BY-NC 4.0"
+    metadata = {"dataset": "cats", "licence": licence, "metrics": {"fid50k": {"fid": 4.5}}, "kimg": 12.0}
+    networks = Networks(tiny.generator(label_size=2)[0], None, None, {"label_names": ["tabby", "black"]})
+    written = export_folder(
+        networks, tmp_path / "hub", "hub", ServingOptions(), metadata=metadata, ort_dir=str(tmp_path)
+    )
+    names = {str(path.relative_to(tmp_path / "hub")) for path in written}
+    assert {"README.md", "config.json", "network.npz", "samples.png", "onnx/mapping.onnx"} <= names
+    assert {"space/README.md", "space/index.html", "space/model.js", "space/runtime.js"} <= names
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-nc-4.0\n") and "| fid50k | fid 4.5 |" in card and "# cats" in card
+    assert "sdk: static" in (tmp_path / "hub" / "space" / "README.md").read_text()
+    facts = json.loads((tmp_path / "hub/space/model.js").read_text()[len("const MODEL = ") : -2])["facts"]
+    assert facts["label_names"] == ["tabby", "black"] and (facts["num_layers"], facts["w_size"]) == (4, 7)
+    assert json.loads((tmp_path / "hub" / "config.json").read_text())["label_size"] == 2
+
+
+@contextlib.contextmanager
+def serving(folder):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/index.html"
+    finally:
+        server.shutdown()
+
+
+PICTURE = """
+const [seed, other, psi, label, done] = arguments;
+(async () => {
+  const { num_layers, w_size } = generator.facts;
+  const w = await generator.stylesOfSeed(seed, psi, label);
+  const mixed = mix(w, await generator.stylesOfSeed(other, psi, label), 2, num_layers, w_size);
+  const pictures = [await generator.picture(w), await generator.picture(mixed)];
+  return pictures.map(({ data }) => Array.from(data));
+})().then(done, (error) => done(String(error)));
+"""
+
+
+@pytest.mark.end_to_end
+def test_chromium_shows_the_pictures_of_the_network_and_asks_nobody_else(tmp_path):
+    pytest.importorskip("tf2onnx")
+    if not ORT_DIR:
+        pytest.skip("STYLEGAN_TF_ORT_DIR does not name the folder dist of onnxruntime-web")
+    generator, _ = tiny.generator(label_size=2, num_channels=1, resolution=16)
+    networks = Networks(generator, None, None, {"label_names": ["a", "b"]})
+    options = ServingOptions(truncation_cutoff=4, truncation_centre="class")
+    write_web_page(networks, tmp_path, options, ORT_DIR)
+    labels = np.float32([[0, 1]])
+    ws = [generator.broadcast(generator.mapping_network(z[None], labels=labels)) for z in seed_latents([7, 8], 5)]
+    w, other = (generator.truncate(w, Truncation(0.5, 4, "class"), labels).numpy() for w in ws)
+    mixed = np.concatenate([w[:, :2], other[:, 2:]], axis=1)
+    expected = [to_uint8(generator.synthesis(w, noise_mode="const")).numpy().ravel() for w in (w, mixed)]
+    driver = open_browser(tmp_path)
+    try:
+        with serving(tmp_path) as url:
+            for address in (url, (tmp_path / "index.html").as_uri()):
+                driver.get(address)
+                check_page(driver, expected)
+    finally:
+        driver.quit()
+
+
+def check_page(driver, expected):
+    browser, script = Browser(driver), driver.execute_script
+    browser.until(lambda: script("return document.getElementById('status').textContent").endswith("ms"))
+    found = driver.execute_async_script(PICTURE, 7, 8, 0.5, 1)
+    assert np.abs(np.array(found) - expected).max() <= 1 and np.std(expected) > 5
+    assert script("return document.getElementById('picture').width") == 16
+    script("document.getElementById('make_table').click()")
+    browser.until(lambda: len(driver.find_elements("css selector", "#table canvas")) == 20)
+    shown = "return document.getElementById('picture').toDataURL()"
+    first = script(shown)
+    script("document.getElementById('walk').click()")
+    browser.until(lambda: script(shown) != first)
+    assert browser.addresses() <= {"127.0.0.1", None, ""}
