@@ -10,7 +10,7 @@ NEW = 'python_version >= "3.12"'  # Keras 3.
 # tensorflow-addons has no wheels for Windows and for Linux on ARM; there, Keras' own layer takes its place.
 ADDONS = f'{OLD} and (sys_platform == "darwin" or (sys_platform == "linux" and platform_machine == "x86_64"))'
 
-EXPLORE = ['gradio>=6,<7; python_version >= "3.10"']  # Gradio 6 has no release for 3.9.
+EXPLORE = ["starlette>=0.40", "uvicorn>=0.30"]
 
 DATASETS = ["h5py", "lmdb", "tifffile", f"pyarrow<24; {OLD}", f"pyarrow; {NEW}"]  # Later ones need NumPy 2.
 
@@ -50,6 +50,7 @@ setup(
     package_data={
         "stylegan_tf": ["py.typed"],
         "stylegan_tf.data": ["*.webp", "*.json", "*.txt", "*.npz", "*.md"],
+        "stylegan_tf.explorer": ["static/*"],
         **{name: ["*.cfg"] for name in CONFIGS},
         "stylegan_tf.serving.formats": ["web_page/*"],
     },

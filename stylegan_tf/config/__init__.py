@@ -7,6 +7,7 @@ data.py         what becomes of the pictures of a new data set, and how it is wr
 projection.py   the search for the latent of a picture
 serving.py      an export
 classifiers.py  classifiers of attributes, for metrics
+explorer.py     how the page of `explore` is served
 """
 
 from stylegan_tf.config.classifiers import ClassifierTraining

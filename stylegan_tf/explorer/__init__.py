@@ -1,7 +1,13 @@
-"""A page to play with a network: sliders in the browser, the picture from one traced call."""
+"""A page to play with a network in the browser: from a view to its picture in one traced call."""
 
 import os
 
-# Before Gradio is imported, which is when it asks: nothing is told to anybody.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As in the commands.
+
+
+def __getattr__(name: str):
+    if name == "show":  # What it needs is imported when it is asked for.
+        from stylegan_tf.explorer.server import show
+
+        return show
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

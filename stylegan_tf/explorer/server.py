@@ -1,49 +1,144 @@
-"""Serves the page, from this machine to this machine: nothing is fetched from elsewhere, nothing is told to anybody."""
+"""Serves the page: in the foreground for `explore`, in a thread for notebooks."""
 
+import html
+import secrets
 import socket
+import threading
+from pathlib import Path
+from typing import Optional
 
-import gradio as gr
-from starlette.middleware import Middleware
+import uvicorn
 
-from stylegan_tf.explorer.page import CSS
-from stylegan_tf.explorer.pictures import MOST_BYTES
+from stylegan_tf.config.explorer import PageServerConfig
+from stylegan_tf.errors import UserError
+from stylegan_tf.explorer.app import Application
+from stylegan_tf.explorer.network_choices import NetworkChoices
+from stylegan_tf.explorer.projections import FoundPictures
+from stylegan_tf.explorer.security import Guard
 
-# What the browser may load: from here only. Gradio's page has scripts and styles in it, and compiles templates.
-_POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' data: blob:; "
-    "frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
-)
-
-
-class _Headers:
-    """Adds the policy to every answer."""
-
-    def __init__(self, app):
-        self._app = app
-
-    async def __call__(self, scope, receive, send):
-        async def send_with_headers(message):
-            if message["type"] == "http.response.start":
-                headers = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer")]
-                message = {**message, "headers": [*message.get("headers", ()), *headers]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+_NOTEBOOKS = "http://localhost:*,http://127.0.0.1:*,https://colab.research.google.com,https://*.googleusercontent.com"
 
 
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
-        return server.getsockname()[1]
+class PageServer:
+    """The page of some networks on a port that is open already.
+
+    Args:
+      network: a network file, a run folder, another folder of network files, or `demo`.
+      directions: a file of directions; crop: whether letterboxed or stretched pictures get their shape back.
+      distance: for projection, see `Projector`; None: that of pixels.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        config: PageServerConfig,
+        directions: Optional[str] = None,
+        crop: bool = True,
+        distance=None,
+    ):
+        password = _password(config)
+        found = FoundPictures()
+        choices = NetworkChoices(network, directions, crop, found)
+        choices.get(None)  # What is wrong with it is said now.
+        if distance is None:
+            from stylegan_tf.metrics.features.image_distance import pixel_distance
+
+            distance = pixel_distance()
+        guard = Guard(Application(choices, found, distance).asgi(), config, password)
+        self._config, self._token = config, None if password else guard.token
+        self._socket = _listening(config)
+        self.port = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                guard, log_level="warning", access_log=False, ws="none", server_header=False, timeout_keep_alive=60,
+                timeout_graceful_shutdown=2, h11_max_incomplete_event_size=2**15,
+            )
+        )  # fmt: skip
+
+    @property
+    def path(self) -> str:
+        """Of the address; with the key to the page, unless there is a password."""
+        return f"{self._config.root_path.rstrip('/')}/" + (f"?token={self._token}" if self._token else "")
+
+    @property
+    def address(self) -> str:
+        host = self._config.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
+
+    def run(self) -> None:
+        """Until Ctrl-C or SIGTERM."""
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        self._server.should_exit = True
 
 
-def serve(page: gr.Blocks, host: str, port: int, folder: str, open_browser: bool) -> None:
-    """Until Ctrl-C. port: 0 for any that is free; folder: the one place that files may be downloaded from."""
-    port = port or _free_port(host)
-    page.launch(
-        server_name=host, server_port=port, inbrowser=open_browser, share=False, quiet=True, ssr_mode=False, pwa=False,
-        mcp_server=False, enable_monitoring=False, max_file_size=MOST_BYTES, footer_links=[], css=CSS,
-        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        allowed_paths=[folder], app_kwargs={"middleware": [Middleware(_Headers)]}, prevent_thread_lock=True,
-    )  # fmt: skip
-    print(f"http://{host}:{port}", flush=True)
-    page.block_thread()
+class NotebookPage:
+    """A page in the output of a notebook's cell. It is served until the kernel ends, or `close()`."""
+
+    def __init__(self, server: PageServer, height: int):
+        self._server, self._height = server, height
+        self._thread = threading.Thread(target=server.run, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    def close(self) -> None:
+        self._server.stop()
+        self._thread.join()
+
+    def _repr_html_(self) -> str:
+        style = f"width: 100%; height: {self._height}px; border: 0"
+        return f'<iframe title="StyleGAN explorer" src="{html.escape(self.address)}" style="{style}"></iframe>'
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        try:
+            from google.colab import output
+        except ImportError:
+            display(HTML(self._repr_html_()))
+        else:  # The browser reaches the kernel through Colab only.
+            output.serve_kernel_port_as_iframe(self._server.port, path=self._server.path, height=self._height)
+
+
+def show(
+    network: str = "demo", directions: Optional[str] = None, height: int = 860, crop: bool = True, **options
+) -> NotebookPage:
+    """The page of a network in the output of a notebook's cell, in Jupyter and Colab.
+
+    Args:
+      network, directions, crop: as the flags of `explore`.
+      height: of the cell, in pixels.
+      options: fields of `PageServerConfig`, such as `allowed_hosts` for a notebook behind a proxy.
+    """
+    config = PageServerConfig(**{"port": 0, "frame_ancestors": _NOTEBOOKS, **options})
+    return NotebookPage(PageServer(network, config, directions, crop), height)
+
+
+def _password(config: PageServerConfig) -> Optional[str]:
+    password = config.password
+    if config.password_file:
+        lines = Path(config.password_file).read_text(encoding="utf-8").splitlines()
+        password = lines[0].strip() if lines else ""
+    if password == "":
+        raise UserError("the password is empty: choose one that nobody guesses.")
+    if password is None and not config.is_local:
+        suggestion = secrets.token_urlsafe(9)
+        raise UserError(
+            f"`host={config.host}` lets other machines in: give a password in `password_file`, or for a try "
+            f"`password={suggestion}`."
+        )
+    return password
+
+
+def _listening(config: PageServerConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=128)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {config.host}:{config.port} ({error.strerror or error}): choose another `port`."
+        ) from None

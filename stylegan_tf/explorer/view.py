@@ -1,73 +1,202 @@
-"""What the page shows: all that a picture depends on, and the command that makes the same picture."""
+"""What a picture depends on, in one object: the page, its files, commands, key frames and videos are made from it."""
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
-from typing import Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 import numpy as np
 
-PLANE_SIZE = 9  # Positions on the plane are 0 to this, across and down.
-_SEEDS_A_ROW = 100  # From a row of the plane to the one below.
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.networks.truncation import CENTRES
+
+SEEDS = 2**32
+SEEDS_PER_ROW = 100  # From a row of the plane of seeds to the one below.
+NOISE_MODES = ("const", "random", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What a network has: the bounds of its views.
+
+    groups: names of the groups of layers that styles are mixed in; () without styles.
+    """
+
+    num_layers: int
+    num_noise_layers: int
+    centre: str = "all"  # Of truncation: the network's own.
+    groups: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()  # By column of the label; () for a network without labels.
+    directions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """One picture. `groups` are those of `layer_groups`, in their order."""
+    """One picture of a network. On the plane whole positions are seeds, and what lies between mixes the w of four."""
 
-    seed: int = 0
-    position: tuple[float, float] = (0.0, 0.0)  # On the plane of seeds: whole positions are seeds, see `corners`.
+    network: str = ""  # By its name in the list of networks.
+    seed: int = 0  # The nearest one on the plane.
+    offset: tuple[float, float] = (0.0, 0.0)  # From the seed, to the right and down.
     psi: float = 0.7
     cutoff: int = 8
-    label: Optional[int] = None  # Position of the class in the label; None: the network has none.
-    found: Optional[np.ndarray] = None  # w of every layer [L, W] in place of the seed's, used as it is.
-    mixed_groups: tuple[str, ...] = ()  # Whose styles come from the other seed.
-    mixed_seed: int = 1
+    centre: str = "all"  # Of truncation, see `Truncation`.
+    classes: Mapping[int, float] = dataclasses.field(default_factory=dict)  # Weights by column of the label.
+    found: Optional[str] = None  # A projected picture, whose w take the place of the seed's as they are.
+    mixing: Mapping[str, int] = dataclasses.field(default_factory=dict)  # Groups of layers -> seeds of their styles.
     noise_mode: str = "const"
     noise_seed: int = 0  # Of "random".
-    noise_strengths: tuple[float, ...] = (1.0, 1.0, 1.0)  # By group.
-    moves: tuple[tuple[str, float], ...] = ()
+    strengths: Mapping[int, float] = dataclasses.field(default_factory=dict)  # Factors of the noise by layer, if not 1.
+    moves: Mapping[str, float] = dataclasses.field(default_factory=dict)  # Directions, in standard deviations.
+
+    @classmethod
+    def first(cls, network: str, facts: Facts) -> "View":
+        """Where the page starts."""
+        classes = {0: 1.0} if facts.label_names else {}
+        return cls(network, cutoff=min(8, facts.num_layers), centre=facts.centre, classes=classes)
+
+    @classmethod
+    def from_json(cls, data: Any, facts: Facts) -> "View":
+        """What `to_json` gives, with any fields left out. UserError for what is no view of the network."""
+        if not isinstance(data, Mapping):
+            raise UserError(f"a view is a JSON object, got {_brief(data)}.")
+        first = cls.first(data.get("network", ""), facts)
+        unknown = sorted(map(str, set(data) - set(_READERS)))
+        if unknown:
+            raise UserError(f"a view has no field {_brief(unknown[0])}.")
+        return dataclasses.replace(first, **{name: _READERS[name](name, data[name], facts) for name in data})
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
 
     def corners(self) -> tuple[list[int], np.ndarray]:
         """The seeds around the position, and the share of w that each has: float32 [4]."""
-        (column, x), (row, y) = (_whole_and_part(number) for number in self.position)
-        seeds = [self.seed_at(column + right, row + below) for below in (0, 1) for right in (0, 1)]
+        column, row = (int(np.floor(number)) for number in self.offset)
+        x, y = self.offset[0] - column, self.offset[1] - row
+        seeds = [
+            (self.seed + column + right + SEEDS_PER_ROW * (row + below)) % SEEDS for below in (0, 1) for right in (0, 1)
+        ]
         return seeds, np.float32([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y])
-
-    def seed_at(self, column: int, row: int) -> int:
-        return (self.seed + column + _SEEDS_A_ROW * row) % 2**32
-
-    @property
-    def is_of_a_seed(self) -> bool:
-        """Whether the picture is that of one seed, truncated and moved."""
-        whole = all(number == int(number) for number in self.position)
-        return whole and self.found is None and not self.mixed_groups
 
     @property
     def has_own_noise(self) -> bool:
         """Whether the noise is other than the network's fixed maps or none."""
-        is_changed = any(strength != 1 for strength in self.noise_strengths)
+        is_changed = any(strength != 1 for strength in self.strengths.values())
         return self.noise_mode == "random" or (self.noise_mode == "const" and is_changed)
 
+    def needs_file(self, label_names: Sequence[str] = ()) -> bool:
+        """Whether the command needs dlatents.npz: flags cannot say what the picture is."""
+        is_of_seed = self.offset == (0, 0) and self.found is None and not self.mixing
+        return not is_of_seed or self.has_own_noise or (bool(self.classes) and self._class_text(label_names) is None)
+
     def command(
-        self, network: str, directions: Optional[str], label_names: Sequence[str] = (), crop: bool = True
+        self, network: str, directions: Optional[str] = None, label_names: Sequence[str] = (), crop: bool = True
     ) -> str:
-        """What makes the same picture without the page; with dlatents.npz beside it where a seed does not say all."""
+        """The command that makes the same picture; with dlatents.npz in the working directory if it needs it.
+
+        network, directions: as the flags of these names.
+        """
         words = ["python", "-m", "stylegan_tf.generate", "--network", network]
-        if self.is_of_a_seed and not self.has_own_noise:
-            words += ["--seeds", str(self.seed_at(*map(int, self.position)))]
-            words += ["--truncation_psi", f"{self.psi:.10g}", "--truncation_cutoff", str(self.cutoff)]
-            if self.label is not None:
-                words += ["--class", label_names[self.label] if label_names else str(self.label)]
-            moves = [f"{name}={amount:.10g}" for name, amount in self.moves if amount]
-            words += ["--directions", directions, "--move", ",".join(moves)] if moves else []
-        else:
+        if self.needs_file(label_names):
             words += ["--dlatents", "dlatents.npz"]
+        else:
+            words += ["--seeds", str(self.seed)]
+            words += ["--truncation_psi", f"{self.psi:.10g}", "--truncation_cutoff", str(self.cutoff)]
+            if self.classes:
+                words += ["--truncation_centre", self.centre, "--class", self._class_text(label_names)]
+            moves = [f"{name}={amount:.10g}" for name, amount in self.moves.items() if amount]
+            words += ["--directions", directions or "", "--move", ",".join(moves)] if moves else []
         words += ["--noise_mode", "none"] if self.noise_mode == "none" else []
         words += [] if crop else ["--nocrop"]
         return shlex.join([*words, "--outdir", "out"])
 
+    def _class_text(self, names):
+        """As `generate` takes classes; None where names are such that it would read them otherwise."""
+        weights = {column: weight for column, weight in self.classes.items() if weight} or {0: 0.0}
+        words = {column: names[column] if names else str(column) for column in weights}
+        if list(weights.values()) == [1.0]:
+            return next(iter(words.values()))
+        if any("," in word or word != word.strip() for word in words.values()):
+            return None
+        return ",".join(f"{words[column]}={weight:.10g}" for column, weight in weights.items())
 
-def _whole_and_part(number):
-    whole = int(np.floor(number))
-    return whole, number - whole
+
+# ---- Readers of JSON values: (field, value, facts of the network) -> what the field holds
+
+
+def _number(low, high, whole=False):
+    def read(name, value, _facts):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+        if not is_number or (whole and value != int(value)):
+            kind = "a whole number" if whole else "a number"
+            raise UserError(f"{name} must be {kind} from {low} to {high}, got {_brief(value)}.")
+        return int(value) if whole else float(value)
+
+    return read
+
+
+def _read_cutoff(name, value, facts):
+    return _number(0, facts.num_layers, whole=True)(name, value, facts)
+
+
+def _read_offset(name, value, facts):
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise UserError(f"{name} must be two numbers, got {_brief(value)}.")
+    return tuple(_number(-1, 1)(name, number, facts) for number in value)
+
+
+def _read_text(name, value, _facts):
+    if value is not None and not isinstance(value, str):
+        raise UserError(f"{name} must be text, got {_brief(value)}.")
+    return value
+
+
+def _choice(choices):
+    def read(name, value, _facts):
+        if value not in choices:
+            raise UserError(f"{name} must be one of {', '.join(choices)}, got {_brief(value)}.")
+        return value
+
+    return read
+
+
+def _table(keys, read_number):
+    """A JSON object of numbers; keys(facts): the ones that it may have, by how JSON writes them."""
+
+    def read(name, value, facts):
+        allowed = keys(facts)
+        if not isinstance(value, Mapping):
+            raise UserError(f"{name} must be a JSON object, got {_brief(value)}.")
+        for key in map(str, value):
+            if key not in allowed:
+                raise UserError(f"{name}: the network has no {short(key, 60)}, only {short(', '.join(allowed), 200)}.")
+        items = ((str(key), number) for key, number in value.items())
+        return {allowed[key]: read_number(f"{name} of {short(key, 60)}", number, facts) for key, number in items}
+
+    return read
+
+
+def _numbered(count):
+    return {str(index): index for index in range(count)}
+
+
+_read_seed = _number(0, SEEDS - 1, whole=True)
+_READERS = {
+    "network": _read_text,
+    "seed": _read_seed,
+    "offset": _read_offset,
+    "psi": _number(-2, 2),
+    "cutoff": _read_cutoff,
+    "centre": _choice(CENTRES),
+    "classes": _table(lambda facts: _numbered(len(facts.label_names)), _number(0, 1)),
+    "found": _read_text,
+    "mixing": _table(lambda facts: {name: name for name in facts.groups}, _read_seed),
+    "noise_mode": _choice(NOISE_MODES),
+    "noise_seed": _number(0, 2**31 - 1, whole=True),
+    "strengths": _table(lambda facts: _numbered(facts.num_noise_layers), _number(0, 3)),
+    "moves": _table(lambda facts: {name: name for name in facts.directions}, _number(-10, 10)),
+}
+
+
+def _brief(value):
+    return short(repr(value), 60)

@@ -11,6 +11,7 @@ CENTRES = ("class", "all")
 # Latents of a class, of all classes together at most, and of one at least. They are quasi-random: `demo`'s image of the
 # mean w of 2^14 is 0.2 of 255 levels away from the exact one in the mean over its pixels, that of 2^10 0.8.
 _LATENTS, _OF_ALL, _AT_LEAST = 2**14, 2**20, 2**10
+_KEPT = 1024  # Centres.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,8 @@ class ClassCentres:
         weights = hashlib.blake2b(b"".join(variable.numpy().tobytes() for variable in self._mapping.weights)).digest()
         if weights != self._weights:
             self._weights, self._centres = weights, {}
+        if len(self._centres) > _KEPT:  # A slider of the explorer asks for ever new ones.
+            self._centres = {}
         rows = [row.tobytes() for row in np.asarray(labels, np.float32)]
         unknown = set(rows) - set(self._centres)
         z = _latents(self._mapping.config) if unknown else None

@@ -1,0 +1,120 @@
+"""Long work for the page, one piece after the other: projections and videos."""
+
+import queue
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.file_errors import os_error_line
+
+_MAX_WAITING = 16
+_KEPT, _KEPT_SECONDS = 32, 3600.0
+_ABANDONED_SECONDS = 30.0  # Without a question about it: its window is closed.
+
+
+class Stopped(Exception):
+    """Raised in the work of a job that is to end."""
+
+
+class Job:
+    """One piece of work, and what its window may know of it."""
+
+    def __init__(self, what: str, work: Callable[["Job"], Any]):
+        """
+        Args:
+          what: for others who wait for it.
+          work: gets the job and returns its result; a file is deleted with the job.
+        """
+        self.id, self.what, self._work = secrets.token_urlsafe(16), what, work
+        self.state = "waiting"  # Then "running", and in the end "done", "stopped" or "failed".
+        self.text, self.done, self.total = "", 0, 0
+        self.pictures: dict[str, bytes] = {}  # PNG files by name.
+        self.result: Any = None
+        self.last_asked = time.monotonic()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop.is_set() or time.monotonic() - self.last_asked > _ABANDONED_SECONDS
+
+    def report(self, done: int, total: int, text: str, **pictures: bytes) -> None:
+        self.done, self.total, self.text = done, total, text
+        self.pictures.update(pictures)
+
+    def run(self) -> None:
+        self.state = "running"
+        try:
+            if self.is_stopping:
+                raise Stopped
+            self.result = self._work(self)
+            self.state = "stopped" if self._stop.is_set() else "done"
+        except Stopped:
+            self.state, self.text = "stopped", "Stopped."
+        except (UserError, ValueError) as error:
+            self.state, self.text = "failed", str(error)
+        except OSError as error:
+            self.state, self.text = "failed", os_error_line(error)
+        except BaseException:
+            self.state, self.text = "failed", "The program failed: its terminal says how."
+            raise
+
+
+class Jobs:
+    """Runs jobs in one thread, in their order. Finished ones are kept for a while."""
+
+    def __init__(self):
+        self._queue, self._jobs, self._lock = queue.Queue(), OrderedDict(), threading.Lock()
+        self._running: Optional[Job] = None
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def start(self, what: str, work: Callable[[Job], Any]) -> Job:
+        job = Job(what, work)
+        with self._lock:
+            self._forget()
+            if sum(other.state == "waiting" for other in self._jobs.values()) >= _MAX_WAITING:
+                raise UserError("too many others are waiting: try again in some minutes.")
+            self._jobs[job.id] = job
+        self._queue.put(job)
+        return job
+
+    def get(self, job_id: str) -> Job:
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise UserError("this work is no longer known: start it again.")
+        job.last_asked = time.monotonic()
+        return job
+
+    def waits_for(self, job: Job) -> str:
+        """What comes before a waiting job, in a sentence."""
+        with self._lock:
+            waiting = [other for other in self._jobs.values() if other.state == "waiting"]
+        running, ahead = self._running, waiting.index(job) if job in waiting else 0
+        parts = [f"{running.what} that is running ({running.text or 'preparing'})"] if running else []
+        parts += [f"{ahead} that came before"] if ahead else []
+        return f"Waiting for {' and '.join(parts) or 'its turn'}."
+
+    def close(self) -> None:
+        for job in list(self._jobs.values()):
+            job.stop()
+
+    def _run(self):
+        while True:
+            job = self._running = self._queue.get()
+            job.run()
+            self._running = None
+
+    def _forget(self):
+        """Jobs that ended long ago, and the oldest of many."""
+        ended = [job for job in self._jobs.values() if job.state not in ("waiting", "running")]
+        for index, job in enumerate(ended):
+            if index < len(ended) - _KEPT or time.monotonic() - job.last_asked > _KEPT_SECONDS:
+                del self._jobs[job.id]
+                if isinstance(job.result, Path):
+                    job.result.unlink(missing_ok=True)

@@ -1,0 +1,155 @@
+"""Projection of uploaded pictures: the search as a job, and what was found."""
+
+import ctypes
+import functools
+import io
+import secrets
+import time
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+
+from stylegan_tf.config import PictureOptions, ProjectionConfig
+from stylegan_tf.data.letterbox import crop_to_box, unstretched
+from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.data.sources.opening import open_picture, picture_size
+from stylegan_tf.editing.projection import Projector
+from stylegan_tf.editing.projection_results import fit_as_trained
+from stylegan_tf.errors import UserError
+from stylegan_tf.explorer.jobs import Job, Stopped
+from stylegan_tf.explorer.renderer import as_png
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.picture_files import as_rgb
+
+MAX_BYTES, MAX_PIXELS = 20 * 2**20, 64 * 10**6  # Of an upload.
+MAX_STEPS = 1000
+_PICTURES = 40  # Shown on the way.
+_KEPT, _KEPT_SECONDS = 64, 24 * 3600.0
+
+
+class _Found(NamedTuple):
+    ws: np.ndarray
+    target: bytes
+    time: float
+
+
+class FoundPictures:
+    """w [L, W] of projected pictures, by names that nobody can guess. The newest ones are kept, for a day."""
+
+    def __init__(self):
+        self._found: OrderedDict[str, _Found] = OrderedDict()
+
+    def add(self, ws: np.ndarray, target: bytes) -> str:
+        """target: the picture that was searched for, a PNG file."""
+        name = secrets.token_urlsafe(12)
+        self._found[name] = _Found(ws, target, time.monotonic())
+        while len(self._found) > _KEPT or time.monotonic() - next(iter(self._found.values())).time > _KEPT_SECONDS:
+            self._found.popitem(last=False)
+        return name
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._get(name).ws
+
+    def target(self, name: str) -> bytes:
+        return self._get(name).target
+
+    def _get(self, name):
+        if name not in self._found:
+            raise UserError("the picture that was found is no longer kept here: find it again, or show the seed.")
+        return self._found[name]
+
+
+class Projections:
+    """Searches for all windows. Keeps the traced steps of the last few kinds of search."""
+
+    def __init__(self, distance, found: FoundPictures):
+        self._distance, self._found = distance, found
+        self._projector = functools.lru_cache(maxsize=4)(self._new_projector)
+
+    @staticmethod
+    def spaces(painter: Painter) -> list[str]:
+        return ["w+", "w"] if painter.config.use_styles else ["z"]
+
+    def find(
+        self, job: Job, painter: Painter, upload: bytes, name: str, space: str, steps: int, label: tuple[float, ...]
+    ) -> str:
+        """Searches until the last step or until the job is stopped: the name of what was found by then.
+
+        name: of the uploaded file, for messages; label: [label_size].
+        """
+        job.report(0, steps, "preparing")
+        try:
+            target = uploaded_target(upload, painter)
+        except (UserError, ValueError) as error:
+            raise UserError(f"{short(name, 100)}: {error}") from None
+        shown = as_png(_in_shape(target[None], painter))
+        job.report(0, steps, "preparing", target=shown)
+        every, ws = max(1, steps // _PICTURES), None
+        projector = self._projector(painter, space, steps, label)
+        for step in projector.find(target[None]):
+            ws = step.ws.numpy()[0]
+            if step.step in (1, steps) or step.step % every == 0 or job.is_stopping:
+                picture = as_png(_in_shape(projector.pictures(step.ws), painter))
+                text = f"step {step.step} of {steps}, distance {float(step.distances[0]):.4g}"
+                job.report(step.step, steps, text, now=picture)
+            if job.is_stopping:
+                break
+        if ws is None:
+            raise Stopped
+        return self._found.add(ws, shown)
+
+    def _new_projector(self, painter, space, steps, label):
+        one_hot = np.float32(label) if label else None
+        config = ProjectionConfig(space=space, steps=steps)
+        return Projector(painter.generator, self._distance, config, one_hot, painter.content_box)
+
+
+def uploaded_target(upload: bytes, painter: Painter) -> np.ndarray:
+    """uint8 [h, w, C], as large as the network's images. UserError or ValueError for what is no picture, or too large.
+
+    JPEG files are reduced while they are decoded. The memory of large ones goes back to the system.
+    """
+    check_upload(upload)
+    box, size = painter.content_box, painter.resolutions[-1]
+    options = PictureOptions(size, painter.config.num_channels, fit_as_trained(box, painter.aspect_ratio))
+    try:
+        return crop_to_box(to_square(_reduced(upload, size), options).image[None], box)[0]
+    finally:
+        _return_memory()
+
+
+def check_upload(upload: bytes) -> None:
+    """UserError for what is no picture, or too large a one; its pixels are not read yet."""
+    if len(upload) > MAX_BYTES:
+        raise UserError(f"the file has {len(upload):,} bytes, at most {MAX_BYTES:,} are taken.")
+    try:
+        width, height = picture_size(upload)
+    except ValueError:
+        raise UserError("this is no picture that can be read.") from None
+    if width * height > MAX_PIXELS:
+        raise UserError(f"the picture has {width}x{height} pixels, at most {MAX_PIXELS:,} are taken.")
+
+
+def _in_shape(images, painter):
+    return as_rgb(unstretched(images, painter.aspect_ratio))[0]
+
+
+def _reduced(upload: bytes, size: int) -> bytes:
+    """A JPEG file of 1/2, 1/4 or 1/8 of the size, of at least twice `size`; other files as they are."""
+    with open_picture(upload) as image:
+        original = image.size
+        image.draft(image.mode, (2 * size, 2 * size))  # Does nothing to other formats.
+        if image.size == original:
+            return upload
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=95, icc_profile=image.info.get("icc_profile"), exif=image.getexif())
+    return stream.getvalue()
+
+
+def _return_memory() -> None:
+    """glibc keeps what is freed; other C libraries have no such function."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

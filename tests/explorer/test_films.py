@@ -1,0 +1,57 @@
+"""Videos go through their key frames as these are shown, noise and all."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.explorer.films import Film
+from stylegan_tf.explorer.jobs import Job, Stopped
+from stylegan_tf.explorer.renderer import Renderer
+from stylegan_tf.explorer.view import View
+from tests.helpers import painters
+
+VIEWS = [
+    View(seed=1, noise_mode="random", noise_seed=3, strengths={3: 2.0}),
+    View(seed=2, psi=1.0, mixing={"fine": 8}),
+    View(seed=2, noise_mode="none"),
+]
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return Renderer(painters.painter()[0])
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_key_frames_are_the_pictures_that_were_shown(renderer, loop):
+    film = Film(renderer, VIEWS, 0.25, loop)
+    frames = [frame[::8, ::8] for frame in film.frames()]  # 16x16 pixels are shown as 128x128.
+    assert len(frames) == film.num_frames == (18 if loop else 12)
+    at = [0, 6, 12] if loop else [0, None, 11]
+    for index, view in zip(at, VIEWS):
+        if index is not None:
+            expected = renderer.render(view).picture.astype(int)
+            assert np.abs(frames[index] - expected).max() <= 1
+
+
+def test_between_them_noise_changes_evenly(renderer):
+    views = [View(seed=1, noise_mode="none"), View(seed=1)]
+    middle = list(Film(renderer, views, 0.5, False).frames())[6][::8, ::8]  # The seventh of twelve: 6/11 of the way.
+    full = renderer.render(views[1])
+    expected = renderer.render_styles(full.ws, [layer * (6 / 11) for layer in full.noise]).picture
+    assert np.abs(middle.astype(int) - expected).max() <= 1
+
+
+def test_a_video_is_written_and_can_be_stopped(renderer, tmp_path):
+    job = Job("a video", None)
+    Film(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "film.webp", job)
+    with Image.open(tmp_path / "film.webp") as video:
+        assert video.n_frames == 12 and video.size == (128, 128)
+    assert job.text == "frame 12 of 12"
+    job.stop()
+    with pytest.raises(Stopped):
+        Film(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "other.webp", job)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.webp"]
+    with pytest.raises(UserError, match="2 to 32 key frames, there are 1"):
+        Film(renderer, VIEWS[:1], 0.25, True)

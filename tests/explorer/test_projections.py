@@ -1,0 +1,88 @@
+"""Projection of uploaded pictures."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylegan_tf.errors import UserError
+from stylegan_tf.explorer.jobs import Job
+from stylegan_tf.explorer.projections import FoundPictures, Projections, _reduced, check_upload, uploaded_target
+from stylegan_tf.explorer.renderer import as_png
+from stylegan_tf.metrics.features.image_distance import pixel_distance
+from stylegan_tf.visualize.painter import Painter
+from tests.helpers import tiny_networks as tiny
+from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
+
+
+def test_an_upload_to_a_stretched_network_is_stretched_and_shown_in_its_shape():
+    generator, _ = tiny.generator()
+    painter, found = Painter(generator, aspect_ratio=2.0), FoundPictures()
+    upload = np.zeros([20, 40, 3], np.uint8)
+    upload[:, :5] = 255  # What the central square lacks.
+    height = generator.growth.resolution
+    target = uploaded_target(as_png(upload), painter)
+    assert target.shape[:2] == (height, height) and target[0, 0].min() > 200
+    job = Job("a search", None)
+    name = Projections(pixel_distance(), found).find(job, painter, as_png(upload), "mine.png", "w+", 2, ())
+    assert found[name].shape == painter.dlatent_shape and job.text.startswith("step 2 of 2")
+    for shown in (job.pictures["now"], job.pictures["target"], found.target(name)):
+        assert np.asarray(Image.open(io.BytesIO(shown))).shape == (height, 2 * height, 3)
+
+
+def test_colours_of_an_upload_are_those_that_are_seen():
+    generator, _ = tiny.generator()
+    for kind, side in (("PNG", 8), ("JPEG", 400)):  # The second one is reduced.
+        stream = io.BytesIO()
+        profile = rgb_profile(DISPLAY_P3, 2.2)
+        Image.new("RGB", (side, side), (40, 180, 60)).save(stream, kind, icc_profile=profile, quality=95)
+        np.testing.assert_allclose(uploaded_target(stream.getvalue(), Painter(generator))[0, 0], SEEN, atol=4)
+
+
+def test_a_search_that_is_stopped_gives_what_it_has_found_by_then():
+    generator, _ = tiny.generator()
+    painter, found, job = Painter(generator), FoundPictures(), Job("a search", None)
+    job.stop()
+    upload = as_png(np.zeros([8, 8, 3], np.uint8))
+    name = Projections(pixel_distance(), found).find(job, painter, upload, "mine.png", "w", 500, ())
+    assert job.done == 1 and found[name].shape == painter.dlatent_shape
+
+
+def test_what_is_found_is_kept_for_the_newest_only():
+    found = FoundPictures()
+    names = [found.add(np.zeros([1, 1]), b"") for _ in range(70)]
+    assert len(set(names)) == 70 and found[names[-1]].shape == (1, 1)
+    with pytest.raises(UserError, match="no longer kept"):
+        found[names[0]]
+
+
+def test_uploads_are_pictures_and_bounded():
+    check_upload(as_png(tiny.images(1, 8)[0].astype(np.uint8)))
+    large = b"x" * (20 * 2**20 + 1)
+    for data, message in ((b"<svg/>", "no picture"), (large, "at most 20,971,520"), (b"", "no picture")):
+        with pytest.raises(UserError, match=message):
+            check_upload(data)
+    stream = io.BytesIO()
+    Image.new("1", (9000, 9000)).save(stream, format="PNG")  # A few kilobytes that would become 81 million pixels.
+    with pytest.raises(UserError, match="9000x9000 pixels"):
+        check_upload(stream.getvalue())
+
+
+def test_messages_about_uploads_name_the_file_and_the_reason():
+    generator, _ = tiny.generator()
+    projections = Projections(pixel_distance(), FoundPictures())
+    picture = as_png(np.random.RandomState(0).randint(256, size=[40, 40, 3], dtype=np.uint8))
+    for content in (b"not a picture", picture[: len(picture) // 2]):
+        with pytest.raises(UserError, match="^cat.png: ") as caught:
+            projections.find(Job("a search", None), Painter(generator), content, "cat.png", "w", 2, ())
+        assert "0x" not in str(caught.value) and "BytesIO" not in str(caught.value)
+
+
+def test_large_jpeg_files_are_reduced_while_they_are_decoded():
+    image = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
+    reduced = Image.open(io.BytesIO(_reduced(stream.getvalue(), 64)))
+    assert reduced.size == (200, 150) and reduced.getexif()[0x0112] == 6  # An eighth, of at least 128; still turned.
+    assert _reduced(stream.getvalue(), 800) == stream.getvalue()
