@@ -12,7 +12,7 @@ ADDONS = f'{OLD} and (sys_platform == "darwin" or (sys_platform == "linux" and p
 
 EXPLORE = ["starlette>=0.40", "uvicorn>=0.30"]
 
-DATASETS = ["h5py", "lmdb", "tifffile", f"pyarrow<24; {OLD}", f"pyarrow; {NEW}"]  # Later ones need NumPy 2.
+DATASETS = ["h5py<4", "lmdb<4", "tifffile", f"pyarrow<24; {OLD}", f"pyarrow<27; {NEW}"]  # From 24 on it needs NumPy 2.
 
 SERVING_API = [
     f"tensorflow-serving-api>=2.15,<2.16; {OLD}",  # It depends on TensorFlow: the versions go together.
