@@ -52,6 +52,7 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
+    is_later: bool = False  # Networks of before it exist: digests leave its default out, so that results stay valid.
     is_place: bool = False  # Says where something is, which may have another name elsewhere: no difference to a run.
     # Values of other options that it goes with.
     requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

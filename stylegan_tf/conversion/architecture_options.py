@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.option import option_fields
 from stylegan_tf.conversion.variable_names import is_progan
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variable_shapes import NetworkConfig
@@ -124,6 +125,11 @@ def write_architecture(config: NetworkConfig) -> tuple[str, dict[str, Any]]:
     generator = isinstance(config, GeneratorConfig)
     function = ("G_" if generator else "D_") + ("paper" if is_progan(config) else "style" if generator else "basic")
     ours = config.to_dict()
+    known = {_RENAMED.get(name, name) for name in _OPTIONS[function]} | {"blur", "embed_labels", "use_labels"}
+    known |= {*_PROGAN_GENERATOR, *_PROGAN_DISCRIMINATOR} if is_progan(config) else set()
+    for field in option_fields(type(config)):
+        if field.name not in known and ours[field.name] != field.default:
+            raise UserError(f"the authors' {function} has nothing like {field.name} {ours[field.name]}.")
     options = {name: ours[_RENAMED.get(name, name)] for name in _OPTIONS[function]}
     if function in ("G_style", "D_basic"):
         options["blur_filter"] = [1, 2, 1] if config.blur else None

@@ -95,7 +95,7 @@ def _precision(generator: Generator) -> str:
 
 def network_digest(generator: Generator) -> str:
     """SHA-256 of the options and of all variables: the same for a network in memory and in any file."""
-    digest = hashlib.sha256(json.dumps(generator.config.to_dict(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(generator.config.digested(), sort_keys=True).encode())
     for name, variable in sorted(named_variables(generator).items()):
         digest.update(name.encode() + variable.numpy().tobytes())
     return digest.hexdigest()

@@ -1,11 +1,13 @@
 """The authors' recorded options as ours: what maps, what is understood, and what is refused by name."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.option import NETWORKS, option
 from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
 from stylegan_tf.conversion.variable_names import from_authors
 from stylegan_tf.errors import UserError
@@ -141,3 +143,19 @@ def test_the_options_of_every_reference_network_describe_its_variables(reference
             architecture = read_architecture(functions[name], {**options[part], **options["common"]}, variables)
             arrays = from_authors(variables, *architecture)
             assert len(arrays) >= len(variables) - 2, path.name  # All but the two called lod.
+
+
+@dataclasses.dataclass(frozen=True)
+class Newer(GeneratorConfig):
+    extra_gain: float = option(NETWORKS, 1.0, "Something new.", is_later=True)
+
+
+def test_an_option_that_the_authors_do_not_have_is_refused_where_it_is_not_at_its_default():
+    assert write_architecture(Newer()) == write_architecture(GeneratorConfig())
+    with pytest.raises(UserError, match="G_style has nothing like extra_gain 2.0"):
+        write_architecture(Newer(extra_gain=2.0))
+
+
+def test_digests_do_not_change_with_an_option_that_a_network_does_not_use():
+    assert Newer().digested() == GeneratorConfig().digested() == GeneratorConfig().to_dict()
+    assert Newer(extra_gain=2.0).digested() == {**GeneratorConfig().to_dict(), "extra_gain": 2.0}
