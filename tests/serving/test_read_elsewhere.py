@@ -177,7 +177,7 @@ np.save("floats.npy", images)
 if "labels" not in inputs:
     z = inputs["latents"]
     expected = tf.saved_model.load(sys.argv[1]).signatures["sample"](z)["images"].numpy()
-    if int(tf.keras.__version__[0]) >= 3:
+    if hasattr(tf.keras.layers, "TFSMLayer"):  # Keras 3.
         layer = tf.keras.layers.TFSMLayer(sys.argv[1], call_endpoint="sample")
         np.testing.assert_array_equal(layer(z)["images"], expected)
     else:
