@@ -19,6 +19,9 @@ from stylegan_tf.cli import command_line
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.addresses import scheme_of
+from stylegan_tf.files.working_copy import working_path
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
@@ -33,12 +36,17 @@ def main() -> None:
     from stylegan_tf.data.making.writer import write_tfrecords  # Late, so that a wrong flag is reported at once.
     from stylegan_tf.data.sources import open_source
 
+    if scheme_of(FLAGS.dest) and (options.part or options.join):
+        raise UserError("`dest`: parts are written to a folder that all machines share, not to a bucket.")
     source = open_source(FLAGS.source, pictures)
-    dest = write_tfrecords(source, FLAGS.dest, options, print_note, ProgressBar)
+    begin_with = ["*"] if options.overwrite else ["dataset.json"]
+    with working_path(FLAGS.dest, begin_with, in_parent=True, note=command_line.warn) as folder:
+        dest = write_tfrecords(source, folder, options, print_note, ProgressBar)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
-        print(f"{dest} is ready: images of {source.resolution}x{source.resolution} pixels")
+        where = FLAGS.dest if scheme_of(FLAGS.dest) else dest
+        print(f"{where} is ready: images of {source.resolution}x{source.resolution} pixels")
 
 
 def print_note(line: str) -> None:
@@ -46,4 +54,4 @@ def print_note(line: str) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, addresses=["source", "dest"])

@@ -150,10 +150,10 @@ def _write_files(network, sets):
     if FLAGS.directions:
         made_with.update(directions_sha256=file_sha256(FLAGS.directions), move=FLAGS.move)
     made_with.update(noise_mode=FLAGS.noise_mode, crop=FLAGS.crop, scale=FLAGS.scale)
-    from stylegan_tf.files.working_copy import working_file
+    from stylegan_tf.files.working_copy import working_path
 
     with (
-        working_file(FLAGS.outdir, ["*"], note=command_line.warn) as outdir,
+        working_path(FLAGS.outdir, note=command_line.warn) as outdir,
         ProgressBar(sum(map(len, sets)), "Generating", "images") as bar,
     ):
         done = 0

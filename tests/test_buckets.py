@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stylegan_tf.files.storage import Store
 from tests.helpers.object_store import BUCKET, environment, s3_server
@@ -17,6 +18,7 @@ from tests.helpers.tiny_run import write_images
 from tests.kill_training import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
+KILLS = int(os.environ.get("STYLEGAN_TF_TEST_KILLS", "3"))  # More by hand.
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def server():
     with s3_server() as variables, environment(variables):
         import s3fs
 
-        s3fs.S3FileSystem().mkdir(BUCKET)
+        s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
         yield variables
 
 
@@ -63,10 +65,13 @@ def _newest(store):
 
 @pytest.mark.slow
 def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a_local_one(server, data_dir, tmp_path):
-    flags = ["stylegan_tf.train", *FLAGS.split(), "--total_kimg=0.48", f"--data_dir={data_dir}"]
-    _ran(tmp_path / "local", *flags, "--run_dir=run")
+    flags = ["stylegan_tf.train", *FLAGS.split(), f"--total_kimg={max(0.48, 0.08 * KILLS):.2f}"]
+    _ran(tmp_path / "local", *flags, f"--data_dir={data_dir}", "--run_dir=run")
+    for path in data_dir.iterdir():
+        Store(f"s3://{BUCKET}/data").put(path, path.name)
+    flags += [f"--data_dir=s3://{BUCKET}/data"]
     store = Store(f"s3://{BUCKET}/run")
-    for kill in range(3):
+    for kill in range(KILLS):
         before = _newest(store)
         process = _command(tmp_path / f"machine{kill}", *flags, f"--run_dir={store.address}")
         until = time.monotonic() + 300
@@ -122,3 +127,28 @@ def test_networks_pictures_results_and_exports_may_be_in_a_bucket(server, data_d
         "variables/variables.index",
     }
     assert {name[1:] for name in names if name[0] == "1"} == {name[1:] for name in names if name[0] == "2"}
+
+
+@pytest.mark.slow
+def test_a_data_set_is_made_of_and_in_a_bucket(server, tmp_path):
+    address = f"s3://{BUCKET}/sets"
+    for number in range(4):
+        Image.new("RGB", (8, 8), (60 * number, 0, 0)).save(tmp_path / f"{number}.png")
+        Store(address).put(tmp_path / f"{number}.png", f"pictures/class{number % 2}/{number}.png")
+    flags = ["stylegan_tf.create_tfrecords", f"--source={address}/pictures", "--shards=1", "--labels=folders"]
+    assert f"{address}/reds is ready" in _ran(tmp_path / "a", *flags, f"--dest={address}/reds")
+    pictures = [f"{address}/pictures/class{number % 2}/{number}.png" for number in range(4)]
+    assert all(Store(picture).is_file for picture in pictures)
+    flags[1] = f"--source={tmp_path / 'here'}"
+    for number in range(4):
+        folder = tmp_path / "here" / f"class{number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{number}.png").rename(folder / f"{number}.png")
+    _ran(tmp_path / "b", *flags, "--dest=reds")
+    local = {path.name: path.read_bytes() for path in (tmp_path / "b" / "reds").iterdir()}
+    store = Store(f"{address}/reds")
+    found = {name: store.read(name) for name in store.names()}
+    assert found.keys() == local.keys()
+    assert all(found[name] == local[name] for name in local if name.endswith((".tfrecords", ".labels")))
+    again = _command(tmp_path / "c", *flags, f"--dest={address}/reds")
+    assert "exists and is not empty" in again.communicate()[1] and again.returncode == 1

@@ -15,6 +15,7 @@ from stylegan_tf.data.letterbox import Box
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.file_errors import read_json, short
+from stylegan_tf.files.storage import fetched
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -54,9 +55,11 @@ def find_dataset(folder) -> DatasetInfo:
     """Looks at the files and at the first record of each.
 
     Takes `<name>-rNN.tfrecords` (the authors') and `<name>-rNN-00000-of-00004.tfrecords`, with or without
-    `<name>-rxx.labels`. Raises UserError if the folder is missing, empty or incomplete, and for damaged files.
+    `<name>-rxx.labels`. Of an address, all of it is copied to the cache first.
+
+    Raises UserError if the folder is missing, empty or incomplete, and for damaged files.
     """
-    folder = pathlib.Path(folder)
+    folder = fetched(folder)
     name, levels = _find_levels(folder)
     shapes = {resolution: [_check_shard(path, resolution) for path in paths] for resolution, paths in levels.items()}
     largest = max(levels)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Optional
+from typing import Optional, Union
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
@@ -11,13 +11,13 @@ from stylegan_tf.files.file_errors import short
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-def scheme_of(path: os.PathLike) -> Optional[str]:
+def scheme_of(path: Union[str, os.PathLike]) -> Optional[str]:
     """`gs` of gs://bucket/run; None for a local path, which ./gs:/bucket is, too."""
     match = _SCHEME.match(os.fsdecode(path))
     return match[1].lower() if match else None
 
 
-def check_local(path: os.PathLike, name: Optional[str] = None) -> None:
+def check_local(path: Union[str, os.PathLike], name: Optional[str] = None) -> None:
     """UserError where an address is given in place of a local path. name: the option, for the message."""
     if scheme_of(path):
         which = f"`{name}` takes" if name else "expected"

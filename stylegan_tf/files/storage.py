@@ -11,11 +11,12 @@ import pathlib
 import re
 import time
 from collections.abc import Collection, Iterator
-from typing import Callable, Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Optional, Union
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import atomic_write, is_temporary, make_folder
 from stylegan_tf.files.file_errors import reason_of, short
 
 EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "az": "azure", "abfs": "azure"}  # Scheme -> extra of this package.
@@ -24,7 +25,6 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0)  # Seconds between attempts.
 _FINAL = (FileNotFoundError, FileExistsError, PermissionError, ImportError)  # Errors that no further attempt mends.
 _IN_MEMORY = 2**26  # Bytes: smaller files are read first, as one that grows while it is sent may be refused.
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "last_modified", "mtime", "created")
-_ADDRESS_FILE = ".address"
 
 
 def default_cache_folder() -> pathlib.Path:
@@ -147,9 +147,8 @@ def _version(info: dict) -> str:
 
 
 def fetched(
-    path: os.PathLike,
+    path: Union[str, os.PathLike],
     select: Callable[[Collection[str]], Collection[str]] = lambda names: names,
-    cache: Optional[pathlib.Path] = None,
 ) -> pathlib.Path:
     """A local path as it is; of an address the local copy, which is downloaded where it is not up to date.
 
@@ -160,41 +159,43 @@ def fetched(
     store = Store(os.fspath(path))
     if store.is_file:
         folder, _, name = store.address.rpartition("/")
-        copy = _copy_folder(folder, cache)
+        copy = _copy_folder(folder)
         _fetch(store, "", store.version(), copy / name)
         return copy / name
     versions = store.names()
     if not versions:
         raise UserError(f"{store.address} does not exist, or holds nothing: check the name.")
-    copy = _copy_folder(store.address, cache)
-    for name in select(versions):
-        _fetch(store, name, versions[name], copy / name)
-    for file in copy.iterdir():  # What is no longer there.
-        if file.is_file() and not file.name.startswith(".") and file.name not in versions:
+    copy = _copy_folder(store.address)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: _fetch(store, name, versions[name], copy / name), select(versions)))
+    for file in [path for path in copy.rglob("*") if path.is_file()]:  # What is no longer there.
+        if file.relative_to(copy).as_posix() not in versions and not is_temporary(file):
             file.unlink(missing_ok=True)
     return copy
 
 
 def address_of(folder: pathlib.Path) -> str:
     """Where a folder of the cache was fetched from; any other folder is its own."""
-    file = pathlib.Path(folder) / _ADDRESS_FILE
+    file = pathlib.Path(f"{folder}.address")
     return file.read_text(encoding="utf-8") if file.is_file() else str(folder)
 
 
-def _copy_folder(address: str, cache: Optional[pathlib.Path]) -> pathlib.Path:
-    digest = hashlib.sha256(address.encode()).hexdigest()[:24]
-    folder = make_folder((cache or default_cache_folder()) / "objects" / digest)
-    with atomic_write(folder / _ADDRESS_FILE) as temporary:
+def _copy_folder(address: str) -> pathlib.Path:
+    folder = default_cache_folder() / "objects" / hashlib.sha256(address.encode()).hexdigest()[:24]
+    make_folder(folder)
+    with atomic_write(pathlib.Path(f"{folder}.address")) as temporary:
         temporary.write_text(address, encoding="utf-8")
     return folder
 
 
 def _fetch(store: Store, name: str, version: str, path: pathlib.Path) -> None:
-    """Downloads the object unless the local file is of the same version."""
-    note = path.with_name(f".{path.name}.version")
+    """Downloads the object unless the local file is of the same version, which is noted outside of the copy."""
+    cached = default_cache_folder() / "objects"
+    note = pathlib.Path(f"{cached}.versions") / path.relative_to(cached)
     if version and path.is_file() and note.is_file() and note.read_text(encoding="utf-8") == version:
         return
     note.unlink(missing_ok=True)
     store.get(name, path)
+    make_folder(note.parent)
     with atomic_write(note) as temporary:
         temporary.write_text(version, encoding="utf-8")

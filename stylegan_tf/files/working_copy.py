@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.errors import UserError
@@ -27,7 +27,7 @@ from stylegan_tf.files.file_errors import parse_line
 from stylegan_tf.files.locks import boot_id
 from stylegan_tf.files.storage import Store, default_cache_folder
 
-_LAST = ("checkpoints/*", "*saved_model.pb", "dataset.json")
+_LAST = ("checkpoints/*", "*saved_model.pb", "*dataset.json")
 _PERIOD = 1.0  # Seconds between two looks at the folder.
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
@@ -46,7 +46,7 @@ class WorkingCopy:
 
 @contextlib.contextmanager
 def working_copy(
-    path: os.PathLike, fetch: Sequence[str] = (), exclusive: bool = False, note: Note = ignore
+    path: Union[str, os.PathLike], fetch: Sequence[str] = (), exclusive: bool = False, note: Note = ignore
 ) -> Iterator[WorkingCopy]:
     """A local folder for one that may be in a bucket; what is written has reached the bucket when the block ends.
 
@@ -72,13 +72,18 @@ def working_copy(
 
 
 @contextlib.contextmanager
-def working_file(path: os.PathLike, fetch: Sequence[str] = (), note: Note = ignore) -> Iterator[pathlib.Path]:
-    """A local path for a folder, or for a file with a suffix, that may be in a bucket: then in a `working_copy`."""
+def working_path(
+    path: Union[str, os.PathLike], fetch: Sequence[str] = ("*",), in_parent: bool = False, note: Note = ignore
+) -> Iterator[pathlib.Path]:
+    """A local path for a folder, or for a file with a suffix, that may be in a bucket: then in a `working_copy`.
+
+    in_parent: the folder is created by renaming another one.
+    """
     folder, _, name = os.fspath(path).rpartition("/")
     if not scheme_of(path):
         yield pathlib.Path(path)
-    elif "." in name:
-        with working_copy(folder, [name], note=note) as copy:
+    elif "." in name or in_parent:
+        with working_copy(folder, [name, *(f"{name}/{pattern}" for pattern in fetch)], note=note) as copy:
             yield copy.folder / name
     else:
         with working_copy(path, fetch, note=note) as copy:

@@ -18,7 +18,7 @@ def server():
     with s3_server() as variables, environment(variables):
         import s3fs
 
-        s3fs.S3FileSystem().mkdir(BUCKET)
+        s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
         yield variables
 
 
@@ -62,7 +62,7 @@ def test_a_folder_is_fetched_as_far_as_needed_and_followed(address, cache):
     for name in ("a", "b", "c"):
         store.write(name, name.encode())
     folder = fetched(address, lambda names: [name for name in names if name != "c"])
-    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {"a", "b"}
+    assert {path.name for path in folder.iterdir()} == {"a", "b"}
     assert address_of(folder) == address and cache in folder.parents
     age = (folder / "b").stat().st_mtime_ns
     store.write("a", b"new")
@@ -78,7 +78,7 @@ def test_a_folder_is_fetched_as_far_as_needed_and_followed(address, cache):
 
 def test_a_local_path_stays_as_it_is(tmp_path):
     assert fetched("x/y") == Path("x/y")
-    with working_copy.working_copy(tmp_path) as copy, working_copy.working_file(tmp_path / "x.png") as file:
+    with working_copy.working_copy(tmp_path) as copy, working_copy.working_path(tmp_path / "x.png") as file:
         copy.check()
         assert copy.folder == tmp_path and file == tmp_path / "x.png"
 
@@ -107,7 +107,7 @@ def test_a_working_copy_begins_with_what_is_needed_and_reaches_the_bucket(addres
 
 
 def test_a_file_in_a_bucket_can_be_written(address, cache):
-    with working_copy.working_file(f"{address}/x.zip") as path:
+    with working_copy.working_path(f"{address}/x.zip") as path:
         path.write_bytes(b"zip")
     assert _contents(address) == {"x.zip": b"zip"}
 

@@ -34,6 +34,7 @@ from stylegan_tf.data.sources.opening import BadPicture, open_layers, parse_back
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.storage import fetched
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _SYNTHETIC_IMAGES = 1000
@@ -89,7 +90,7 @@ def open_collection(source: str, resolution: Optional[int] = None, max_images: O
         if source == "demo":
             return arrays.DemoCollection(resolution)
         return arrays.SyntheticCollection(max_images or _SYNTHETIC_IMAGES, resolution or 64)
-    path = pathlib.Path(os.path.expanduser(source))
+    path = fetched(os.path.expanduser(source))
     if path.is_dir():
         return _in_folder(path)
     if not path.is_file():
