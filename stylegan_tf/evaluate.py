@@ -164,4 +164,4 @@ def _check_expected(error):
 
 
 if __name__ == "__main__":
-    command_line.run(main, addresses=["out"])
+    command_line.run(main, renamed={"source": "images"}, addresses=["out"])

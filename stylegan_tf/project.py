@@ -136,4 +136,4 @@ def _project(projector, images, folders, bar, done):
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, renamed={"source": "target"})
