@@ -5,11 +5,11 @@
     python -m stylegan_tf.generate --network runs/demo --directions directions.npz --move pca1=2,sefa3=-1 --outdir out
 
 pca         principal components of w
-sefa        what changes the styles most, from the weights alone
+sefa        what changes the styles most, by their weights alone, each scaled to unit length as published
 attributes  normals of planes that separate images with and without an attribute, by classifiers or a table of labels
 
-Amounts are standard deviations of w along the direction: +2 means the same everywhere. Beside the file, a picture of
-the same name shows the images of --seeds moved along each direction.
+Amounts are standard deviations of w along the direction; of attributes, those of the attribute's own score. Beside the
+file, a picture of the same name shows the images of --seeds moved along each direction.
 """
 
 from pathlib import Path
@@ -90,7 +90,7 @@ def _find(painter):
     found = {
         "pca": lambda: methods.principal_components(w, FLAGS.count, layers),
         "sefa": lambda: methods.style_factors(painter.generator, w, FLAGS.count, layers),
-        "attributes": lambda: methods.attribute_normals(*_attributes(painter), w, layers),
+        "attributes": lambda: methods.attribute_normals(*_attributes(painter), w, layers, print),
     }
     first, *others = [found[method]() for method in _METHODS if method in FLAGS.method]
     return sum(others, first)

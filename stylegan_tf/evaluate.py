@@ -49,6 +49,7 @@ flags.DEFINE_string("classifiers", None, "For ls: a folder of stylegan_tf.train_
 flags.DEFINE_bool(
     "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
 )
+flags.DEFINE_bool("per_class", False, "Of networks with labels: also each class by itself, against its real images.")
 flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
 flags.DEFINE_bool("crop", True, "If the pictures are letterboxed: compare them without the bars.")
 flags.DEFINE_string(
@@ -96,9 +97,11 @@ def main():
         except UserError as error:
             on_error(None, error)
         else:
+            of_classes = recording.subjects_of_classes(subject) if FLAGS.per_class and path else []
             with working_copy(out, ["metric-*.jsonl"], note=command_line.warn) as copy:
-                measured = recording.measure_and_record(subject, metrics, copy.folder, on_error, FLAGS.force, note)
-            table.add(name, measured)
+                for each in [subject, *of_classes]:
+                    found = recording.measure_and_record(each, metrics, copy.folder, on_error, FLAGS.force, note)
+                    table.add(f"{name} {each.facts['class']}" if "class" in each.facts else name, found)
     if FLAGS.table:
         table.write(pathlib.Path(FLAGS.table))
     if problems:

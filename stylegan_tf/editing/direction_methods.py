@@ -1,11 +1,13 @@
 """Methods that find directions in w: principal components, SeFa, and planes that separate attributes."""
 
 import csv
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
@@ -15,6 +17,7 @@ from stylegan_tf.networks.generator import Generator
 # The SVM's C, divided by the number of points, for w of standard deviation 1. Chosen by looking at images: with 100
 # times as much, the normal of a rare attribute of the demo network changes next to nothing in 3 deviations.
 _COST = 2.5
+_RARE = 0.2  # Below this share of the rarer kind, weighting the classes gives normals closer to the truth.
 
 
 def principal_components(w: np.ndarray, count: int, layers: tuple[int, int]) -> Directions:
@@ -27,44 +30,71 @@ def principal_components(w: np.ndarray, count: int, layers: tuple[int, int]) -> 
 def style_factors(generator: Generator, w: np.ndarray, count: int, layers: tuple[int, int]) -> Directions:
     """sefa1, sefa2, ...: what changes the styles of the layers most, the eigenvectors of A'A (Shen and Zhou, SeFa).
 
-    A has the weights of all style layers below each other, a row for each style, as they multiply w.
+    A stacks the weights of all style layers, a row per style, scaled to unit length as in the published method.
     """
     if not generator.config.use_styles:
         raise UserError("sefa needs styles, but this network is a traditional generator: take `method=pca`.")
     blocks = [layer for block in generator.synthesis.blocks.values() for layer in block]
     weights = [layer.style.scaled_weight().numpy().astype(np.float64) for layer in blocks[slice(*layers)]]  # [W, 2C]
     a = np.concatenate(weights, axis=1).T
+    a /= np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
     _, vectors = np.linalg.eigh(a.T @ a)
     return _numbered("sefa", vectors.T[::-1], count, w, layers)
 
 
 def attribute_normals(
-    names: Sequence[str], w: np.ndarray, scores: np.ndarray, samples: np.ndarray, layers: tuple[int, int]
+    names: Sequence[str],
+    w: np.ndarray,
+    scores: np.ndarray,
+    samples: np.ndarray,
+    layers: tuple[int, int],
+    note: Note = ignore,
 ) -> Directions:
     """For each attribute the normal of the plane that separates the w [N, W] of images with and without it.
 
     It points to those with it. The SVM is regularised more strongly than linear separability's: it may leave some
     images on the wrong side, but its normal lies where w varies, so that a few deviations along it change the image.
+    Classes are weighted if one of them is rare. A step changes the attribute's own score by its standard deviation.
 
     Args:
       scores: [N, K], positive where an image has the attribute; NaN: unknown.
-      samples: [M, W], the w whose deviation along the normals counts.
+      samples: [M, W], the w over which the standard deviations are taken.
+      note: gets a line per attribute on its balance and its SVM.
     """
     centre = samples.mean(axis=0)  # The SVM's regularisation includes the intercept.
     w = (w - centre) / ((samples - centre).std() or 1.0)
-    normals = []
+    normals, steps = [], []
     for index, name in enumerate(names):
         known = np.flatnonzero(np.isfinite(scores[:, index]))
         values = scores[known, index]
         if len(set(values)) < 2:
             raise UserError(f"attribute {name!r}: all of the {len(values)} labelled images have it, or none.")
-        plane = separating_plane(w[known], _has_it(values), _COST / len(known), balanced=True)
-        normals.append(plane.coef_[0])
-    return Directions.from_vectors(names, np.stack(normals), samples, layers)
+        has_it = _has_it(values)
+        balanced = min(has_it.mean(), 1 - has_it.mean()) < _RARE
+        normals.append(separating_plane(w[known], has_it, _COST / len(known), balanced).coef_[0])
+        steps.append(_step_along(normals[-1], w[known], has_it, samples))
+        note(f"{name}: {has_it.mean():.0%} of {len(known)} images, {'balanced' if balanced else 'plain'} SVM")
+    found = Directions.from_vectors(names, np.stack(normals), samples, layers)
+    return dataclasses.replace(found, deviations=np.float32(steps))
+
+
+def _step_along(normal, w, has_it, samples):
+    """How far along the normal the attribute's score b'w changes by its standard deviation.
+
+    b is the least-squares fit to the labels, whose direction is that of any score of which the labels are a threshold.
+    Few labels do not determine it; the step is then the standard deviation of w along the normal.
+    """
+    normal = normal / np.linalg.norm(normal)
+    step = (samples @ normal).std()
+    if len(w) > 4 * len(normal):
+        b = np.linalg.lstsq(np.c_[w, np.ones(len(w))], has_it.astype(np.float64), rcond=1e-6)[0][:-1]
+        slope, deviation = b @ normal, (samples @ b).std()
+        step = np.clip(deviation / slope, step / 4, 4 * step) if slope > 0 else step
+    return step
 
 
 def _has_it(scores):
-    """Which images have the attribute: bool. Of classifiers' verdicts at least a fiftieth is taken for either kind.
+    """Which images have the attribute: bool. Of classifiers' predictions at least a fiftieth is taken for either kind.
 
     An attribute may be rare, and a network that never shows it whole may still tend to it.
     """

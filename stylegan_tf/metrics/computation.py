@@ -41,6 +41,8 @@ def compute_metrics(
 def result_name(metric: Metric, context: MetricContext) -> str:
     """See `MetricResult.name`."""
     name = metric.text + metric.suffix(context)
+    if context.reals is not None and context.reals.label_column is not None:
+        name += f"-class{context.reals.label_column}"
     if "reals" in metric.needs and context.reals.count(metric.count) < metric.count:
         name += f"-{context.reals.count(metric.count)}reals"
     if context.count(metric.count) < metric.count:
@@ -75,8 +77,9 @@ def _computed(
     for metric in together:
         try:
             if isinstance(metric, FeatureMetric):
-                values = metric.values(reals.get(metric.statistics), fakes[metric.statistics], context.seed)
-                found = metric, values, {}
+                both = reals.get(metric.statistics), fakes[metric.statistics]
+                values = metric.values(*both, context.seed)
+                found = metric, values, metric.errors(*both, values)
             else:
                 found = (metric, *metric.compute(context, full_protocol(metric, context)))
         except Exception as error:

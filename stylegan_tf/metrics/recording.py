@@ -87,6 +87,21 @@ def pictures_subject(
     return Subject(path, context, {"pictures": path, "dataset": info.name if info else None})
 
 
+def subjects_of_classes(subject: Subject) -> list[Subject]:
+    """The same network once for each class: images with its label against the real images that have it."""
+    context = subject.context
+    reals = context.reals
+    if not context.label_size or reals is None:
+        raise UserError("`per_class` needs a network with labels, and `data_dir` with the same.")
+    names = reals.info.label_names or [str(column) for column in range(context.label_size)]
+    found = []
+    for column, name in enumerate(names):
+        of_class = dataclasses.replace(context, reals=dataclasses.replace(reals, label_column=column))
+        facts = {**subject.facts, "class": name}
+        found.append(Subject(f"{subject.name} {name}", of_class, facts))
+    return found
+
+
 def measure_and_record(
     subject: Subject,
     metrics: Sequence[Metric],

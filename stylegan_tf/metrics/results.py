@@ -34,8 +34,11 @@ class MetricResult:
         return dataclasses.replace(self, facts={**facts, **self.facts})
 
     def line(self) -> str:
-        """`fid50k-efficientnet_lite0  fid 12.34`."""
-        return "  ".join([self.name] + [f"{name} {value:.5g}" for name, value in self.values.items()])
+        """`fid50k-efficientnet_lite0  fid 12.34 +- 0.12`, with the standard error if there is one."""
+        bars = {name: f" +- {self.facts[f'{name}_error']:.2g}" for name in self.values if f"{name}_error" in self.facts}
+        return "  ".join(
+            [self.name] + [f"{name} {value:.5g}{bars.get(name, '')}" for name, value in self.values.items()]
+        )
 
     def scalars(self) -> dict[str, float]:
         """Values by TensorBoard tag: metrics/NAME for a single one, else metrics/NAME/value."""

@@ -39,6 +39,9 @@ def test_sefa_finds_what_the_styles_of_the_chosen_layers_answer_to():
     np.testing.assert_allclose(np.abs(found.vectors @ AXES[:, :2]), np.eye(2), atol=1e-4)
     np.testing.assert_allclose(found.deviations, [3, 2], rtol=0.05)
     assert found.layers.tolist() == [[2, 3]] * 2
+    layer.weight.assign((answering * np.geomspace(1, 1000, 12)).astype(np.float32))  # The length of a style's weights
+    scaled = style_factors(generator, _cloud(), 2, (2, 3))  # does not count.
+    np.testing.assert_allclose(scaled.vectors, found.vectors, atol=1e-4)
     with pytest.raises(UserError, match="traditional"):
         style_factors(tiny.generator(**tiny.ROWS["b"])[0], _cloud(), 2, (0, 1))
 
@@ -49,6 +52,20 @@ def test_the_normal_of_an_attribute_points_to_where_it_is():
     found = attribute_normals(("has", "wears"), w, np.stack([has, wears], axis=1), w, (0, 4))
     np.testing.assert_allclose(found.vectors @ AXES[:, 1:3], [[1, 0], [0, -1]], atol=0.05)
     np.testing.assert_allclose(found.deviations, [2, 1], rtol=0.05)
+
+
+def test_an_amount_is_a_deviation_of_the_attributes_own_score():
+    """Also where the normal of the regularised SVM leans to the axes along which w varies most."""
+    w = _cloud()
+    truth = AXES[:, 1] + 3 * AXES[:, 4]
+    score, notes = (w - 10) @ truth, []
+    labels = np.where(score > 0, 1.0, -1.0)
+    found = attribute_normals(("has",), w, labels[:, None], w, (0, 4), notes.append)
+    assert found.deviations[0] * found.vectors[0] @ truth == pytest.approx(score.std(), rel=0.05)
+    assert notes == [f"has: {(labels > 0).mean():.0%} of 4000 images, plain SVM"]
+    rare = np.where(score > np.quantile(score, 0.9), 1.0, -1.0)
+    attribute_normals(("has",), w, rare[:, None], w, (0, 4), notes.append)
+    assert notes[1] == "has: 10% of 4000 images, balanced SVM"
 
 
 @pytest.mark.parametrize("threshold", [3.3, 100.0])  # In some 5 % of the images; in none, but they tend to it.

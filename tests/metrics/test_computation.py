@@ -19,7 +19,7 @@ from stylegan_tf.metrics.features import statistics
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.parsing import parse_metrics
-from stylegan_tf.metrics.recording import pictures_subject
+from stylegan_tf.metrics.recording import Subject, pictures_subject, subjects_of_classes
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
 from tests.helpers import tiny_networks as tiny
@@ -47,6 +47,9 @@ class CountedExtractor:
 
     def extractor(self):
         return FeatureExtractor("cells", "c0ffee", "none", WIDTH, CLASSES, self.compute)
+
+
+LABELS = np.eye(2, dtype=np.float32)[np.arange(70) % 2]
 
 
 def features_of(images):
@@ -153,6 +156,21 @@ def test_mirrored_copies_are_added_to_the_reals(context, generator):
     expected = distance_by_scipy(features_of(copies)[0], features_of(fakes(generator, 40))[0])
     assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
     assert result.protocol["mirrored_copies"]
+
+
+def test_a_class_is_measured_against_its_own_reals(context, tmp_path):
+    reals = RealImages(find_dataset(write_set(tmp_path / "set", REALS, LABELS)), 8)
+    generator = tiny.generator(label_size=2, **tiny.ROWS["d"])[0]
+    subject = Subject("net", dataclasses.replace(context, generator=generator, reals=reals), {})
+    of_class = subjects_of_classes(subject)[1]
+    (result,) = results("fid35", of_class.context).values()
+    assert result.name == "fid35-cells-class1" and of_class.facts["class"] == reals.info.label_names[1]
+    z = np.float32([np.random.default_rng([7, number]).standard_normal(5) for number in range(35)])
+    images = to_uint8(generator(z, labels=np.tile(np.float32([0, 1]), [35, 1])).numpy())
+    expected = distance_by_scipy(features_of(REALS[1::2])[0], features_of(images)[0])
+    assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(UserError, match="needs a network with labels"):
+        subjects_of_classes(Subject("net", context, {}))
 
 
 def test_another_seed_is_another_sample(context):

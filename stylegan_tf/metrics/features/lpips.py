@@ -52,25 +52,33 @@ class Lpips(tf.Module):
         self._weights = {name: tf.Variable(value, trainable=False) for name, value in arrays.items()}
 
     def __call__(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        if first.shape[1] is not None and min(first.shape[1:3]) < MIN_IMAGE_SIZE:
-            raise UserError(f"LPIPS needs images of at least {MIN_IMAGE_SIZE} pixels, got {first.shape[1:3]}.")
-        x = (tf.concat([first, second], axis=0) - _MEAN) / _DEVIATION
         total = tf.zeros([tf.shape(first)[0]])
+        for features, weights in self._layers(tf.concat([first, second], axis=0)):
+            difference = tf.square(tf.subtract(*tf.split(features, 2)))
+            total += tf.reduce_mean(tf.linalg.matvec(difference, weights), axis=[1, 2])
+        return total
+
+    def vectors(self, images: tf.Tensor) -> tf.Tensor:
+        """[n, D], whose squared Euclidean distances are those of the images; the learned weights are not negative."""
+        parts = []
+        for features, weights in self._layers(images):
+            scaled = features * tf.sqrt(tf.maximum(weights, 0.0) / (features.shape[1] * features.shape[2]))
+            parts.append(tf.reshape(scaled, [-1, np.prod(features.shape[1:])]))
+        return tf.concat(parts, axis=1)
+
+    def _layers(self, images):
+        """Yields features [n, h, w, C] of unit length, and the weights [C] of their channels."""
+        if images.shape[1] is not None and min(images.shape[1:3]) < MIN_IMAGE_SIZE:
+            raise UserError(f"LPIPS needs images of at least {MIN_IMAGE_SIZE} pixels, got {images.shape[1:3]}.")
+        x = (images - _MEAN) / _DEVIATION
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "conv1_1":
                 x = tf.nn.max_pool2d(x, 2, 2, "VALID")
             x = tf.nn.conv2d(x, self._weights[f"{name}/weight"], 1, "SAME") + self._weights[f"{name}/bias"]
             x = tf.nn.relu(x)
             if name in _COMPARED:
-                total += _difference(x, self._weights[f"head{_COMPARED[name] + 1}"])
-        return total
-
-
-def _difference(x, weights):
-    """Features [2n, h, w, C], weights [C] -> [n]."""
-    x /= tf.norm(x, axis=-1, keepdims=True) + _EPSILON
-    first, second = tf.split(x, 2)
-    return tf.reduce_mean(tf.linalg.matvec(tf.square(first - second), weights), axis=[1, 2])
+                features = x / (tf.norm(x, axis=-1, keepdims=True) + _EPSILON)
+                yield features, self._weights[f"head{_COMPARED[name] + 1}"]
 
 
 def convert_weights(vgg16: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from stylegan_tf.distribution.replicated_function import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.kinds.frechet import FeatureMoments
+from stylegan_tf.metrics.kinds.frechet import FeatureMoments, QuarteredMoments
 from stylegan_tf.metrics.kinds.inception_score import SplitScores
 
 # Incremented when the same network and data give other numbers than before.
@@ -42,9 +42,9 @@ class FeatureRows:
 class Statistics:
     """The requested `kinds`: "moments" (FeatureMoments), "rows" (FeatureRows), "scores" (SplitScores)."""
 
-    def __init__(self, kinds: Iterable[str], total: int, extractor):
+    def __init__(self, kinds: Iterable[str], total: int, extractor, moments=FeatureMoments):
         makers = {
-            "moments": lambda: FeatureMoments(extractor.width),
+            "moments": lambda: moments(extractor.width),
             "rows": lambda: FeatureRows(total, extractor.width),
             "scores": lambda: SplitScores(total, extractor.num_classes),
         }
@@ -81,6 +81,7 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
     labels_of = context.reals.digest if context.labels is not None else None
     key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, **_box_key(context)})
+    key["moments"] = "quarters"
 
     def outputs_from(done):
         for first in range(done, count, compute.total_rows):
@@ -88,9 +89,8 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
 
     partial = CachedArrays(context.cache_folder, "generated", key)
     label = "Pictures" if context.generator is None else "Generated"
-    return _collected(
-        Statistics(kinds, count, context.extractor), outputs_from, count, label, partial, context.progress
-    )
+    statistics = Statistics(kinds, count, context.extractor, QuarteredMoments)
+    return _collected(statistics, outputs_from, count, label, partial, context.progress)
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -19,24 +20,36 @@ class RealImages:
     info: DatasetInfo
     resolution: int
     mirror: bool = False
+    label_column: Optional[int] = None  # Only the records whose label is 1 there.
 
     def count(self, wanted: int) -> int:
         """Records that a metric on `wanted` images uses: all, if there are fewer."""
-        return min(wanted, self.info.count)
+        return min(wanted, self.info.count if self.label_column is None else len(self._chosen))
 
     def batches(self, first: int, end: int, batch_size: int) -> Iterator[np.ndarray]:
-        """uint8 [n, R, R, C] of records first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
-        paths = list(self.info.shards(self.resolution))
-        dataset = tf.data.TFRecordDataset(paths).skip(first).take(end - first)
+        """uint8 [n, R, R, C] of images first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
+        dataset = tf.data.TFRecordDataset(list(self.info.shards(self.resolution)))
+        if self.label_column is not None:
+            mask = tf.data.Dataset.from_tensor_slices(np.isin(np.arange(self.info.count), self._chosen))
+            chosen = tf.data.Dataset.zip((dataset, mask)).filter(lambda _, is_chosen: is_chosen)
+            dataset = chosen.map(lambda record, _: record)
+        dataset = dataset.skip(first).take(end - first)
         with data_errors_named(self.info, self.resolution):
             for (images,) in decoded_batches(dataset, self.info, self.resolution, batch_size).as_numpy_iterator():
                 yield images
 
     def labels(self) -> np.ndarray:
         """float32 [records, label_size]."""
-        return load_labels(self.info)
+        labels = load_labels(self.info)
+        return labels if self.label_column is None else labels[self._chosen]
+
+    @functools.cached_property
+    def _chosen(self) -> np.ndarray:
+        """Numbers of the records of the class."""
+        return np.flatnonzero(load_labels(self.info)[:, self.label_column] == 1)
 
     @functools.cached_property
     def digest(self) -> str:
         """See `records_digest`."""
-        return records_digest(self.info, self.resolution)
+        digest = records_digest(self.info, self.resolution)
+        return digest if self.label_column is None else f"{digest}-{self.label_column}"

@@ -1,5 +1,7 @@
 """Mean and covariance in one pass, and the Frechet distance between two Gaussians (Heusel et al. 2017)."""
 
+from typing import Optional
+
 import numpy as np
 
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
@@ -15,6 +17,15 @@ class FrechetMetric(FeatureMetric):
 
     def values(self, reals, fakes, seed) -> Values:
         return {"fid": frechet_distance(*reals.mean_and_covariance(), *fakes.mean_and_covariance())}
+
+    def errors(self, reals, fakes, values):
+        """Of the measured images, given the real ones: a jackknife over quarters of them."""
+        if not isinstance(fakes, QuarteredMoments) or fakes.count < 2 * BLOCK_ROWS * len(fakes.parts):
+            return {}
+        real = reals.mean_and_covariance()
+        count = len(fakes.parts)
+        lacking = [frechet_distance(*real, *fakes.mean_and_covariance(without=part)) for part in range(count)]
+        return {"fid_error": float(np.sqrt((count - 1) * np.var(lacking)))}
 
 
 class FeatureMoments:
@@ -47,10 +58,14 @@ class FeatureMoments:
         if self.count < 2:
             raise ValueError(f"a covariance needs at least 2 rows, got {self.count}.")
         total = FeatureMoments(len(self._mean))
-        total._count, total._mean, total._scatter = self._count, self._mean, self._scatter.copy()
-        if len(self._pending):
-            total._merge(self._pending)
+        total.add(self)
         return total._mean, total._scatter / (total._count - 1)
+
+    def add(self, other: "FeatureMoments") -> None:
+        """Adds the rows of other moments."""
+        self._add(other._count, other._mean, other._scatter)
+        if len(other._pending):
+            self._merge(other._pending)
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays for `restore`."""
@@ -62,13 +77,51 @@ class FeatureMoments:
 
     def _merge(self, block: np.ndarray) -> None:
         mean = block.mean(axis=0)
-        centred = block - mean
-        total = self._count + len(block)
+        self._add(len(block), mean, (block - mean).T @ (block - mean))
+
+    def _add(self, count, mean, scatter):
+        total = self._count + count
+        if not count:
+            return
         delta = mean - self._mean
-        self._scatter += centred.T @ centred
-        self._scatter += np.outer(delta * (self._count * len(block) / total), delta)
-        self._mean = self._mean + delta * (len(block) / total)
+        self._scatter += scatter
+        self._scatter += np.outer(delta * (self._count * count / total), delta)
+        self._mean = self._mean + delta * (count / total)
         self._count = total
+
+
+class QuarteredMoments:
+    """Moments of each quarter of rows that come in batches; blocks of BLOCK_ROWS take turns."""
+
+    def __init__(self, width: int, parts: int = 4):
+        self._width, self.parts = width, [FeatureMoments(width) for _ in range(parts)]
+        self.count = 0
+
+    def update(self, rows: np.ndarray) -> None:
+        while len(rows):
+            part = self.parts[self.count // BLOCK_ROWS % len(self.parts)]
+            taken = min(len(rows), BLOCK_ROWS - self.count % BLOCK_ROWS)
+            part.update(rows[:taken])
+            rows, self.count = rows[taken:], self.count + taken
+
+    def mean_and_covariance(self, without: Optional[int] = None) -> tuple[np.ndarray, np.ndarray]:
+        """Of all rows, or of all but those of one part."""
+        total = FeatureMoments(self._width)
+        for number, part in enumerate(self.parts):
+            if number != without:
+                total.add(part)
+        return total.mean_and_covariance()
+
+    def state(self) -> dict[str, np.ndarray]:
+        states = [
+            (number, name, value) for number, part in enumerate(self.parts) for name, value in part.state().items()
+        ]
+        return {f"{number}/{name}": value for number, name, value in states}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        for number, part in enumerate(self.parts):
+            part.restore({name: state[f"{number}/{name}"] for name in part.state()})
+        self.count = sum(part.count for part in self.parts)
 
 
 def frechet_distance(mean1, covariance1, mean2, covariance2) -> float:

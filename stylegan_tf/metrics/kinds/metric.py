@@ -82,6 +82,10 @@ class FeatureMetric(Metric):
     def values(self, reals: Optional[Any], fakes: Any, seed: int) -> Values:
         """From the statistics of real images (if the metric needs them) and of the measured images."""
 
+    def errors(self, reals: Optional[Any], fakes: Any, values: Values) -> Facts:
+        """NAME_error: standard errors of values that are no values themselves."""
+        return {}
+
     def suffix(self, context: "MetricContext") -> str:
         return context.extractor.suffix + ("-cropped" if context.content_box else "")
 

@@ -19,6 +19,11 @@ class PrecisionRecallMetric(FeatureMetric):
         precision, recall = precision_and_recall(reals.rows(), fakes.rows())
         return {"precision": precision, "recall": recall}
 
+    def errors(self, reals, fakes, values):
+        """Of a binomial share, given the other set: how exactly it is known what part of this set lies within."""
+        sizes = {"precision": len(fakes.rows()), "recall": len(reals.rows())}
+        return {f"{name}_error": float(np.sqrt(p * (1 - p) / sizes[name])) for name, p in values.items()}
+
     def protocol(self, context):
         return {**super().protocol(context), "neighbours": NEIGHBOURS}
 

@@ -40,6 +40,14 @@ def test_distances_are_those_of_the_package(distance, size):
     np.testing.assert_allclose(found, EXPECTED[size], rtol=5e-5)  # The package in float32 differs by 1.5e-5.
 
 
+def test_the_squared_distance_of_vectors_is_that_of_the_package(distance):
+    random = np.random.RandomState(0)
+    lpips_case.weights(random)
+    first, second = (distance.compute.vectors(images).numpy() for images in lpips_case.image_pairs(random, 32, 32))
+    found = ((first - second).astype(np.float64) ** 2).sum(axis=1)
+    np.testing.assert_allclose(found, EXPECTED[32, 32], rtol=1e-4, atol=1e-9)
+
+
 def test_the_distance_has_its_name_and_knows_its_weights(distance, weights, tmp_path):
     assert (distance.name, distance.suffix) == ("lpips_vgg16", "")
     vgg16, heads = weights

@@ -1,0 +1,175 @@
+"""The nearest real images of others, and whether a network repeats its training images.
+
+Distances are Euclidean, between vectors of the images (`ImageVectors`). The search is exact; real images pass by in
+blocks, of which nothing but the nearest is kept.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from stylegan_tf.config.callbacks import Progress, StartProgress
+from stylegan_tf.metrics.features.extractors import load_extractor
+from stylegan_tf.metrics.features.lpips import load_lpips
+from stylegan_tf.metrics.images.real import RealImages
+
+_BLOCK_NUMBERS = 1 << 22  # Of a block of vectors and of its distances: 32 MB each in float64.
+_BATCH = 64  # Real images at a time.
+_RESAMPLES = 2000
+
+
+class ImageVectors:
+    """uint8 images [n, R, R, C] -> float32 [n, D].
+
+    Args:
+      handle: "pixels" in [0, 255], as root mean square; "features" of `feature_extractor`; or a file of
+        `stylegan_tf.build_lpips`, whose squared distances are LPIPS.
+      size: larger images are shrunk to it (means of boxes) for pixels and LPIPS.
+    """
+
+    def __init__(self, handle: str, feature_extractor: str, size: int):
+        self._size = size
+        self.name = handle if handle in ("pixels", "features") else "lpips"
+        self._extractor = load_extractor(feature_extractor) if handle == "features" else None
+        self._lpips = load_lpips(handle).compute if self.name == "lpips" else None
+        self._traced = tf.function(self._vectors, reduce_retracing=True)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return self._traced(images).numpy()
+
+    def _vectors(self, images):
+        if self._extractor:
+            return self._extractor(images)["features"]
+        images = tf.cast(images, tf.float32)
+        factor = -(-images.shape[1] // self._size)
+        if factor > 1:
+            images = tf.nn.avg_pool2d(images, factor, factor, "SAME")
+        if self._lpips:
+            images = tf.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+            return self._lpips.vectors(images / 127.5 - 1.0)
+        return tf.reshape(images, [tf.shape(images)[0], -1]) / np.sqrt(np.prod(images.shape[1:]))
+
+
+def nearest_rows(
+    queries: np.ndarray, blocks: Iterable[np.ndarray], count: int, own: Optional[np.ndarray] = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest rows of queries [Q, D] among all rows of `blocks` [n, D]: (distances, row numbers), [Q, count].
+
+    own: [Q], a row of each query that is not to be found: the query itself. Of equally near rows the first counts.
+    Missing ones (fewer rows than `count`) have distance inf and number -1.
+    """
+    found = np.full([len(queries), count], np.inf)
+    numbers = np.full([len(queries), count], -1, np.int64)
+    first = 0
+    rows = max(1, _BLOCK_NUMBERS // max(1, queries.shape[1]))
+    for block in blocks:
+        step = max(1, min(rows, _BLOCK_NUMBERS // len(block)))
+        block = np.asarray(block, np.float64)
+        squares = (block**2).sum(axis=1)
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            query = np.asarray(queries[part], np.float64)
+            distances = np.maximum((query**2).sum(axis=1)[:, None] + squares - 2 * query @ block.T, 0)
+            if own is not None:
+                distances[np.arange(first, first + len(block)) == own[part, None]] = np.inf
+            both = np.concatenate([found[part], distances], axis=1)
+            here = np.broadcast_to(np.arange(first, first + len(block)), distances.shape)
+            order = np.argsort(both, axis=1, kind="stable")[:, :count]
+            found[part] = np.take_along_axis(both, order, axis=1)
+            numbers[part] = np.take_along_axis(np.concatenate([numbers[part], here], axis=1), order, axis=1)
+        first += len(block)
+    numbers[np.isinf(found)] = -1
+    return np.sqrt(found), numbers
+
+
+def vector_blocks(reals: RealImages, vectors: ImageVectors, progress: StartProgress = Progress) -> Iterator[np.ndarray]:
+    """Of all images of a dataset, in order."""
+    count, done = reals.count(reals.info.count), 0
+    with progress(count, "Real", "images") as bar:
+        for images in reals.batches(0, count, _BATCH):
+            yield vectors(images)
+            done += len(images)
+            bar.update(done)
+
+
+def images_at(reals: RealImages, numbers: Iterable[int]) -> dict[int, np.ndarray]:
+    """Record number -> uint8 [R, R, C], in one pass over the dataset."""
+    wanted, found, first = set(numbers), {}, 0
+    for images in reals.batches(0, max(wanted) + 1, _BATCH):
+        found.update({first + row: image for row, image in enumerate(images) if first + row in wanted})
+        first += len(images)
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Memorization:
+    """Of generated images: do they lie nearer to training images than chance explains?"""
+
+    share: float
+    low: float  # 95 % interval of the share.
+    high: float
+    expected: float  # Of a network that does not memorise.
+    sentence: str
+
+
+def against_held_out(training: np.ndarray, held_out: np.ndarray, sizes: tuple[int, int]) -> Memorization:
+    """training, held_out: [Q], distances to the nearest image of each set; sizes: of the sets.
+
+    If the generator knows the training images no better than the held-out ones, the nearest image of both sets together
+    is any of them with the same probability. The interval is Clopper and Pearson's; ties count half.
+    """
+    nearer = (training < held_out).sum() + 0.5 * (training == held_out).sum()
+    count, expected = len(training), sizes[0] / sum(sizes)
+    share, (low, high) = nearer / count, _binomial_interval(nearer, count)
+    evidence = "evidence that the network repeats training images, provided that both sets come from one source."
+    text = (
+        f"{share:.1%} of {count} images (95 % interval {low:.1%} to {high:.1%}) are nearer to a training image than to "
+        f"any held-out one; {expected:.1%} are expected without memorisation"
+    )
+    return Memorization(share, low, high, expected, f"{text}: {_conclusion(low, high, expected, evidence)}")
+
+
+def against_reals(generated: np.ndarray, reals: np.ndarray, seed: int = 0) -> Memorization:
+    """generated: [Q], distances to the nearest training image; reals: [M], of training images to their nearest other.
+
+    The share of pairs in which the generated image is the nearer one, ties half (Mann and Whitney's U); the interval is
+    a bootstrap's over both samples. Other than with held-out images, a share below a half is no proof of variety, and
+    one above may come from images that are simpler than the real ones.
+    """
+    random, ordered = np.random.default_rng(seed), np.sort(reals)
+    ranks = 0.5 * (np.searchsorted(ordered, generated, "left") + np.searchsorted(ordered, generated, "right"))
+    share = 1 - ranks.mean() / len(reals)
+    samples = []
+    for _ in range(_RESAMPLES):
+        some, others = random.choice(generated, len(generated)), np.sort(random.choice(reals, len(reals)))
+        below = np.searchsorted(others, some, "left") + np.searchsorted(others, some, "right")
+        samples.append(1 - 0.5 * below.mean() / len(reals))
+    low, high = np.quantile(samples, [0.025, 0.975])
+    evidence = "evidence that it repeats training images, or that its images are simpler than real ones."
+    text = (
+        f"a generated image is nearer to its nearest training image than a training image to its nearest other in "
+        f"{share:.1%} of pairs (95 % interval {low:.1%} to {high:.1%}; {len(generated)} against {len(reals)} images); "
+        "50.0% are expected of new images of the same distribution"
+    )
+    return Memorization(share, float(low), float(high), 0.5, f"{text}: {_conclusion(low, high, 0.5, evidence)}")
+
+
+def _conclusion(low, high, expected, evidence):
+    if low > expected:
+        return evidence
+    return (
+        "no evidence of memorisation."
+        if high >= expected
+        else ("no evidence of memorisation, but the images are farther from the training set than chance explains.")
+    )
+
+
+def _binomial_interval(successes, count):
+    from scipy.stats import beta
+
+    low = beta.ppf(0.025, successes, count - successes + 1) if successes else 0.0
+    high = beta.ppf(0.975, successes + 1, count - successes) if successes < count else 1.0
+    return float(low), float(high)

@@ -1,0 +1,146 @@
+"""Shows the nearest real images of generated or given ones, and says whether a network repeats its training images.
+
+    python -m stylegan_tf.nearest --network runs/demo --data_dir datasets/demo --seeds 0-199 --table nearest.json
+    python -m stylegan_tf.nearest --network runs/faces --data_dir datasets/train --held_out_dir datasets/test
+    python -m stylegan_tf.nearest --images pictures --data_dir datasets/demo --image_distance features
+
+A row of the picture has an image, then its nearest real ones with their distances; --table has the record numbers and
+distances of all. The conclusion compares with held-out images of the same source (the better test), or with the
+distances of real images to each other. It needs some hundred images to say anything.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.config import NearestOptions, TrainConfig
+from stylegan_tf.errors import UserError
+from stylegan_tf.progress import ProgressBar
+
+FLAGS = flags.FLAGS
+flags.set_default(FLAGS["truncation_psi"], 1.0)  # Truncated images are nearer to all others than they should be.
+flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the training images.")
+flags.DEFINE_string("held_out_dir", None, "Folder of TFRecords of the same source that the network has not seen.")
+flags.DEFINE_string("seeds", "0-99", "Of the generated images.")
+flags.DEFINE_string("images", None, "In place of a network: pictures of the dataset's size, a folder or an archive.")
+flags.DEFINE_string("output", "nearest.png", "The picture.")
+flags.DEFINE_string("table", None, "A file for all distances, .json.")
+define_flags_of(NearestOptions)
+define_flags_of(
+    TrainConfig,
+    image_distance="pixels (root mean square, of 255), features of --feature_extractor, or a file of "
+    "stylegan_tf.build_lpips. Left out: pixels.",
+)
+define_flags_of(TrainConfig, "feature_extractor")
+
+
+def main():
+    command_line.require("data_dir")
+    if bool(FLAGS.network) == bool(FLAGS.images):
+        raise UserError("give either --network or --images.")
+    options, seeds = from_flags(NearestOptions), parse_seeds(FLAGS.seeds)
+    import numpy as np
+
+    from stylegan_tf.data.dataset_files import find_dataset
+    from stylegan_tf.metrics import nearest
+    from stylegan_tf.metrics.images.real import RealImages
+
+    infos = [find_dataset(folder) for folder in (FLAGS.data_dir, FLAGS.held_out_dir) if folder]
+    names, images = _images(infos[0], seeds)
+    sets = [RealImages(info, images.shape[1]) for info in infos]
+    vectors = nearest.ImageVectors(FLAGS.image_distance or "pixels", FLAGS.feature_extractor, options.compare_size)
+    wanted = [vectors(images[first : first + 64]) for first in range(0, len(images), 64)]
+    training = sets[0]
+    own = np.full([len(images)], -1)
+    if len(sets) == 1:  # Real images search along with the others, each for its nearest other one.
+        chosen = np.unique(np.linspace(0, training.info.count - 1, options.reference_images).astype(int))
+        own = np.concatenate([own, chosen])
+        found = nearest.images_at(training, chosen)
+        wanted += [
+            vectors(np.stack([found[number] for number in chosen[i : i + 64]])) for i in range(0, len(chosen), 64)
+        ]
+    blocks = nearest.vector_blocks(training, vectors, ProgressBar)
+    distances, numbers = nearest.nearest_rows(np.concatenate(wanted), blocks, options.neighbours, own)
+    count = len(images)
+    if len(sets) == 2:
+        blocks = nearest.vector_blocks(sets[1], vectors, ProgressBar)
+        others, _ = nearest.nearest_rows(np.concatenate(wanted), blocks, 1)
+        sizes = infos[0].count, infos[1].count
+        conclusion = nearest.against_held_out(distances[:, 0], others[:, 0], sizes)
+        reference = others[:, 0]
+    else:
+        reference = distances[count:, 0]
+        conclusion = nearest.against_reals(distances[:count, 0], reference, options.seed)
+    _draw(training, images, names, distances, numbers, options.rows)
+    if FLAGS.table:
+        _write_table(vectors.name, names, distances[:count], numbers[:count], reference, conclusion)
+    print(f"{vectors.name}: {conclusion.sentence}")
+
+
+def _images(info, seeds):
+    """-> names, uint8 [N, R, R, C]."""
+    import numpy as np
+
+    if FLAGS.images:
+        from stylegan_tf.metrics.images.folder import open_pictures
+
+        pictures, _ = open_pictures(FLAGS.images, info)
+        return [str(number) for number in range(len(pictures))], pictures.inputs(0, len(pictures))[0]
+    painter = sampling_flags.painter()
+    images = np.concatenate(list(painter.sampler.images_of_dlatents(painter.dlatents(painter.latents(seeds)))))
+    return [f"seed {seed}" for seed in seeds], images
+
+
+def _draw(training, images, names, distances, numbers, rows):
+    """A row for each image: itself, then its nearest real ones."""
+    from stylegan_tf.metrics.nearest import images_at
+    from stylegan_tf.visualize.picture_files import as_rgb, save_image
+    from stylegan_tf.visualize.tile_table import Band, tile_table
+
+    rows = min(rows, len(images))
+    found = images_at(training, [number for number in numbers[:rows].ravel() if number >= 0])
+    tiles = [
+        [as_rgb(images[row : row + 1])[0]] + [as_rgb(found[number][None])[0] for number in numbers[row] if number >= 0]
+        for row in range(rows)
+    ]
+    above = [Band("image", 0, 0), Band("nearest real images, from left to right", 1, len(tiles[0]) - 1)]
+    beside = [Band(f"{names[row]}: {distances[row, 0]:.3g}", row, row) for row in range(rows)]
+    Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
+    save_image(tile_table(tiles, None, above, beside, breaks_beside={1}), FLAGS.output)
+    print(FLAGS.output)
+
+
+def _write_table(name, names, distances, numbers, reference, conclusion):
+    import dataclasses
+
+    import numpy as np
+
+    from stylegan_tf.files.atomic_write import atomic_write
+
+    kind = "to_held_out" if FLAGS.held_out_dir else "real_to_real"
+    quantiles = {str(q): float(np.quantile(reference, q)) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)}
+    rows = [
+        {
+            "image": each,
+            "records": [int(n) for n in n_row if n >= 0],
+            "distances": [float(d) for d in d_row if d < np.inf],
+        }
+        for each, n_row, d_row in zip(names, numbers, distances)
+    ]
+    content = {
+        "distance": name,
+        "conclusion": dataclasses.asdict(conclusion),
+        f"quantiles_{kind}": quantiles,
+        "images": rows,
+    }
+    with atomic_write(Path(FLAGS.table)) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    print(FLAGS.table)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
