@@ -43,42 +43,21 @@ def main():
     if bool(FLAGS.network) == bool(FLAGS.images):
         raise UserError("give either --network or --images.")
     options, seeds = from_flags(NearestOptions), parse_seeds(FLAGS.seeds)
-    import numpy as np
-
     from stylegan_tf.data.dataset_files import find_dataset
-    from stylegan_tf.metrics import nearest
     from stylegan_tf.metrics.images.real import RealImages
+    from stylegan_tf.metrics.nearest import ImageVectors, find_nearest
 
     infos = [find_dataset(folder) for folder in (FLAGS.data_dir, FLAGS.held_out_dir) if folder]
     names, images = _images(infos[0], seeds)
-    sets = [RealImages(info, images.shape[1]) for info in infos]
-    vectors = nearest.ImageVectors(FLAGS.image_distance or "pixels", FLAGS.feature_extractor, options.compare_size)
-    wanted = [vectors(images[first : first + 64]) for first in range(0, len(images), 64)]
-    training = sets[0]
-    own = np.full([len(images)], -1)
-    if len(sets) == 1:  # Real images search along with the others, each for its nearest other one.
-        chosen = np.unique(np.linspace(0, training.info.count - 1, options.reference_images).astype(int))
-        own = np.concatenate([own, chosen])
-        found = nearest.images_at(training, chosen)
-        wanted += [
-            vectors(np.stack([found[number] for number in chosen[i : i + 64]])) for i in range(0, len(chosen), 64)
-        ]
-    blocks = nearest.vector_blocks(training, vectors, ProgressBar)
-    distances, numbers = nearest.nearest_rows(np.concatenate(wanted), blocks, options.neighbours, own)
-    count = len(images)
-    if len(sets) == 2:
-        blocks = nearest.vector_blocks(sets[1], vectors, ProgressBar)
-        others, _ = nearest.nearest_rows(np.concatenate(wanted), blocks, 1)
-        sizes = infos[0].count, infos[1].count
-        conclusion = nearest.against_held_out(distances[:, 0], others[:, 0], sizes)
-        reference = others[:, 0]
-    else:
-        reference = distances[count:, 0]
-        conclusion = nearest.against_reals(distances[:count, 0], reference, options.seed)
-    _draw(training, images, names, distances, numbers, options.rows)
+    if {info.num_channels for info in infos} != {images.shape[3]}:
+        raise UserError(f"the images have {images.shape[3]} channel(s), those of the dataset {infos[0].num_channels}.")
+    vectors = ImageVectors(FLAGS.image_distance or "pixels", FLAGS.feature_extractor, options.compare_size)
+    training, *held_out = (RealImages(info, images.shape[1]) for info in infos)
+    found = find_nearest(images, vectors, training, held_out[0] if held_out else None, options, ProgressBar)
+    _draw(training, images, names, found, options.rows)
     if FLAGS.table:
-        _write_table(vectors.name, names, distances[:count], numbers[:count], reference, conclusion)
-    print(f"{vectors.name}: {conclusion.sentence}")
+        _write_table(vectors.name, names, found)
+    print(f"{vectors.name}: {found.conclusion.sentence}")
 
 
 def _images(info, seeds):
@@ -95,26 +74,26 @@ def _images(info, seeds):
     return [f"seed {seed}" for seed in seeds], images
 
 
-def _draw(training, images, names, distances, numbers, rows):
+def _draw(training, images, names, found, rows):
     """A row for each image: itself, then its nearest real ones."""
     from stylegan_tf.metrics.nearest import images_at
     from stylegan_tf.visualize.picture_files import as_rgb, save_image
     from stylegan_tf.visualize.tile_table import Band, tile_table
 
-    rows = min(rows, len(images))
-    found = images_at(training, [number for number in numbers[:rows].ravel() if number >= 0])
+    rows, numbers = min(rows, len(images)), found.numbers
+    reals = images_at(training, [number for number in numbers[:rows].ravel() if number >= 0])
     tiles = [
-        [as_rgb(images[row : row + 1])[0]] + [as_rgb(found[number][None])[0] for number in numbers[row] if number >= 0]
+        [as_rgb(images[row : row + 1])[0]] + [as_rgb(reals[number][None])[0] for number in numbers[row] if number >= 0]
         for row in range(rows)
     ]
     above = [Band("image", 0, 0), Band("nearest real images, from left to right", 1, len(tiles[0]) - 1)]
-    beside = [Band(f"{names[row]}: {distances[row, 0]:.3g}", row, row) for row in range(rows)]
+    beside = [Band(f"{names[row]}: {found.distances[row, 0]:.3g}", row, row) for row in range(rows)]
     Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     save_image(tile_table(tiles, None, above, beside, breaks_beside={1}), FLAGS.output)
     print(FLAGS.output)
 
 
-def _write_table(name, names, distances, numbers, reference, conclusion):
+def _write_table(name, names, found):
     import dataclasses
 
     import numpy as np
@@ -122,21 +101,13 @@ def _write_table(name, names, distances, numbers, reference, conclusion):
     from stylegan_tf.files.atomic_write import atomic_write
 
     kind = "to_held_out" if FLAGS.held_out_dir else "real_to_real"
-    quantiles = {str(q): float(np.quantile(reference, q)) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)}
+    quantiles = {str(q): float(np.quantile(found.reference, q)) for q in (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)}
     rows = [
-        {
-            "image": each,
-            "records": [int(n) for n in n_row if n >= 0],
-            "distances": [float(d) for d in d_row if d < np.inf],
-        }
-        for each, n_row, d_row in zip(names, numbers, distances)
+        {"image": image, "records": numbers[numbers >= 0].tolist(), "distances": distances[numbers >= 0].tolist()}
+        for image, numbers, distances in zip(names, found.numbers, found.distances)
     ]
-    content = {
-        "distance": name,
-        "conclusion": dataclasses.asdict(conclusion),
-        f"quantiles_{kind}": quantiles,
-        "images": rows,
-    }
+    conclusion = dataclasses.asdict(found.conclusion)
+    content = {"distance": name, "conclusion": conclusion, f"quantiles_{kind}": quantiles, "images": rows}
     with atomic_write(Path(FLAGS.table)) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(FLAGS.table)

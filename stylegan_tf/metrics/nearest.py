@@ -6,11 +6,12 @@ blocks, of which nothing but the nearest is kept.
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import NearestOptions
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.lpips import load_lpips
@@ -113,6 +114,43 @@ class Memorization:
     high: float
     expected: float  # Of a network that does not memorise.
     sentence: str
+
+
+class Nearest(NamedTuple):
+    """Of Q images, the nearest training images in order, and what follows from their distances."""
+
+    distances: np.ndarray  # [Q, neighbours]; inf where there are fewer training images.
+    numbers: np.ndarray  # Of their records; -1.
+    reference: np.ndarray  # Distances of the images to held-out ones, or of training images to each other.
+    conclusion: Memorization
+
+
+def find_nearest(
+    images: np.ndarray,
+    vectors: ImageVectors,
+    training: RealImages,
+    held_out: Optional[RealImages],
+    options: NearestOptions,
+    progress: StartProgress = Progress,
+) -> Nearest:
+    """images: uint8 [Q, R, R, C]."""
+    queries = [vectors(images[first : first + _BATCH]) for first in range(0, len(images), _BATCH)]
+    own = np.full([len(images)], -1)
+    if held_out is None:  # Training images search along with the others, each for its nearest other one.
+        chosen = np.unique(np.linspace(0, training.info.count - 1, options.reference_images).astype(int))
+        reals = images_at(training, chosen.tolist())
+        for first in range(0, len(chosen), _BATCH):
+            queries.append(vectors(np.stack([reals[number] for number in chosen[first : first + _BATCH].tolist()])))
+        own = np.concatenate([own, chosen])
+    rows = np.concatenate(queries)
+    distances, numbers = nearest_rows(rows, vector_blocks(training, vectors, progress), options.neighbours, own)
+    distances, reference = distances[: len(images)], distances[len(images) :, 0]
+    if held_out is None:
+        conclusion = against_reals(distances[:, 0], reference, options.seed)
+    else:
+        reference = nearest_rows(rows, vector_blocks(held_out, vectors, progress), 1)[0][:, 0]
+        conclusion = against_held_out(distances[:, 0], reference, (training.info.count, held_out.info.count))
+    return Nearest(distances, numbers[: len(images)], reference, conclusion)
 
 
 def against_held_out(training: np.ndarray, held_out: np.ndarray, sizes: tuple[int, int]) -> Memorization:
