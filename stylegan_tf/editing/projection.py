@@ -2,10 +2,10 @@
 
     minimise over w (and the noise maps n):  d(g(w, n), picture) + alpha * sum over maps and scales of L(n)
 
-The search starts from the samples whose images are nearest, tries each of them for a while, and refines the best. w is
-perturbed by decreasing noise over the first three quarters of these steps and optimised by Adam with a learning rate
-that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any network. L is the
-squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
+The search starts from the samples whose images are nearest and halves their number several times until the best is
+left. w is perturbed by decreasing noise over the first three quarters of a start's steps and optimised by Adam with a
+learning rate that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any
+network. L is the squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
 """
 
 import dataclasses
@@ -28,7 +28,6 @@ from stylegan_tf.visualize.sampling import batch_size, random_w
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
 _CANDIDATES = 1000  # Samples among which the starts are chosen,
 _CANDIDATE_SIZE = 64  # by their pixels at this size at most.
-_TRIAL_SHARE = 0.7  # Of the steps; the others refine the best start.
 _SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -87,25 +86,23 @@ class Projector:
     def find(self, targets: np.ndarray) -> Iterator[SearchStep]:
         """targets: uint8 [N, h, w, C], of the size of the images (of the content box). Yields after every step.
 
-        Each start is tried for an equal part of the first steps; the best of each picture is refined in the others.
+        Successive halving: of each picture's starts the better half goes on to the next round.
         """
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
-        steps, starts = self.config.steps, self._starts(targets)
-        trial = int(_TRIAL_SHARE * steps / len(starts)) if len(starts) > 1 else 0
-        starts = starts if trial else starts[:1]
-        schedule = dataclasses.replace(self.config, steps=steps - trial * (len(starts) - 1))  # Of one start.
-        numbers, tried = itertools.count(1), []
-        for start in starts:
-            values, distances = [start, *self._start_noise(len(targets))], None
-            state = [values, *([tf.zeros_like(value) for value in values] for _ in range(2))]
-            for step in range(trial):
-                state, distances = self._advance(state, targets, step, schedule)
-                yield SearchStep(next(numbers), distances, self._ws(state[0][0]), state[0][1:])
-            tried.append((distances, state))
-        state = _best(tried)
-        for step in range(trial, schedule.steps):
-            state, distances = self._advance(state, targets, step, schedule)
-            yield SearchStep(next(numbers), distances, self._ws(state[0][0]), state[0][1:])
+        rounds = search_rounds(self.config.steps, self.config.starts)
+        schedule = dataclasses.replace(self.config, steps=sum(steps for _, steps in rounds))  # Of one start.
+        states = [[start, *self._start_noise(len(targets))] for start in self._starts(targets)]
+        states = [[values, *([tf.zeros_like(value) for value in values] for _ in range(2))] for values in states]
+        numbers, done, distances = itertools.count(1), 0, None
+        for count, steps in rounds:
+            states, distances = _nearest(states, distances, count), []
+            for index, state in enumerate(states):
+                for step in range(done, done + steps):
+                    state, found = self._advance(state, targets, step, schedule)
+                    yield SearchStep(next(numbers), found, self._ws(state[0][0]), state[0][1:])
+                states[index] = state
+                distances.append(found)
+            done += steps
 
     def distances(self, state: SearchStep, targets: np.ndarray) -> np.ndarray:
         """From the images of `state` to uint8 targets [N, h, w, C]: float32 [N]."""
@@ -209,14 +206,24 @@ class Projector:
         return [tf.tile(layer, [count, 1, 1, 1]) for layer in maps]
 
 
-def _best(tried):
-    """The state with the least distance of each picture, of (distances [N], state)."""
-    states = [state for _, state in tried]
-    if len(states) == 1:
-        return states[0]
-    best = tf.argmin(tf.stack([distances for distances, _ in tried], axis=1), axis=1)
-    pick = lambda *options: tf.gather(tf.stack(options, axis=1), best, axis=1, batch_dims=1)  # noqa: E731
-    return tf.nest.map_structure(pick, *states)
+def search_rounds(steps: int, starts: int) -> list[tuple[int, int]]:
+    """(starts, steps of each) of the rounds of a search, which share all steps evenly: half the starts in each next."""
+    sizes = [starts >> halvings for halvings in range(starts.bit_length())]
+    sizes = [size for size in sizes if steps >= len(sizes) * size] or [1]
+    rounds = [(size, steps // (len(sizes) * size)) for size in sizes[:-1]]
+    return [*rounds, (1, steps - sum(size * count for size, count in rounds))]
+
+
+def _nearest(states, distances, count):
+    """The `count` states of each picture with the least distances [N]; None: the first ones, which are ordered."""
+    if distances is None or len(states) == count:
+        return states[:count]
+    order = tf.argsort(tf.stack(distances, axis=1), axis=1, stable=True)
+
+    def pick(rank):
+        return lambda *options: tf.gather(tf.stack(options, axis=1), order[:, rank], axis=1, batch_dims=1)
+
+    return [tf.nest.map_structure(pick(rank), *states) for rank in range(count)]
 
 
 def noise_correlation(maps: Sequence[tf.Tensor]) -> tf.Tensor:

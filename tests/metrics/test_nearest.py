@@ -28,7 +28,7 @@ def test_the_nearest_rows_are_those_of_brute_force(monkeypatch):
     np.testing.assert_allclose(distances, np.take_along_axis(brute, order, axis=1), rtol=1e-6)
     distances, numbers = nearest.nearest_rows(rows, [rows], 60, np.arange(57))
     assert (numbers[:, :56] != np.arange(57)[:, None]).all() and (numbers[:, 56:] == -1).all()
-    assert numbers[10, 0] == 30 and distances[10, 0] == 0
+    assert numbers[10, 0] == 30 and distances[10, 0] < 1e-6
 
 
 def test_memory_is_bounded_by_blocks():
@@ -86,6 +86,6 @@ def test_copies_of_training_images_are_found_and_told(tmp_path):
     assert "100.0% of pairs" in done.stdout and "evidence that it repeats" in done.stdout
     table = json.loads((tmp_path / "n.json").read_text())
     assert [row["records"][0] for row in table["images"]] == list(range(20))
-    assert all(row["distances"][0] == 0 and len(row["distances"]) == 3 for row in table["images"])
+    assert all(row["distances"][0] < 1e-4 and len(row["distances"]) == 3 for row in table["images"])
     with Image.open(tmp_path / "n.png") as picture:
         assert picture.width > 4 * 128 and 2 * 128 < picture.height < 3 * 128
