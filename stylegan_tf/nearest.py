@@ -22,7 +22,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
-flags.set_default(FLAGS["truncation_psi"], 1.0)  # Truncated images are nearer to all others than they should be.
+FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
 flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the training images.")
 flags.DEFINE_string("held_out_dir", None, "Folder of TFRecords of the same source that the network has not seen.")
 flags.DEFINE_string("seeds", "0-99", "Of the generated images.")

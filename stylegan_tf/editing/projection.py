@@ -177,20 +177,22 @@ class Projector:
         wanted = self._thumbnails(targets)
         distances = (pixels**2).sum(axis=1) - 2 * wanted @ pixels.T  # Squared, but for a constant of each target.
         nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.config.starts]
-        starts = candidates[nearest.T]
-        return [tf.repeat(start, self.dlatent_shape[0], axis=1) if self._space == "w+" else start for start in starts]
+        return [self._of_layers(start) for start in candidates[nearest.T]]
+
+    def _of_layers(self, x):
+        """[N, 1, W] as the search has it: in w+ for each layer."""
+        return tf.repeat(x, self.dlatent_shape[0], axis=1) if self._space == "w+" else tf.constant(x)
 
     @functools.cached_property
     def _candidates(self):
         """-> [M, 1, W or Z] as `_ws` takes them, and small images of them [M, pixels]."""
+        x = ((self._samples - self._mean) / self._deviation)[:, None]
         if self._space == "z":
-            z = np.random.RandomState(self.config.seed).randn(_CANDIDATES, 1, self._generator.config.latent_size)
-            x = tf.constant(z, tf.float32)
-        else:
-            x = tf.constant((self._samples - self._mean) / self._deviation)[:, None]
+            x = np.random.RandomState(self.config.seed).randn(_CANDIDATES, 1, self._generator.config.latent_size)
+        x = x.astype(np.float32)
         rows = batch_size(self.resolution)
-        images = (self._rendered(self._ws(x[first : first + rows]), []) for first in range(0, _CANDIDATES, rows))
-        return x.numpy(), np.concatenate([self._thumbnails(part) for part in images])
+        parts = (self._of_layers(x[first : first + rows]) for first in range(0, len(x), rows))
+        return x, np.concatenate([self._thumbnails(self._rendered(self._ws(part), [])) for part in parts])
 
     @staticmethod
     def _thumbnails(images) -> np.ndarray:
