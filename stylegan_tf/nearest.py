@@ -16,10 +16,10 @@ from absl import flags
 
 from stylegan_tf.cli import command_line, sampling_flags
 from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.config import NearestOptions, TrainConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.progress import ProgressBar
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
