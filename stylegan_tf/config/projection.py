@@ -21,6 +21,13 @@ class ProjectionConfig(Options):
         choices=("z", "w", "w+"),
     )
     steps: int = option(SEARCH, 500, "Steps of Adam.", at_least=1)
+    starts: int = option(
+        SEARCH,
+        8,
+        "Of 1000 samples the nearest ones that the search tries; the best is refined.",
+        at_least=1,
+        at_most=1000,
+    )
     learning_rate: float = option(SEARCH, 0.1, "At its height, in standard deviations of w.", at_least=0)
     ramp_up: float = option(SEARCH, 0.05, "Part of the steps in which it rises from 0.", at_least=0, at_most=1)
     ramp_down: float = option(SEARCH, 0.25, "Part in which it falls to 0.", at_least=0, at_most=1)

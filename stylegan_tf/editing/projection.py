@@ -2,11 +2,15 @@
 
     minimise over w (and the noise maps n):  d(g(w, n), picture) + alpha * sum over maps and scales of L(n)
 
-w is perturbed by decreasing noise over the first three quarters of the steps and optimised by Adam with a learning rate
-that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any network. L is the
-squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
+The search starts from the samples whose images are nearest and halves their number several times until the best is
+left. w is perturbed by decreasing noise over the first three quarters of a start's steps and optimised by Adam with a
+learning rate that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any
+network. L is the squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
 """
 
+import dataclasses
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
@@ -22,8 +26,8 @@ from stylegan_tf.visualize.picture_files import to_uint8
 from stylegan_tf.visualize.sampling import batch_size, random_w
 
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
-_CANDIDATES = 256  # Latents of which projection in z starts at the best.
-_CANDIDATES_AT_ONCE = 16
+_CANDIDATES = 1000  # Samples among which the starts are chosen,
+_CANDIDATE_SIZE = 64  # by their pixels at this size at most.
 _SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -64,7 +68,7 @@ class Projector:
             raise UserError("projection in z needs the label of a network with labels: give `class`.")
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
         self.resolution = generator.growth.resolution
-        self._mean, self._deviation = self._statistics()
+        self._mean, self._deviation, self._samples = self._statistics()
         self._traced = tf.function(compiled_chains()(self._step), reduce_retracing=True)
         self._rendered = tf.function(self._images, reduce_retracing=True)
 
@@ -80,15 +84,25 @@ class Projector:
         return max(1, min(8, batch_size(self.resolution) // 4))
 
     def find(self, targets: np.ndarray) -> Iterator[SearchStep]:
-        """targets: uint8 [N, h, w, C], of the size of the images (of the content box). Yields after every step."""
+        """targets: uint8 [N, h, w, C], of the size of the images (of the content box). Yields after every step.
+
+        Successive halving: of each picture's starts the better half goes on to the next round.
+        """
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
-        values = [self._start(targets), *self._start_noise(len(targets))]
-        moments = [[tf.zeros_like(value) for value in values] for _ in range(2)]
-        for step in range(self.config.steps):
-            numbers = (step, self.config.learning_rate_at(step), self.config.exploration_at(step))
-            numbers = [tf.constant(number, tf.float32) for number in numbers]
-            values, *moments, distances = self._traced(values, *moments, targets, *numbers)
-            yield SearchStep(step + 1, distances, self._ws(values[0]), values[1:])
+        rounds = search_rounds(self.config.steps, self.config.starts)
+        schedule = dataclasses.replace(self.config, steps=sum(steps for _, steps in rounds))  # Of one start.
+        states = [[start, *self._start_noise(len(targets))] for start in self._starts(targets)]
+        states = [[values, *([tf.zeros_like(value) for value in values] for _ in range(2))] for values in states]
+        numbers, done, distances = itertools.count(1), 0, None
+        for count, steps in rounds:
+            states, distances = _nearest(states, distances, count), []
+            for index, state in enumerate(states):
+                for step in range(done, done + steps):
+                    state, found = self._advance(state, targets, step, schedule)
+                    yield SearchStep(next(numbers), found, self._ws(state[0][0]), state[0][1:])
+                states[index] = state
+                distances.append(found)
+            done += steps
 
     def distances(self, state: SearchStep, targets: np.ndarray) -> np.ndarray:
         """From the images of `state` to uint8 targets [N, h, w, C]: float32 [N]."""
@@ -100,6 +114,12 @@ class Projector:
         return to_uint8(self._rendered(tf.constant(ws), [tf.constant(maps) for maps in noise]).numpy())
 
     # ---- The step
+
+    def _advance(self, state, targets, step, schedule):
+        """(values, Adam's moments) -> the same after a step, and the distances before it."""
+        numbers = (step, schedule.learning_rate_at(step), schedule.exploration_at(step))
+        *state, distances = self._traced(*state, targets, *(tf.constant(number, tf.float32) for number in numbers))
+        return state, distances
 
     def _step(self, values, first, second, targets, step, learning_rate, exploration):
         """values, and Adam's first and second moments of each -> the same after a step, and the distances before it."""
@@ -145,32 +165,40 @@ class Projector:
     # ---- Where to start
 
     def _statistics(self):
-        """Mean [W] of w, and the standard deviation of a component (root mean square over components)."""
+        """Mean [W] of w, the standard deviation of a component (root mean square over components), and samples."""
         generator = self._generator
         w = random_w(generator, _STATISTICS, self.config.seed, self._label)
         mean = w.mean(axis=0) if self._label is not None else generator.truncation.w_avg.numpy()
-        return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2)))
+        return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2))), w[:_CANDIDATES]
 
-    def _start(self, targets):
+    def _starts(self, targets) -> list:
+        """Of the candidates those whose images are nearest to the targets: `starts` times [N, 1 or L, W], in order."""
+        candidates, pixels = self._candidates
+        wanted = self._thumbnails(targets)
+        distances = (pixels**2).sum(axis=1) - 2 * wanted @ pixels.T  # Squared, but for a constant of each target.
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.config.starts]
+        return [self._of_layers(start) for start in candidates[nearest.T]]
+
+    def _of_layers(self, x):
+        """[N, 1, W] as the search has it: in w+ for each layer."""
+        return tf.repeat(x, self.dlatent_shape[0], axis=1) if self._space == "w+" else tf.constant(x)
+
+    @functools.cached_property
+    def _candidates(self):
+        """-> [M, 1, W or Z] as `_ws` takes them, and small images of them [M, pixels]."""
+        x = ((self._samples - self._mean) / self._deviation)[:, None]
         if self._space == "z":
-            return self._nearest_latents(targets)
-        layers, width = self.dlatent_shape
-        return tf.zeros([len(targets), layers if self._space == "w+" else 1, width])
+            x = np.random.RandomState(self.config.seed).randn(_CANDIDATES, 1, self._generator.config.latent_size)
+        x = x.astype(np.float32)
+        rows = batch_size(self.resolution)
+        parts = (self._of_layers(x[first : first + rows]) for first in range(0, len(x), rows))
+        return x, np.concatenate([self._thumbnails(self._rendered(self._ws(part), [])) for part in parts])
 
-    def _nearest_latents(self, targets):
-        """Of the first latents of the seed those with the nearest images: z has no place in the middle to start at."""
-        random = np.random.RandomState(self.config.seed)
-        z = random.randn(_CANDIDATES, 1, self._generator.config.latent_size).astype(np.float32)
-        best = np.full([len(targets)], np.inf, np.float32)
-        start = np.repeat(z[:1], len(targets), axis=0)
-        for first in range(0, _CANDIDATES, _CANDIDATES_AT_ONCE):
-            part = z[first : first + _CANDIDATES_AT_ONCE]
-            images = self._images(self._ws(tf.constant(part)), None)
-            for index, target in enumerate(targets):
-                distances = self._distances(images, tf.repeat(target[None], len(part), axis=0)).numpy()
-                if distances.min() < best[index]:
-                    best[index], start[index] = distances.min(), part[distances.argmin()]
-        return tf.constant(start)
+    @staticmethod
+    def _thumbnails(images) -> np.ndarray:
+        """[N, h, w, C] -> [N, pixels] of means of boxes."""
+        factor = -(-max(images.shape[1:3]) // _CANDIDATE_SIZE)
+        return tf.reshape(tf.nn.avg_pool2d(images, factor, factor, "SAME"), [len(images), -1]).numpy()
 
     def _start_noise(self, count):
         """Copies of the network's own maps for each picture."""
@@ -178,6 +206,26 @@ class Projector:
             return []
         maps = self._generator.synthesis.fixed_noise(self.resolution)
         return [tf.tile(layer, [count, 1, 1, 1]) for layer in maps]
+
+
+def search_rounds(steps: int, starts: int) -> list[tuple[int, int]]:
+    """(starts, steps of each) of the rounds of a search, which share all steps evenly: half the starts in each next."""
+    sizes = [starts >> halvings for halvings in range(starts.bit_length())]
+    sizes = [size for size in sizes if steps >= len(sizes) * size] or [1]
+    rounds = [(size, steps // (len(sizes) * size)) for size in sizes[:-1]]
+    return [*rounds, (1, steps - sum(size * count for size, count in rounds))]
+
+
+def _nearest(states, distances, count):
+    """The `count` states of each picture with the least distances [N]; None: the first ones, which are ordered."""
+    if distances is None or len(states) == count:
+        return states[:count]
+    order = tf.argsort(tf.stack(distances, axis=1), axis=1, stable=True)
+
+    def pick(rank):
+        return lambda *options: tf.gather(tf.stack(options, axis=1), order[:, rank], axis=1, batch_dims=1)
+
+    return [tf.nest.map_structure(pick(rank), *states) for rank in range(count)]
 
 
 def noise_correlation(maps: Sequence[tf.Tensor]) -> tf.Tensor:

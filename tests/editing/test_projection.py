@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import ProjectionConfig
-from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise
+from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise, search_rounds
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
@@ -55,6 +55,15 @@ def test_the_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
         assert options.learning_rate_at(step) == pytest.approx(expected, abs=1e-9)
     assert options.exploration_at(0) == options.exploration and options.exploration_at(75) == 0
     assert ProjectionConfig(ramp_up=0, ramp_down=0).learning_rate_at(0) == 0.1
+
+
+@pytest.mark.parametrize(
+    "steps, starts, rounds",
+    [(500, 8, [(8, 15), (4, 31), (2, 62), (1, 132)]), (500, 1, [(1, 500)]), (4, 8, [(1, 4)]), (9, 3, [(3, 1), (1, 6)])],
+)
+def test_rounds_share_the_steps(steps, starts, rounds):
+    assert search_rounds(steps, starts) == rounds
+    assert sum(count * each for count, each in rounds) == steps
 
 
 def test_the_correlation_of_noise_is_that_of_its_neighbours_at_every_scale():
