@@ -1,5 +1,6 @@
 """ONNX and TFLite files, run by their own runtimes, against the networks in NumPy."""
 
+import itertools
 import json
 import re
 
@@ -27,7 +28,7 @@ NETWORKS = {
     "four channels, growing": ({"num_channels": 4, "resolution": 16, "growth": Growth(8, 0.25)}, {}),
     "letterboxed": ({}, {"content_box": BOX}),
 }
-CASES = [(name, "onnx") for name in NETWORKS] + [(name, "tflite") for name in ("config F", "conditional")]
+CASES = list(itertools.product(NETWORKS, portable.FORMATS))
 PSI = np.array([0.7, -0.5, 1.0], np.float32)
 
 
