@@ -20,7 +20,7 @@ class StoredWeights:
     def __init__(self, arrays: dict[str, np.ndarray], dtype: str = "float32", as_constants: bool = False):
         if dtype not in DTYPES:
             raise UserError(f"`weights` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
-        self._arrays = {name: _rounded(name, value, dtype) for name, value in arrays.items()}
+        self._arrays = {name: as_stored(name, value, dtype) for name, value in arrays.items()}
         self._variables = {}
         if not as_constants:
             for index, name in enumerate(sorted(arrays)):
@@ -52,7 +52,8 @@ class StoredWeights:
         return tf.cast(tf.convert_to_tensor(stored), tf.float32)
 
 
-def _rounded(name, value, dtype):
+def as_stored(name: str, value: np.ndarray, dtype: str, wider: str = "bfloat16") -> np.ndarray:
+    """The array in `dtype`, vectors in float32. Raises UserError, which recommends `wider`, if it is too large."""
     value = np.asarray(value, np.float32)
     if value.ndim < 2:
         return value
@@ -60,6 +61,6 @@ def _rounded(name, value, dtype):
         rounded = value.astype(tf.dtypes.as_dtype(dtype).as_numpy_dtype)
     if not np.isfinite(rounded.astype(np.float32)).all() and np.isfinite(value).all():
         raise UserError(
-            f"the weight {name} reaches {np.abs(value).max():g}, too much for {dtype}: choose `weights=bfloat16`."
+            f"the weight {name} reaches {np.abs(value).max():g}, too much for {dtype}: choose `weights={wider}`."
         )
     return rounded

@@ -10,6 +10,7 @@ import numpy as np
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.serving.bare_function import BareFunction
+from stylegan_tf.serving.stored_weights import as_stored
 
 OPSET = 17
 WEIGHTS = ("float32", "float16")
@@ -50,13 +51,8 @@ def _store_as_float16(graph) -> None:
     for tensor in graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
             continue
-        name, value = tensor.name, numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = value.astype(np.float16)
-        if not np.isfinite(half).all():
-            raise UserError(
-                f"the weight {name} reaches {np.abs(value).max():g}, too much for float16: choose `weights=float32`."
-            )
+        name = tensor.name
+        half = as_stored(name, numpy_helper.to_array(tensor), "float16", wider="float32")
         tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_float16"))
         casts.append(helper.make_node("Cast", [tensor.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT))
     nodes = casts + list(graph.node)

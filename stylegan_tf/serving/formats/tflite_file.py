@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 
+import flatbuffers
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.serving.bare_function import BareFunction
+from stylegan_tf.serving.stored_weights import as_stored
 
 WEIGHTS = ("float32", "float16", "int8")
 METADATA_NAME = "stylegan_tf"  # Of the entry in the model's metadata: JSON.
@@ -26,13 +28,18 @@ def write_tflite(path: pathlib.Path, bare: BareFunction, weights: str, metadata:
         tf.saved_model.save(module, folder, signatures=module.call.get_concrete_function())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if weights != "float32":
+        if weights == "int8":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if weights == "float16":
-            converter.target_spec.supported_types = [tf.float16]
         with _without_chatter():
-            model = converter.convert()
-    path.write_bytes(_with_metadata(model, json.dumps(metadata).encode()))
+            content = converter.convert()
+    schema = _schema()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    if weights == "float16":
+        _store_as_float16(model, schema)
+    _add_metadata(model, schema, json.dumps(metadata).encode())
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
 
 
 @contextlib.contextmanager
@@ -66,18 +73,49 @@ def read_metadata(model: bytes) -> dict[str, Any]:
     return json.loads(bytes(root.buffers[entry.buffer].data))
 
 
-def _with_metadata(model: bytes, content: bytes) -> bytes:
-    import flatbuffers
+def _store_as_float16(model, schema) -> None:
+    """Matrices and kernels become float16 behind a Dequantize, which runtimes fold when they load the model.
 
-    schema = _schema()
-    root = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    The converter's own float16 includes scalars: epsilons of 1e-8 would become 0.
+    """
+    operator_code = schema.OperatorCodeT()
+    operator_code.builtinCode = operator_code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    operator_code.version = 3  # The first one for float16.
+    model.operatorCodes.append(operator_code)
+    halves = {}  # Index of a buffer -> that of its float16 copy. Tensors share buffers.
+    for graph in model.subgraphs:
+        operators = []
+        for index, tensor in enumerate(list(graph.tensors)):
+            data = model.buffers[tensor.buffer].data
+            if tensor.type != schema.TensorType.FLOAT32 or data is None or len(tensor.shape) < 2:
+                continue
+            if tensor.buffer not in halves:
+                halves[tensor.buffer] = len(model.buffers)
+                half = schema.BufferT()
+                value = data.view(np.float32).reshape(tensor.shape)
+                half.data = as_stored(tensor.name.decode(), value, "float16", wider="float32").ravel().view(np.uint8)
+                model.buffers.append(half)
+            stored = schema.TensorT()
+            stored.name, stored.shape, stored.type = tensor.name + b"_float16", tensor.shape, schema.TensorType.FLOAT16
+            stored.buffer, tensor.buffer = halves[tensor.buffer], 0  # 0: computed.
+            operator = schema.OperatorT()
+            operator.opcodeIndex = len(model.operatorCodes) - 1
+            operator.inputs, operator.outputs = [len(graph.tensors)], [index]
+            operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+            operator.builtinOptions = schema.DequantizeOptionsT()
+            graph.tensors.append(stored)
+            operators.append(operator)
+        graph.operators = [*operators, *graph.operators]
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    for index in halves.keys() - used:
+        model.buffers[index].data = None
+
+
+def _add_metadata(model, schema, content: bytes) -> None:
     entry, buffer = schema.MetadataT(), schema.BufferT()
-    entry.name, entry.buffer, buffer.data = METADATA_NAME, len(root.buffers), np.frombuffer(content, np.uint8)
-    root.buffers.append(buffer)
-    root.metadata = [*(root.metadata or []), entry]
-    builder = flatbuffers.Builder(len(model) + len(content))
-    builder.Finish(root.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    entry.name, entry.buffer, buffer.data = METADATA_NAME, len(model.buffers), np.frombuffer(content, np.uint8)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
 
 
 def _schema():

@@ -1,5 +1,6 @@
 """ONNX and TFLite files, run by their own runtimes, against the networks in NumPy."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -96,6 +97,19 @@ def test_onnx_files_name_the_batch_use_standard_operations_and_say_what_they_hol
     assert metadata["weights"] == "float16" and json.loads(metadata["growth"])["resolution"] == 8
 
 
+def test_tflite_files_hold_matrices_in_float16_and_small_epsilons(simple, tmp_path):
+    path = portable.export_portable(simple, tmp_path, "tflite", ServingOptions(weights="float16"))[0]
+    interpreter = litert.Interpreter(model_path=str(path))
+    constants = {}
+    for tensor in interpreter.get_tensor_details():
+        with contextlib.suppress(ValueError):  # Computed, not stored.
+            constants.setdefault((tensor["dtype"], len(tensor["shape"])), []).append(
+                interpreter.get_tensor(tensor["index"]).copy()
+            )
+    assert {rank for dtype, rank in constants if dtype is np.float16} == {2, 4}
+    assert np.float32(1e-8) in np.concatenate([np.ravel(x) for x in constants[np.float32, 0]])
+
+
 def test_tflite_files_say_what_they_hold_and_int8_says_its_error(simple, tmp_path):
     notes = []
     paths = portable.export_portable(
@@ -127,12 +141,13 @@ def test_a_file_that_computes_something_else_is_not_kept(simple, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_that_float16_cannot_hold_are_reported(tmp_path):
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_weights_that_float16_cannot_hold_are_reported(tmp_path, kind):
     generator, _ = tiny.generator()
     dense = generator.mapping_network.dense[0]
     dense.set_weights([1e8 * dense.get_weights()[0], *dense.get_weights()[1:]])
     with pytest.raises(UserError, match="reaches .*, too much for float16: choose `weights=float32`"):
-        portable.export_portable(generator, tmp_path, "onnx", ServingOptions(weights="float16"))
+        portable.export_portable(generator, tmp_path, kind, ServingOptions(weights="float16"))
     assert list(tmp_path.iterdir()) == []
 
 
