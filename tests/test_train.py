@@ -113,11 +113,11 @@ def test_a_resolution_above_the_datas_is_one_clear_line(tmp_path):
     "arguments, message",
     [
         (["--grid=g.png"], "--network is missing"),
-        (["--network=x.npz"], "nowhere to write to"),
+        (["--network=demo"], "nowhere to write to"),
         (["--network=x.npz", "--grid=g.png"], "x.npz does not exist"),
         (["--network=.", "--grid=g.png"], "holds no network-NNNNNN.npz"),
-        (["--network=x.npz", "--grid=g.png", "--seeds=3-1"], "'3-1' is not a range"),
-        (["--network=x.npz", "--grid=g.png", "--seeds=a"], "'a' is neither"),
+        (["--network=demo", "--grid=g.png", "--seeds=3-1"], "'3-1' is not a range"),
+        (["--network=demo", "--grid=g.png", "--seeds=a"], "'a' is neither"),
         (["--network=x.npz", "--grid=g.png", "--sed=1"], "did you mean --seeds?"),
     ],
 )

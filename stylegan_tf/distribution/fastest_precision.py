@@ -55,7 +55,7 @@ def slowness_on_cpu(precision: str, strategy: tf.distribute.Strategy) -> Optiona
     if times.factor <= 1:
         return None
     how = "does not run on" if times.other is None else f"is {times.factor:.3g} times slower than float32 on"
-    return f"{precision} {how} this CPU ({times.described(precision)}): auto takes the faster one"
+    return f"{precision} {how} this CPU ({times.described(precision)}): `precision=auto` takes the faster one"
 
 
 def convolution_times(precision: str) -> ConvolutionTimes:

@@ -144,7 +144,8 @@ def test_later_flags_win_over_the_flag_file(script, tmp_path):
     assert _run(script, flag_file, "--resolution=16").stdout == "painted 16\n"
 
 
-def test_help_shows_the_docstring_and_the_flags_by_group_with_defaults(script):
+def test_help_shows_the_docstring_and_the_flags_by_group_with_defaults(script, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     result = _run(script, "--help")
     assert result.returncode == 0 and result.stderr == ""
     assert result.stdout == textwrap.dedent(

@@ -67,7 +67,7 @@ def test_what_is_slow_here_and_asked_for_by_name_is_one_line(monkeypatch):
     monkeypatch.setattr(fastest, "convolution_times", lambda precision: ConvolutionTimes(1e-3, 25e-3))
     here = tf.distribute.get_strategy()
     line = fastest.slowness_on_cpu("bfloat16", here)
-    assert "bfloat16 is 25 times slower than float32 on this CPU" in line and "--precision=auto" in line
+    assert "bfloat16 is 25 times slower than float32 on this CPU" in line and "`precision=auto`" in line
     monkeypatch.setattr(fastest, "convolution_times", lambda precision: ConvolutionTimes(1e-3, 0.5e-3))
     assert fastest.slowness_on_cpu("bfloat16", here) is None
     assert fastest.slowness_on_cpu("float32", here) is None

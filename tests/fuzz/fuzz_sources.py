@@ -83,7 +83,7 @@ def run_command(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            command_line._parse(["create_tfrecords", f"--flagfile={path}", f"--dest={folder / 'out'}"])
+            command_line._parse(["create_tfrecords", f"--flagfile={path}", f"--dest={folder / 'out'}"], common=())
             create_tfrecords.main()
         return "set"
     except UserError as error:

@@ -71,7 +71,7 @@ def test_small_networks_are_enlarged_until_the_smallest_tiles_show_every_pixel(p
 
 
 def test_too_few_seeds_are_refused(painter_and_generator):
-    with pytest.raises(UserError, match="shows 27 images in 1 rows, but --seeds names 3"):
+    with pytest.raises(UserError, match="shows 27 images in 1 rows, but there are 3 `seeds`"):
         uncurated_figure(painter_and_generator[0], range(3), rows=1)
 
 

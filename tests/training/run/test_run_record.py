@@ -18,6 +18,7 @@ PARTS = ("generator", "discriminator", "schedule", "losses")
 CONFIG = TrainConfig(data_dir="d", run_dir="r")
 # Another allowed value for what the rule in `_other` does not find one for.
 OTHER = {
+    "grid_planes": "0,2,1",
     "init_from": "x.npz", "tpu": "name", "data_dir": "elsewhere", "run_dir": "elsewhere", "metrics": "fid5k",
     "batch_sizes": {4: 8}, "max_replica_batch": {4: 4}, "learning_rates": {8: 0.002}, "tick_kimg": {4: 1.0},
     "discriminator_learning_rate": {4: 0.002}, "learning_rate": 0.002, "feature_extractor": "efficientnet_lite0",
