@@ -40,7 +40,7 @@ class BlendOptions(Options):
         second = min(1.0, max(0.0, levels / self.blend_width + 0.5)) if self.blend_width else float(levels > 0)
         return [1.0 - second, second]
 
-    def _weights(self, count):
+    def _weights(self, count: int) -> list[float]:
         if self.weights is None:
             return [1.0 / count] * count
         try:
