@@ -143,7 +143,7 @@ def test_chromium_shows_the_pictures_of_the_network_and_asks_nobody_else(tmp_pat
 
 
 def check_page(driver, expected):
-    browser, script = Browser(driver), driver.execute_script
+    browser, script = Browser(driver, downloads=None), driver.execute_script
     browser.until(lambda: script("return document.getElementById('status').textContent").endswith("ms"))
     found = driver.execute_async_script(PICTURE, 7, 8, 0.5, 1)
     assert np.abs(np.array(found) - expected).max() <= 1 and np.std(expected) > 5
