@@ -77,18 +77,17 @@ def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
 
 
 SCRIPT = """
-import resource
-import tensorflow as tf
 from stylegan_tf.benchmark.planning import device_named, plan_run
 from stylegan_tf.benchmark.timed_levels import timed_plan
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
+from stylegan_tf.training.reports.reporting import peak_memory
 widths = {"fmap_base": 1024, "fmap_max": 64}
 networks = {"generator": GeneratorConfig(**widths), "discriminator": DiscriminatorConfig(**widths)}
 schedule = ScheduleConfig(start_resolution=128, batch_sizes={4: 16})
 config = TrainConfig(data_dir="none", run_dir="none", resolution=128, schedule=schedule, **networks)
 plan = timed_plan(config, plan_run(config, device_named("cpu", "float32"), 1))
 assert plan.levels[0].measured and plan.levels[0].seconds_per_kimg > 0
-print(plan.levels[0].memory_gib, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(plan.levels[0].memory_gib, peak_memory()["memory_gib"])
 """
 
 

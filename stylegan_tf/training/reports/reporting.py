@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,18 @@ def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
 
 def peak_memory() -> dict[str, float]:
     """Peak memory so far in GiB: of this process, and of the GPU with the highest peak, if there is one."""
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB.
-    memory = {"memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30}
+    memory = {"memory_gib": _peak_bytes() / 2**30}
     gpus = range(len(tf.config.list_logical_devices("GPU")))
     if gpus:
         memory["gpu_memory_gib"] = max(tf.config.experimental.get_memory_info(f"GPU:{i}")["peak"] for i in gpus) / 2**30
     return memory
+
+
+def _peak_bytes() -> int:
+    # On Linux ru_maxrss begins at the peak of the process that started this one; VmHWM is this program's own.
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    except (OSError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -135,3 +137,16 @@ def test_tensorboard_forgets_what_a_killed_run_is_going_to_report_again(tmp_path
         time.sleep(1.1)  # The files' names hold whole seconds.
     events = EventAccumulator(str(tmp_path)).Reload().Tensors("loss/G")
     assert [event.step for event in events] == [1000, 1500]
+
+
+_LARGE_PARENT = """
+import subprocess, sys
+large = bytes(range(256)) * 2**23  # 2 GiB, all of it touched.
+code = "from stylegan_tf.training.reports.reporting import peak_memory; print(peak_memory()['memory_gib'])"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+"""
+
+
+def test_the_peak_memory_is_not_that_of_the_process_that_started_this_one():
+    result = subprocess.run([sys.executable, "-c", _LARGE_PARENT], capture_output=True, text=True, check=True)
+    assert 0.1 < float(result.stdout) < 1.5
