@@ -39,7 +39,7 @@ _DEVICES = {
     "H100": (495.0, 989.0, 3350.0, 80.0),
     "H200": (495.0, 989.0, 4800.0, 141.0),
 }
-# Two cores of an EPYC with AVX512-BF16: the fused form of docs/performance.md, and the fastest convolution there.
+# Two cores of an EPYC with AVX512-BF16: the fused form of docs/lab/performance.md, and the fastest convolution there.
 _CPU = {"float32": (0.106, 0.63), "bfloat16": (0.22, 0.56)}
 _V100_SHARE = 0.249
 
@@ -48,7 +48,7 @@ def device_named(text: str, precision: str) -> Device:
     """V100, A100, H100, H200, cpu, or FLOPS,GB/s,GB such as 312e12,2039,80."""
     if text == "cpu":
         tflops, share = _CPU["float32" if precision == "float32" else "bfloat16"]
-        return Device("two CPU cores", tflops, 40.0, math.inf, share, "docs/performance.md, EPYC with AVX512-BF16")
+        return Device("two CPU cores", tflops, 40.0, math.inf, share, "docs/lab/performance.md, EPYC with AVX512-BF16")
     if text in _DEVICES:
         single, half, bandwidth, memory = _DEVICES[text]
         source = _AUTHORS if (text, precision) == ("V100", "float32") else f"{_AUTHORS}; not measured on this device"

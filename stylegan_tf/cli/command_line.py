@@ -64,7 +64,7 @@ def run(
     for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/performance.md).
+    # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/lab/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _RENAMED.update(renamed or {})
     _STORED.update(addresses)

@@ -1,6 +1,6 @@
 """One iteration of training: discriminator step, moving average, generator step (App. C), on all replicas.
 
-docs/training_iteration.md lists the order of all operations and draws.
+docs/lab/training_iteration.md lists the order of all operations and draws.
 
 All random inputs are drawn for the global batch, of which replica r of R takes images r, r + R, r + 2R, ...; the
 pipeline orders the reals in the same way. So the groups of the minibatch standard deviation, and with them all
