@@ -7,23 +7,20 @@ pixels of the upright photo) that dlib or another detector has found; docs/data.
 photo may have several faces; each becomes PHOTO-FACE.png. What is left out is listed in left_out.txt.
 """
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config.data import AlignOptions
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("source", None, "The photos: a folder, an archive, or the like.")
-flags.DEFINE_string("landmarks", None, "A .csv file with the landmarks of the faces.")
-flags.DEFINE_string("outdir", None, "The new folder to write the faces to.")
-define_flags_of(AlignOptions)
+flags.define("source", None, "The photos: a folder, an archive, or the like.")
+flags.define("landmarks", None, "A .csv file with the landmarks of the faces.")
+flags.define("outdir", None, "The new folder to write the faces to.")
+flags.define_options(AlignOptions)
 
 
 def main() -> None:
-    command_line.require("source", "landmarks", "outdir")
-    options = from_flags(AlignOptions)
+    flags.require("source", "landmarks", "outdir")
+    options = flags.read_options(AlignOptions)
     from stylegan_tf.data.alignment import align_faces
 
     count = align_faces(FLAGS.source, FLAGS.landmarks, FLAGS.outdir, options.size, command_line.warn, ProgressBar)

@@ -13,21 +13,19 @@ import os
 import pathlib
 import time
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("data_dir", None, "Folder of a dataset.")
-command_line.must_exist("data_dir")
-flags.DEFINE_integer("batch_size", 32, "Images per batch.")
-flags.DEFINE_float("seconds", 2.0, "How long each of the two measurements of a level may take.")
-flags.DEFINE_string("run_dir", None, "A run folder of training on such a machine, to compare with.")
+flags.define("data_dir", None, "Folder of a dataset.", tuple)
+flags.must_exist("data_dir")
+flags.define("batch_size", 32, "Images per batch.")
+flags.define("seconds", 2.0, "How long each of the two measurements of a level may take.")
+flags.define("run_dir", None, "A run folder of training on such a machine, to compare with.")
 
 
 def main() -> None:
-    command_line.require("data_dir")
+    flags.require("data_dir")
     if FLAGS.batch_size < 1 or FLAGS.seconds <= 0:
         raise UserError("--batch_size and --seconds must be positive.")
     training = seconds_per_image(FLAGS.run_dir) if FLAGS.run_dir else {}

@@ -17,17 +17,15 @@ import sys
 import tempfile
 import time
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-common_flags.define_network()
-flags.DEFINE_list("batch_sizes", ["1", "8"], "Rows per request.")
-flags.DEFINE_list("formats", [], "Also measure these files, run by their own runtimes: onnx, tflite.")
-flags.DEFINE_integer("rounds", 20, "Requests of each kind and size.")
-flags.DEFINE_integer("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
+flags.define_network()
+flags.define("batch_sizes", ["1", "8"], "Rows per request.")
+flags.define("formats", [], "Also measure these files, run by their own runtimes: onnx, tflite.")
+flags.define("rounds", 20, "Requests of each kind and size.")
+flags.define("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
 
 KINDS = {
     "float32": {},
@@ -38,7 +36,7 @@ KINDS = {
 
 
 def main() -> None:
-    command_line.require("network")
+    flags.require("network")
     if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
         raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks

@@ -11,29 +11,26 @@ that --init_from started from it: others give noise.
 
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.config import BlendOptions
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("networks", [], "Network files or run folders (the newest network of each), separated by commas.")
-flags.DEFINE_integer("last", 1, "Of a run folder, its last networks in place of the newest alone.", lower_bound=1)
-flags.DEFINE_string("output", None, "The network file to write, ending in .npz.")
-define_flags_of(BlendOptions)
-flags.DEFINE_string("seeds", "0-5", "Of the images in the picture.")
-flags.DEFINE_bool("picture", True, "Draw it.")
-flags.DEFINE_float("truncation_psi", 0.7, "Of the images in the picture.")
+flags.define("networks", [], "Network files or run folders (the newest network of each), separated by commas.")
+flags.define("last", 1, "Of a run folder, its last networks in place of the newest alone.", lower_bound=1)
+flags.define("output", None, "The network file to write, ending in .npz.")
+flags.define_options(BlendOptions)
+flags.define("seeds", "0-5", "Of the images in the picture.")
+flags.define("picture", True, "Draw it.")
+flags.define("truncation_psi", 0.7, "Of the images in the picture.")
 
 
 def main():
-    command_line.require("networks", "output")
+    flags.require("networks", "output")
     if not FLAGS.output.endswith(".npz"):
         raise UserError(f"--output should end in .npz, got {FLAGS.output}.")
-    options, seeds, output = from_flags(BlendOptions), parse_seeds(FLAGS.seeds), Path(FLAGS.output)
+    options, seeds, output = flags.read_options(BlendOptions), parse_seeds(FLAGS.seeds), Path(FLAGS.output)
     from stylegan_tf.editing.blending import blend_metadata, blended
     from stylegan_tf.files.digests import file_sha256
     from stylegan_tf.networks.network_file import Networks, find_networks, load_networks, save_networks

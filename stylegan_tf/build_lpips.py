@@ -12,21 +12,19 @@ import pathlib
 import tempfile
 import zipfile
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import reason_of, short
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth.")
-flags.DEFINE_string("heads", None, "The lpips package's vgg.pth, or its .whl.")
-flags.DEFINE_string("dest", None, "The file to write, ending in .npz.")
+flags.define("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth.")
+flags.define("heads", None, "The lpips package's vgg.pth, or its .whl.")
+flags.define("dest", None, "The file to write, ending in .npz.")
 _HEADS_IN_WHEEL = "lpips/weights/v0.1/vgg.pth"
 
 
 def main() -> None:
-    command_line.require("vgg16", "heads", "dest")
+    flags.require("vgg16", "heads", "dest")
     if not FLAGS.dest.endswith(".npz"):
         raise UserError(f"--dest should end in .npz, got {FLAGS.dest}.")
     # Late: imports TensorFlow.

@@ -7,24 +7,21 @@ compares them as they are: no generator can be expected to do better with as man
 useful for a dataset if the numbers grow from line to line.
 """
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-common_flags.define_data_dir()
-define_flags_of(TrainConfig, "feature_extractor")
-flags.DEFINE_integer("images", 4096, "How many of the dataset's first images to use.", lower_bound=80)
-flags.DEFINE_integer("resolution", None, "Level of the dataset; left out: the full one.")
-flags.DEFINE_integer("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
+flags.define_data_dir()
+flags.define_options(TrainConfig, "feature_extractor")
+flags.define("images", 4096, "How many of the dataset's first images to use.", lower_bound=80)
+flags.define("resolution", None, "Level of the dataset; left out: the full one.", int)
+flags.define("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
 
 
 def main():
-    command_line.require("data_dir")
+    flags.require("data_dir")
     import numpy as np
 
     from stylegan_tf.data.dataset_files import find_dataset

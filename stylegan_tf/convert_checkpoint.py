@@ -21,27 +21,25 @@ too. --dest may also be a folder. The written file is read back and every array 
 
 import pathlib
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("source", None, "The authors' .pkl, or GenForce's .safetensors or .pth; else a network or run.")
-flags.DEFINE_string("dest", None, "The file to write, or the folder for it.")
-flags.DEFINE_enum(
+flags.define("source", None, "The authors' .pkl, or GenForce's .safetensors or .pth; else a network or run.")
+flags.define("dest", None, "The file to write, or the folder for it.")
+flags.define(
     "to",
     "network",
-    ["network", "authors", "genforce"],
     "Write our network file (.npz), the authors' names (.npz), or GenForce's (.safetensors).",
+    choices=["network", "authors", "genforce"],
 )
-flags.DEFINE_bool("overwrite", False, "Replace the file that is at --dest.")
+flags.define("overwrite", False, "Replace the file that is at --dest.")
 
 _SUFFIXES = {"network": ".npz", "authors": "-authors.npz", "genforce": ".safetensors"}
 
 
 def main() -> None:
-    command_line.require("source", "dest")
+    flags.require("source", "dest")
     source, dest = pathlib.Path(FLAGS.source), destination(FLAGS.source, FLAGS.dest, FLAGS.to)
     if FLAGS.to == "network" and (source.is_dir() or source.suffix == ".npz"):
         raise UserError(f"{source} is no pickle of the authors; --to=authors writes a network file under their names.")

@@ -13,10 +13,7 @@ authors' 2019 code reads; training here reads both kinds. An interrupted convers
 Several machines share the work with --part 1/3, 2/3 and 3/3, and the same command with --join finishes the set.
 """
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.errors import UserError
@@ -24,15 +21,15 @@ from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.working_copy import working_path
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
-flags.DEFINE_string("dest", None, "The folder to create; its name becomes the name of the dataset.")
-define_flags_of(SourceOptions)
-define_flags_of(WriteOptions)
+flags.define("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
+flags.define("dest", None, "The folder to create; its name becomes the name of the dataset.")
+flags.define_options(SourceOptions)
+flags.define_options(WriteOptions)
 
 
 def main() -> None:
-    command_line.require("source", "dest")
-    pictures, options = from_flags(SourceOptions), from_flags(WriteOptions)
+    flags.require("source", "dest")
+    pictures, options = flags.read_options(SourceOptions), flags.read_options(WriteOptions)
     from stylegan_tf.data.making.writer import write_tfrecords  # Late, so that a wrong flag is reported at once.
     from stylegan_tf.data.sources import open_source
 

@@ -14,34 +14,32 @@ file, a picture of the same name shows the images of --seeds moved along each di
 
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags, sampling_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 _METHODS = ("pca", "sefa", "attributes")
-with command_line.flag_group("Directions"):
-    flags.DEFINE_list("method", ["pca"], "One or several of pca, sefa, attributes.")
-    flags.DEFINE_string("output", "directions.npz", "The file to write.")
-    flags.DEFINE_integer("count", 10, "Directions of pca, and of sefa.", lower_bound=1)
-    flags.DEFINE_string("layers", None, "Layers that the directions apply to: coarse, middle, fine or like 0-3; "
-                        "left out: all.")  # fmt: skip
-    flags.DEFINE_integer("samples", 20_000, "Images or latents to analyse.", lower_bound=2)
-    flags.DEFINE_string("classifiers", None, "attributes: a folder of stylegan_tf.train_classifier.")
-    flags.DEFINE_string(
-        "labels", None,
+with flags.group("Directions"):
+    flags.define("method", ["pca"], "One or several of pca, sefa, attributes.")
+    flags.define("output", "directions.npz", "The file to write.")
+    flags.define("count", 10, "Directions of pca, and of sefa.", lower_bound=1)
+    flags.define("layers", None, "Layers to apply the directions to: coarse, middle, fine or like 0-3; left out: all.")
+    flags.define("samples", 20_000, "Images or latents to analyse.", lower_bound=2)
+    flags.define("classifiers", None, "attributes: a folder of stylegan_tf.train_classifier.")
+    flags.define(
+        "labels",
+        None,
         "attributes: in place of classifiers a .csv with the first line `seed,glasses,hat`, then for each image its "
         "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: a number in --dlatents.",
-    )  # fmt: skip
-    flags.DEFINE_string("dlatents", None, "The file of dlatents that --labels is about, such as project's.")
-    flags.DEFINE_integer("seed", 0, "Of the latents to analyse.", lower_bound=0, upper_bound=2**31 - 1)
-with command_line.flag_group("Picture"):
-    flags.DEFINE_bool("picture", True, "Draw it.")
-    flags.DEFINE_string("seeds", "0", "Seeds of the images that are moved.")
-    flags.DEFINE_list("amounts", ["-3", "-2", "-1", "0", "1", "2", "3"], "How far, one a column.")
-    common_flags.define_scale()
+    )
+    flags.define("dlatents", None, "The file of dlatents that --labels is about, such as project's.")
+    flags.define("seed", 0, "Of the latents to analyse.", lower_bound=0, upper_bound=2**31 - 1)
+with flags.group("Picture"):
+    flags.define("picture", True, "Draw it.")
+    flags.define("seeds", "0", "Seeds of the images that are moved.")
+    flags.define("amounts", ["-3", "-2", "-1", "0", "1", "2", "3"], "How far, one a column.")
+    flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 
 

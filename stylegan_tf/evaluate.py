@@ -14,10 +14,7 @@ import glob
 import pathlib
 import sys
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.errors import UserError
@@ -25,44 +22,48 @@ from stylegan_tf.metrics.kinds.parsing import KNOWN, parse_metrics
 from stylegan_tf.metrics.results import ResultTable, check_table_path
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list(
+flags.define(
     "network",
     [],
     "Network files, run folders (the newest network of each) or `demo`, separated by commas; * and ? stand for parts "
     "of names.",
 )
-command_line.must_exist("network", "demo")
-flags.DEFINE_bool("all", False, "Every network of a run folder, from the first to the last.")
-flags.DEFINE_list(
+flags.must_exist("network", "demo")
+flags.define("all", False, "Every network of a run folder, from the first to the last.")
+flags.define(
     "images",
     [],
     "Pictures to measure in place of networks: folders, archives or other data sources, separated by commas. They must "
     "be as large as the images of --data_dir, or see --fit.",
 )
-flags.DEFINE_enum(
-    "fit", None, ["crop", "pad", "stretch"], "How --images are brought to the size of those of --data_dir."
+flags.define(
+    "fit", None, "How --images are brought to the size of those of --data_dir.", choices=["crop", "pad", "stretch"]
 )
-common_flags.define_data_dir("A folder of TFRecords with the real images; it also has the labels, if any.")
-flags.DEFINE_string("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
-define_flags_of(TrainConfig, "feature_extractor", "image_distance")
-flags.DEFINE_string("classifiers", None, "For ls: a folder of stylegan_tf.train_classifier, one file an attribute.")
-flags.DEFINE_bool(
-    "mirror_augment", None, "Real images count twice, plain and mirrored; left out: if the network was trained so."
+flags.define_data_dir("A folder of TFRecords with the real images; it also has the labels, if any.")
+flags.define("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
+flags.define_options(TrainConfig, "feature_extractor", "image_distance")
+flags.define("classifiers", None, "For ls: a folder of stylegan_tf.train_classifier, one file an attribute.")
+flags.define(
+    "mirror_augment",
+    None,
+    "Real images count twice, plain and mirrored; left out: if the network was trained so.",
+    bool,
 )
-flags.DEFINE_bool("per_class", False, "Of networks with labels: also each class by itself, against its real images.")
-flags.DEFINE_integer("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
-flags.DEFINE_bool("crop", True, "If the pictures are letterboxed: compare them without the bars.")
-flags.DEFINE_string(
-    "out", None, "Folder for the results; left out: that of the network, for `demo` and --images this one."
+flags.define("per_class", False, "Of networks with labels: also each class by itself, against its real images.")
+flags.define("seed", 0, "Seed of latents and noise.", lower_bound=0, upper_bound=2**31 - 1)
+flags.define("crop", True, "If the pictures are letterboxed: compare them without the bars.")
+flags.define("out", None, "Folder for the results; left out: that of the network, for `demo` and --images this one.")
+flags.define("table", None, "Also write the results as one table, a row for each network: .md or .csv.")
+flags.define("force", False, "Recompute existing results.")
+flags.define("batch_size", None, "Images per device and call; left out: by resolution.", int, lower_bound=1)
+flags.define(
+    "strategy", "auto", "Devices of this machine; auto: all GPUs, else the CPU.", choices=["auto", "one", "mirrored"]
 )
-flags.DEFINE_string("table", None, "Also write the results as one table, a row for each network: .md or .csv.")
-flags.DEFINE_bool("force", False, "Recompute existing results.")
-flags.DEFINE_integer("batch_size", None, "Images per device and call; left out: by resolution.", lower_bound=1)
-flags.DEFINE_enum(
-    "strategy", "auto", ["auto", "one", "mirrored"], "Devices of this machine; auto: all GPUs, else the CPU."
+flags.define(
+    "cache_dir",
+    None,
+    "Folder for statistics of real images and for unfinished computations; left out: ~/.cache/stylegan_tf.",
 )
-flags.DEFINE_string("cache_dir", None, "Folder for statistics of real images and for unfinished computations; left "
-                    "out: ~/.cache/stylegan_tf.")  # fmt: skip
 
 
 def main():

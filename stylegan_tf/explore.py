@@ -12,29 +12,24 @@ import importlib.util
 import threading
 import webbrowser
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.explorer import PageServerConfig
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-common_flags.define_network()
-flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions: each gets a slider.")
-flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
-flags.DEFINE_bool("browser", True, "Open the page in the browser.")
-flags.DEFINE_string(
-    "image_distance", "pixels", "For projection: `pixels`, a file of stylegan_tf.build_lpips, or `features`."
-)
-define_flags_of(TrainConfig, "feature_extractor")
-define_flags_of(PageServerConfig)
+flags.define_network()
+flags.define("directions", None, "A file of stylegan_tf.directions: each gets a slider.")
+flags.define("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
+flags.define("browser", True, "Open the page in the browser.")
+flags.define("image_distance", "pixels", "For projection: `pixels`, a file of stylegan_tf.build_lpips, or `features`.")
+flags.define_options(TrainConfig, "feature_extractor")
+flags.define_options(PageServerConfig)
 
 
 def main():
-    command_line.require("network")
-    config = from_flags(PageServerConfig)
+    flags.require("network")
+    config = flags.read_options(PageServerConfig)
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise UserError('the page needs the packages starlette and uvicorn: pip install -e ".[explore]".')
     from stylegan_tf.explorer.server import PageServer

@@ -14,27 +14,24 @@ docs/serving.md has the formats, the signatures, and how to call them.
 
 import os
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import ServingOptions
 
 FLAGS = flags.FLAGS
-common_flags.define_network()
-flags.DEFINE_enum("format", "saved_model", ["saved_model", "onnx", "tflite", "web", "hub"], "What to write.")
-flags.DEFINE_string("saved_model_dir", None, "A folder of versions, like saved_models/NAME; made if it is not there.")
-flags.DEFINE_string("dest", None, "A folder for the files of other formats; made if it is not there.")
-flags.DEFINE_string(
+flags.define_network()
+flags.define("format", "saved_model", "What to write.", choices=["saved_model", "onnx", "tflite", "web", "hub"])
+flags.define("saved_model_dir", None, "A folder of versions, like saved_models/NAME; made if it is not there.")
+flags.define("dest", None, "A folder for the files of other formats; made if it is not there.")
+flags.define(
     "ort_dir", None, "For web and hub: the folder `dist` of the npm package onnxruntime-web, see docs/serving.md."
 )
-define_flags_of(ServingOptions)
-flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+flags.define_options(ServingOptions)
+flags.define("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
 
 
 def main() -> None:
-    command_line.require("network", "saved_model_dir" if FLAGS.format == "saved_model" else "dest")
+    flags.require("network", "saved_model_dir" if FLAGS.format == "saved_model" else "dest")
     from stylegan_tf.files.working_copy import working_copy
     from stylegan_tf.metrics.results import results_of_network  # Late: TensorFlow.
     from stylegan_tf.networks.network_file import find_network, load_networks
@@ -43,7 +40,7 @@ def main() -> None:
 
     path = find_network(FLAGS.network)
     networks = load_networks(path)
-    options = from_flags(
+    options = flags.read_options(
         ServingOptions,
         truncation_centre=FLAGS.truncation_centre or networks.truncation_centre,
         content_box=networks.content_box if FLAGS.crop else None,

@@ -11,27 +11,25 @@ truncation        Figure 8: psi 1, 0.7, 0.5, 0, -0.5 and -1
 
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags, sampling_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 
 FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]
 _DEFAULT_SEEDS = {"style_mixing": "0-5", "noise_detail": "0,1", "noise_components": "0,1", "truncation": "0-2"}
-with command_line.flag_group("Figure"):
-    flags.DEFINE_enum("figure", None, _FIGURES, "One of those above.")
-    flags.DEFINE_string("output", None, "The picture: .png, .jpg or .webp. Left out: the figure's name and .png.")
-    flags.DEFINE_string("seeds", None, "Seeds like 0-7,12: one for a row; for style_mixing these are the sources A.")
-    flags.DEFINE_string("seeds_b", "10-14", "style_mixing: the sources B, one a column.")
-    flags.DEFINE_integer("rows", 3, "uncurated: rows of the largest tiles.", lower_bound=1)
-    flags.DEFINE_integer("realisations", 100, "noise_detail: number of realisations of the noise.", lower_bound=4)
-    common_flags.define_scale()
+with flags.group("Figure"):
+    flags.define("figure", None, "One of those above.", choices=_FIGURES)
+    flags.define("output", None, "The picture: .png, .jpg or .webp. Left out: the figure's name and .png.")
+    flags.define("seeds", None, "Seeds like 0-7,12: one for a row; for style_mixing these are the sources A.")
+    flags.define("seeds_b", "10-14", "style_mixing: the sources B, one a column.")
+    flags.define("rows", 3, "uncurated: rows of the largest tiles.", lower_bound=1)
+    flags.define("realisations", 100, "noise_detail: number of realisations of the noise.", lower_bound=4)
+    flags.define_scale()
 
 
 def main():
-    command_line.require("figure")
+    flags.require("figure")
     seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
     if FLAGS.figure == "truncation":

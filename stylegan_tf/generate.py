@@ -17,9 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, sampling_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
@@ -27,24 +25,24 @@ from stylegan_tf.files.digests import file_sha256
 
 FLAGS = flags.FLAGS
 sampling_flags.define_noise_mode()
-with command_line.flag_group("What to generate"):
-    flags.DEFINE_string("seeds", "0-15", "Seeds and ranges of seeds, like 0-7,12.")
-    flags.DEFINE_string(
+with flags.group("What to generate"):
+    flags.define("seeds", "0-15", "Seeds and ranges of seeds, like 0-7,12.")
+    flags.define(
         "dlatents",
         None,
         "In place of seeds: a file of styles, an .npz with the entry dlatents or an .npy, [images, layers, width of w] "
         "or [images, width of w]. They are used as they are: without truncation, without labels, and with the "
         "noise maps in the file, if it has some and --noise_mode is const.",
     )
-with command_line.flag_group("Where to"):
-    flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
-    flags.DEFINE_enum("format", "png", ["png", "jpg", "webp"], "Files in --outdir; png keeps every bit.")
-    flags.DEFINE_integer("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1, upper_bound=64)
-    flags.DEFINE_string("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
-    flags.DEFINE_integer(
-        "grid_columns", None, "Images per row of the grid; left out: about as many as rows.", lower_bound=1
+with flags.group("Where to"):
+    flags.define("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
+    flags.define("format", "png", "Files in --outdir; png keeps every bit.", choices=["png", "jpg", "webp"])
+    flags.define("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1, upper_bound=64)
+    flags.define("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
+    flags.define(
+        "grid_columns", None, "Images per row of the grid; left out: about as many as rows.", int, lower_bound=1
     )
-    flags.DEFINE_string("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
+    flags.define("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
 _CHUNK = 1024  # Images whose names and styles are in memory at once.
 _LARGEST_GRID = 65536
 

@@ -10,25 +10,23 @@ Damaged records are listed with their file and number, and the exit code is then
 
 import pathlib
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-common_flags.define_data_dir()
-flags.DEFINE_bool("verify", True, "Compare the checksum of every record, and decode it.")
-flags.DEFINE_bool("verify_levels", False, "Also compare every level with what the largest one gives.")
-flags.DEFINE_string("preview", None, "Write a grid of images to this PNG file.")
-flags.DEFINE_integer("images", 64, "Of the preview.")
-flags.DEFINE_string("extract", None, "Write all images as PNGs into this new folder.")
-flags.DEFINE_bool("crop", True, "Extract letterboxed pictures without their bars.")
-flags.DEFINE_string("compare", None, "Folder of another dataset: list the differences.")
-flags.DEFINE_integer("resolution", None, "Level for --preview and --extract; left out: the largest.")
+flags.define_data_dir()
+flags.define("verify", True, "Compare the checksum of every record, and decode it.")
+flags.define("verify_levels", False, "Also compare every level with what the largest one gives.")
+flags.define("preview", None, "Write a grid of images to this PNG file.")
+flags.define("images", 64, "Of the preview.")
+flags.define("extract", None, "Write all images as PNGs into this new folder.")
+flags.define("crop", True, "Extract letterboxed pictures without their bars.")
+flags.define("compare", None, "Folder of another dataset: list the differences.")
+flags.define("resolution", None, "Level for --preview and --extract; left out: the largest.", int)
 
 
 def main() -> None:
-    command_line.require("data_dir")
+    flags.require("data_dir")
     from stylegan_tf.data import inspection
     from stylegan_tf.data.dataset_files import find_dataset
 

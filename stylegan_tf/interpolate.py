@@ -11,37 +11,35 @@ After the last frame comes the first, unless --noloop. The noise stays the same 
 
 import re
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags, sampling_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, style_of
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-with command_line.flag_group("Interpolation"):
-    flags.DEFINE_string("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid split among the walks.")
-    flags.DEFINE_string("dlatents", None, "In place of seeds: walk through the images of this file of dlatents.")
-    flags.DEFINE_string(
+with flags.group("Interpolation"):
+    flags.define("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid split among the walks.")
+    flags.define("dlatents", None, "In place of seeds: walk through the images of this file of dlatents.")
+    flags.define(
         "keys",
         None,
         "In place of seeds: seeds, and files of dlatents or images in them, each with a psi of its own if wanted, like "
         "0-3,7@1,w.npz:2,w.npz:0@0.5. Dlatents without a psi are used as they are.",
     )
-    flags.DEFINE_bool("loop", True, "From the last image back to the first.")
-    flags.DEFINE_enum("space", "w", ["z", "w"], "Interpolate in z, on the sphere of the latents, or in w.")
-    flags.DEFINE_enum(
+    flags.define("loop", True, "From the last image back to the first.")
+    flags.define("space", "w", "Interpolate in z, on the sphere of the latents, or in w.", choices=["z", "w"])
+    flags.define(
         "path",
         "smooth",
-        ["smooth", "straight"],
         "smooth: a spline through the seeds. straight: from seed to seed in a line (w) or an arc (z), as the paper's "
         "perceptual path length has it.",
+        choices=["smooth", "straight"],
     )
-    flags.DEFINE_string("grid", "1x1", "Columns x rows of walks side by side.")
-    flags.DEFINE_float("seconds", None, "Length; left out: a second from each image to the next.")
-    flags.DEFINE_float("fps", 25.0, "Frames a second. The times of a GIF are whole hundredths of a second.")
-    flags.DEFINE_string("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (needs imageio-ffmpeg).")
-    common_flags.define_scale()
+    flags.define("grid", "1x1", "Columns x rows of walks side by side.")
+    flags.define("seconds", None, "Length; left out: a second from each image to the next.", float)
+    flags.define("fps", 25.0, "Frames a second. The times of a GIF are whole hundredths of a second.")
+    flags.define("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (needs imageio-ffmpeg).")
+    flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 
 

@@ -9,24 +9,22 @@ Images are seeds, files of dlatents (used as they are) or images in them, each w
 
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags, sampling_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.key_images import parse_keys, styles_of
 from stylegan_tf.cli.progress import ProgressBar
 
 FLAGS = flags.FLAGS
-with command_line.flag_group("Mixing"):
-    flags.DEFINE_string("rows", "0-3", "The sources A, one a row.")
-    flags.DEFINE_string("cols", "10-14", "The sources B, one a column.")
-    flags.DEFINE_string(
+with flags.group("Mixing"):
+    flags.define("rows", "0-3", "The sources A, one a row.")
+    flags.define("cols", "10-14", "The sources B, one a column.")
+    flags.define(
         "styles",
         "middle",
         "Layers whose styles come from B: coarse (4x4 and 8x8), middle (16x16 and 32x32), fine (the rest; fewer of "
         "them in networks below 64x64), or layers by number like 0-3,6, two for each resolution.",
     )
-    flags.DEFINE_string("output", "mix.png", "The picture: .png, .jpg or .webp.")
-    common_flags.define_scale()
+    flags.define("output", "mix.png", "The picture: .png, .jpg or .webp.")
+    flags.define_scale()
 sampling_flags.define_noise_mode()
 
 

@@ -12,10 +12,7 @@ distances of real images to each other. It needs some hundred images to say anyt
 import json
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, sampling_flags
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.config import NearestOptions, TrainConfig
@@ -23,26 +20,26 @@ from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
-flags.DEFINE_string("data_dir", None, "Folder of TFRecords with the training images.")
-flags.DEFINE_string("held_out_dir", None, "Folder of TFRecords of the same source that the network has not seen.")
-flags.DEFINE_string("seeds", "0-99", "Of the generated images.")
-flags.DEFINE_string("images", None, "In place of a network: pictures of the dataset's size, a folder or an archive.")
-flags.DEFINE_string("output", "nearest.png", "The picture.")
-flags.DEFINE_string("table", None, "A file for all distances, .json.")
-define_flags_of(NearestOptions)
-define_flags_of(
+flags.define("data_dir", None, "Folder of TFRecords with the training images.")
+flags.define("held_out_dir", None, "Folder of TFRecords of the same source that the network has not seen.")
+flags.define("seeds", "0-99", "Of the generated images.")
+flags.define("images", None, "In place of a network: pictures of the dataset's size, a folder or an archive.")
+flags.define("output", "nearest.png", "The picture.")
+flags.define("table", None, "A file for all distances, .json.")
+flags.define_options(NearestOptions)
+flags.define_options(
     TrainConfig,
     image_distance="pixels (root mean square, of 255), features of --feature_extractor, or a file of "
     "stylegan_tf.build_lpips. Left out: pixels.",
 )
-define_flags_of(TrainConfig, "feature_extractor")
+flags.define_options(TrainConfig, "feature_extractor")
 
 
 def main():
-    command_line.require("data_dir")
+    flags.require("data_dir")
     if bool(FLAGS.network) == bool(FLAGS.images):
         raise UserError("give either --network or --images.")
-    options, seeds = from_flags(NearestOptions), parse_seeds(FLAGS.seeds)
+    options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     from stylegan_tf.data.dataset_files import find_dataset
     from stylegan_tf.metrics.images.real import RealImages
     from stylegan_tf.metrics.nearest import ImageVectors, find_nearest

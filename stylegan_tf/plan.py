@@ -12,23 +12,21 @@ and the share of it that was measured (the table names where), or timed with --m
 import json
 import pathlib
 
-from absl import flags
-
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
-from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
 FLAGS = flags.FLAGS
-with command_line.flag_group("Plan"):
-    flags.DEFINE_string(
+with flags.group("Plan"):
+    flags.define(
         "device", "V100", "V100, A100, H100, H200, cpu, or peak FLOP/s, memory GB/s and GB, like 312e12,2039,80."
     )
-    flags.DEFINE_integer("devices", 1, "How many of them.", lower_bound=1)
-    flags.DEFINE_integer("records", 70000, "Pictures of the data set, for its size on the disk.", lower_bound=1)
-    flags.DEFINE_boolean("measure", False, "Time a few iterations of each level here, in place of the estimate.")
-    flags.DEFINE_string("json", None, "A file for the whole plan.")
+    flags.define("devices", 1, "How many of them.", lower_bound=1)
+    flags.define("records", 70000, "Pictures of the data set, for its size on the disk.", lower_bound=1)
+    flags.define("measure", False, "Time a few iterations of each level here, in place of the estimate.")
+    flags.define("json", None, "A file for the whole plan.")
 
 
 def main() -> None:

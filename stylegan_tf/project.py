@@ -13,44 +13,42 @@ import functools
 import sys
 from pathlib import Path
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds_and_labels import class_label
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions, TrainConfig
 
 FLAGS = flags.FLAGS
-with command_line.flag_group("Network and pictures"):
-    common_flags.define_network()
-    flags.DEFINE_string("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
-    flags.DEFINE_string("outdir", None, "A folder for the results.")
-    define_flags_of(
+with flags.group("Network and pictures"):
+    flags.define_network()
+    flags.define("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
+    flags.define("outdir", None, "A folder for the results.")
+    flags.define_options(
         SourceOptions,
         max_images="The first pictures of a folder only.",
         fit="Pictures of other sizes: crop: the central square; pad: letterbox; stretch: distort. Left out: as the "
         "network's pictures were, crop if they were square.",
         background="Of transparent and letterboxed pictures.",
     )
-    flags.DEFINE_bool("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
-    flags.DEFINE_string("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
-    flags.DEFINE_bool("video", False, "Also write projection.webp: the picture beside the images of the search.")
-with command_line.flag_group("Search"):
-    define_flags_of(ProjectionConfig)
-    flags.DEFINE_integer("batch_size", None, "Pictures at a time; left out: by resolution.", lower_bound=1)
-    flags.DEFINE_string(
-        "image_distance", "pixels",
+    flags.define("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
+    flags.define("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
+    flags.define("video", False, "Also write projection.webp: the picture beside the images of the search.")
+with flags.group("Search"):
+    flags.define_options(ProjectionConfig)
+    flags.define("batch_size", None, "Pictures at a time; left out: by resolution.", int, lower_bound=1)
+    flags.define(
+        "image_distance",
+        "pixels",
         "What is minimised: `pixels`, their mean squared difference; a file of stylegan_tf.build_lpips (LPIPS, best "
         "for photos); or `features`, the squared distance of the features of --feature_extractor.",
-    )  # fmt: skip
-    define_flags_of(TrainConfig, "feature_extractor")
+    )
+    flags.define_options(TrainConfig, "feature_extractor")
 
 _VIDEO_FRAMES = 100
 
 
 def main():
-    command_line.require("network", "target", "outdir")
+    flags.require("network", "target", "outdir")
     from stylegan_tf.editing.projection_results import ResultFolder, write_overview
     from stylegan_tf.files.digests import file_sha256
     from stylegan_tf.networks.network_file import find_network
@@ -87,7 +85,7 @@ def _prepared(network):
 
     networks = load_networks(network)
     generator = networks.best_generator
-    config = from_flags(ProjectionConfig)
+    config = flags.read_options(ProjectionConfig)
     label = None  # Results in z depend on it; in w only the start does.
     if FLAGS["class"].value is not None:
         label = class_label(FLAGS["class"].value, generator.config.label_size, networks.label_names)

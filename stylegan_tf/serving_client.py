@@ -13,28 +13,26 @@ import pathlib
 import time
 from typing import Optional
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.serving.clients import FetchImages, RequestOptions, over_grpc, over_rest
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N].")
-flags.DEFINE_string("grpc", None, "gRPC: address of the server, HOST:8500; then give --model, too.")
-flags.DEFINE_string("model", None, "Name of the model, for --grpc.")
-flags.DEFINE_string("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
-flags.DEFINE_float("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image.")
-flags.DEFINE_list("labels", None, "For a network with labels: the label of all images, like 0,1,0.")
-flags.DEFINE_string("outdir", None, "Folder for seed0000.png, ...; left out: nothing is saved.")
-flags.DEFINE_integer("batch_size", 1, "Images per request.", lower_bound=1)
-flags.DEFINE_integer(
-    "requests", None, "Send that many requests, the seeds again and again; left out: once.", lower_bound=1
+flags.define("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N].")
+flags.define("grpc", None, "gRPC: address of the server, HOST:8500; then give --model, too.")
+flags.define("model", None, "Name of the model, for --grpc.")
+flags.define("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
+flags.define("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image.")
+flags.define("labels", None, "For a network with labels: the label of all images, like 0,1,0.", list)
+flags.define("outdir", None, "Folder for seed0000.png, ...; left out: nothing is saved.")
+flags.define("batch_size", 1, "Images per request.", lower_bound=1)
+flags.define(
+    "requests", None, "Send that many requests, the seeds again and again; left out: once.", int, lower_bound=1
 )
-flags.DEFINE_integer("concurrency", 1, "Requests under way at the same time.", lower_bound=1)
-flags.DEFINE_float("timeout", 60.0, "Seconds that a request may take, as a whole.", lower_bound=0.001)
+flags.define("concurrency", 1, "Requests under way at the same time.", lower_bound=1)
+flags.define("timeout", 60.0, "Seconds that a request may take, as a whole.", lower_bound=0.001)
 
 
 def main() -> None:

@@ -11,29 +11,26 @@ training. Attributes whose files exist are skipped, so that the same command res
 import pathlib
 import tempfile
 
-from absl import flags
-
-from stylegan_tf.cli import command_line, common_flags
-from stylegan_tf.cli.option_flags import define_flags_of, from_flags
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import ClassifierTraining
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-common_flags.define_data_dir("A folder of TFRecords with labels of 0 and 1.")
-flags.DEFINE_string("attribute", None, "Names of attributes, separated by commas.")
-flags.DEFINE_bool("all", False, "All attributes of the dataset.")
-flags.DEFINE_string("out", None, "A folder for the classifiers.")
-flags.DEFINE_bool("overwrite", False, "Train again those whose files exist.")
-flags.DEFINE_integer("resolution", None, "Size of the images; left out: the dataset's, 256 at most.")
-define_flags_of(ClassifierTraining)
+flags.define_data_dir("A folder of TFRecords with labels of 0 and 1.")
+flags.define("attribute", None, "Names of attributes, separated by commas.")
+flags.define("all", False, "All attributes of the dataset.")
+flags.define("out", None, "A folder for the classifiers.")
+flags.define("overwrite", False, "Train again those whose files exist.")
+flags.define("resolution", None, "Size of the images; left out: the dataset's, 256 at most.", int)
+flags.define_options(ClassifierTraining)
 
 _LARGEST = 256
 
 
 def main():
-    command_line.require("data_dir", "out")
-    training = from_flags(ClassifierTraining)
+    flags.require("data_dir", "out")
+    training = flags.read_options(ClassifierTraining)
     if bool(FLAGS.attribute) == FLAGS.all:
         raise UserError("give either --attribute=NAME or --all.")
     from stylegan_tf.data.dataset_files import find_dataset

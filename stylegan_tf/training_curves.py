@@ -5,19 +5,17 @@
 Reads stats.jsonl and metric-NAME.jsonl of the run folder, also of a run that is still training. Needs matplotlib.
 """
 
-from absl import flags
-
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "The folder of the run.")
-command_line.must_exist("run_dir")
-flags.DEFINE_string("output", None, "The picture, a .png. Left out: curves.png in the folder of the run.")
+flags.define("run_dir", None, "The folder of the run.")
+flags.must_exist("run_dir")
+flags.define("output", None, "The picture, a .png. Left out: curves.png in the folder of the run.")
 
 
 def main():
-    command_line.require("run_dir")
+    flags.require("run_dir")
     output = FLAGS.output or f"{FLAGS.run_dir}/curves.png"
     if not output.lower().endswith(".png"):
         raise UserError(f"--output: the name of the picture ends in .png, got {output}.")

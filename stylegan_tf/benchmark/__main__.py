@@ -16,37 +16,33 @@ import json
 import pathlib
 import tempfile
 
-from absl import flags
-
 from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
 from stylegan_tf.benchmark.machine import machine_line
 from stylegan_tf.benchmark.measuring import Run, measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
-from stylegan_tf.cli import command_line
+from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("resolution", "32", "Sizes to train at, as the networks' full size.")
-flags.DEFINE_list("batch_size", "16", "Images per iteration, of all replicas together.")
-flags.DEFINE_integer("fmap_base", 2048, "Width of the networks: see the training flags.")
-flags.DEFINE_integer("fmap_max", 128, "Most channels of a layer.")
-flags.DEFINE_list("precision", "float32,bfloat16", f"Of {', '.join(PRECISIONS)}.")
-flags.DEFINE_list("form", "plain,fused", "fused: what training runs; plain: its readable reference.")
-flags.DEFINE_list("jit_compile", "off", "Of off, on: compile the networks' gradients with XLA as a whole.")
-flags.DEFINE_list("augment", "none", f"Of {', '.join(AUGMENTATIONS)}: what augmentation costs.")
-flags.DEFINE_list("parts", ",".join(PARTS), f"Of {', '.join(PARTS)}.")
-flags.DEFINE_integer(
-    "replicas", 1, "Also train on so many mirrored replicas, on a CPU with its share of the cores each."
-)
-flags.DEFINE_integer("iterations_per_call", 4, "Iterations in a call: pauses between turns weigh less.", lower_bound=1)
-flags.DEFINE_integer("rounds", 7, "How often every case is measured in a run.", lower_bound=1)
-flags.DEFINE_integer("runs", 1, "How often everything starts again, with new processes.", lower_bound=1)
-flags.DEFINE_float("most_seconds", 300.0, "Leave a case out whose first iteration takes longer.")
-flags.DEFINE_boolean("ceiling", True, "Measure the fastest matrix product and 3x3 convolution, too.")
-flags.DEFINE_string("data_dir", None, "A dataset to read reals from; without it random ones are written.")
-flags.DEFINE_string("json", None, "A file to write all measurements to.")
+flags.define("resolution", ["32"], "Sizes to train at, as the networks' full size.")
+flags.define("batch_size", ["16"], "Images per iteration, of all replicas together.")
+flags.define("fmap_base", 2048, "Width of the networks: see the training flags.")
+flags.define("fmap_max", 128, "Most channels of a layer.")
+flags.define("precision", ["float32", "bfloat16"], f"Of {', '.join(PRECISIONS)}.")
+flags.define("form", ["plain", "fused"], "fused: what training runs; plain: its readable reference.")
+flags.define("jit_compile", ["off"], "Of off, on: compile the networks' gradients with XLA as a whole.")
+flags.define("augment", ["none"], f"Of {', '.join(AUGMENTATIONS)}: what augmentation costs.")
+flags.define("parts", ",".join(PARTS), f"Of {', '.join(PARTS)}.", list)
+flags.define("replicas", 1, "Also train on so many mirrored replicas, on a CPU with its share of the cores each.")
+flags.define("iterations_per_call", 4, "Iterations in a call: pauses between turns weigh less.", lower_bound=1)
+flags.define("rounds", 7, "How often every case is measured in a run.", lower_bound=1)
+flags.define("runs", 1, "How often everything starts again, with new processes.", lower_bound=1)
+flags.define("most_seconds", 300.0, "Leave a case out whose first iteration takes longer.")
+flags.define("ceiling", True, "Measure the fastest matrix product and 3x3 convolution, too.")
+flags.define("data_dir", None, "A dataset to read reals from; without it random ones are written.")
+flags.define("json", None, "A file to write all measurements to.")
 
 _CHOICES = {"precision": PRECISIONS, "form": FORMS, "augment": AUGMENTATIONS, "jit_compile": ("off", "on")}
 _CHOICES["parts"] = PARTS

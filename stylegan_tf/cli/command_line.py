@@ -25,21 +25,20 @@ from typing import Any, Callable, Optional
 from absl import app, flags, logging
 
 from stylegan_tf.cli import flag_files
-from stylegan_tf.cli.help_text import flag_group, help_text
+from stylegan_tf.cli.flags import PATHS
+from stylegan_tf.cli.help_text import help_text
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local, scheme_of
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
 from stylegan_tf.files.storage import check_supported
 
-__all__ = ["flag_group", "must_exist", "require", "run", "warn", "with_flags"]
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
 _LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 _STORED = {"network", "init_from", "data_dir"}  # Flags that also take addresses of objects in buckets.
 _OF_SERVERS = {"url", "grpc", "tpu", "feature_extractor"}  # Flags that take other addresses.
-_PLACES: dict[str, tuple] = {}  # Flags that name what is there already -> words that do so, too.
 
 
 def run(
@@ -82,21 +81,6 @@ def run(
         # What is still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
-
-
-def require(*names: str) -> None:
-    """UserError for the first of these flags that was not given, with its help as what to give."""
-    for name in names:
-        flag = flags.FLAGS[name]
-        if not flag.value:
-            choices = getattr(flag.parser, "enum_values", None)
-            text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
-            raise UserError(f"--{name} is missing: give {text}")
-
-
-def must_exist(name: str, *words: str) -> None:
-    """What this flag names is looked for before `main`: a file, a folder, or one of `words`; * and ? are left alone."""
-    _PLACES[name] = words
 
 
 def warn(note: str) -> None:
@@ -219,7 +203,7 @@ def _check_entry(name: str, entry: Any, value: Any) -> None:
         if name not in _STORED:
             check_local(entry, name)
         return
-    words, place = _PLACES.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
+    words, place = PATHS.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
     if words is not None and place not in words and not os.path.exists(place) and not glob.has_magic(place):
         near = difflib.get_close_matches(entry, words, n=1, cutoff=0.5)
         text = flags.FLAGS[name].help

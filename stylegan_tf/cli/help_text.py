@@ -1,31 +1,21 @@
 """What `--help` prints: the main's docstring, then its flags by group with their defaults, as wide as the terminal."""
 
 import ast
-import contextlib
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-_GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
-
-
-@contextlib.contextmanager
-def flag_group(title: str) -> Iterator[None]:
-    """The flags defined in this block get a heading of their own in `--help`."""
-    before = set(flags.FLAGS)
-    yield
-    in_order = [flag.name for module in flags.FLAGS.flags_by_module_dict().values() for flag in module]
-    _GROUPS.setdefault(title, []).extend(name for name in in_order if name not in before)  # absl itself sorts them.
+from stylegan_tf.cli.flags import GROUPS
 
 
 def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
     """own: all flags of the command; common: the ones that most users need, if the others are to be left out."""
-    grouped = {name for names in _GROUPS.values() for name in names}
-    groups = {"Flags": [name for name in own if name not in grouped], **_GROUPS}
+    grouped = {name for names in GROUPS.values() for name in names}
+    groups = {"Flags": [name for name in own if name not in grouped], **GROUPS}
     if common:
         groups = {"Flags that most runs need": common}
     parts = [_docstring()]
@@ -36,7 +26,7 @@ def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
         "  --flagfile=FILE\n" + _filled("Read flags from FILE, one --name=value a line; those of the command line win.")
     )
     if common:
-        titles = ", ".join(title.partition(" (")[0] for title in _GROUPS)
+        titles = ", ".join(title.partition(" (")[0] for title in GROUPS)
         parts.append(f"--helpfull lists all {len(own)} flags ({titles}).")
     return "\n\n".join(parts)
 

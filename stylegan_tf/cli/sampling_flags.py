@@ -4,38 +4,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from absl import flags
-
-from stylegan_tf.cli.command_line import flag_group, require
-from stylegan_tf.cli.common_flags import define_network
+from stylegan_tf.cli import flags
 from stylegan_tf.cli.seeds_and_labels import class_labels
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
-with flag_group("Network and images"):
-    define_network()
-    flags.DEFINE_float(
-        "truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite."
-    )
-    flags.DEFINE_integer("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
-    flags.DEFINE_enum(
+with flags.group("Network and images"):
+    flags.define_network()
+    flags.define("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite.")
+    flags.define("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
+    flags.define(
         "truncation_centre",
         None,
-        ["class", "all"],
         "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
         "training. Left out: class; all for converted networks of the authors, as in their code.",
+        choices=["class", "all"],
     )
-    flags.DEFINE_string(
+    flags.define(
         "class",
         None,
         "For a network with labels: a class by name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
         "generate and interpolate take several: cat,dog or all.",
     )
-    flags.DEFINE_bool("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
-with flag_group("Moving"):
-    flags.DEFINE_string("directions", None, "A file of stylegan_tf.directions.")
-    flags.DEFINE_string(
+    flags.define("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
+with flags.group("Moving"):
+    flags.define("directions", None, "A file of stylegan_tf.directions.")
+    flags.define(
         "move", None, "Directions of that file and how far to go, in standard deviations, like glasses=2,pca3=-1."
     )
 
@@ -44,13 +39,13 @@ def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> Non
     """--noise_mode, for the commands that are not about noise themselves."""
     meanings = {"const": "the network's fixed maps", "random": "fresh maps", "none": "no noise"}
     text = "; ".join(f"{mode}: {meanings[mode]}" for mode in modes)
-    with flag_group("Network and images"):
-        flags.DEFINE_enum("noise_mode", "const", list(modes), f"Noise inputs. {text}.")
+    with flags.group("Network and images"):
+        flags.define("noise_mode", "const", f"Noise inputs. {text}.", choices=modes)
 
 
 def network_path() -> Path:
     """The network file that --network means."""
-    require("network")
+    flags.require("network")
     from stylegan_tf.networks.network_file import find_network  # TensorFlow only when there is something to do.
 
     return find_network(FLAGS.network)

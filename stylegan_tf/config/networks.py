@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, option, option_fields
+from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, all_options, option, option_fields
 
 _Config = TypeVar("_Config", bound="_NetworkConfig")
 
@@ -112,3 +112,9 @@ class DiscriminatorConfig(_NetworkConfig):
     use_labels: bool = option(
         NETWORKS, True, "The discriminator looks at the labels: score = sum(outputs * label); off as in config A."
     )
+
+
+def architecture_options() -> set[str]:
+    """Names of the options that describe the networks and have a flag."""
+    fields = all_options(GeneratorConfig) + all_options(DiscriminatorConfig)
+    return {field.name for _, field in fields} | {"resolution"}

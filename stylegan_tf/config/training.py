@@ -7,6 +7,7 @@ from typing import Any, Optional
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, OptionError, Options, option
 
+FLAG_FILE = "flags.cfg"  # In a run folder: the options of the run.
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")  # What layers can compute in.
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")

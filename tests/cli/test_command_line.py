@@ -20,25 +20,24 @@ Second paragraph.
 """
 
 import sys
-from absl import flags
-from stylegan_tf.cli import command_line
-from stylegan_tf.errors import UserError
+from stylegan_tf.cli import command_line, flags
 
-with command_line.flag_group("Shape"):
-    RESOLUTION = flags.DEFINE_integer("resolution", 32, "Width in pixels.")
-    MODE = flags.DEFINE_enum("mode", "plain", ["plain", "fancy"], "How to paint.")
-with command_line.flag_group("Output"):
-    flags.DEFINE_bool("mirror", False, "Flip it.")
-ALONE = flags.DEFINE_float("alone", None, "Belongs nowhere.")
+FLAGS = flags.FLAGS
+with flags.group("Shape"):
+    flags.define("resolution", 32, "Width in pixels.")
+    flags.define("mode", "plain", "How to paint.", choices=["plain", "fancy"])
+with flags.group("Output"):
+    flags.define("mirror", False, "Flip it.")
+flags.define("alone", None, "Belongs nowhere.", float)
 
 def main():
-    if MODE.value == "fancy":
-        raise UserError("no fancy\\npaint")
-    if RESOLUTION.value == 1:
+    if FLAGS.mode == "fancy":
+        flags.fail("no fancy\\npaint")
+    if FLAGS.resolution == 1:
         raise KeyboardInterrupt
-    if RESOLUTION.value == 2:
+    if FLAGS.resolution == 2:
         raise ValueError("a bug")
-    print("painted", RESOLUTION.value)
+    print("painted", FLAGS.resolution)
 
 if __name__ == "__main__":
     command_line.run(main)
@@ -179,7 +178,9 @@ def test_the_flags_of_training_do_not_import_tensorflow(script, tmp_path):
     (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('imported TensorFlow')")
     training = tmp_path / "training.py"
     # --resolution would be defined twice.
-    text = SCRIPT.replace("import sys\n", "from stylegan_tf.cli import training_flags\n").replace("RESOLUTION =", "#")
+    text = SCRIPT.replace("import sys\n", "from stylegan_tf.cli import training_flags\n").replace(
+        'flags.define("resolution"', '("res"'
+    )
     training.write_text(text)
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     command = [sys.executable, str(training), "--help"]
@@ -225,10 +226,10 @@ def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message
 
 def test_names_of_files_may_hold_any_bytes_and_the_home_folder(tmp_path):
     path = tmp_path / "paint.py"
-    defined = 'flags.DEFINE_string("place", None, "W.")\nflags.DEFINE_list("places", "", "W.")\n'
-    shown = "print(flags.FLAGS.place, *flags.FLAGS.places)"
-    script = SCRIPT.replace('print("painted", RESOLUTION.value)', shown)
-    path.write_text(script.replace("ALONE =", f"{defined}ALONE ="))
+    defined = 'flags.define("place", None, "W.")\nflags.define("places", [], "W.")\n'
+    shown = "print(FLAGS.place, *FLAGS.places)"
+    script = SCRIPT.replace('print("painted", FLAGS.resolution)', shown)
+    path.write_text(script.replace('flags.define("alone"', f'{defined}flags.define("alone"'))
     (tmp_path / "flags.cfg").write_bytes(b"\xef\xbb\xbf--place=\xff \xc3\xa9\r\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii:strict", "HOME": "/home/me"}
     for argument, expected in [
@@ -284,15 +285,15 @@ def test_options_in_messages_become_the_flags_of_the_command(monkeypatch):
 )
 def test_yes_and_no_are_taken_for_what_is_on_or_off(tmp_path, arguments, mirror):
     path = tmp_path / "paint.py"
-    path.write_text(SCRIPT.replace('print("painted", RESOLUTION.value)', "print(flags.FLAGS.mirror)"))
+    path.write_text(SCRIPT.replace('print("painted", FLAGS.resolution)', "print(FLAGS.mirror)"))
     result = _run(path, *arguments)
     assert (result.returncode, result.stdout) == (0, f"{mirror}\n"), result.stderr
 
 
 def test_a_place_that_is_not_there_is_told_before_main_and_a_near_word_is_suggested(script):
     path = script.with_name("placed.py")
-    defined = 'flags.DEFINE_string("place", None, "A folder, or `demo`.")\ncommand_line.must_exist("place", "demo")\n'
-    path.write_text(SCRIPT.replace("ALONE =", f"{defined}ALONE ="))
+    defined = 'flags.define("place", None, "A folder, or `demo`.")\nflags.must_exist("place", "demo")\n'
+    path.write_text(SCRIPT.replace('flags.define("alone"', f'{defined}flags.define("alone"'))
     _assert_one_line(_run(path, "--place=dmeo"), "error: --place: dmeo does not exist: did you mean demo?")
     _assert_one_line(_run(path, "--place=a/b"), "error: --place: a/b does not exist: give a folder, or demo.")
     for there in ("demo", str(path), ""):

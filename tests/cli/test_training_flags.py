@@ -8,7 +8,8 @@ import pytest
 from absl import flags
 
 from stylegan_tf import config
-from stylegan_tf.cli import option_flags, training_flags
+from stylegan_tf.cli import flags as cli_flags
+from stylegan_tf.cli import training_flags
 from stylegan_tf.config.option import GROUPS, LOSSES, Options, option, option_fields, value_type
 from stylegan_tf.errors import UserError
 from stylegan_tf.training.run.record import write_flag_file
@@ -61,11 +62,11 @@ def test_a_new_option_needs_its_field_only():
 
     holder = flags.FlagValues()
     for field in option_fields(NewConfig):
-        option_flags.define_flag(field, holder)
+        cli_flags.define_option(field, holder)
     holder(["train", "--new_share=2", "--new_sizes=8:1"])
-    assert option_flags.flag_value(option_fields(NewConfig)[1], holder) == {8: 1}
+    assert cli_flags.flag_value(option_fields(NewConfig)[1], holder) == {8: 1}
     with pytest.raises(UserError, match="new_share must be at least 0 and at most 1, got 2"):
-        NewConfig(**{field.name: option_flags.flag_value(field, holder) for field in option_fields(NewConfig)})
+        NewConfig(**{field.name: cli_flags.flag_value(field, holder) for field in option_fields(NewConfig)})
 
 
 def test_flags_reach_the_part_they_belong_to(parse):
@@ -93,7 +94,7 @@ def test_the_flag_file_replays_the_run(parse, tmp_path):
     [("8:128,16:64", {8: 128, 16: 64}), ("32", {4: 32}), (None, None), ("", None)],
 )
 def test_a_table_is_pairs_or_one_number(text, table):
-    assert option_flags.parse_table("batch_sizes", text, int) == table
+    assert cli_flags.parse_table("batch_sizes", text, int) == table
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_table_is_pairs_or_one_number(text, table):
 )
 def test_a_wrong_table_names_flag_and_entry(text, message):
     with pytest.raises(UserError, match=message):
-        option_flags.parse_table("batch_sizes", text, int)
+        cli_flags.parse_table("batch_sizes", text, int)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def _begin(run_dir, text):
     (run_dir / "flags.cfg").write_text(text)
 
 
-def test_a_begun_run_gives_the_flags_that_nobody_has_set(parse, tmp_path):
+def test_an_existing_run_gives_the_flags_that_nobody_has_set(parse, tmp_path):
     _begin(tmp_path / "run", "--data_dir=d\n--run_dir=old\n--seed=7\n--learning_rate=0.002\n--use_noise=false\n")
     run = parse(f"--run_dir={tmp_path / 'run'}", "--learning_rate=0.005")
     assert (run.data_dir, run.run_dir) == ("d", str(tmp_path / "run"))
@@ -198,8 +199,8 @@ def test_what_speaks_of_ada_is_not_taken_over_where_the_run_goes_on_with_another
 
 def test_an_empty_flag_leaves_out_what_the_run_began_with(parse, tmp_path):
     _begin(tmp_path, "--data_dir=d\n--augment=ada\n--augment_p=0.5\n--keep_networks=3\n--learning_rate=0.002\n")
-    begun = parse(f"--run_dir={tmp_path}")
-    assert (begun.augment_p, begun.keep_networks, begun.schedule.learning_rate) == (0.5, 3, 0.002)
+    resumed = parse(f"--run_dir={tmp_path}")
+    assert (resumed.augment_p, resumed.keep_networks, resumed.schedule.learning_rate) == (0.5, 3, 0.002)
     run = parse(f"--run_dir={tmp_path}", "--augment_p=", "--keep_networks=", "--learning_rate=")
     assert (run.augment_p, run.keep_networks, run.schedule.learning_rate) == (None, None, None)
 
@@ -216,9 +217,9 @@ def test_a_folder_without_checkpoints_gives_no_flags(parse, tmp_path):
         parse(f"--run_dir={tmp_path}")
 
 
-def test_flags_of_a_begun_run_that_cannot_be_read_are_named(parse, tmp_path):
+def test_flags_of_an_existing_run_that_cannot_be_read_are_named(parse, tmp_path):
     _begin(tmp_path, "--data_dir=d\n--no_such_flag=1\n")
-    with pytest.raises(UserError, match="cannot go on with the flags in .*flags.cfg.*no_such_flag"):
+    with pytest.raises(UserError, match="cannot resume with the flags in .*flags.cfg.*no_such_flag"):
         parse(f"--run_dir={tmp_path}")
 
 

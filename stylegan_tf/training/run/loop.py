@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
@@ -29,7 +30,7 @@ from stylegan_tf.training.run.folder import locked_run_folder
 from stylegan_tf.training.run.greeting import greeting
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.level import Level, level_name
-from stylegan_tf.training.run.record import FILE_NAME, RunRecord, changes, data_changes, run_facts, write_flag_file
+from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
 from stylegan_tf.training.run.setup import RunSetup, resolve_precision
 from stylegan_tf.training.run.stop_signal import Stopped, StopSignal
 from stylegan_tf.training.schedule import Phase, check_batches, learning_rate_at, optimizer_reset_between, phase_at
@@ -132,7 +133,7 @@ def _open_outputs(
     if prepare_metrics:  # The chief measures alone, on its own devices, and the other processes wait.
         own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
         measure = prepare_metrics(setup.info, own, state.generator_ema, seen, setup.stop.interrupting(setup.progress))
-    path = f"{config.run_dir}/{FILE_NAME}"
+    path = f"{config.run_dir}/{FLAG_FILE}"
     with write_errors_named(path):
         write_flag_file(path, config)
     wandb = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []

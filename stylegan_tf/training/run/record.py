@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
-from stylegan_tf.config.option import all_options, option_fields, value_text
+from stylegan_tf.config.networks import architecture_options
+from stylegan_tf.config.option import option_fields, value_text
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.dataset_summary import dataset_facts
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
-FILE_NAME = "flags.cfg"
 # What sets those options of the networks that have no flag.
 _CAUSES = {
     "resolution": "`resolution`, or a data set of another resolution",
@@ -143,9 +143,3 @@ def write_flag_file(path: os.PathLike, config: TrainConfig) -> None:
     with atomic_write(path) as temporary:
         # Names of files may be any bytes.
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
-
-
-def architecture_options() -> set[str]:
-    """Names of the options that describe the networks and have a flag."""
-    fields = all_options(GeneratorConfig) + all_options(DiscriminatorConfig)
-    return {field.name for _, field in fields} | {"resolution"}

@@ -1,0 +1,179 @@
+"""How commands define their flags, from options or by themselves, and read them."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable, NoReturn, Optional
+
+from absl import flags
+
+from stylegan_tf.config.option import FROM_DATA_SET, all_options, may_be_none, table_value_type, value_type
+from stylegan_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
+PATHS: dict[str, tuple] = {}  # Flags whose value must exist already -> words that they take as well.
+flags.disclaim_key_flags()  # To absl, the flags are those of the module that asks for them.
+
+
+class _OrNone:
+    """Takes "" for None: with it, a resumed run drops an option that it was started with."""
+
+    def parse(self, argument):
+        return None if argument == "" else super().parse(argument)
+
+
+class _IntegerOrNone(_OrNone, flags.IntegerParser):
+    pass
+
+
+class _FloatOrNone(_OrNone, flags.FloatParser):
+    pass
+
+
+_OR_NONE = {int: _IntegerOrNone, float: _FloatOrNone}
+_DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+_DEFINE.update({list: flags.DEFINE_list, tuple: flags.DEFINE_multi_string})
+
+
+def define(
+    name: str, default: Any, help: str, kind: Optional[type] = None, choices: Sequence[str] = (), **bounds: Any
+) -> None:
+    """A flag.
+
+    kind: bool, int, float, str, list (words, separated by commas) or tuple (one word each time that it is given);
+      None: the kind of the default. bounds: lower_bound and upper_bound of a number.
+    """
+    if choices:
+        flags.DEFINE_enum(name, default, list(choices), help)
+    else:
+        kind = kind or type(default)
+        _DEFINE.get(kind, flags.DEFINE_string)(name, default, help, **bounds)
+
+
+def define_network() -> None:
+    """--network: one network."""
+    define("network", None, "A network file, a run folder (its newest network), or `demo`.")
+    must_exist("network", "demo")
+
+
+def define_data_dir(text: str = "A folder of TFRecords.") -> None:
+    """--data_dir: an existing data set."""
+    define("data_dir", None, text)
+    must_exist("data_dir")
+
+
+def define_scale() -> None:
+    """--scale, of pictures that are enlarged as far as they need it."""
+    define("scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", int, lower_bound=1)
+
+
+@contextlib.contextmanager
+def group(title: str) -> Iterator[None]:
+    """The flags defined in this block get a heading of their own in `--help`."""
+    before = set(FLAGS)
+    yield
+    in_order = [flag.name for module in FLAGS.flags_by_module_dict().values() for flag in module]
+    GROUPS.setdefault(title, []).extend(name for name in in_order if name not in before)  # absl itself sorts them.
+
+
+def must_exist(name: str, *words: str) -> None:
+    """The path in this flag is checked before `main`: a file, a folder, or one of `words`; * and ? are left alone."""
+    PATHS[name] = words
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the command with this message: for values of flags that do not go together."""
+    raise UserError(message)
+
+
+def require(*names: str) -> None:
+    """UserError for the first of these flags that was not given, with its help as what to give."""
+    for name in names:
+        flag = FLAGS[name]
+        if not flag.value:
+            choices = getattr(flag.parser, "enum_values", None)
+            text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
+            fail(f"--{name} is missing: give {text}")
+
+
+def require_one(first: str, second: str) -> None:
+    """UserError unless exactly one of two flags was given."""
+    if bool(FLAGS[first].value) == bool(FLAGS[second].value):
+        fail(f"give either --{first} or --{second}{' and not both' * bool(FLAGS[first].value)}.")
+
+
+def require_suffix(name: str, suffix: str) -> None:
+    """UserError unless the file that a flag names, if it is given, ends so."""
+    if FLAGS[name].value and not os.fspath(FLAGS[name].value).lower().endswith(suffix):
+        fail(f"--{name} must end in {suffix}, got {FLAGS[name].value}.")
+
+
+def define_option(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS, help: Optional[str] = None) -> None:
+    """The flag of an option, with its name, default, kind, choices and help. An Optional number may be left empty."""
+    option, kind = field.metadata["option"], value_type(field)
+    text = help or option.help
+    default = None if field.default is dataclasses.MISSING else field.default
+    if option.choices and kind is str:
+        flags.DEFINE_enum(field.name, default, option.choices, text, flag_values)
+    elif kind in _OR_NONE and may_be_none(field):
+        flags.DEFINE(_OR_NONE[kind](), field.name, default, text, flag_values, flags.ArgumentSerializer())
+    else:
+        _DEFINE.get(kind, flags.DEFINE_string)(field.name, default, text, flag_values=flag_values)
+
+
+def define_options(kind: type, *names: str, **helps: str) -> None:
+    """The flags of some of the options of a dataclass; without names of all, under their headings.
+
+    helps: in place of its own help, what an option means to this command.
+    """
+    fields = {field.name: field for _, field in all_options(kind)}
+    for name in (*names, *helps):
+        define_option(fields[name], help=helps.get(name))
+    if not (names or helps):
+        for field in fields.values():
+            title = field.metadata["option"].group
+            with group(title) if title else contextlib.nullcontext():
+                define_option(field)
+
+
+def read_options(kind: type, **given: Any) -> Any:
+    """A dataclass of options, with those nested in it, from `given` and the flags; the default where there is none."""
+    values = dict(given)
+    for field in dataclasses.fields(kind):
+        if field.name in given:
+            continue
+        if dataclasses.is_dataclass(field.type):
+            values[field.name] = read_options(field.type)
+        elif field.name in FLAGS and "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
+            values[field.name] = flag_value(field)
+    return kind(**values)
+
+
+def flag_value(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS) -> Any:
+    """What the flag of an option says, as the dataclass takes it."""
+    value = flag_values[field.name].value
+    return parse_table(field.name, value, table_value_type(field)) if value_type(field) is Mapping else value
+
+
+def parse_table(name: str, text: Optional[str], convert: Callable[[str], float]) -> Optional[dict]:
+    """ "8:128,16:64" -> {8: 128, 16: 64}; "64" -> {4: 64}, which holds from 4x4 up; None or "" -> None."""
+    if not text:
+        return None
+    if ":" not in text:
+        text = "4:" + text
+    table = {}
+    for entry in text.split(","):
+        resolution, _, value = entry.partition(":")
+        try:
+            key, number = int(resolution), convert(value)
+        except ValueError:
+            kind = "whole numbers" if convert is int else "numbers"
+            raise UserError(
+                f"{name} must be {kind} by resolution, like {name}=8:128,16:64, or one number; {entry!r} is neither."
+            ) from None
+        if key in table:
+            raise UserError(f"{name} gives two values for resolution {key}.")
+        table[key] = number
+    return table
