@@ -12,7 +12,7 @@ that --init_from started from it: others give noise.
 from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.config import BlendOptions
 from stylegan_tf.errors import UserError
 

@@ -15,7 +15,7 @@ file, a picture of the same name shows the images of --seeds moved along each di
 from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

@@ -13,8 +13,7 @@ import threading
 import webbrowser
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.config import TrainConfig
-from stylegan_tf.config.explorer import PageServerConfig
+from stylegan_tf.config import PageServerConfig, TrainConfig
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 
 FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.digests import file_sha256
 

@@ -12,8 +12,8 @@ After the last frame comes the first, unless --noloop. The noise stays the same 
 import re
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
-from stylegan_tf.cli.key_images import parse_keys, style_of
 from stylegan_tf.cli.progress import ProgressBar
+from stylegan_tf.cli.seeds import parse_keys, style_of
 from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS

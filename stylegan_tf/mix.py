@@ -10,8 +10,8 @@ Images are seeds, files of dlatents (used as they are) or images in them, each w
 from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
-from stylegan_tf.cli.key_images import parse_keys, styles_of
 from stylegan_tf.cli.progress import ProgressBar
+from stylegan_tf.cli.seeds import parse_keys, styles_of
 
 FLAGS = flags.FLAGS
 with flags.group("Mixing"):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.config import NearestOptions, TrainConfig
 from stylegan_tf.errors import UserError
 

@@ -14,7 +14,7 @@ import time
 from typing import Optional
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
+from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.serving.clients import FetchImages, RequestOptions, over_grpc, over_rest

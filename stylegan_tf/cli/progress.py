@@ -5,8 +5,7 @@ import sys
 import time
 from typing import Optional, TextIO
 
-from stylegan_tf.config.callbacks import Progress
-from stylegan_tf.config.durations import format_duration
+from stylegan_tf.config.callbacks import Progress, format_duration
 
 
 class ProgressBar(Progress):

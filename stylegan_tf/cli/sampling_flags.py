@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Optional
 
 from stylegan_tf.cli import flags
-from stylegan_tf.cli.seeds_and_labels import class_labels
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -57,29 +55,17 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
     path: None: that of --network. labeled: False if --class may be left out.
     """
     path = path or network_path()
-    from stylegan_tf.networks.network_file import load_networks
-    from stylegan_tf.networks.truncation import Truncation
-    from stylegan_tf.visualize.painter import Painter
+    from stylegan_tf.visualize.painter import load_painters
 
-    networks = load_networks(path)
-    classes, size = FLAGS["class"].value, networks.best_generator.config.label_size
-    labels = class_labels(classes, size, networks.label_names) if labeled or classes else [("", None)]
-    centre = FLAGS.truncation_centre or networks.truncation_centre
-    painter = Painter(
-        networks.best_generator,
-        content_box=networks.content_box if FLAGS.crop else None,
-        truncation=Truncation(FLAGS.truncation_psi, FLAGS.truncation_cutoff, centre),
-        noise_mode=noise_mode,
-        aspect_ratio=networks.aspect_ratio if FLAGS.crop else None,
-    )
-    return [(name, painter.with_label(label)) for name, label in labels]
+    truncation = {name: FLAGS[f"truncation_{name}"].value for name in ("psi", "cutoff", "centre")}
+    return load_painters(path, FLAGS["class"].value, labeled, **truncation, noise_mode=noise_mode, crop=FLAGS.crop)
 
 
 def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
     """The only one of `painters`."""
     (_, first), *others = painters(path, labeled, noise_mode)
     if others:
-        raise UserError("--class: this command takes one class; the label of several at once is like a=1,b=1.")
+        flags.fail("--class: this command takes one class; the label of several at once is like a=1,b=1.")
     return first
 
 
@@ -88,7 +74,7 @@ def style_offset(painter):
     if not FLAGS.move and not FLAGS.directions:
         return 0
     if not FLAGS.move or not FLAGS.directions:
-        raise UserError("--directions=FILE.npz and --move=NAME=AMOUNT go together: give both.")
+        flags.fail("--directions=FILE.npz and --move=NAME=AMOUNT go together: give both.")
     from stylegan_tf.editing.directions import load_directions, parse_moves
 
     directions = load_directions(FLAGS.directions, *painter.dlatent_shape)

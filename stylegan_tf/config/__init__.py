@@ -4,21 +4,17 @@ option.py       what an option is: its help, its group in `--help`, its bounds
 networks.py     the architectures of generator and discriminator
 training.py     schedule, losses, and the training run
 data.py         what becomes of the pictures of a new data set, and how it is written
-projection.py   the search for the latent of a picture
-serving.py      an export
-classifiers.py  classifiers of attributes, for metrics
-explorer.py     how the page of `explore` is served
-blending.py     networks made of others
-nearest.py      the nearest real images
+metrics.py      measuring networks, classifiers of attributes, the nearest real images
+editing.py      the search for the latent of a picture, networks made of others
+serving.py      an export, and how the page of `explore` is served
+callbacks.py    no options: what library functions report through
 """
 
-from stylegan_tf.config.blending import BlendOptions
-from stylegan_tf.config.classifiers import ClassifierTraining
 from stylegan_tf.config.data import PictureOptions, SourceOptions, WriteOptions
-from stylegan_tf.config.nearest import NearestOptions
+from stylegan_tf.config.editing import BlendOptions, ProjectionConfig
+from stylegan_tf.config.metrics import ClassifierTraining, EvaluationOptions, NearestOptions
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.config.projection import ProjectionConfig
-from stylegan_tf.config.serving import ServingOptions
+from stylegan_tf.config.serving import PageServerConfig, ServingOptions
 from stylegan_tf.config.training import AUGMENTATIONS, INCEPTION, PRECISIONS, LossConfig, ScheduleConfig, TrainConfig
 
 __all__ = [
@@ -28,9 +24,11 @@ __all__ = [
     "BlendOptions",
     "ClassifierTraining",
     "DiscriminatorConfig",
+    "EvaluationOptions",
     "GeneratorConfig",
     "LossConfig",
     "NearestOptions",
+    "PageServerConfig",
     "PictureOptions",
     "ProjectionConfig",
     "ScheduleConfig",

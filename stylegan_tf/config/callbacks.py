@@ -1,4 +1,7 @@
-"""What library functions report through: progress and notes. They print nothing; a caller decides what is shown."""
+"""What library functions report through: progress and notes. They print nothing; a caller decides what is shown.
+
+Durations are written alike everywhere.
+"""
 
 from typing import Callable
 
@@ -44,3 +47,14 @@ StartProgress = Callable[[int, str, str], Progress]
 
 def ignore(note: str) -> None:
     """A `Note` that goes nowhere."""
+
+
+def format_duration(seconds: float) -> str:
+    """`0:42`, `12:05`, `3:07:09`, `2d 03:07:09`: seconds rounded to whole ones."""
+    total = round(seconds)
+    minutes, second = divmod(total, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02d}:{minute:02d}:{second:02d}"
+    return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"

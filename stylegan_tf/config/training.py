@@ -14,6 +14,14 @@ GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")
 DISCRIMINATOR_LOSSES = ("logistic", "wgan", "hinge")
 AUGMENTATIONS = ("none", "diffaugment", "ada")
 INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
+FEATURE_EXTRACTOR_HELP = (
+    "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
+    "efficientnet_lite0 (needs no network access; its numbers are of their own kind)."
+)
+IMAGE_DISTANCE_HELP = (
+    "For ppl: a file of stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the squared distance of the "
+    "features of --feature_extractor (its numbers are of their own kind)."
+)
 _MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far from int64's end.
 
 
@@ -293,14 +301,12 @@ class TrainConfig(Options):
     feature_extractor: str = option(
         METRICS,
         INCEPTION,
-        "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
-        "efficientnet_lite0 (needs no network access; its numbers are of their own kind).",
+        FEATURE_EXTRACTOR_HELP,
     )
     image_distance: Optional[str] = option(
         METRICS,
         None,
-        "For ppl: a file of stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the squared distance of the "
-        "features of --feature_extractor (its numbers are of their own kind).",
+        IMAGE_DISTANCE_HELP,
     )
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stylegan_tf.config.blending import BlendOptions
+from stylegan_tf.config import BlendOptions
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables

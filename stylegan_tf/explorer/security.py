@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from stylegan_tf.config.explorer import PageServerConfig
+from stylegan_tf.config import PageServerConfig
 
 MAX_UPLOAD, MAX_BODY = 64 * 2**20, 2**20  # Bytes of a request: of a picture, and of anything else.
 UPLOADS = "/api/projections"

@@ -9,7 +9,7 @@ from typing import Optional
 
 import uvicorn
 
-from stylegan_tf.config.explorer import PageServerConfig
+from stylegan_tf.config import PageServerConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.app import Application
 from stylegan_tf.explorer.network_choices import NetworkChoices

@@ -1,31 +1,41 @@
-"""Metrics of a network, in one call."""
+"""Metrics of networks and pictures: the values in one call, or recorded beside what was measured."""
 
+import contextlib
+import glob
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional, Union
 
-from stylegan_tf.config.callbacks import Progress, StartProgress
-from stylegan_tf.config.training import INCEPTION
-from stylegan_tf.data.dataset_files import find_dataset
+import tensorflow as tf
+
+from stylegan_tf.config import INCEPTION, EvaluationOptions
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
 from stylegan_tf.distribution.strategy import create_strategy
-from stylegan_tf.files.storage import default_cache_folder
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.storage import address_of, default_cache_folder
+from stylegan_tf.files.working_copy import working_copy
+from stylegan_tf.metrics import recording
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.kinds.parsing import parse_metrics
-from stylegan_tf.metrics.recording import load_metric_models, network_subject
-from stylegan_tf.networks.network_file import find_network
+from stylegan_tf.metrics.results import ResultTable
+from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks
+
+_PathLike = Union[str, os.PathLike]
 
 
 def evaluate(
-    network: Union[str, os.PathLike[str]],
-    data_dir: Union[str, os.PathLike[str], None] = None,
+    network: _PathLike,
+    data_dir: Optional[_PathLike] = None,
     metrics: str = "fid50k",
     feature_extractor: str = INCEPTION,
     image_distance: Optional[str] = None,
     classifiers: Optional[str] = None,
     seed: int = 0,
-    cache_dir: Union[str, os.PathLike[str], None] = None,
+    cache_dir: Optional[_PathLike] = None,
     progress: StartProgress = Progress,
 ) -> dict[str, Mapping[str, float]]:
     """The values of metrics by the name of their results; nothing is recorded (the command `evaluate` does that).
@@ -44,10 +54,129 @@ def evaluate(
     """
     wanted = parse_metrics(metrics)
     info = find_dataset(data_dir) if data_dir else None
-    strategy = create_strategy("auto")
-    with strategy.scope():
-        models = load_metric_models(wanted, feature_extractor, image_distance, classifiers)
-    cache = pathlib.Path(cache_dir) if cache_dir else default_cache_folder()
-    template = MetricContext(None, strategy, seed, cache, **models, progress=progress)
-    subject = network_subject(template, find_network(network), info)
+    models = {"image_distance": image_distance, "classifiers": classifiers}
+    cache = None if cache_dir is None else os.fspath(cache_dir)
+    options = EvaluationOptions(feature_extractor=feature_extractor, seed=seed, cache_dir=cache, **models)
+    subject = recording.network_subject(_empty_context(wanted, options, progress), find_network(network), info)
     return {result.name: result.values for result in compute_metrics(wanted, subject.context)}
+
+
+def evaluate_and_record(
+    networks: Sequence[str],
+    pictures: Sequence[str],
+    data_dir: Optional[str],
+    metrics: Sequence[Metric],
+    options: EvaluationOptions = EvaluationOptions(),
+    out: Optional[str] = None,
+    table: Optional[str] = None,
+    note: Note = ignore,
+    warn: Note = ignore,
+    progress: StartProgress = Progress,
+) -> None:
+    """Measures several networks and sets of pictures, and appends the results to metric-NAME.jsonl.
+
+    Args:
+      networks: network files, run folders or patterns of their names; pictures: folders, archives or other sources.
+      data_dir: the folder of TFRecords with the real images, for the metrics that need them.
+      out: the folder for the results. None: that of each network; those of "demo" and of pictures are not recorded.
+      table: a file for all results, .md or .csv, with a row for each network.
+      note: takes a line for each result; warn: for each that is missing.
+    Raises:
+      UserError, after all else is measured, if a result is missing.
+    """
+    info = find_dataset(data_dir) if data_dir else None
+    subjects: list[tuple[str, Optional[pathlib.Path]]] = [*_named_networks(networks, options.all)]
+    subjects += [(name, None) for name in pictures]
+    template = _empty_context(metrics, options, progress)
+    rows, problems = ResultTable(), []
+
+    for name, path in subjects:
+
+        def on_error(metric: Optional[Metric], error: Exception, name: str = name) -> None:  # The others continue.
+            error = _expected(error)
+            problems.append(str(error))
+            warn(f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}")
+
+        try:
+            subject = _subject(template, path or name, info, options, warn)
+        except UserError as error:
+            on_error(None, error)
+            continue
+        each = [subject, *(recording.subjects_of_classes(subject) if options.per_class and path else [])]
+        with _folder_for_results(out or _folder_of(path), warn) as folder:
+            for one in each:
+                found = recording.measure_and_record(one, metrics, folder, on_error, options.force, note)
+                rows.add(f"{name} {one.facts['class']}" if "class" in one.facts else name, found)
+    if table is not None:
+        rows.write(pathlib.Path(table))
+    if problems:
+        several = f"{len(problems)} results are missing, see above. The first: " if len(problems) > 1 else ""
+        raise UserError(several + problems[0])
+
+
+def _empty_context(metrics: Sequence[Metric], options: EvaluationOptions, progress: StartProgress) -> MetricContext:
+    """A context with nothing to measure yet."""
+    name = options.strategy
+    if name == "auto":  # Without a look at TF_CONFIG: one process measures.
+        name = "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one"
+    strategy = create_strategy(name)
+    with strategy.scope():
+        models = recording.load_metric_models(
+            metrics, options.feature_extractor, options.image_distance, options.classifiers
+        )
+    cache = pathlib.Path(options.cache_dir) if options.cache_dir else default_cache_folder()
+    return MetricContext(
+        None, strategy, options.seed, cache, **models, batch_size=options.batch_size, progress=progress
+    )
+
+
+def _named_networks(given: Sequence[str], all_of_run: bool) -> list[tuple[str, pathlib.Path]]:
+    """(name, file) of every network to measure. UserError for one that does not exist."""
+    named = []
+    for entry in given:
+        is_pattern = glob.has_magic(entry) and not pathlib.Path(entry).exists()
+        found = sorted(glob.glob(entry)) if is_pattern else [entry]
+        if not found:
+            raise UserError(f"`network`: nothing is called {entry}: give network files or run folders.")
+        for name in found:
+            if all_of_run:
+                named += [(name if path.name in name else f"{name}/{path.name}", path) for path in find_networks(name)]
+            else:
+                named.append((name, find_network(name)))
+    return named
+
+
+def _subject(
+    template: MetricContext,
+    place: Union[str, pathlib.Path],
+    info: Optional[DatasetInfo],
+    options: EvaluationOptions,
+    note: Note,
+) -> recording.Subject:
+    """place: the file of a network, or the name of pictures."""
+    mirror, crop = options.mirror_augment, options.crop
+    if isinstance(place, pathlib.Path):
+        return recording.network_subject(template, place, info, mirror, crop)
+    return recording.pictures_subject(template, place, info, mirror, crop, options.fit, note)
+
+
+def _folder_of(path: Optional[pathlib.Path]) -> Optional[str]:
+    return None if path in (None, DEMO_FILE) else address_of(path.parent)
+
+
+@contextlib.contextmanager
+def _folder_for_results(path: Optional[str], note: Note) -> Iterator[Optional[pathlib.Path]]:
+    if path is None:
+        yield None
+    else:
+        with working_copy(path, ["metric-*.jsonl"], note=note) as copy:
+            yield copy.folder
+
+
+def _expected(error: Exception) -> UserError:
+    """The error, if it is the user's; out of memory becomes one. Others are raised."""
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return UserError("out of memory: lower `batch_size`.")
+    if not isinstance(error, UserError):
+        raise error
+    return error

@@ -105,17 +105,18 @@ def subjects_of_classes(subject: Subject) -> list[Subject]:
 def measure_and_record(
     subject: Subject,
     metrics: Sequence[Metric],
-    out: pathlib.Path,
+    out: Optional[pathlib.Path],
     on_error: OnError,
     force: bool = False,
     note: Note = ignore,
 ) -> list[MetricResult]:
-    """Notes a line per result, and appends it to metric-NAME.jsonl and to TensorBoard's events in `out`.
+    """Notes a line per result, and appends it to metric-NAME.jsonl and to TensorBoard's events in `out`, if given.
 
     Existing results with the same protocol (network, data, seed, ...) are noted and not computed again.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    found = [] if force else _recorded_results(subject, metrics, out)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    found = [] if force or out is None else _recorded_results(subject, metrics, out)
     names = {result.name for result in found}
     for result in found:
         note(f"{subject.name}  {result.line()}  (already there)")
@@ -124,8 +125,9 @@ def measure_and_record(
     ]
     for result in compute_metrics(missing, subject.context, on_error):
         result = result.with_facts(subject.facts)
-        append_result(out, result)
-        _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
+        if out is not None:
+            append_result(out, result)
+            _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
         note(f"{subject.name}  {result.line()}")
         found.append(result)
     return found

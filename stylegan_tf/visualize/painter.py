@@ -1,14 +1,17 @@
 """What figures and animations are drawn from: seeds and styles in, pictures out that are ready to be shown."""
 
 import copy
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.labels import class_labels
+from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.picture_files import as_rgb
 from stylegan_tf.visualize.sampling import Sampler, seed_latents
@@ -116,3 +119,32 @@ class Painter:
                 f"{what} needs noise inputs, but this network has none (they came with the paper's configuration E): "
                 "it does not apply."
             )
+
+
+def load_painters(
+    path: Union[str, os.PathLike],
+    classes: Optional[str] = None,
+    labeled: bool = True,
+    psi: float = 0.7,
+    cutoff: Optional[int] = 8,
+    centre: Optional[str] = None,
+    noise_mode: str = "const",
+    crop: bool = True,
+) -> list[tuple[str, Painter]]:
+    """(name, painter of a network file) for each class that `class_labels` makes of `classes`.
+
+    labeled: False if a network with labels needs no class; centre: None: as the network file has it; crop: undo
+    letterboxing and stretching.
+    """
+    networks = load_networks(path)
+    generator = networks.best_generator
+    size, names = generator.config.label_size, networks.label_names
+    labels = class_labels(classes, size, names) if labeled or classes else [("", None)]
+    painter = Painter(
+        generator,
+        content_box=networks.content_box if crop else None,
+        truncation=Truncation(psi, cutoff, centre or networks.truncation_centre),
+        noise_mode=noise_mode,
+        aspect_ratio=networks.aspect_ratio if crop else None,
+    )
+    return [(name, painter.with_label(label)) for name, label in labels]

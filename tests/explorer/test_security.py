@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from stylegan_tf.config.explorer import PageServerConfig
+from stylegan_tf.config import PageServerConfig
 from stylegan_tf.explorer.security import Guard
 from tests.helpers.asgi import AsgiClient
 

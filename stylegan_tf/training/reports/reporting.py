@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
-from stylegan_tf.config.durations import format_duration
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, format_duration, ignore
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.reports.log_backends import LogBackend, StatsLog, TextLog

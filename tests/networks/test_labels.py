@@ -1,30 +1,10 @@
-"""Seeds and labels from text."""
+"""Labels by the names of classes."""
 
 import numpy as np
 import pytest
 
-from stylegan_tf.cli.seeds_and_labels import class_label, class_labels, parse_seeds
 from stylegan_tf.errors import UserError
-
-
-@pytest.mark.parametrize(
-    "text, seeds",
-    [("5", [5]), ("0-3,12", [0, 1, 2, 3, 12]), (" 7, 1-2 ", [7, 1, 2]), ("4294967295", [2**32 - 1]), ("3,3", [3, 3])],
-)
-def test_seeds_are_numbers_and_ranges(text, seeds):
-    assert list(parse_seeds(text)) == seeds
-
-
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1--2", "1,,2", "1.5", "²"])
-def test_what_is_no_seed_is_refused(text):
-    with pytest.raises(UserError, match="--rows takes numbers and ranges like 0-7,12"):
-        parse_seeds(text, "rows")
-
-
-@pytest.mark.parametrize("text", ["3-1", "4294967296", "0-4294967296"])
-def test_seeds_beyond_what_numpy_takes_are_refused(text):
-    with pytest.raises(UserError, match="not a range within 0 to 4294967295"):
-        parse_seeds(text)
+from stylegan_tf.networks.labels import class_label, class_labels
 
 
 def test_a_label_has_ones_in_its_columns():
@@ -84,21 +64,3 @@ def test_several_classes_have_a_label_each(text, names, expected):
 def test_labels_that_do_not_fit_are_refused(text, size, names, message):
     with pytest.raises(UserError, match=message):
         class_label(text, size, names)
-
-
-def test_a_range_of_all_seeds_takes_no_memory():
-    seeds = parse_seeds("5,0-4294967295,7-8", most=2**40)
-    assert len(seeds) == 2**32 + 3
-    assert [seeds[0], seeds[1], seeds[-3], seeds[-2], seeds[-1]] == [5, 0, 2**32 - 1, 7, 8]
-    assert seeds[2**31 : 2**31 + 2] == [2**31 - 1, 2**31]
-    with pytest.raises(IndexError):
-        seeds[len(seeds)]
-    with pytest.raises(UserError, match="--rows names 4,294,967,296 seeds: 65,536 is the most here"):
-        parse_seeds("0-4294967295", "rows")
-
-
-@pytest.mark.parametrize("text", ["4294967296", "0-4294967296", "9" * 5000, "\u0663", "-1", "1-", "nan", "1e3"])
-def test_what_is_no_seed_is_told_in_a_short_line(text):
-    with pytest.raises(UserError) as caught:
-        parse_seeds(text)
-    assert len(str(caught.value)) < 200

@@ -1,7 +1,5 @@
-"""Seeds and labels as they are written on the command line."""
+"""Labels by the names of classes."""
 
-import bisect
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -9,51 +7,12 @@ from typing import Any, Optional
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.file_errors import short
 
 _LISTED = 20  # Names of classes in a message.
 
 
-class Seeds(Sequence):
-    """The seeds of ranges, one after another, of which none is in memory."""
-
-    def __init__(self, ranges: Sequence[range]):
-        self._ranges = list(ranges)
-        self._ends = list(itertools.accumulate(map(len, self._ranges)))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        which = bisect.bisect_right(self._ends, index)
-        return self._ranges[which][index - self._ends[which]]
-
-
-def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> Seeds:
-    """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. most: seeds that the command can do with."""
-    ranges = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (_is_count(first) and (_is_count(last) or "-" not in part)):
-            raise UserError(f"--{flag} takes numbers and ranges like 0-7,12; {short(part.strip(), 60)!r} is neither.")
-        low, high = int(first), int(last or first)
-        if low > high or high >= 2**32:
-            raise UserError(f"--{flag}: {short(part.strip(), 60)!r} is not a range within 0 to {2**32 - 1}.")
-        ranges.append(range(low, high + 1))
-    if sum(map(len, ranges)) > most:
-        raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: {most:,} is the most here.")
-    return Seeds(ranges)
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 30
-
-
 def class_labels(text: Optional[str], label_size: int, names: Sequence[str] = ()) -> list[tuple[str, Any]]:
-    """The labels that --class describes, with their names: float32 [label_size]; None for a network without labels.
+    """The labels that a text describes, with their names: float32 [label_size]; None for a network without labels.
 
     "cat" or "3": 1 in the column of this name or number; "cat,dog": both labels; "all": those of all classes;
     "cat=0.3,dog=1": one label with these values, 0 elsewhere.
@@ -61,12 +20,12 @@ def class_labels(text: Optional[str], label_size: int, names: Sequence[str] = ()
     """
     if not label_size:
         if text is not None:
-            raise UserError("--class was given, but the network has no labels.")
+            raise UserError("`class` was given, but the network has no labels.")
         return [("", None)]
     names = list(names) if len(names) == label_size else []
     known = _known_classes(names) if names else f"numbers from 0 to {label_size - 1}"
     if text is None:
-        raise UserError(f"the network has labels: choose with --class=NAME or =N; there are {known}.")
+        raise UserError(f"the network has labels: choose with `class=NAME` or =N; there are {known}.")
     if text == "all" and text not in names:
         return list(zip(names or map(str, range(label_size)), np.eye(label_size, dtype=np.float32)))
     parts = {}
@@ -76,13 +35,13 @@ def class_labels(text: Optional[str], label_size: int, names: Sequence[str] = ()
             name, _, number = part.rpartition("=")
             column, value = _column(name.strip(), label_size, names), _finite(number, part)
         if column is None:
-            raise UserError(f"--class: {part!r} is none of the network's; there are {known}.")
+            raise UserError(f"`class`: {part!r} is none of the network's; there are {known}.")
         parts[part] = (column, value)
     columns, values = zip(*parts.values())
     if all(value is None for value in values):
         return list(zip(parts, np.eye(label_size, dtype=np.float32)[list(columns)]))
     if any(value is None for value in values):
-        raise UserError(f"--class={text}: a mixed label gives each of its classes a number, like a=1,b=1.")
+        raise UserError(f"`class={text}`: a mixed label gives each of its classes a number, like a=1,b=1.")
     label = np.zeros([label_size], np.float32)
     label[list(columns)] = values
     return [(text, label)]
@@ -92,7 +51,7 @@ def class_label(text: Optional[str], label_size: int, names: Sequence[str] = ())
     """The only one of `class_labels`, without its name."""
     labels = class_labels(text, label_size, names)
     if len(labels) > 1:
-        raise UserError(f"--class={text}: this takes one class; the label of several at once is like a=1,b=1.")
+        raise UserError(f"`class={text}`: this takes one class; the label of several at once is like a=1,b=1.")
     return labels[0][1]
 
 
@@ -110,7 +69,7 @@ def _finite(text: str, part: str) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) < 1e30:
-        raise UserError(f"--class takes NAME or NAME=NUMBER, got {part!r}.")
+        raise UserError(f"`class` takes NAME or NAME=NUMBER, got {part!r}.")
     return value
 
 

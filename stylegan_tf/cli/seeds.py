@@ -1,14 +1,53 @@
 """Images that are named on the command line, by seeds or as dlatents in files, each with its psi; their styles."""
 
+import bisect
+import itertools
 import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from stylegan_tf.cli.seeds_and_labels import parse_seeds
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 _MOST_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
+
+
+class Seeds(Sequence):
+    """The seeds of ranges, one after another, of which none is in memory."""
+
+    def __init__(self, ranges: Sequence[range]):
+        self._ranges = list(ranges)
+        self._ends = list(itertools.accumulate(map(len, self._ranges)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        which = bisect.bisect_right(self._ends, index)
+        return self._ranges[which][index - self._ends[which]]
+
+
+def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> Seeds:
+    """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. most: seeds that the command can do with."""
+    ranges = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (_is_count(first) and (_is_count(last) or "-" not in part)):
+            raise UserError(f"--{flag} takes numbers and ranges like 0-7,12; {short(part.strip(), 60)!r} is neither.")
+        low, high = int(first), int(last or first)
+        if low > high or high >= 2**32:
+            raise UserError(f"--{flag}: {short(part.strip(), 60)!r} is not a range within 0 to {2**32 - 1}.")
+        ranges.append(range(low, high + 1))
+    if sum(map(len, ranges)) > most:
+        raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: {most:,} is the most here.")
+    return Seeds(ranges)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 30
 
 
 class Key(NamedTuple):
