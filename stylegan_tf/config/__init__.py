@@ -5,13 +5,13 @@ networks.py     the architectures of generator and discriminator
 training.py     schedule, losses, and the training run
 data.py         what becomes of the pictures of a new data set, and how it is written
 metrics.py      measuring networks, classifiers of attributes, the nearest real images
-editing.py      the search for the latent of a picture, networks made of others
+editing.py      the search for the latent of a picture, directions, networks made of others
 serving.py      an export, and how the page of `explore` is served
 callbacks.py    no options: what library functions report through
 """
 
 from stylegan_tf.config.data import PictureOptions, SourceOptions, WriteOptions
-from stylegan_tf.config.editing import BlendOptions, ProjectionConfig
+from stylegan_tf.config.editing import BlendOptions, DirectionOptions, ProjectionConfig
 from stylegan_tf.config.metrics import ClassifierTraining, EvaluationOptions, NearestOptions
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.serving import PageServerConfig, ServingOptions
@@ -23,6 +23,7 @@ __all__ = [
     "PRECISIONS",
     "BlendOptions",
     "ClassifierTraining",
+    "DirectionOptions",
     "DiscriminatorConfig",
     "EvaluationOptions",
     "GeneratorConfig",

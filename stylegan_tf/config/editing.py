@@ -1,14 +1,16 @@
-"""Options of editing: the search for the latent of a picture, and networks made of others."""
+"""Options of editing: the search for the latent of a picture, directions, and networks made of others."""
 
 import dataclasses
 import math
 from typing import Optional
 
-from stylegan_tf.config.option import Options, option
+from stylegan_tf.config.option import OptionError, Options, option
 from stylegan_tf.errors import UserError
 
 SEARCH = "Search"
 BLENDING = "Blending"
+DIRECTIONS = "Directions"
+DIRECTION_METHODS = ("pca", "sefa", "attributes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,42 @@ class ProjectionConfig(Options):
         """A parabola down to 0."""
         t = step / self.steps
         return self.exploration * max(0.0, 1 - t / self.exploration_end) ** 2 if self.exploration_end else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DirectionOptions(Options):
+    """Which directions in w are searched for, and in what."""
+
+    method: str = option(DIRECTIONS, "pca", "One or several of pca, sefa, attributes, separated by commas.")
+    count: int = option(DIRECTIONS, 10, "Directions of pca, and of sefa.", at_least=1)
+    layers: Optional[str] = option(
+        DIRECTIONS, None, "Layers to apply the directions to: coarse, middle, fine or like 0-3; left out: all."
+    )
+    samples: int = option(DIRECTIONS, 20_000, "Images or latents to analyse.", at_least=2)
+    classifiers: Optional[str] = option(DIRECTIONS, None, "attributes: a folder of stylegan_tf.train_classifier.")
+    labels: Optional[str] = option(
+        DIRECTIONS,
+        None,
+        "attributes: in place of classifiers a .csv with the first line `seed,glasses,hat`, then for each image its "
+        "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: a number in --dlatents.",
+    )
+    dlatents: Optional[str] = option(
+        DIRECTIONS, None, "The file of dlatents that --labels is about, such as project's."
+    )
+    seed: int = option(DIRECTIONS, 0, "Of the latents to analyse.", at_least=0, below=2**31)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = sorted(set(self.methods) - set(DIRECTION_METHODS))
+        if unknown:
+            raise OptionError(f"method takes {', '.join(DIRECTION_METHODS)}; got {unknown[0]!r}.")
+        if "attributes" in self.methods and bool(self.classifiers) == bool(self.labels):
+            raise UserError("`method=attributes` needs either `classifiers=FOLDER` or `labels=FILE.csv`.")
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Entries of `method`."""
+        return tuple(entry.strip() for entry in self.method.split(",") if entry.strip())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,3 +76,9 @@ class NearestOptions(Options):
         at_least=2,
     )
     seed: int = option(SEARCH, 0, "Of the bootstrap.", at_least=0)
+    image_distance: str = option(
+        SEARCH,
+        "pixels",
+        "pixels (root mean square, of 255), features of --feature_extractor, or a file of stylegan_tf.build_lpips.",
+    )
+    feature_extractor: str = option(SEARCH, INCEPTION, FEATURE_EXTRACTOR_HELP)

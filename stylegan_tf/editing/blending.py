@@ -5,15 +5,25 @@ Networks blend well if they share an ancestor, as snapshots of one run do, and r
 """
 
 import dataclasses
+import os
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import Union
 
 import numpy as np
 
 from stylegan_tf.config import BlendOptions
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.digests import file_sha256
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.network_file import Networks, find_networks, load_networks, save_networks
+from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.picture_files import save_image
+from stylegan_tf.visualize.tile_table import Band, tile_table
 
 
 def blended(generators: Mapping[str, Generator], options: BlendOptions) -> Generator:
@@ -57,3 +67,49 @@ def blend_metadata(sources: Sequence[Mapping], metadata: Mapping, options: Blend
     """Of the result: that of the first network, and what it is made of. sources: {network, sha256, kimg} each."""
     kept = {name: value for name, value in metadata.items() if name != "kimg"}
     return {**kept, "blended_from": [dict(source) for source in sources], "blended_with": dataclasses.asdict(options)}
+
+
+def blend_files(
+    names: Sequence[str],
+    output: Union[str, os.PathLike[str]],
+    options: BlendOptions = BlendOptions(),
+    last: int = 1,
+    seeds: Sequence[int] = (),
+    truncation_psi: float = 0.7,
+    note: Note = ignore,
+) -> None:
+    """Blends the networks of files and run folders and writes the result as a network file.
+
+    Args:
+      last: of a run folder, its last networks in place of the newest alone.
+      seeds: of the images in a picture beside the file, a row for each network and the result; (): no picture.
+    """
+    paths = [path for name in names for path in find_networks(name)[-last:]]
+    loaded = {str(path): load_networks(path) for path in paths}
+    generators = {name: networks.best_generator for name, networks in loaded.items()}
+    result, output = blended(generators, options), pathlib.Path(output)
+    sources = [
+        {"network": name, "sha256": file_sha256(name), "kimg": networks.metadata.get("kimg")}
+        for name, networks in loaded.items()
+    ]
+    metadata = blend_metadata(sources, next(iter(loaded.values())).metadata, options)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_networks(output, Networks(None, None, result, metadata))
+    note(f"{output}: blended from {', '.join(generators)}")
+    if len(seeds):
+        picture = output.with_suffix(".png")
+        save_image(blend_picture({**generators, output.name: result}, seeds, truncation_psi), picture)
+        note(str(picture))
+
+
+def blend_picture(generators: Mapping[str, Generator], seeds: Sequence[int], truncation_psi: float) -> np.ndarray:
+    """A row for each network, a column for each seed: uint8 [H, W, C]."""
+    rows = []
+    for generator in generators.values():
+        size = generator.config.label_size
+        label = np.full([size], 1 / size, np.float32) if size else None  # The mean of all classes.
+        painter = Painter(generator, label, truncation=Truncation(truncation_psi))
+        rows.append(list(painter.pictures(painter.dlatents(painter.latents(seeds)))))
+    above = [Band(f"seed {seed}", column, column) for column, seed in enumerate(seeds)]
+    beside = [Band(pathlib.Path(name).stem, row, row) for row, name in enumerate(generators)]
+    return tile_table(rows, None, above, beside, breaks_above={len(rows) - 1})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stylegan_tf.metrics.context import MetricContext
     from stylegan_tf.metrics.images.generated import GeneratedImages
+    from stylegan_tf.networks.generator import Generator
 
 _LATENTS_PER_CALL = 4096
 _PAPER_SAMPLES = 200_000
@@ -141,6 +142,27 @@ def latents(source: "GeneratedImages", count: int) -> tuple[np.ndarray, np.ndarr
         all_z.append(z[:, 0])
         all_w.append(source.ws(z, labels, latent_of_layer)[:, -1].numpy())
     return np.concatenate(all_z), np.concatenate(all_w)
+
+
+def classified_samples(
+    generator: "Generator", label: Optional[np.ndarray], folder: str, count: int, seed: int
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Names of the classifiers in a folder, w [count, w_size] of generated images, their logits [count, classifiers].
+
+    label: [label_size], of all images; None: the classes of the network in turn.
+    """
+    from stylegan_tf.distribution.strategy import create_strategy
+    from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+    from stylegan_tf.metrics.images.generated import GeneratedImages
+
+    strategy, config = create_strategy("one"), generator.config
+    with strategy.scope():
+        classifiers = load_classifiers(folder)
+    classifiers.check(config.resolution, config.num_channels)
+    labels = np.eye(config.label_size, dtype=np.float32) if label is None else label[None]
+    images = GeneratedImages(generator, seed, labels)
+    scores = classified(images, classifiers, count, strategy, rows=32)
+    return classifiers.names, latents(images, count)[1], scores
 
 
 def most_confident(logits: np.ndarray) -> np.ndarray:
