@@ -9,6 +9,11 @@ With these versions every run gives the same pixels. Written to stylegan_tf/data
   demo_set.webp  one lossless sheet of 64 x 64 tiles; image i is in row i // 64, column i % 64, and has the seed "i"
   demo_set.json  what the renderer chose for every image: {"attributes": {name: {"values": [...], "indices": "..."}}},
                  where character i of "indices" is chr(ord("A") + index into "values") of image i.
+
+Pictures of another style under CC0 1.0, to try transfer on (docs/lab/recipes.md), become a folder of PNGs, 00000.png
+from the seed "0" on:
+
+    python tools/render_demo_set.py --style pixel-art --count 300 --size 32 --dest pictures/pixel-art-300
 """
 
 import argparse
@@ -29,21 +34,24 @@ COLORS = ("background", "skin", "hair", "hat", "shirt", "pants", "shoes", "jacke
 ABSENT = "none"  # The part is not there, or the renderer did not need the colour.
 
 
-def load_style() -> Style:
-    """The definition of "Voxel Art" as packaged, after a look at its licence."""
-    definition = json.loads(importlib.resources.files("dicebear_styles").joinpath("voxel-art.json").read_text("utf-8"))
+def load_style(name: str) -> Style:
+    """The definition of a style as packaged, "voxel-art" for one, after a look at its licence."""
+    path = importlib.resources.files("dicebear_styles").joinpath(f"{name}.json")
+    if not path.is_file():
+        raise SystemExit(f"dicebear_styles has no style that is called {name}")
+    definition = json.loads(path.read_text("utf-8"))
     if definition["meta"]["license"]["name"] != "CC0 1.0":
-        raise SystemExit(f"the licence of the style is no longer CC0 1.0: {definition['meta']['license']}")
+        raise SystemExit(f"the licence of the style is not CC0 1.0: {definition['meta']['license']}")
     return Style(definition)
 
 
-def render(style: Style, seed: int) -> tuple:
-    """One figure -> (uint8 [SIZE, SIZE, 3], {attribute: value}).
+def render(style: Style, seed: int, size: int = SIZE) -> tuple:
+    """One figure -> (uint8 [size, size, 3], {attribute: value}).
 
     Rendered at the final size: the style's voxels are drawn on a grid close to that of the pixels, and a larger
     rendering reduced by box filter looked the same but compressed slightly worse.
     """
-    avatar = Avatar(style, {"seed": str(seed), "size": SIZE})
+    avatar = Avatar(style, {"seed": str(seed), "size": size})
     png = resvg_py.svg_to_bytes(svg_string=str(avatar), skip_system_fonts=True)
     figure = Image.open(io.BytesIO(png)).convert("RGBA")
     canvas = Image.new("RGBA", figure.size, "white")
@@ -75,8 +83,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     package = pathlib.Path(__file__).resolve().parent.parent / "stylegan_tf" / "data"
     parser.add_argument("--dest", type=pathlib.Path, default=package, help="folder to write to")
-    dest = parser.parse_args().dest
-    style = load_style()
+    parser.add_argument("--style", help="write PNGs of this style of DiceBear, rather than the demo set")
+    parser.add_argument("--count", type=int, default=COUNT, help="how many PNGs")
+    parser.add_argument("--size", type=int, default=SIZE, help="their height and width in pixels")
+    args = parser.parse_args()
+    dest, style = args.dest, load_style(args.style or "voxel-art")
+    if args.style:
+        dest.mkdir(parents=True, exist_ok=True)
+        for seed in range(args.count):
+            Image.fromarray(render(style, seed, args.size)[0]).save(dest / f"{seed:05}.png")
+        return
     images, attributes = zip(*(render(style, seed) for seed in range(COUNT)))
     tiles = np.stack(images).reshape(COUNT // COLUMNS, COLUMNS, SIZE, SIZE, 3)
     sheet = tiles.transpose(0, 2, 1, 3, 4).reshape(COUNT // COLUMNS * SIZE, COLUMNS * SIZE, 3)

@@ -159,6 +159,15 @@ class TrainConfig(Options):
         above=0,
         at_most=_MOST_KIMG,
     )
+    augment_target: float = option(
+        RUN,
+        0.6,
+        "Mean sign of the real scores that ada's probability is adapted to: above it the probability rises. 0: the "
+        "discriminator guesses; 1: it recognises every real.",
+        above=0,
+        below=1,
+        requires={"augment": ("ada",)},
+    )
     augment_p: Optional[float] = option(
         RUN,
         None,
@@ -257,6 +266,13 @@ class TrainConfig(Options):
         "Half-life of the averaged generator's weights in thousands of images; 0: no averaging.",
         at_least=0,
         at_most=_MOST_KIMG,
+    )
+    ema_rampup: Optional[float] = option(
+        LOSSES,
+        None,
+        "The half-life is at most this share of the images seen so far, so that it grows up to ema_kimg: 0.05 keeps "
+        "the first weights out of the average, and smooths more later. Left out: the half-life is constant.",
+        above=0,
     )
 
     image_ticks: int = option(REPORTS, 1, "Ticks between two grids of generated images.", at_least=1)

@@ -4,7 +4,6 @@ from typing import Optional
 
 import tensorflow as tf
 
-TARGET = 0.6  # Of r_t = E[sign(D(real))]: 0 if the discriminator guesses, 1 if it recognises every real.
 INTERVAL = 4  # Iterations between two adjustments.
 
 
@@ -12,10 +11,11 @@ class AugmentationStrength:
     """Create it in the strategy's scope. `variables` has all of it, for the checkpoint.
 
     fixed: a constant p that replaces the adaptive one, whose variables then stay as they are.
+    target: of r_t = E[sign(D(real))], which is 0 if the discriminator guesses and 1 if it recognises every real.
     """
 
-    def __init__(self, fixed: Optional[float] = None):
-        self._fixed = fixed
+    def __init__(self, fixed: Optional[float] = None, target: float = 0.6):
+        self._fixed, self._target = fixed, target
         self._p = tf.Variable(0.0, trainable=False)
         self._overfitting = tf.Variable(0.0, trainable=False)  # r_t of the last adjustment.
         self._signs = tf.Variable(0.0, trainable=False)  # Sum over the images since then.
@@ -40,7 +40,7 @@ class AugmentationStrength:
         update(self._images, _add, args=(1.0, batch_size), group=False)
         counts = (self._signs, self._images, due)
         if kimg and self._fixed is None:
-            update(self._p, _adjust, args=(*counts, kimg * 1000), group=False)
+            update(self._p, _adjust, args=(*counts, kimg * 1000, self._target), group=False)
         update(self._overfitting, _assign_mean, args=counts, group=False)
         update(self._signs, _zero_if_due, args=(self._images, due), group=False)
         update(self._images, _zero_if_due, args=(self._images, due), group=False)
@@ -55,8 +55,8 @@ def _add(total, mean, count):
     total.assign_add(mean * count)
 
 
-def _adjust(p, signs, images, due, images_to_1):
-    adjusted = tf.clip_by_value(p + tf.sign(signs / images - TARGET) * images / images_to_1, 0.0, 1.0)
+def _adjust(p, signs, images, due, images_to_1, target):
+    adjusted = tf.clip_by_value(p + tf.sign(signs / images - target) * images / images_to_1, 0.0, 1.0)
     p.assign(tf.where(images >= due, adjusted, p))
 
 

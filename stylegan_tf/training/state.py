@@ -52,7 +52,7 @@ class TrainState:
         beta_and_epsilon = (config.adam_beta1, config.adam_beta2, config.adam_epsilon)
         self.generator_adam = Adam(trainable_variables(self.generator), *beta_and_epsilon)
         self.discriminator_adam = Adam(trainable_variables(self.discriminator), *beta_and_epsilon)
-        self.augmentation = AugmentationStrength(config.augment_p)
+        self.augmentation = AugmentationStrength(config.augment_p, config.augment_target)
         counters = [name for name, value in vars(TrainState).items() if isinstance(value, _Counter)]
         self.clock = {name: tf.Variable(0, dtype=tf.int64, trainable=False) for name in counters}
         self.clock["lod"] = tf.Variable(-1.0, dtype=tf.float64, trainable=False)

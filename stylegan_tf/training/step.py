@@ -9,7 +9,7 @@ results, do not depend on the number of replicas.
 
 import functools
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import tensorflow as tf
 
@@ -72,7 +72,7 @@ def build_iteration(
     def iteration(batch, inputs):
         metrics = step.train_discriminator(batch, inputs)
         with tf.control_dependencies([inputs.images_seen]):  # Nothing else in the update waits for the data.
-            step.update_average()
+            step.update_average(inputs.images_seen)
         metrics.update(step.train_generator(batch, inputs))
         return tf.stack([metrics[name] for name in names])  # One tensor: a single reduction across machines.
 
@@ -133,8 +133,6 @@ class TrainingStep:
         self._discriminator_sums = accumulated(gradients.discriminator, rounds, config.jit_compile)
         self._unregularized_sums = accumulated(unregularized, rounds, config.jit_compile)
         self._generator_sums = accumulated(gradients.generator, rounds, config.jit_compile)
-        # beta of the moving average: half of the weights' influence is gone after ema_kimg thousand images.
-        self.ema_beta = 0.5 ** (batch_size / (config.ema_kimg * 1000)) if config.ema_kimg else 0.0
 
     def train_discriminator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
@@ -165,14 +163,22 @@ class TrainingStep:
         rate = inputs.generator_learning_rate
         return self._apply(adam, sums, inputs, inputs.learning_rate if rate is None else rate)
 
-    def update_average(self) -> None:
+    def update_average(self, images_seen: tf.Tensor) -> None:
         """generator_ema <- lerp(generator, generator_ema, beta); w_avg and the noise maps are copied."""
-        tf.distribute.get_replica_context().merge_call(self._update_average)
+        tf.distribute.get_replica_context().merge_call(self._update_average, args=(self._ema_beta(images_seen),))
 
-    def _update_average(self, strategy):
+    def _ema_beta(self, images_seen: tf.Tensor) -> Union[float, tf.Tensor]:
+        """Half of the weights' influence is gone after the half-life: ema_kimg, or less while it ramps up."""
+        half_life = self.config.ema_kimg * 1000
+        if self.config.ema_rampup is None or not half_life:
+            return 0.5 ** (self.batch_size / half_life) if half_life else 0.0
+        half_life = tf.minimum(self.config.ema_rampup * tf.cast(images_seen, tf.float32), half_life)
+        return 0.5 ** (self.batch_size / half_life)  # 0.5 ** inf = 0 before the first image.
+
+    def _update_average(self, strategy, ema_beta):
         for name, average in self.state.ema_variables.items():
             variable = self.state.generator_variables[name]
-            beta = self.ema_beta if variable.trainable else 0.0
+            beta = ema_beta if variable.trainable else 0.0
             strategy.extended.update(average, _move_towards, args=(variable, beta), group=False)
 
     def _labels(self, batch):
@@ -218,4 +224,5 @@ def _shard(structure):
 def _move_towards(average, value, beta):
     """average <- lerp(value, average, beta)."""
     value = tf.convert_to_tensor(value)
-    average.assign(value + beta * (average - value) if beta else value)
+    is_copy = isinstance(beta, float) and beta == 0
+    average.assign(value if is_copy else value + beta * (average - value))

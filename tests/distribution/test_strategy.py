@@ -69,7 +69,7 @@ def test_a_whole_iteration_compiles_with_xla():
     @tf.function(jit_compile=True)
     def iteration(images, inputs):
         metrics = step.train_discriminator({"images": images, "labels": tf.zeros([4, 0])}, inputs)
-        step.update_average()
+        step.update_average(tf.constant(0, tf.int64))
         return {**metrics, **step.train_generator({"images": images, "labels": tf.zeros([4, 0])}, inputs)}
 
     metrics = iteration(images, StepInputs(tf.constant(0, tf.int64), tf.constant(1.0), tf.constant(0.001)))

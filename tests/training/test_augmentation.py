@@ -151,6 +151,15 @@ def test_p_moves_every_4_iterations_towards_the_target_and_stays_in_0_to_1():
     np.testing.assert_array_equal(signs_of(tf.constant([-2.0, 0.0, 3.0, np.nan])), [-1, 0, 1, 0])
 
 
+def test_the_target_of_p_is_an_option():
+    """At a mean sign of 0.5 p rises for a target below, and stays at 0 for one above."""
+    for target, expected in ((0.4, 0.4), (0.6, 0.0)):
+        strength = AugmentationStrength(target=target)
+        for _ in range(4):
+            strength.update(tf.distribute.get_strategy(), tf.constant(0.5), 10, kimg=0.1)
+        assert float(strength.p) == pytest.approx(expected)
+
+
 @pytest.fixture(scope="module")
 def info(tmp_path_factory):
     return find_dataset(write_images(tmp_path_factory.mktemp("data") / "tiny", resolution=8))

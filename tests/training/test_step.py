@@ -82,10 +82,24 @@ def test_the_average_follows_with_its_half_life(info):
     step = TrainingStep(config, state, resolution=16, batch_size=8)
     strategy = tf.distribute.get_strategy()
     for _ in range(4):  # 4 * 8 images = 0.032 kimg.
-        strategy.run(step.update_average)
+        strategy.run(step.update_average, args=(tf.constant(0, tf.int64),))
     for name, variable in state.ema_variables.items():
         distance = variable - state.generator_variables[name]
         expected = 0.5 if variable.trainable else 0.0
+        np.testing.assert_allclose(distance, np.full(variable.shape, expected), atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("images_seen, left", [(0, 0.0), (40, 0.25), (80, 0.5), (160, 0.5)])
+def test_the_half_life_of_the_average_ramps_up(info, images_seen, left):
+    """At 0.1 of the images seen until then: 4 images, of which a batch of 8 is twice as many; at most 8 images."""
+    config, state = build(info, ema_kimg=0.008, ema_rampup=0.1)
+    for name, variable in state.ema_variables.items():
+        variable.assign(state.generator_variables[name] + 1.0)
+    step = TrainingStep(config, state, resolution=16, batch_size=8)
+    tf.distribute.get_strategy().run(step.update_average, args=(tf.constant(images_seen, tf.int64),))
+    for name, variable in state.ema_variables.items():
+        distance = variable - state.generator_variables[name]
+        expected = left if variable.trainable else 0.0
         np.testing.assert_allclose(distance, np.full(variable.shape, expected), atol=2e-5, err_msg=name)
 
 
