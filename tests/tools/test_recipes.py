@@ -1,0 +1,97 @@
+"""The scripts that train recipes and compare their runs, on run folders made by hand."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.fixture(scope="module")
+def script():
+    """Name -> what a script of tools/ defines."""
+    sys.path.insert(0, str(TOOLS))
+    yield lambda name: runpy.run_path(str(TOOLS / f"{name}.py"))
+    sys.path.remove(str(TOOLS))
+
+
+def _write_run(folder, kimg_and_resolution, fid):
+    """A run whose reports are 60 s apart, and distances by kimg."""
+    folder.mkdir()
+    stats = [
+        {"kimg": kimg, "resolution": resolution, "total_seconds": 60.0 * (index + 1)}
+        for index, (kimg, resolution) in enumerate(kimg_and_resolution)
+    ]
+    (folder / "stats.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in stats))
+    metric = [{"kimg": kimg, "results": {"fid": value}} for kimg, value in fid.items()]
+    (folder / "metric-fid1k.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in metric))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two seeds at 16x16 alone; one seed that begins at 8x8 and has no second measurement yet."""
+    _write_run(tmp_path / "plain-1", [(10.0, 16), (20.2, 16)], {10.0: 100.0, 20.2: 60.0})
+    _write_run(tmp_path / "plain-2", [(10.0, 16), (20.2, 16)], {10.0: 110.0, 20.2: 70.0})
+    _write_run(tmp_path / "grown-1", [(10.0, 8), (20.0, 16)], {10.0: 90.0})
+    (tmp_path / "notes").mkdir()
+    return tmp_path
+
+
+def test_tables_have_means_spreads_and_seeds(runs):
+    command = [sys.executable, TOOLS / "compare_runs.py", runs, "--metric=fid1k", "--kimg=10,20"]
+    command += ["--minutes=0.5,1.5,9", "--speed=A, old=8:1000,16:200", "--speed=B=16:100"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert "| recipe | 10 kimg | 20 kimg |" in lines
+    assert "| grown | 90.0 (1) |  |" in lines
+    assert "| plain | 105.0 ± 7.1 (2) | 65.0 ± 7.1 (2) |" in lines  # 10 / sqrt(2).
+    assert "| plain | 2 | 20.2 | 2.0 | 110.0 | 70.0 |" in lines
+    # A: 30 s are 6 kimg, of which nothing is known; 90 s are 18, between 10 and 20.2: 100 - 40 * 8 / 10.2 = 68.6.
+    assert "| A, old | plain |  | 73.6 ± 7.1 (2) |  |" in lines
+    # B has no speed for 8x8: that of 16x16. 90 s are 9 kimg: within the first measurement's 5 %? 10 is 11 % off.
+    assert "| B | plain |  |  |  |" in lines
+
+
+def test_images_by_minutes_follow_the_resolutions(runs, script):
+    run = script("compare_runs")["read_runs"](runs, "fid1k")[0]
+    assert run.recipe == "grown"
+    speed = {8: 1000.0, 16: 200.0}
+    assert run.kimg_after(5 / 60, speed) == pytest.approx(5.0)
+    assert run.kimg_after(40 / 60, speed) == pytest.approx(16.0)  # 10 s at 8x8, 30 s of 200 images at 16x16.
+    assert run.kimg_after(2, speed) is None
+
+
+def test_what_is_finished_is_skipped(runs, script, tmp_path):
+    tools = script("train_recipes")
+    path = tmp_path / "recipes.txt"
+    path.write_text("# Comment.\n\nplain: --flagfile=a.cfg --r1_gamma=1\nother: --flagfile=b.cfg  # Another.\n")
+    recipes = tools["read_recipes"](path)
+    assert recipes == {"plain": ["--flagfile=a.cfg", "--r1_gamma=1"], "other": ["--flagfile=b.cfg"]}
+    left = list(tools["pending"](recipes, ["1", "3"], runs, 20, ["--metrics=fid1k"]))
+    assert [folder.name for folder, _ in left] == ["other-1", "plain-3", "other-3"]
+    ends = ["--metrics=fid1k", f"--run_dir={runs}/plain-3", "--seed=3", "--total_kimg=20"]
+    assert left[1][1] == ["--flagfile=a.cfg", "--r1_gamma=1", *ends]
+    assert len(list(tools["pending"](recipes, ["1"], runs, 40, []))) == 2  # Longer than plain-1 was.
+
+
+def test_the_recipes_in_the_repository_are_valid(script):
+    from stylegan_tf.cli import training_flags
+
+    recipes = script("train_recipes")["read_recipes"](TOOLS / "recipes.txt")
+    assert "demo" in recipes
+    for flags in recipes.values():
+        names = [flag.split("=")[0].lstrip("-") for flag in flags]
+        assert names[0] == "flagfile" and set(names[1:]) <= set(training_flags.OPTIONS)
+        assert (TOOLS.parent / flags[0].split("=")[1]).is_file()
+
+
+def test_a_failed_run_is_named_and_the_others_are_trained(tmp_path):
+    """With a train that is none: both fail, at once."""
+    (tmp_path / "recipes.txt").write_text("one: --no_such_flag=1\ntwo: --no_such_flag=2\n")
+    command = [sys.executable, TOOLS / "train_recipes.py", tmp_path / "recipes.txt", f"--dest={tmp_path}", "--kimg=1"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert f"failed: {tmp_path}/one-1000, {tmp_path}/two-1000" in result.stderr
