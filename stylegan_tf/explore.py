@@ -8,13 +8,11 @@ Needs pip install -e ".[explore]". The page is served on this machine, to this m
 elsewhere. Ctrl-C ends it.
 """
 
-import importlib.util
 import threading
 import webbrowser
 
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import PageServerConfig, TrainConfig
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_network()
@@ -28,16 +26,12 @@ flags.define_options(PageServerConfig)
 
 def main():
     flags.require("network")
+    flags.require_packages("explore", "starlette", "uvicorn")
     config = flags.read_options(PageServerConfig)
-    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
-        raise UserError('the page needs the packages starlette and uvicorn: pip install -e ".[explore]".')
     from stylegan_tf.explorer.server import PageServer
-    from stylegan_tf.metrics.features.extractors import load_extractor
-    from stylegan_tf.metrics.features.lpips import load_distance
 
-    extractor = load_extractor(FLAGS.feature_extractor) if FLAGS.image_distance == "features" else None
-    distance = load_distance(FLAGS.image_distance, extractor)
-    server = PageServer(FLAGS.network, config, FLAGS.directions, FLAGS.crop, distance)
+    distance = {"image_distance": FLAGS.image_distance, "feature_extractor": FLAGS.feature_extractor}
+    server = PageServer(FLAGS.network, config, FLAGS.directions, FLAGS.crop, **distance)
     print(server.address, flush=True)
     if FLAGS.browser:
         threading.Thread(target=webbrowser.open, args=[server.address], daemon=True).start()

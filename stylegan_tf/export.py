@@ -12,8 +12,6 @@ network. --format=web writes a page that runs the network in a browser, --format
 docs/serving.md has the formats, the signatures, and how to call them.
 """
 
-import os
-
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import ServingOptions
@@ -31,32 +29,15 @@ flags.define("crop", True, "If the network was trained on letterboxed pictures: 
 
 
 def main() -> None:
-    flags.require("network", "saved_model_dir" if FLAGS.format == "saved_model" else "dest")
-    from stylegan_tf.files.working_copy import working_copy
-    from stylegan_tf.metrics.results import results_of_network  # Late: TensorFlow.
-    from stylegan_tf.networks.network_file import find_network, load_networks
-    from stylegan_tf.serving.formats.folder import export_folder
-    from stylegan_tf.serving.saved_model import export_generator
+    place = "saved_model_dir" if FLAGS.format == "saved_model" else "dest"
+    flags.require("network", place)
+    options = flags.read_options(ServingOptions)
+    from stylegan_tf.serving.exporting import export_network
 
-    path = find_network(FLAGS.network)
-    networks = load_networks(path)
-    options = flags.read_options(
-        ServingOptions,
-        truncation_centre=FLAGS.truncation_centre or networks.truncation_centre,
-        content_box=networks.content_box if FLAGS.crop else None,
-    )
-    metrics = results_of_network(path.parent, path.name)
-    origin = {"file": path.name, **networks.metadata, "metrics": metrics}
-    if FLAGS.format == "saved_model":
-        with working_copy(FLAGS.saved_model_dir, ["*/saved_model.pb"], exclusive=True, note=command_line.warn) as copy:
-            version = export_generator(networks.best_generator, copy.folder, options, origin)
-        print(os.path.join(FLAGS.saved_model_dir, os.path.basename(version)))
-        return
-    reports = {"progress": ProgressBar, "note": print}
-    with working_copy(FLAGS.dest, [], exclusive=True, note=command_line.warn) as copy:
-        written = export_folder(networks, copy.folder, FLAGS.format, options, origin, FLAGS.ort_dir, **reports)
-    for path in written:
-        print(os.path.join(FLAGS.dest, path.relative_to(copy.folder)))
+    where = {"kind": FLAGS.format, "dest": FLAGS[place].value, "ort_dir": FLAGS.ort_dir, "crop": FLAGS.crop}
+    outputs = {"note": print, "warn": command_line.warn, "progress": ProgressBar}
+    for path in export_network(FLAGS.network, options=options, **where, **outputs):
+        print(path)
 
 
 if __name__ == "__main__":

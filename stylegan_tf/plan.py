@@ -9,14 +9,9 @@ Takes all flags of training. The data set need not exist: without it the picture
 and the share of it that was measured (the table names where), or timed with --measure on the machine at hand.
 """
 
-import json
-import pathlib
-
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
 from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.errors import UserError
-from stylegan_tf.files.atomic_write import atomic_write
 
 FLAGS = flags.FLAGS
 with flags.group("Plan"):
@@ -34,15 +29,14 @@ def main() -> None:
         FLAGS[name].value = FLAGS[name].value or "none"  # Nothing is read from or written to them.
     config = training_flags.train_config_from_flags()
     if config.resolution is None:
-        raise UserError("`resolution` is missing: give the full size of the pictures.")
+        flags.fail("`resolution` is missing: give the full size of the pictures.")
     plan = plan_run(config, device_named(FLAGS.device, config.precision), FLAGS.devices, records=FLAGS.records)
     if FLAGS.measure:
         from stylegan_tf.benchmark.timed_levels import timed_plan
 
         plan = timed_plan(config, plan, ProgressBar)
     if FLAGS.json:
-        with atomic_write(pathlib.Path(FLAGS.json)) as temporary:
-            temporary.write_text(json.dumps(plan.to_dict(), indent=1) + "\n", encoding="utf-8")
+        command_line.write_json(FLAGS.json, plan.to_dict())
     print("\n".join(plan_lines(plan)))
     tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
     for level in tight:

@@ -6,7 +6,6 @@ Reads stats.jsonl and metric-NAME.jsonl of the run folder, also of a run that is
 """
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define("run_dir", None, "The folder of the run.")
@@ -16,9 +15,9 @@ flags.define("output", None, "The picture, a .png. Left out: curves.png in the f
 
 def main():
     flags.require("run_dir")
+    flags.require_suffix("output", ".png")
+    flags.require_packages("plots", "matplotlib")
     output = FLAGS.output or f"{FLAGS.run_dir}/curves.png"
-    if not output.lower().endswith(".png"):
-        raise UserError(f"--output: the name of the picture ends in .png, got {output}.")
     from stylegan_tf.visualize.training_plots import save_training_plots
 
     save_training_plots(FLAGS.run_dir, output)

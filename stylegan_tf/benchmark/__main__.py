@@ -12,18 +12,16 @@ other work as well. "plain" is the same computation in its readable form, the re
 
 import dataclasses
 import itertools
-import json
 import pathlib
 import tempfile
 
 from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
 from stylegan_tf.benchmark.machine import machine_line
-from stylegan_tf.benchmark.measuring import Run, measure
+from stylegan_tf.benchmark.measuring import measure
 from stylegan_tf.benchmark.tables import ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.errors import UserError
-from stylegan_tf.files.atomic_write import atomic_write
 
 FLAGS = flags.FLAGS
 flags.define("resolution", ["32"], "Sizes to train at, as the networks' full size.")
@@ -63,7 +61,8 @@ def main() -> None:
             print(f"run {number + 1} of {FLAGS.runs}: {len(cases)} cases, {FLAGS.rounds} rounds", flush=True)
             runs.append(measure(cases, FLAGS.parts, FLAGS.rounds, FLAGS.ceiling, FLAGS.most_seconds))
             print("\n".join(table_lines(runs[-1])), flush=True)
-    _write(runs)
+    if FLAGS.json:
+        command_line.write_json(FLAGS.json, {"runs": [run.to_dict() for run in runs]})
     print("\n".join(ratio_lines(runs)))
 
 
@@ -100,14 +99,6 @@ def _random_images(folder: str, resolution: int) -> str:
 
     source = open_source("synthetic", SourceOptions(resolution, max_images=256))
     return str(write_tfrecords(source, pathlib.Path(folder) / "random"))
-
-
-def _write(runs: list[Run]) -> None:
-    if FLAGS.json:
-        path = pathlib.Path(FLAGS.json)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps({"runs": [run.to_dict() for run in runs]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ and nothing else.
 import contextlib
 import difflib
 import glob
+import json
 import os
+import pathlib
 import re
 import select
 import signal
@@ -30,8 +32,10 @@ from stylegan_tf.cli.help_text import help_text
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local, scheme_of
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
 from stylegan_tf.files.storage import check_supported
+from stylegan_tf.files.working_copy import working_path
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
@@ -86,6 +90,20 @@ def run(
 def warn(note: str) -> None:
     """Prints a line on stderr: what mains give library functions as `note`."""
     print(with_flags(note), file=sys.stderr, flush=True)
+
+
+def output_path(
+    name: str, fetch: Sequence[str] = ("*",), in_parent: bool = False
+) -> contextlib.AbstractContextManager[pathlib.Path]:
+    """`working_path` of the folder or file that a flag names: a local one also for an address in a bucket."""
+    return working_path(flags.FLAGS[name].value, fetch, in_parent, warn)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes what a command was asked to write to a file beside what it prints."""
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def _call(main: Callable[[], None]) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NoReturn, Optional
@@ -108,6 +109,13 @@ def require_suffix(name: str, suffix: str) -> None:
     """UserError unless the file that a flag names, if it is given, ends so."""
     if FLAGS[name].value and not os.fspath(FLAGS[name].value).lower().endswith(suffix):
         fail(f"--{name} must end in {suffix}, got {FLAGS[name].value}.")
+
+
+def require_packages(extra: str, *names: str) -> None:
+    """UserError if one of these packages of an extra is not installed; nothing is imported."""
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if missing:
+        fail(f'this needs the package {" and ".join(missing)}: pip install -e ".[{extra}]".')
 
 
 def define_option(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS, help: Optional[str] = None) -> None:

@@ -16,6 +16,7 @@ from stylegan_tf.editing.projection import Projector
 from stylegan_tf.editing.projection_results import Result, ResultFolder, Targets, fit_as_trained, write_overview
 from stylegan_tf.files.digests import file_sha256
 from stylegan_tf.metrics.features.extractors import load_extractor
+from stylegan_tf.metrics.features.image_distance import ImageDistance
 from stylegan_tf.metrics.features.lpips import load_distance
 from stylegan_tf.networks.labels import class_label
 from stylegan_tf.networks.network_file import Networks, find_network, load_networks
@@ -46,7 +47,7 @@ def project(
     ((1, 8, 128), (32, 32, 3))
     """
     networks = network if isinstance(network, Networks) else load_networks(network)
-    distance = _distance(image_distance, feature_extractor)
+    distance = choose_distance(image_distance, feature_extractor)
     one_hot = None if label is None else np.asarray(label, np.float32)
     projector = Projector(networks.best_generator, distance, config, one_hot, networks.content_box)
     results: list[Result] = []
@@ -88,7 +89,7 @@ def project_files(
     label = None  # Results in z depend on it; in w only the start does.
     if classes is not None:
         label = class_label(classes, generator.config.label_size, networks.label_names)
-    distance = _distance(image_distance, feature_extractor if image_distance == "features" else None)
+    distance = choose_distance(image_distance, feature_extractor)
     projector = Projector(generator, distance, config, label, box)
     fit = pictures.fit or fit_as_trained(box, networks.aspect_ratio)
     size, channels = projector.resolution, generator.config.num_channels
@@ -117,8 +118,10 @@ def project_files(
         write_overview(outdir, folders, projector.dlatent_shape)
 
 
-def _distance(image_distance: str, feature_extractor: Optional[str]):
-    return load_distance(image_distance, load_extractor(feature_extractor) if feature_extractor else None)
+def choose_distance(image_distance: str, feature_extractor: Optional[str] = None) -> ImageDistance:
+    """What projection minimises: "pixels", a file of LPIPS, or "features", those of `feature_extractor`."""
+    wants_features = image_distance == "features" and feature_extractor
+    return load_distance(image_distance, load_extractor(feature_extractor) if wants_features else None)
 
 
 def _projected(projector: Projector, targets: NDArray[np.uint8], bar: Progress, done: int, video: bool = False):

@@ -9,7 +9,8 @@ from typing import Optional
 
 import uvicorn
 
-from stylegan_tf.config import PageServerConfig
+from stylegan_tf.config import INCEPTION, PageServerConfig
+from stylegan_tf.editing.projecting import choose_distance
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.app import Application
 from stylegan_tf.explorer.network_choices import NetworkChoices
@@ -25,7 +26,7 @@ class PageServer:
     Args:
       network: a network file, a run folder, another folder of network files, or `demo`.
       directions: a file of directions; crop: whether letterboxed or stretched pictures get their shape back.
-      distance: for projection, see `Projector`; None: that of pixels.
+      image_distance, feature_extractor: for projection, see `project`.
     """
 
     def __init__(
@@ -34,16 +35,14 @@ class PageServer:
         config: PageServerConfig,
         directions: Optional[str] = None,
         crop: bool = True,
-        distance=None,
+        image_distance: str = "pixels",
+        feature_extractor: str = INCEPTION,
     ):
         password = _password(config)
         found = FoundPictures()
         choices = NetworkChoices(network, directions, crop, found)
         choices.get(None)  # What is wrong with it is said now.
-        if distance is None:
-            from stylegan_tf.metrics.features.image_distance import pixel_distance
-
-            distance = pixel_distance()
+        distance = choose_distance(image_distance, feature_extractor)
         guard = Guard(Application(choices, found, distance).asgi(), config, password)
         self._config, self._token = config, None if password else guard.token
         self._socket = _listening(config)

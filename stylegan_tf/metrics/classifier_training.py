@@ -5,20 +5,25 @@ Without minibatch statistics, as the prediction for an image should not depend o
 
 import dataclasses
 import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import ClassifierTraining, DiscriminatorConfig
-from stylegan_tf.config.callbacks import Progress, StartProgress
-from stylegan_tf.data.dataset_files import data_errors_named
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.images.labelled import LabelledImages
+from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.metrics.images.labelled import LabelledImages, attribute_columns, labelled_images
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.network_file import Networks, save_networks
 
 _VALIDATION_BATCH = 32
+_LARGEST = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +33,47 @@ class Accuracy:
     correct: float  # Share of the images.
     majority: float  # Share of the more frequent class.
     count: int
+
+
+def train_classifiers(
+    data_dir: str,
+    out: str,
+    attributes: Optional[Sequence[str]] = None,
+    training: ClassifierTraining = ClassifierTraining(),
+    resolution: Optional[int] = None,
+    overwrite: bool = False,
+    note: Note = ignore,
+    progress: StartProgress = Progress,
+) -> None:
+    """Trains a classifier for each attribute of a dataset, None: for all, and writes a network file for each to `out`.
+
+    Args:
+      resolution: size of the images; None: the dataset's, 256 at most.
+      overwrite: train again those whose files exist.
+      note: takes a line for each.
+    """
+    info = find_dataset(data_dir)
+    resolution = resolution or min(info.resolution, _LARGEST)
+    info.shards(resolution)  # UserError if the dataset lacks that level.
+    attributes = list(attribute_columns(info)) if attributes is None else attributes
+    sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
+    with tempfile.TemporaryFile(dir=make_folder(out)):
+        pass  # Fails before training if the folder is not writable.
+    for attribute, images in sets.items():
+        path = pathlib.Path(out) / file_name(attribute)
+        if path.exists() and not overwrite:
+            note(f"{path} exists already")
+            continue
+        accuracy = train_classifier(attribute, images, training, path, progress)
+        note(
+            f"{path}: {accuracy.correct:.2%} of {accuracy.count} validation images are right "
+            f"({accuracy.majority:.2%} belong to the more frequent class)"
+        )
+
+
+def file_name(attribute: str) -> str:
+    """`Smiling.npz`; characters that are unsafe in file names become underscores."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in attribute) + ".npz"
 
 
 def train_classifier(

@@ -1,16 +1,21 @@
 """Requests images of seeds from TensorFlow Serving, over REST or gRPC. No TensorFlow here."""
 
 import base64
+import concurrent.futures
 import contextlib
 import dataclasses
 import http.client
 import json
+import math
 import socket
 import threading
+import time
 import urllib.parse
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 from stylegan_tf.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import parse_json, reason_of, short
 
 SIGNATURE = "seed_png"
@@ -165,3 +170,30 @@ def over_grpc(address: str, model: Optional[str], options: RequestOptions) -> Fe
         return checked(address, seeds, list(outputs["png_bytes"].string_val), ok)
 
     return fetch
+
+
+def request_images(fetch: FetchImages, batches: Sequence[list], outdir: Optional[str], concurrency: int = 1) -> str:
+    """Sends a request for each batch of seeds, `concurrency` at a time; saves the images as OUTDIR/seed0000.png, ...
+
+    -> `8 images in 8 requests, 31.2 images/s; seconds per request: p50 0.031  p90 0.040  p99 0.050  first 0.050`.
+    """
+    folder = make_folder(outdir) if outdir else None
+    started, taken = time.perf_counter(), []
+
+    def send(seeds):
+        start = time.perf_counter()
+        pngs = fetch(seeds)
+        return seeds, pngs, time.perf_counter() - start
+
+    with concurrent.futures.ThreadPoolExecutor(concurrency) as pool:
+        for seeds, pngs, seconds in pool.map(send, batches):
+            taken.append(seconds)
+            for seed, png in zip(seeds, pngs if folder else ()):
+                with atomic_write(folder / f"seed{seed:04d}.png") as temporary:
+                    temporary.write_bytes(png)
+    images, elapsed, ordered = sum(map(len, batches)), time.perf_counter() - started, sorted(taken)
+    # The nearest-rank percentile: the smallest time that this share of the requests did not exceed.
+    ranks = {share: ordered[math.ceil(share / 100 * len(ordered)) - 1] for share in (50, 90, 99)}
+    times = "  ".join(f"p{share} {value:.4f}" for share, value in ranks.items())
+    rate = f"{images} images in {len(taken)} requests, {images / elapsed:.1f} images/s"
+    return f"{rate}; seconds per request: {times}  first {taken[0]:.4f}"

@@ -1,15 +1,25 @@
-"""Images of seeds, in one call."""
+"""Images of seeds or of files of styles: in one call, or as files that an interrupted command adds to."""
 
+import dataclasses
 import os
-from collections.abc import Iterable, Sequence
-from typing import Optional, Union
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.files.digests import file_sha256
+from stylegan_tf.files.dlatents import load_dlatents, load_noise, save_dlatents
 from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
+
+_CHUNK = 1024  # Images whose names and styles are in memory at once.
 
 
 def generate_images(
@@ -43,3 +53,153 @@ def generate_images(
     )
     ws = painter.dlatents(painter.latents(seeds))
     return np.concatenate(list(painter.image_batches(ws)))
+
+
+class Styles:
+    """A set of images to generate: their names, and the styles and noise maps they are made of."""
+
+    painter: Painter
+    folder: str = ""  # Within the folder of all sets.
+    options: Mapping[str, Any]  # What the images depend on, for their record.
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def name(self, index: int) -> str:
+        """Of the file, without its suffix."""
+        raise NotImplementedError
+
+    def part(self, indices: Iterable[int]) -> tuple[np.ndarray, Optional[list[np.ndarray]]]:
+        """w float32 [n, L, W]; noise maps, or None for the painter's."""
+        raise NotImplementedError
+
+    def chunks(self) -> Iterator[range]:
+        """The indices of all images."""
+        for start in range(0, len(self), _CHUNK):
+            yield range(start, min(start + _CHUNK, len(self)))
+
+
+class SeedStyles(Styles):
+    """The styles of seeds in one class."""
+
+    def __init__(self, painter: Painter, seeds: Sequence[int], label: Optional[str], offset=0, folder: str = ""):
+        """label: the class as the user named it; offset: added to the styles, see `Directions.offset`."""
+        self.painter, self.folder, self._seeds, self._offset = painter, folder, seeds, offset
+        psi, cutoff, centre = dataclasses.astuple(painter.truncation)
+        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
+        if painter.label is not None and centre != "all":  # Records of earlier versions have none.
+            self.options["truncation_centre"] = centre
+
+    def __len__(self):
+        return len(self._seeds)
+
+    def name(self, index):
+        return f"seed{self._seeds[index]:04d}"
+
+    def part(self, indices):
+        ws = self.painter.dlatents(self.painter.latents(self._seeds[index] for index in indices))
+        return ws + self._offset, None
+
+
+class FileStyles(Styles):
+    """The styles in a file of dlatents, with its noise maps if the painter's noise is const."""
+
+    def __init__(self, painter: Painter, path: str, offset=0, note: Note = ignore):
+        self.painter = painter
+        self._ws = load_dlatents(path, *painter.dlatent_shape, note) + offset
+        uses_noise = painter.sampler.noise_mode == "const"
+        self._noise = load_noise(path, len(self._ws), painter.noise_shapes) if uses_noise else None
+        self.options = {"dlatents_sha256": file_sha256(path)}
+
+    def __len__(self):
+        return len(self._ws)
+
+    def name(self, index):
+        return f"image{index:04d}"
+
+    def part(self, indices):
+        rows = list(indices)
+        return self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
+
+
+def styles_of_seeds(
+    painters: Sequence[tuple[str, Painter]], seeds: Sequence[int], classes: Optional[str], offset=0
+) -> list[Styles]:
+    """One set for each class, in a folder of its own if there are several. painters, classes: see `load_painters`."""
+    if len(painters) == 1:
+        return [SeedStyles(painters[0][1], seeds, classes, offset)]
+    return [SeedStyles(painter, seeds, name, offset, _folder_name(name, painter)) for name, painter in painters]
+
+
+def _folder_name(name: str, painter: Painter) -> str:
+    """The class's name if it can be that of a folder, else its number."""
+    is_safe = re.fullmatch(r"\w[\w .+()-]*", name)
+    return name if is_safe else f"class{painter.label.argmax()}"
+
+
+def save_styles(path: Union[str, os.PathLike[str]], sets: Sequence[Styles]) -> None:
+    """The styles of all sets as one file of dlatents."""
+    shape = (sum(map(len, sets)), *sets[0].painter.dlatent_shape)
+    save_dlatents(path, shape, (styles.part(indices)[0] for styles in sets for indices in styles.chunks()))
+
+
+def made_with(
+    network: pathlib.Path, directions: Optional[str] = None, move: Optional[str] = None, **options: Any
+) -> dict[str, Any]:
+    """What all images of a command depend on, for their record."""
+    found = {"network": network.name, "network_sha256": file_sha256(network)}
+    if directions:
+        found.update(directions_sha256=file_sha256(directions), move=move)
+    return {**found, **options}
+
+
+def write_images(
+    path: Union[str, os.PathLike[str]],
+    sets: Sequence[Styles],
+    made_with: Mapping[str, Any],
+    suffix: str = "png",
+    scale: int = 1,
+    note: Note = ignore,
+    progress: StartProgress = Progress,
+) -> None:
+    """One file for each image in a folder or a .zip; those with the same record are not made again.
+
+    Args:
+      made_with: what the images depend on besides the options of their set.
+      suffix: png, jpg or webp; scale: how often pixels are repeated.
+    """
+    done = 0
+    with progress(sum(map(len, sets)), "Generating", "images") as bar:
+        for styles in sets:
+            place = os.path.join(path, styles.folder) if styles.folder else path
+            with open_image_folder(pathlib.Path(place), {**made_with, **styles.options}, note) as folder:
+                for indices in styles.chunks():
+                    wanted = {f"{styles.name(index)}.{suffix}": index for index in indices}
+                    missing = {name: index for name, index in wanted.items() if not folder.has(name)}
+                    done += len(indices) - len(missing)  # Existing ones, or named twice.
+                    bar.skip(len(indices) - len(missing))
+                    for names, images in _drawn(styles, missing, scale):
+                        folder.add(names, images)
+                        done += len(names)
+                        bar.update(done)
+
+
+def write_grid(
+    path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
+) -> None:
+    """All images as one picture. columns: see `image_grid`."""
+    parts = [_drawn(styles, {str(index): index for index in range(len(styles))}, scale) for styles in sets]
+    images = np.concatenate([images for part in parts for _, images in part])
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save_image_grid(as_shown(images), path, columns)
+
+
+def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Yields (names, images) of some images. missing: their indices by name."""
+    names = list(missing)
+    if not names:
+        return
+    ws, noise = styles.part(missing.values())
+    for images in styles.painter.image_batches(ws, noise=noise):
+        yield names[: len(images)], images.repeat(scale, axis=1).repeat(scale, axis=2)
+        names = names[len(images) :]

@@ -33,18 +33,25 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     """uint8 [N, H, W, C] -> one picture [rows * H, columns * W, C], filled row by row; what is left over stays black.
 
-    Without `columns` the grid is as square as possible, and rather wide than high.
+    Without `columns` the grid is as square as possible, and rather wide than high; up to four times as wide if that
+    fills all rows.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[0] == 0:
         raise ValueError(f"expected uint8 images [N, H, W, C] with N > 0, got {images.dtype} {list(images.shape)}")
     count, height, width, channels = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = columns or _columns(count)
     rows = -(-count // columns)
     padding = np.zeros([rows * columns - count, height, width, channels], np.uint8)
     grid = np.concatenate([images, padding]).reshape(rows, columns, height, width, channels)
     # [rows, columns, H, W, C] -> [rows, H, columns, W, C] -> [rows * H, columns * W, C]
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def _columns(count: int) -> int:
+    """6 -> 3, 16 -> 4, 31 -> 6, 32 -> 8: of the numbers that leave no gap the smallest with as many columns as rows."""
+    least = math.ceil(math.sqrt(count))
+    return next((columns for columns in range(least, math.isqrt(4 * count) + 1) if count % columns == 0), least)
 
 
 def as_shown(images: np.ndarray, planes: Optional[Sequence[int]] = None) -> np.ndarray:

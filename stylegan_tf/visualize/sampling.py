@@ -36,7 +36,7 @@ class Sampler:
         """truncation: None: none; noise_mode: see `SynthesisNetwork.call`."""
         self._generator = generator
         self._truncation = truncation or Truncation()
-        self._noise_mode = noise_mode
+        self.noise_mode = noise_mode
         self._traced = {}  # By resolution, whether it fades in, and whether the noise is given.
 
     def images(
@@ -120,7 +120,7 @@ class Sampler:
 
             @tf.function(input_signature=signature)
             def synthesize(ws, noise, alpha):
-                options = {"resolution": resolution, "alpha": alpha if fades else 1.0, "noise_mode": self._noise_mode}
+                options = {"resolution": resolution, "alpha": alpha if fades else 1.0, "noise_mode": self.noise_mode}
                 return network(ws, noise=noise or None, **options)
 
             self._traced[key] = synthesize

@@ -9,6 +9,8 @@ VGG16 and the learned vectors (`convert_weights`), into one that `load_lpips` re
 
 import hashlib
 import pathlib
+import tempfile
+import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,8 +18,11 @@ import tensorflow as tf
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
+from stylegan_tf.files.file_errors import reason_of, short
+from stylegan_tf.files.torch_weights import read_torch_weights
 from stylegan_tf.metrics.features.image_distance import ImageDistance, feature_distance, pixel_distance
 
+_HEADS_IN_WHEEL = "lpips/weights/v0.1/vgg.pth"
 FORMAT = "LPIPS-VGG16, version 0.1"
 # Name in our files -> index in torchvision's `features`, and channels.
 CONVOLUTIONS = {
@@ -79,6 +84,26 @@ class Lpips(tf.Module):
             if name in _COMPARED:
                 features = x / (tf.norm(x, axis=-1, keepdims=True) + _EPSILON)
                 yield features, self._weights[f"head{_COMPARED[name] + 1}"]
+
+
+def build_lpips(vgg16: str, heads: str, dest: str) -> None:
+    """Combines torchvision's file of VGG16 and the learned vectors, a .pth or the lpips package's .whl, into `dest`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        learned = read_torch_weights(_heads_file(heads, pathlib.Path(scratch)))
+    arrays, path = convert_weights(read_torch_weights(vgg16), learned), pathlib.Path(dest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_lpips(path, arrays)
+
+
+def _heads_file(path: str, scratch: pathlib.Path) -> pathlib.Path:
+    """The file itself, or a copy of the one in a wheel."""
+    if not path.endswith(".whl"):
+        return pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            return pathlib.Path(wheel.extract(_HEADS_IN_WHEEL, scratch))
+    except Exception as error:  # Damaged ones raise nearly anything.
+        raise UserError(f"{path} is not the wheel of the lpips package ({short(reason_of(error), 100)}).") from None
 
 
 def convert_weights(vgg16: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

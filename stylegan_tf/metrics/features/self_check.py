@@ -1,14 +1,18 @@
 """Checks that a feature extractor notices degradations: real images against progressively degraded real images."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from stylegan_tf.config.callbacks import Progress, StartProgress
+from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.replicated_function import ReplicatedFunction
-from stylegan_tf.metrics.features.extractors import FeatureExtractor
+from stylegan_tf.distribution.strategy import create_strategy
+from stylegan_tf.errors import UserError
+from stylegan_tf.metrics.features.extractors import FeatureExtractor, load_extractor
+from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.frechet import FeatureMoments, frechet_distance
 from stylegan_tf.metrics.kinds.kernel_distance import kernel_distance
 from stylegan_tf.metrics.kinds.precision_recall import precision_and_recall
@@ -29,6 +33,41 @@ class Check(NamedTuple):
     kid_error: float
     precision: float
     recall: float
+
+
+def check_features(
+    data_dir: str,
+    feature_extractor: str,
+    count: int = 4096,
+    resolution: Optional[int] = None,
+    seed: int = 0,
+    note: Note = ignore,
+    progress: StartProgress = Progress,
+) -> list[Check]:
+    """`self_check` of a feature extractor on a dataset; notes a table, a line for each comparison.
+
+    Args:
+      count: how many of the first images to use, at least 80; resolution: level of the dataset, None: the full one.
+    """
+    info = find_dataset(data_dir)
+    reals = RealImages(info, resolution or info.resolution)
+    count = reals.count(count)
+    if count < 80:
+        raise UserError(f"{data_dir} has {count} images, at least 80 are needed.")
+    strategy = create_strategy("auto")
+    with strategy.scope():
+        extractor = load_extractor(feature_extractor)
+    images = np.concatenate(list(reals.batches(0, count, 256)))
+    note(f"{extractor.name} ({extractor.resize}), {count // 2} images of {info.name} against {count // 2} others")
+    note(f"{'degradation':<14}{'level':>7}{'FID':>10}{'KID':>10}{'+-':>9}{'precision':>11}{'recall':>8}")
+    checks = []
+    for check in self_check(images, extractor, strategy, seed, progress):
+        checks.append(check)
+        note(
+            f"{check.degradation:<14}{check.level:>7g}{check.fid:>10.3f}{check.kid:>10.5f}{check.kid_error:>9.5f}"
+            f"{check.precision:>11.3f}{check.recall:>8.3f}"
+        )
+    return checks
 
 
 def self_check(
