@@ -71,22 +71,35 @@ _MODULES = {
 }
 
 
-def train(config: "TrainConfig", note: "Optional[Note]" = None, progress: "Optional[StartProgress]" = None) -> None:
+def train(
+    config: "TrainConfig",
+    note: "Optional[Note]" = None,
+    progress: "Optional[StartProgress]" = None,
+    warn: "Optional[Note]" = None,
+    on_stop: "Optional[Note]" = None,
+) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
     Args:
+      config: its `run_dir` may be in a bucket.
       note: gets every line of the log, such as `print`; progress: see `stylegan_tf.config.callbacks`.
+      warn: gets lines about a bucket that cannot be written to; on_stop: one at a stop signal, in its handler.
 
     >>> from stylegan_tf import ScheduleConfig, TrainConfig, train
     >>> schedule = ScheduleConfig(batch_sizes={4: 8})
     >>> train(TrainConfig("datasets/demo", "runs/tiny", resolution=8, total_kimg=0.016, schedule=schedule))
     """
     from stylegan_tf.config.callbacks import Progress, ignore
-    from stylegan_tf.metrics.during_training import TrainingMetrics
-    from stylegan_tf.training.run import loop
+    from stylegan_tf.training.run import folder, loop
 
-    prepare_metrics = TrainingMetrics(config) if config.metrics else None
-    loop.train(config, prepare_metrics, note or ignore, progress or Progress)
+    note = note or ignore
+    with folder.local_run_folder(config, note, warn or ignore) as (config, check):
+        prepare_metrics = None
+        if config.metrics:
+            from stylegan_tf.metrics.during_training import TrainingMetrics
+
+            prepare_metrics = TrainingMetrics(config)
+        loop.train(config, prepare_metrics, note, progress or Progress, on_stop or ignore, check=check)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,21 +1,19 @@
 """Lists the commands, or runs one: `stylegan-tf NAME ...` is `python -m stylegan_tf.NAME ...`.
 
-A command is a file at the top of the package, or a package with a __main__.py; its docstring is its help.
+A command is a file at the top of the package, or one of `benchmark`; its docstring is its help.
 `stylegan-tf help NAME` shows it, `stylegan-tf configs` lists the training configurations that come with the package,
 `stylegan-tf --version` says which one it is, and `eval "$(stylegan-tf completion)"` lets bash complete all of this.
 """
 
-import ast
 import contextlib
 import difflib
 import runpy
 import sys
 import textwrap
-from pathlib import Path
 from typing import Optional
 
 import stylegan_tf
-from stylegan_tf.cli.completion import BASH
+from stylegan_tf.cli.commands import BASH, commands, module_of
 from stylegan_tf.cli.flag_files import packaged_configs
 
 _HELP = ("", "help", "-h", "-help", "--help", "-helpfull", "--helpfull")
@@ -39,7 +37,7 @@ def main() -> int:
         print(f"error: unknown command {name}; {hint}", file=sys.stderr)
         return 1
     del sys.argv[1]
-    runpy.run_module(f"stylegan_tf.{module}", run_name="__main__", alter_sys=True)  # Exits by itself.
+    runpy.run_module(module_of(module), run_name="__main__", alter_sys=True)  # Exits by itself.
     return 0
 
 
@@ -52,19 +50,6 @@ def _own_answer(name: str) -> Optional[str]:
     if name == "configs":
         return "\n".join(_wrapped(path, summary) for path, summary in packaged_configs().items())
     return BASH.replace("COMMANDS", " ".join(commands())) if name == "completion" else None
-
-
-def commands() -> dict[str, str]:
-    """Name -> first line of the docstring. The files are read, not imported: TensorFlow would take seconds."""
-    package = Path(__file__).parent
-    found = {path.stem: path for path in package.glob("*.py") if not path.stem.startswith("__")}
-    found.update({path.parent.name: path for path in package.glob("*/__main__.py")})
-    sources = {name: found[name].read_text(encoding="utf-8") for name in sorted(found)}
-    return {
-        name: (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-        for name, source in sources.items()
-        if '\nif __name__ == "__main__":' in source
-    }
 
 
 def _overview() -> str:

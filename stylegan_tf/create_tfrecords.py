@@ -16,9 +16,6 @@ Several machines share the work with --part 1/3, 2/3 and 3/3, and the same comma
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
-from stylegan_tf.errors import UserError
-from stylegan_tf.files.addresses import scheme_of
-from stylegan_tf.files.working_copy import working_path
 
 FLAGS = flags.FLAGS
 flags.define("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
@@ -33,16 +30,17 @@ def main() -> None:
     from stylegan_tf.data.making.writer import write_tfrecords  # Late, so that a wrong flag is reported at once.
     from stylegan_tf.data.sources import open_source
 
-    if scheme_of(FLAGS.dest) and (options.part or options.join):
-        raise UserError("`dest`: parts are written to a folder that all machines share, not to a bucket.")
+    is_address = command_line.is_address("dest")
+    if is_address and (options.part or options.join):
+        flags.fail("`dest`: parts are written to a folder that all machines share, not to a bucket.")
     source = open_source(FLAGS.source, pictures)
     begin_with = ["*"] if options.overwrite else ["dataset.json"]
-    with working_path(FLAGS.dest, begin_with, in_parent=True, note=command_line.warn) as folder:
+    with command_line.output_path("dest", begin_with, in_parent=True) as folder:
         dest = write_tfrecords(source, folder, options, print_note, ProgressBar)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
-        where = FLAGS.dest if scheme_of(FLAGS.dest) else dest
+        where = FLAGS.dest if is_address else dest
         print(f"{where} is ready: images of {source.resolution}x{source.resolution} pixels")
 
 

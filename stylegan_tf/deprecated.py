@@ -3,12 +3,20 @@
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 import types
 import warnings
 
 # Old -> new, without the `stylegan_tf.` before them.
 MOVED = {
+    "benchmark_data": "benchmark.data",
+    "benchmark_serving": "benchmark.serving",
+    "config.blending": "config.editing",
+    "config.classifiers": "config.metrics",
+    "config.explorer": "config.serving",
+    "config.nearest": "config.metrics",
+    "config.projection": "config.editing",
     "data.making.decoding": "data.sources.decoding",
     "data.making.sources": "data.sources",
     "files.written_aside": "files.atomic_write",
@@ -49,7 +57,14 @@ class _MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         name = fullname.removeprefix("stylegan_tf.")
         if name == fullname or name not in MOVED:
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=name == "data.making.sources")
+        target = importlib.util.find_spec(f"stylegan_tf.{MOVED[name]}")
+        is_package = target.submodule_search_locations is not None
+        return importlib.machinery.ModuleSpec(fullname, self, origin=target.origin, is_package=is_package)
+
+    def get_code(self, fullname):
+        """For `python -m`."""
+        new = f"stylegan_tf.{MOVED[fullname.removeprefix('stylegan_tf.')]}"
+        return importlib.util.find_spec(new).loader.get_code(new)
 
     def create_module(self, spec):
         return types.ModuleType(spec.name)

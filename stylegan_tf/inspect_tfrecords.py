@@ -11,7 +11,6 @@ Damaged records are listed with their file and number, and the exit code is then
 import pathlib
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_data_dir()
@@ -42,7 +41,7 @@ def main() -> None:
         differences = inspection.compare(info, find_dataset(FLAGS.compare))
         print("\n".join(differences) or "both hold the same images and labels, in the same order")
         if differences:
-            raise UserError(f"{FLAGS.data_dir} and {FLAGS.compare} differ.")
+            flags.fail(f"{FLAGS.data_dir} and {FLAGS.compare} differ.")
     else:
         print(inspection.describe(info))
         verify(info)
@@ -66,13 +65,13 @@ def verify(info) -> None:
         count, text = inspection.listed(found)
         if count:
             print(text)
-            raise UserError(f"{count} records are damaged: write the dataset again, or copy it again.")
+            flags.fail(f"{count} records are damaged: write the dataset again, or copy it again.")
         print("every record is sound")
     if FLAGS.verify_levels:
         count, text = inspection.listed(inspection.level_damages(info))
         if count:
             print(text)
-            raise UserError(f"{count} images of lower levels differ from their largest one.")
+            flags.fail(f"{count} images of lower levels differ from their largest one.")
         print("every level fits the largest one")
 
 

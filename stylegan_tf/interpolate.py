@@ -14,7 +14,6 @@ import re
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds import parse_keys, style_of
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 with flags.group("Interpolation"):
@@ -48,14 +47,14 @@ def main():
     columns, rows = _grid(FLAGS.grid)
     for name in ("seconds", "fps"):
         if FLAGS[name].value is not None and not 0 < FLAGS[name].value < 10_000:
-            raise UserError(f"--{name} must be above 0 and below 10,000, got {FLAGS[name].value:g}.")
+            flags.fail(f"--{name} must be above 0 and below 10,000, got {FLAGS[name].value:g}.")
     from stylegan_tf.visualize.animation import check_animation_path, write_animation
 
     check_animation_path(FLAGS.output)
     named = sampling_flags.painters(noise_mode=FLAGS.noise_mode, labeled=any(key.seed is not None for key in keys))
     painters = [painter for _, painter in named]
     if FLAGS.space == "z" and len(painters) > 1:
-        raise UserError("from class to class the way is in w: --space=z takes one class.")
+        flags.fail("from class to class the way is in w: --space=z takes one class.")
     from stylegan_tf.visualize.interpolation import Interpolation, frame_count
     from stylegan_tf.visualize.tile_table import scale_for
 
@@ -73,10 +72,10 @@ def main():
 def _keys():
     given = [name for name in ("seeds", "dlatents", "keys") if FLAGS[name].present]
     if len(given) > 1:
-        raise UserError(f"--{given[0]} and --{given[1]} both say what to walk through: give one of them.")
+        flags.fail(f"--{given[0]} and --{given[1]} both say what to walk through: give one of them.")
     keys = parse_keys(FLAGS[given[0] if given else "seeds"].value, given[0] if given else "seeds")
     if FLAGS.space == "z" and any(key.seed is None for key in keys):
-        raise UserError("files of dlatents are in w: --space=z walks through seeds only.")
+        flags.fail("files of dlatents are in w: --space=z walks through seeds only.")
     return keys
 
 
@@ -106,7 +105,7 @@ def _counted(frames, bar):
 def _grid(text):
     match = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d{0,2})", text)
     if not match:
-        raise UserError(f"--grid takes columns x rows like 3x2, got {text!r}.")
+        flags.fail(f"--grid takes columns x rows like 3x2, got {text!r}.")
     return int(match[1]), int(match[2])
 
 

@@ -7,14 +7,12 @@ Everything goes to --run_dir: checkpoints, network files, pictures, logs. The sa
 may be a folder in a bucket, like gs://bucket/run or s3://bucket/run, where files then appear as in a local one.
 """
 
-import dataclasses
 import os
 import sys
 
+import stylegan_tf
 from stylegan_tf.cli import command_line, training_flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.distribution.cluster import cluster_from_environment
-from stylegan_tf.files.working_copy import working_copy
 
 _COMMON = ("data_dir", "run_dir", "resolution", "total_kimg", "mirror_augment", "conditional", "init_from", "augment")
 _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
@@ -22,22 +20,8 @@ _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
 
 def main():
     config = training_flags.train_config_from_flags()
-    cluster = cluster_from_environment()
-    is_chief = cluster is None or cluster.index == 0
-    from stylegan_tf.training.run.folder import files_to_resume  # Imports TensorFlow, after the flags are checked.
-    from stylegan_tf.training.run.loop import train
-
-    with working_copy(config.run_dir, files_to_resume(config), is_chief, command_line.warn) as copy:
-        if str(copy.folder) != config.run_dir:
-            _print(f"run folder {config.run_dir}, uploaded from {copy.folder}")
-            config = dataclasses.replace(config, run_dir=str(copy.folder))
-        prepare_metrics = None
-        if config.metrics:
-            from stylegan_tf.metrics.during_training import TrainingMetrics
-
-            prepare_metrics = TrainingMetrics(config)
-        outputs = {"note": _print, "progress": ProgressBar, "on_stop": _print_at_stop}
-        train(config, prepare_metrics, **outputs, check=copy.check)
+    outputs = {"note": _print, "warn": command_line.warn, "on_stop": _print_at_stop}
+    stylegan_tf.train(config, progress=ProgressBar, **outputs)
 
 
 def _print(line: str) -> None:

@@ -13,6 +13,13 @@ from stylegan_tf.deprecated import MOVED, RENAMED
 
 # What the last release had there.
 NAMES = {
+    "benchmark_data": ["rate"],
+    "benchmark_serving": ["measure"],
+    "config.blending": ["BlendOptions"],
+    "config.classifiers": ["ClassifierTraining"],
+    "config.explorer": ["PageServerConfig"],
+    "config.nearest": ["NearestOptions"],
+    "config.projection": ["ProjectionConfig"],
     "data.making.decoding": ["to_square", "to_pixels", "PictureOptions"],
     "data.making.sources": ["open_source"],
     "files.written_aside": ["written_aside", "WrittenTogether"],

@@ -61,6 +61,12 @@ def _is_main(path):
     return re.search(r'^if __name__ == "__main__":', path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
+def _command(path):
+    """benchmark/data.py -> benchmark_data"""
+    parts = _name(path).split(".")[1:]
+    return "_".join(parts).removesuffix("___main__")
+
+
 def _top_level_names(path):
     """What a module defines or imports, outside its functions and classes."""
     names = set()
@@ -243,7 +249,7 @@ def test_documented_scripts_run_the_commands_of_their_names(tmp_path):
     assert {"create_tfrecords", "convert_checkpoint"} <= {path.stem for path in scripts}
     for path in scripts:
         assert len(path.read_text(encoding="utf-8").split("\n\n")) <= 3
-        assert any(main.stem == path.stem or main.parent.name == path.stem for main in MAINS)
+        assert any(_command(main) == path.stem for main in MAINS)
     script = next(path for path in scripts if path.stem == "inspect_tfrecords")
     helps = [
         _without_tensorflow(tmp_path, *main, "--help") for main in ([script], ["-m", f"stylegan_tf.{script.stem}"])
@@ -252,8 +258,8 @@ def test_documented_scripts_run_the_commands_of_their_names(tmp_path):
 
 
 def test_one_command_lists_all_and_runs_each(tmp_path):
-    commands = {path.parent.name if path.stem == "__main__" else path.stem: path for path in MAINS if path in MODULES}
-    del commands["stylegan_tf"]  # The list itself.
+    commands = {_command(path): path for path in MAINS if path in MODULES}
+    del commands["__main__"]  # The list itself.
     listed = _without_tensorflow(tmp_path, "-m", "stylegan_tf")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert re.findall(r"^  (\w+)  ", listed.stdout, re.MULTILINE) == sorted(commands)

@@ -1,3 +1,3 @@
 import checkout
 
-checkout.run_command(__file__)  # python -m stylegan_tf.benchmark_serving, from a checkout, installed or not.
+checkout.run_command(__file__)  # python -m stylegan_tf.benchmark.serving, from a checkout, installed or not.

@@ -92,6 +92,11 @@ def warn(note: str) -> None:
     print(with_flags(note), file=sys.stderr, flush=True)
 
 
+def is_address(name: str) -> bool:
+    """Whether a flag names a place in a bucket."""
+    return bool(scheme_of(flags.FLAGS[name].value))
+
+
 def output_path(
     name: str, fetch: Sequence[str] = ("*",), in_parent: bool = False
 ) -> contextlib.AbstractContextManager[pathlib.Path]:

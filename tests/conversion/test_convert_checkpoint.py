@@ -59,7 +59,7 @@ def test_both_directions_print_what_they_wrote(convert, tmp_path, capsys):
 
 def test_what_is_there_is_kept_unless_overwriting_is_asked_for(convert, tmp_path):
     (tmp_path / "ours.npz").write_text("precious")
-    with pytest.raises(UserError, match="ours.npz is there already.*--overwrite"):
+    with pytest.raises(UserError, match="ours.npz is there already.*`overwrite`"):
         convert("--source=network.pkl", "--dest=ours.npz")
     with pytest.raises(UserError, match="no file"):
         convert("--source=missing.pkl", "--dest=ours.npz", "--overwrite")
@@ -85,9 +85,9 @@ def test_a_generator_goes_to_pytorch_and_back(convert, tmp_path, capsys):
     [
         (["--dest=x.npz"], "--source is missing: give the authors' .pkl"),
         (["--source=network.pkl"], "--dest is missing: give the file to write"),
-        (["--source=network.pkl", "--dest=x.pkl"], "--dest should end in .npz or be a folder"),
-        (["--source=x.npz", "--dest=y.npz", "--to=genforce"], "--dest should end in .safetensors or be"),
-        (["--source=x.npz", "--dest=y.npz"], "x.npz is no pickle of the authors; --to=authors"),
+        (["--source=network.pkl", "--dest=x.pkl"], "`dest` should end in .npz or be a folder"),
+        (["--source=x.npz", "--dest=y.npz", "--to=genforce"], "`dest` should end in .safetensors or be"),
+        (["--source=x.npz", "--dest=y.npz"], "x.npz is no pickle of the authors; `to=authors`"),
         (["--source=x.npz", "--dest=y.npz", "--to=authors"], "x.npz does not exist"),
     ],
 )

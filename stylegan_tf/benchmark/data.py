@@ -1,7 +1,7 @@
 """Measures the input pipeline of training: images per second for each level of one or more datasets.
 
-    python -m stylegan_tf.benchmark_data --data_dir datasets/demo
-    python -m stylegan_tf.benchmark_data --data_dir datasets/demo --data_dir datasets/demo_png --run_dir runs/demo
+    python -m stylegan_tf.benchmark.data --data_dir datasets/demo
+    python -m stylegan_tf.benchmark.data --data_dir datasets/demo --data_dir datasets/demo_png --run_dir runs/demo
 
 "cold": the files are dropped from the page cache first, and read in their order once, the opening included.
 "shuffled": with the default shuffle buffer, after the first batch; the time that it takes to fill is beside it.
@@ -14,7 +14,6 @@ import pathlib
 import time
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define("data_dir", None, "Folder of a dataset.", tuple)
@@ -27,7 +26,7 @@ flags.define("run_dir", None, "A run folder of training on such a machine, to co
 def main() -> None:
     flags.require("data_dir")
     if FLAGS.batch_size < 1 or FLAGS.seconds <= 0:
-        raise UserError("--batch_size and --seconds must be positive.")
+        flags.fail("--batch_size and --seconds must be positive.")
     training = seconds_per_image(FLAGS.run_dir) if FLAGS.run_dir else {}
     from stylegan_tf.data.dataset_files import find_dataset
 
@@ -85,7 +84,7 @@ def seconds_per_image(run_dir: str) -> dict[int, float]:
         for tick in ticks:
             found.setdefault(int(tick["resolution"]), []).append(tick["sec_per_kimg"] / 1000)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"--run_dir {run_dir}: cannot read {path.name} ({error}).") from error
+        flags.fail(f"--run_dir {run_dir}: cannot read {path.name} ({error}).")
     return {resolution: sorted(values)[len(values) // 2] for resolution, values in found.items()}
 
 

@@ -1,6 +1,6 @@
 """Measures exports of a network against calling it in Keras: size, latency, images per second, memory.
 
-    python -m stylegan_tf.benchmark_serving --network runs/demo --batch_sizes 1,8
+    python -m stylegan_tf.benchmark.serving --network runs/demo --batch_sizes 1,8
 
 Every kind of export (weights as variables in float32, float16 and bfloat16, and as constants) is written to a temporary
 folder and loaded again. All of them answer the same requests in turn, round after round, so that whatever else the
@@ -18,7 +18,6 @@ import tempfile
 import time
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_network()
@@ -38,7 +37,7 @@ KINDS = {
 def main() -> None:
     flags.require("network")
     if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
-        raise UserError("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
+        flags.fail("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks
 
     generator = load_networks(FLAGS.network).best_generator
@@ -105,7 +104,7 @@ def file_caller(generator, folder, kind, weights):
     from stylegan_tf.serving.formats.portable import FORMATS, export_portable
 
     if kind not in FORMATS:
-        raise UserError(f"--formats takes {' and '.join(FORMATS)}, got {kind}.")
+        flags.fail(f"--formats takes {' and '.join(FORMATS)}, got {kind}.")
     path, *others = export_portable(generator, folder, kind, ServingOptions(weights=weights))
     for other in others:
         other.unlink()
