@@ -35,7 +35,7 @@ flags.define("overwrite", False, "Replace the file that is at --dest.")
 
 def main() -> None:
     flags.require("source", "dest")
-    from stylegan_tf.conversion.converting import convert
+    from stylegan_tf.networks.conversion.converting import convert
 
     for line in convert(FLAGS.source, FLAGS.dest, FLAGS.to, FLAGS.overwrite):
         print(line)

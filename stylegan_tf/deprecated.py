@@ -7,8 +7,9 @@ import importlib.util
 import sys
 import types
 import warnings
+from typing import Optional
 
-# Old -> new, without the `stylegan_tf.` before them.
+# Old -> new, without the `stylegan_tf.` before them; of a package with all that is in it.
 MOVED = {
     "benchmark_data": "benchmark.data",
     "benchmark_serving": "benchmark.serving",
@@ -17,16 +18,18 @@ MOVED = {
     "config.explorer": "config.serving",
     "config.nearest": "config.metrics",
     "config.projection": "config.editing",
+    "conversion": "networks.conversion",
     "data.making.decoding": "data.sources.decoding",
     "data.making.sources": "data.sources",
     "files.written_aside": "files.atomic_write",
-    "layers.equalized": "layers.progan",
-    "layers.inputs": "layers.style",
-    "layers.minibatch_stddev": "layers.progan",
-    "layers.noise": "layers.style",
-    "layers.precise": "layers.progan",
-    "layers.synthesis_layer": "layers.style",
-    "layers.truncation": "layers.style",
+    "layers": "networks.layers",
+    "layers.equalized": "networks.layers.progan",
+    "layers.inputs": "networks.layers.style",
+    "layers.minibatch_stddev": "networks.layers.progan",
+    "layers.noise": "networks.layers.style",
+    "layers.precise": "networks.layers.progan",
+    "layers.synthesis_layer": "networks.layers.style",
+    "layers.truncation": "networks.layers.style",
     "metrics.image_distance": "metrics.features.image_distance",
     "metrics.lpips": "metrics.features.lpips",
     "networks.mapping": "networks.generator",
@@ -50,32 +53,37 @@ RENAMED = {
 }
 
 
+def _new_name(fullname: str) -> Optional[str]:
+    """Of a module that moved, or that is in a package that did."""
+    old = fullname.removeprefix("stylegan_tf.")
+    package, _, name = old.rpartition(".")
+    new = MOVED.get(old) or (package in MOVED and f"{MOVED[package]}.{name}")
+    return f"stylegan_tf.{new}" if new and old != fullname else None
+
+
 class _MovedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Asked last of all: for what is nowhere else."""
 
     def find_spec(self, fullname, path=None, target=None):
-        name = fullname.removeprefix("stylegan_tf.")
-        if name == fullname or name not in MOVED:
+        new = _new_name(fullname)
+        found = importlib.util.find_spec(new) if new else None
+        if found is None:
             return None
-        target = importlib.util.find_spec(f"stylegan_tf.{MOVED[name]}")
-        is_package = target.submodule_search_locations is not None
-        return importlib.machinery.ModuleSpec(fullname, self, origin=target.origin, is_package=is_package)
+        is_package = found.submodule_search_locations is not None
+        return importlib.machinery.ModuleSpec(fullname, self, origin=found.origin, is_package=is_package)
 
     def get_code(self, fullname):
         """For `python -m`."""
-        new = f"stylegan_tf.{MOVED[fullname.removeprefix('stylegan_tf.')]}"
+        new = _new_name(fullname)
         return importlib.util.find_spec(new).loader.get_code(new)
 
     def create_module(self, spec):
         return types.ModuleType(spec.name)
 
     def exec_module(self, module):
-        old = module.__name__.removeprefix("stylegan_tf.")
-        new = f"stylegan_tf.{MOVED[old]}"
+        old, new = module.__name__.removeprefix("stylegan_tf."), _new_name(module.__name__)
         warnings.warn(f"{module.__name__} is {new} now", DeprecationWarning, stacklevel=2)
         target = importlib.import_module(new)
-        if hasattr(target, "__path__"):  # Its modules are found under the old name, too.
-            module.__path__ = target.__path__
         module.__getattr__ = lambda name: getattr(target, RENAMED.get(f"{old}.{name}", name))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.conversion import variable_names
+from stylegan_tf.networks.conversion import variable_names
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables

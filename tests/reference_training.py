@@ -24,8 +24,8 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
-from stylegan_tf.conversion import variable_names
 from stylegan_tf.data.pipeline import replica_order
+from stylegan_tf.networks.conversion import variable_names
 from stylegan_tf.networks.network_file import assign_arrays
 from stylegan_tf.ops import compiled
 from stylegan_tf.ops.plain_form import plain_form

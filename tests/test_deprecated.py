@@ -20,9 +20,11 @@ NAMES = {
     "config.explorer": ["PageServerConfig"],
     "config.nearest": ["NearestOptions"],
     "config.projection": ["ProjectionConfig"],
+    "conversion": [],
     "data.making.decoding": ["to_square", "to_pixels", "PictureOptions"],
     "data.making.sources": ["open_source"],
     "files.written_aside": ["written_aside", "WrittenTogether"],
+    "layers": [],
     "layers.equalized": ["EqualizedDense", "EqualizedConv2D"],
     "layers.inputs": ["LearnedConstant", "DenseInput"],
     "layers.minibatch_stddev": ["MinibatchStddev"],
@@ -81,6 +83,12 @@ def test_modules_of_a_folder_that_moved_are_found_there(forgotten):
     assert callable(module.find_labels)
 
 
+def test_a_module_of_a_package_that_moved_is_not_loaded_twice(forgotten):
+    with pytest.warns(DeprecationWarning):
+        old = importlib.import_module("stylegan_tf.data.making.sources.labels")
+    assert old.find_labels is importlib.import_module("stylegan_tf.data.sources.labels").find_labels
+
+
 def test_what_never_was_is_not_found():
-    with pytest.raises(ModuleNotFoundError, match="stylegan_tf.layers.nothing"):
-        importlib.import_module("stylegan_tf.layers.nothing")
+    with pytest.raises(ModuleNotFoundError, match="stylegan_tf.ops.nothing"):
+        importlib.import_module("stylegan_tf.ops.nothing")

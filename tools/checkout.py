@@ -8,7 +8,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def run_command(script: str) -> None:
-    """Runs the command of the package that has the script's name, with the arguments of this process."""
-    from stylegan_tf.cli.commands import module_of
-
-    runpy.run_module(module_of(Path(script).stem), run_name="__main__", alter_sys=True)
+    """Runs the command that has the script's name, with the arguments of this process."""
+    sys.argv.insert(1, Path(script).stem)
+    runpy.run_module("stylegan_tf", run_name="__main__", alter_sys=True)

@@ -7,10 +7,10 @@ from typing import Optional
 import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
-from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense
-from stylegan_tf.layers.style import DenseInput, LearnedConstant, SynthesisLayer, TruncationLayer
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, track_parts
+from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense
+from stylegan_tf.networks.layers.style import DenseInput, LearnedConstant, SynthesisLayer, TruncationLayer
 from stylegan_tf.networks.precision import check_policies, convolution_clamp, level_policies
 from stylegan_tf.networks.truncation import ClassCentres, Truncation
 from stylegan_tf.ops.activation import leaky_relu

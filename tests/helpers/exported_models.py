@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.config import WriteOptions
-from stylegan_tf.conversion.authors_networks import import_pickle
 from stylegan_tf.data.making.writer import write_tfrecords
+from stylegan_tf.networks.conversion.authors_networks import import_pickle
 from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.visualize import crop_to_box, to_uint8

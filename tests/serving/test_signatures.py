@@ -10,8 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.config import ServingOptions
-from stylegan_tf.conversion.authors_networks import import_pickle
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.conversion.authors_networks import import_pickle
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.serving.signatures import ServedGenerator
 from tests.helpers import numpy_networks as plain

@@ -6,9 +6,9 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.progan import EqualizedConv2D
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.layers.progan import EqualizedConv2D
 from stylegan_tf.ops.activation import LEAKY_SLOPE, leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 

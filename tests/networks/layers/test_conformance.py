@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import stylegan_tf.layers
-from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev, PreciseLayer
-from stylegan_tf.layers.style import (
+import stylegan_tf.networks.layers
+from stylegan_tf.networks.keras_model import named_variables, trainable_variables
+from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev, PreciseLayer
+from stylegan_tf.networks.layers.style import (
     DenseInput,
     LearnedConstant,
     NoiseInput,
@@ -17,7 +18,6 @@ from stylegan_tf.layers.style import (
     SynthesisLayer,
     TruncationLayer,
 )
-from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from stylegan_tf.ops.compiled import compiled_chains
 from tests.helpers.layer_checks import check_layer
 from tests.helpers.two_replicas import two_replicas
@@ -75,8 +75,8 @@ def _built(make, inputs):
 
 def test_every_layer_has_a_case():
     modules = [
-        importlib.import_module(f"stylegan_tf.layers.{module.name}")
-        for module in pkgutil.iter_modules(stylegan_tf.layers.__path__)
+        importlib.import_module(f"stylegan_tf.networks.layers.{module.name}")
+        for module in pkgutil.iter_modules(stylegan_tf.networks.layers.__path__)
     ]
     layers = {
         name

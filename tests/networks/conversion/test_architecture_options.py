@@ -8,9 +8,13 @@ import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import NETWORKS, option
-from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
-from stylegan_tf.conversion.variable_names import from_authors
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.conversion.architecture_options import (
+    default_fused_from,
+    read_architecture,
+    write_architecture,
+)
+from stylegan_tf.networks.conversion.variable_names import from_authors
 from tests.helpers import authors_layout as authors
 
 SIZES = {"resolution": 16, "num_channels": 3, "label_size": 0, "fmap_base": 32, "fmap_max": 6}

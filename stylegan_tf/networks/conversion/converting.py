@@ -2,9 +2,9 @@
 
 import pathlib
 
-from stylegan_tf.conversion.authors_networks import PARTS, export_networks, import_pickle
-from stylegan_tf.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.conversion.authors_networks import PARTS, export_networks, import_pickle
+from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.variable_shapes import count_parameters

@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig
-from stylegan_tf.conversion.architecture_options import default_fused_from, read_architecture, write_architecture
-from stylegan_tf.conversion.network_pickle import PickledNetwork, read_network_pickle
-from stylegan_tf.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.networks.conversion.architecture_options import (
+    default_fused_from,
+    read_architecture,
+    write_architecture,
+)
+from stylegan_tf.networks.conversion.network_pickle import PickledNetwork, read_network_pickle
+from stylegan_tf.networks.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.layers.progan import EqualizedConv2D
-from stylegan_tf.layers.style import LearnedConstant, SynthesisLayer
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.layers.progan import EqualizedConv2D
+from stylegan_tf.networks.layers.style import LearnedConstant, SynthesisLayer
 from tests.helpers import numpy_networks as plain
 from tests.helpers.layer_checks import check_layer
 

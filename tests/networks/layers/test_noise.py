@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.style import NoiseInput
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.layers.style import NoiseInput
 from tests.helpers.layer_checks import check_layer
 
 

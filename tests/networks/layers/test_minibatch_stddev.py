@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.layers.progan import MinibatchStddev
+from stylegan_tf.networks.layers.progan import MinibatchStddev
 from tests.helpers import numpy_networks as plain
 from tests.helpers.layer_checks import check_layer
 

@@ -13,7 +13,7 @@ from stylegan_tf.errors import UserError
 from tests.helpers import authors_layout as authors
 from tests.helpers.authors_pickles import pickled
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
+TOOLS = Path(__file__).resolve().parents[3] / "tools"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.style import TruncationLayer
+from stylegan_tf.networks.layers.style import TruncationLayer
 from tests.helpers.layer_checks import check_layer
 
 WS = np.array([[[5.0, 0.0], [5.0, 0.0], [5.0, 0.0]], [[1.0, 4.0], [1.0, 4.0], [1.0, 4.0]]], np.float32)  # [2, 3, 2]

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_tf.conversion import network_pickle
-from stylegan_tf.conversion.network_pickle import read_network_pickle
 from stylegan_tf.errors import UserError
 from stylegan_tf.files import pickle_machine, torch_weights
+from stylegan_tf.networks.conversion import network_pickle
+from stylegan_tf.networks.conversion.network_pickle import read_network_pickle
 from tests.helpers.authors_pickles import (
     Calls,
     EasyDict,

@@ -10,7 +10,7 @@ import numpy as np
 from stylegan_tf.metrics.features.lpips import convert_weights, load_lpips
 from tests.helpers import lpips_case, torch_files
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "build_lpips.py"
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "build_lpips.py"
 
 
 def build(*flags):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.style import StyleModulation
+from stylegan_tf.networks.layers.style import StyleModulation
 from tests.helpers.layer_checks import check_layer, randomize
 
 

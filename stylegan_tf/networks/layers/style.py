@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from stylegan_tf.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer
+from stylegan_tf.networks.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer
 from stylegan_tf.ops.activation import leaky_relu
 from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
 from stylegan_tf.ops.compiled import is_compiled

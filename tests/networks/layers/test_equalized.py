@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.layers.progan import EqualizedConv2D, EqualizedDense
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense
 from tests.helpers import numpy_networks as plain
 from tests.helpers.layer_checks import check_layer, randomize
 

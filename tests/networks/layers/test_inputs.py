@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.layers.style import DenseInput, LearnedConstant
+from stylegan_tf.networks.layers.style import DenseInput, LearnedConstant
 from tests.helpers.layer_checks import check_layer, randomize
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import option_fields
-from stylegan_tf.conversion.variable_names import is_progan
 from stylegan_tf.errors import UserError
+from stylegan_tf.networks.conversion.variable_names import is_progan
 from stylegan_tf.networks.variable_shapes import NetworkConfig
 
 FUSED_FROM = 128  # "auto": output resolution from which the authors' upscaling convolutions are fused.
