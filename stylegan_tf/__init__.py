@@ -90,10 +90,10 @@ def train(
     >>> train(TrainConfig("datasets/demo", "runs/tiny", resolution=8, total_kimg=0.016, schedule=schedule))
     """
     from stylegan_tf.config.callbacks import Progress, ignore
-    from stylegan_tf.training.run import folder, loop
+    from stylegan_tf.training.run import loop, setup
 
     note = note or ignore
-    with folder.local_run_folder(config, note, warn or ignore) as (config, check):
+    with setup.local_run_folder(config, note, warn or ignore) as (config, check):
         prepare_metrics = None
         if config.metrics:
             from stylegan_tf.metrics.during_training import TrainingMetrics

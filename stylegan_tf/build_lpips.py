@@ -19,7 +19,7 @@ flags.define("dest", None, "The file to write, ending in .npz.")
 def main() -> None:
     flags.require("vgg16", "heads", "dest")
     flags.require_suffix("dest", ".npz")
-    from stylegan_tf.metrics.features.lpips import build_lpips  # Late: imports TensorFlow.
+    from stylegan_tf.metrics.features.image_distance import build_lpips  # Late: imports TensorFlow.
 
     build_lpips(FLAGS.vgg16, FLAGS.heads, FLAGS.dest)
     print(f"{FLAGS.dest}: LPIPS on VGG16; use it as --image_distance={FLAGS.dest}")

@@ -44,19 +44,19 @@ def main():
 
 
 def _draw(painter, seeds, seeds_b):
-    from stylegan_tf.visualize import noise_figures, sample_figures, style_mixing
+    from stylegan_tf.visualize import figures, style_mixing
 
     if FLAGS.figure == "uncurated":
         if FLAGS.seeds is None:
-            seeds = range(sample_figures.uncurated_count(FLAGS.rows))
-        return sample_figures.uncurated_figure(painter, seeds, FLAGS.rows, FLAGS.scale, ProgressBar)
+            seeds = range(figures.uncurated_count(FLAGS.rows))
+        return figures.uncurated_figure(painter, seeds, FLAGS.rows, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "style_mixing":
         return style_mixing.style_mixing_figure(painter, seeds, seeds_b, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "noise_detail":
-        return noise_figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale, ProgressBar)
+        return figures.noise_detail_figure(painter, seeds, FLAGS.realisations, FLAGS.scale, ProgressBar)
     if FLAGS.figure == "noise_components":
-        return noise_figures.noise_components_figure(painter, seeds, FLAGS.scale)
-    return sample_figures.truncation_figure(painter, seeds, scale=FLAGS.scale)
+        return figures.noise_components_figure(painter, seeds, FLAGS.scale)
+    return figures.truncation_figure(painter, seeds, scale=FLAGS.scale)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main():
     flags.require_one("network", "images")
     options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     source = FLAGS.images or sampling_flags.painter()
-    from stylegan_tf.metrics.nearest_report import report_nearest
+    from stylegan_tf.metrics.nearest import report_nearest
 
     data, files = (FLAGS.data_dir, FLAGS.held_out_dir), (FLAGS.output, FLAGS.table)
     report_nearest(source, seeds, *data, *files, options, print, ProgressBar)

@@ -32,7 +32,7 @@ def main() -> None:
         flags.fail("`resolution` is missing: give the full size of the pictures.")
     plan = plan_run(config, device_named(FLAGS.device, config.precision), FLAGS.devices, records=FLAGS.records)
     if FLAGS.measure:
-        from stylegan_tf.benchmark.timed_levels import timed_plan
+        from stylegan_tf.benchmark.training_case import timed_plan
 
         plan = timed_plan(config, plan, ProgressBar)
     if FLAGS.json:

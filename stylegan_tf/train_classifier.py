@@ -29,7 +29,7 @@ def main():
     training = flags.read_options(ClassifierTraining)
     if bool(FLAGS.attribute) == FLAGS.all:
         flags.fail("give either --attribute=NAME or --all.")
-    from stylegan_tf.metrics.classifier_training import train_classifiers
+    from stylegan_tf.metrics.attribute_classifiers import train_classifiers
 
     attributes = None if FLAGS.all else [name.strip() for name in FLAGS.attribute.split(",")]
     options = {"training": training, "resolution": FLAGS.resolution, "overwrite": FLAGS.overwrite}

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.networks.conversion import variable_names
+from stylegan_tf.networks.conversion import layouts
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables
@@ -45,7 +45,7 @@ def load(reference, name):
     networks = Generator(g_config), Discriminator(d_config)
     for prefix, network in zip(("var/G/", "var/D/"), networks):
         values = {key[len(prefix) :]: data[key] for key in data.files if key.startswith(prefix)}
-        arrays = variable_names.from_authors(values, network.config, fused_from=4 if progan else 128)
+        arrays = layouts.from_authors(values, network.config, fused_from=4 if progan else 128)
         assign_arrays(network, arrays, source=name)
     return data, *networks
 
@@ -110,7 +110,7 @@ def judged(data, discriminator):
 
 def worst_gradient(data, prefix, gradients, config):
     worst = 0.0
-    our_names = {theirs: ours for ours, theirs in variable_names.authors_names(config).items()}
+    our_names = {theirs: ours for ours, theirs in layouts.authors_names(config).items()}
     for key in data.files:
         if key.startswith(prefix):
             theirs = data[key]

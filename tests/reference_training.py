@@ -25,10 +25,10 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.data.pipeline import replica_order
-from stylegan_tf.networks.conversion import variable_names
+from stylegan_tf.networks.conversion import layouts
 from stylegan_tf.networks.network_file import assign_arrays
-from stylegan_tf.ops import compiled
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops import forms
+from stylegan_tf.ops.forms import plain_form
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
@@ -79,7 +79,7 @@ def train_config(name, form) -> TrainConfig:
 def traced_in(form):
     """The context in which a form has to be traced."""
     if form == "compiled":
-        return mock.patch.object(compiled, "_LEAST_ELEMENTS", 1)
+        return mock.patch.object(forms, "_LEAST_ELEMENTS", 1)
     return plain_form() if form == "plain" else contextlib.nullcontext()
 
 
@@ -103,7 +103,7 @@ class Training:
         """All variables of a network before an iteration, under our names."""
         prefix = f"state{index}/{NETWORKS[part]}/"
         values = {key[len(prefix) :]: self.data[key] for key in self.data if key.startswith(prefix)}
-        return variable_names.from_authors(values, getattr(self.state, part).config, fused_from=128)
+        return layouts.from_authors(values, getattr(self.state, part).config, fused_from=128)
 
     def our_variables(self, part):
         return {name: variable.numpy() for name, variable in self.state.variables[part].items()}

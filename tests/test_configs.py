@@ -8,7 +8,7 @@ from absl import flags
 
 from stylegan_tf import config
 from stylegan_tf.cli import training_flags
-from stylegan_tf.networks.conversion.architecture_options import write_architecture
+from stylegan_tf.networks.conversion.layouts import write_architecture
 from stylegan_tf.networks.variable_shapes import count_parameters
 from stylegan_tf.training.schedule import phase_at
 

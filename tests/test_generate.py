@@ -12,7 +12,7 @@ from PIL import Image
 
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.sampling import Sampler, seed_latents
+from stylegan_tf.visualize.painter import Sampler, seed_latents
 from tests.helpers import tiny_networks as tiny
 
 pytestmark = pytest.mark.end_to_end

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.ops import compiled
+from stylegan_tf.ops import forms
 from tests import reference_networks
 
 
@@ -17,11 +17,11 @@ def test_a_network_computes_what_the_authors_one_does(reference, name):
 
 
 def test_the_compiled_form_computes_what_the_authors_network_does(reference, monkeypatch):
-    monkeypatch.setattr(compiled, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
+    monkeypatch.setattr(forms, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
     data, generator, _ = reference_networks.load(reference, "config_f")
     generate = tf.function(lambda z: generator(z, noise_mode="const"))
     z = tf.constant(data["latents"])
-    with compiled.compiled_chains():
+    with forms.compiled_chains():
         library = generate.get_concrete_function(z).graph.as_graph_def().library
     assert any(function.attr["_XlaMustCompile"].b for function in library.function)
     expected = data["images_lod0"].transpose(0, 2, 3, 1)

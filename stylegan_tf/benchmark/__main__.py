@@ -17,8 +17,7 @@ import tempfile
 
 from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
 from stylegan_tf.benchmark.machine import machine_line
-from stylegan_tf.benchmark.measuring import measure
-from stylegan_tf.benchmark.tables import ratio_lines, table_lines
+from stylegan_tf.benchmark.measuring import measure, ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.errors import UserError

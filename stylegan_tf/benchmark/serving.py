@@ -74,7 +74,7 @@ def keras_caller(generator):
     import tensorflow as tf
 
     from stylegan_tf.networks.truncation import Truncation
-    from stylegan_tf.ops.pixels import to_uint8
+    from stylegan_tf.ops.resampling import to_uint8
 
     config = generator.config
     specs = [tf.TensorSpec([None, config.latent_size]), tf.TensorSpec([None])]

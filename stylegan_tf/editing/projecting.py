@@ -1,25 +1,178 @@
 """Pictures in the latent space of a network: results in one call, or in folders with what other commands take."""
 
 import dataclasses
+import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Sequence
-from typing import Optional, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.data.letterbox import crop_to_box
+from stylegan_tf.data.sources import open_collection
+from stylegan_tf.data.sources.fitted import FittedSource
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
-from stylegan_tf.editing.projection_results import Result, ResultFolder, Targets, fit_as_trained, write_overview
-from stylegan_tf.files.digests import file_sha256
+from stylegan_tf.errors import UserError
+from stylegan_tf.files.arrays import file_sha256
+from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
+from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.metrics.features.extractors import load_extractor
-from stylegan_tf.metrics.features.image_distance import ImageDistance
-from stylegan_tf.metrics.features.lpips import load_distance
+from stylegan_tf.metrics.features.image_distance import ImageDistance, load_distance
 from stylegan_tf.networks.labels import class_label
 from stylegan_tf.networks.network_file import Networks, find_network, load_networks
+from stylegan_tf.visualize.animation import write_animation
+from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized, save_image
+from stylegan_tf.visualize.tile_table import scale_for
+
+RECORD, VIDEO = "projection.json", "projection.webp"
+_FILES = ("dlatents.npz", "projected.png", "target.png")  # A result has all of them.
+_VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames per second, and repetitions of the last frame.
+
+
+def fit_as_trained(content_box, aspect_ratio: Optional[float]) -> str:
+    """The default of `fit`: as the network's training pictures were fitted."""
+    return "pad" if content_box else "stretch" if aspect_ratio else "crop"
+
+
+class Targets:
+    """The pictures of a file, a folder or any other data source, in the size of the network's images.
+
+    Args:
+      options: how pictures are fitted; with a content box, only its inside is compared.
+      max_images: limits them to the first.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        options: PictureOptions,
+        content_box: Optional[Sequence[float]] = None,
+        max_images: Optional[int] = None,
+        note: Note = ignore,
+    ):
+        file = pathlib.Path(path).expanduser()
+        self.is_one_picture = file.is_file() and file.name.lower().endswith(IMAGE_SUFFIXES)
+        collection = FileCollection(str(file.parent), [file.name]) if self.is_one_picture else None
+        if collection is None:
+            if path not in ("demo", "synthetic") and not file.exists():
+                raise UserError(f"`target` {path} does not exist: give a picture or a folder of pictures.")
+            collection = open_collection(path, options.resolution, max_images)
+            note_left_out(path, collection.left_out, note)
+        count = min(len(collection), max_images or len(collection))
+        self._source = FittedSource(collection, options, None, count)
+        self._content_box = content_box
+        self.names = _folder_names([collection.name(index) for index in range(count)])
+
+    def image(self, index: int) -> np.ndarray:
+        """uint8 [h, w, C]."""
+        return crop_to_box(self._source.read(index).image[None], self._content_box)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The projection of one picture."""
+
+    target: np.ndarray  # uint8 [h, w, C].
+    projected: np.ndarray
+    ws: np.ndarray  # float32 [1, L, W].
+    noise: Sequence[np.ndarray]  # float32 [1, r, r, 1] per layer, or empty.
+    distance: float
+
+    @property
+    def pixel_error(self) -> float:
+        """Root of the mean squared difference, 0 to 255."""
+        difference = self.projected.astype(np.float64) - self.target
+        return float(np.sqrt(np.mean(difference**2)))
+
+
+class ResultFolder:
+    """The results of one picture. projection.json is written last and records the options."""
+
+    def __init__(self, path: pathlib.Path, target: np.ndarray, options: Mapping[str, Any]):
+        """options: JSON values, everything that the result depends on besides the picture."""
+        self.path = path
+        digest = hashlib.sha256(np.ascontiguousarray(target).tobytes()).hexdigest()
+        self._options = json.loads(json.dumps({**options, "target_sha256": digest}))
+
+    def has_result(self, video: bool = False) -> bool:
+        """Whether it has a complete result for the same picture and options; video: with projection.webp."""
+        try:
+            record = read_json(self.path / RECORD, "record of a projection")
+        except UserError:  # Missing or damaged.
+            return False
+        if not isinstance(record, dict) or record.get("options") != self._options:
+            return False
+        sizes = record.get("bytes")
+        return isinstance(sizes, dict) and all(
+            name in sizes and sizes[name] == self._size(name) for name in (*_FILES, *[VIDEO] * video)
+        )
+
+    def _size(self, name: str) -> Optional[int]:
+        path = self.path / name
+        return path.stat().st_size if path.is_file() else None
+
+    def write(self, result: Result, frames: Sequence[np.ndarray] = ()) -> None:
+        """frames: images of the search, uint8 [h, w, C], for projection.webp."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / RECORD).unlink(missing_ok=True)  # It describes files that are about to be replaced.
+        save_image(result.target, self.path / "target.png")
+        save_image(result.projected, self.path / "projected.png")
+        save_image(np.concatenate([result.target, result.projected], axis=1), self.path / "compared.png")
+        save_dlatents(self.path / "dlatents.npz", result.ws.shape, [result.ws], result.noise)
+        if len(frames):
+            self._write_video(result.target, frames)
+        sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(frames)))}
+        record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
+        record["bytes"] = sizes  # Detects truncated files.
+        with atomic_write(self.path / RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+    def _write_video(self, target: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+        """The target beside the frames; the last one stays for a second."""
+        scale = scale_for(target.shape)
+        images = [*frames, *[frames[-1]] * _VIDEO_HOLD]
+        enlarged = (resized(as_rgb(np.concatenate([target, image], axis=1)), scale) for image in images)
+        write_animation(enlarged, len(images), self.path / VIDEO, _VIDEO_FPS)
+
+
+def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple) -> None:
+    """The dlatents of all pictures in one file, and one picture with all targets above their projections."""
+    ws = (load_dlatents(folder.path / "dlatents.npz", *dlatent_shape) for folder in folders)
+    save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws)
+    columns = min(len(folders), 8)
+    pairs = []
+    for first in range(0, len(folders), columns):
+        row = folders[first : first + columns]
+        for name in ("target.png", "projected.png"):
+            images = np.stack([_read_image(folder.path / name) for folder in row])
+            missing = np.full([columns - len(row), *images.shape[1:]], 255, np.uint8)
+            pairs.append(image_grid(np.concatenate([images, missing]), columns))
+    save_image(np.concatenate(pairs), path / "compared.png")
+
+
+def _read_image(path):
+    with reading(path, "picture", "remove it and run the same command again"), Image.open(path) as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _folder_names(names):
+    """ "a/b.png" -> "a_b"; with suffixes, or else numbers, where names would collide."""
+    short = [name.rpartition(".")[0] or name for name in names]
+    if len(set(short)) < len(short):
+        short = names
+    found = ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]
+    return found if len(set(found)) == len(found) else [f"{name}_{index:04d}" for index, name in enumerate(found)]
+
 
 _VIDEO_FRAMES = 100
 

@@ -21,9 +21,9 @@ from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.ops.compiled import compiled_chains
+from stylegan_tf.ops.forms import compiled_chains
+from stylegan_tf.visualize.painter import batch_size, random_w
 from stylegan_tf.visualize.picture_files import to_uint8
-from stylegan_tf.visualize.sampling import batch_size, random_w
 
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
 _CANDIDATES = 1000  # Samples among which the starts are chosen,

@@ -13,10 +13,9 @@ from stylegan_tf.editing.directions import Directions
 from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.view import Facts, View
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.ops.resampling import to_uint8
+from stylegan_tf.visualize.painter import Painter, seed_latents
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid
-from stylegan_tf.visualize.sampling import seed_latents
 from stylegan_tf.visualize.style_mixing import layer_groups
 
 _MAX_MAPS = 64  # Channels in a picture of feature maps.

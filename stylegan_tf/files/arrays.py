@@ -5,6 +5,7 @@ where its checksum is compared; a header that asks for more or less than its mem
 memory is taken. NumPy itself stops where a header says, and never looks at a checksum behind that.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -17,6 +18,16 @@ import numpy as np
 
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
+
+
+def file_sha256(path: os.PathLike) -> str:
+    """SHA-256 of the file's bytes, 64 hexadecimal digits. Reads it piece by piece."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for piece in iter(lambda: stream.read(2**20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
+
 
 _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.

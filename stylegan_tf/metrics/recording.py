@@ -15,7 +15,7 @@ from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.computation import OnError, compute_metrics, full_protocol, result_name
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import load_extractor
-from stylegan_tf.metrics.features.lpips import load_distance
+from stylegan_tf.metrics.features.image_distance import load_distance
 from stylegan_tf.metrics.images.folder import open_pictures
 from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.metric import Metric

@@ -6,10 +6,9 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, track_parts
+from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, convolution_clamp, level_policies, track_parts
 from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev
-from stylegan_tf.networks.precision import convolution_clamp, level_policies
-from stylegan_tf.ops.activation import leaky_relu
+from stylegan_tf.ops.elementwise import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
 

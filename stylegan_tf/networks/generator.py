@@ -8,13 +8,18 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, track_parts
+from stylegan_tf.networks.keras_model import (
+    PACKAGE,
+    NetworkModel,
+    check_policies,
+    convolution_clamp,
+    level_policies,
+    track_parts,
+)
 from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense
 from stylegan_tf.networks.layers.style import DenseInput, LearnedConstant, SynthesisLayer, TruncationLayer
-from stylegan_tf.networks.precision import check_policies, convolution_clamp, level_policies
 from stylegan_tf.networks.truncation import ClassCentres, Truncation
-from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.normalisation import pixel_norm
+from stylegan_tf.ops.elementwise import leaky_relu, pixel_norm
 from stylegan_tf.ops.resampling import upscale_2d
 
 NOISE_MODES = ("random", "const", "none")

@@ -11,8 +11,7 @@ from typing import Callable
 
 import tensorflow as tf
 
-from stylegan_tf.ops.compiled import are_chains_allowed
-from stylegan_tf.ops.plain_form import block, is_in_block
+from stylegan_tf.ops.forms import are_chains_allowed, block, is_in_block
 
 
 def without_custom_gradients():

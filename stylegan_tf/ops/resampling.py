@@ -1,4 +1,4 @@
-"""Changing resolution by two: nearest-neighbour up, box down, blur, and the convolutions fused with them.
+"""Changing resolution by two: nearest-neighbour up, box down, blur, and the convolutions fused with them; bytes.
 
 All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of any order exist.
 """
@@ -7,7 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.ops.custom_gradient import custom_gradient
-from stylegan_tf.ops.plain_form import is_plain
+from stylegan_tf.ops.forms import is_plain
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Float images in [-1, 1] -> uint8: 127.5 x + 127.5, rounded (halves up) and clipped, as `visualize.to_uint8`."""
+    return tf.cast(tf.clip_by_value(tf.floor(images * 127.5 + 128.0), 0.0, 255.0), tf.uint8)
 
 
 def upscale_2d(x: tf.Tensor) -> tf.Tensor:

@@ -16,9 +16,8 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.precision import level_policies
-from stylegan_tf.ops.compiled import compiled_chains
-from stylegan_tf.ops.plain_form import in_same_blocks
+from stylegan_tf.networks.keras_model import level_policies
+from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, accumulated
 from stylegan_tf.training.random_inputs import (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
-from stylegan_tf.files.digests import file_sha256
+from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.dlatents import load_dlatents, load_noise, save_dlatents
 from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation

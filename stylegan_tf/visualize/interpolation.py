@@ -8,9 +8,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.painter import Painter, batch_size
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized
-from stylegan_tf.visualize.sampling import batch_size
 
 _LINE = 1e-4  # Radians; directions closer than this, or as close to opposite, have no arc to speak of.
 

@@ -1,4 +1,4 @@
-"""What figures and animations are drawn from: seeds and styles in, pictures out that are ready to be shown."""
+"""What figures and animations are drawn from: seeds and styles in, images in batches and pictures out."""
 
 import copy
 import os
@@ -6,15 +6,136 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional, Union
 
 import numpy as np
+import tensorflow as tf
 
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.labels import class_labels
 from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.picture_files import as_rgb
-from stylegan_tf.visualize.sampling import Sampler, seed_latents
+from stylegan_tf.visualize.picture_files import as_rgb, to_uint8
+
+
+def seed_latents(seeds: Iterable[int], latent_size: int) -> np.ndarray:
+    """z of the given seeds: float32 [N, latent_size]. Seed s has `RandomState(s).randn(1, latent_size)`."""
+    rows = [np.random.RandomState(seed).randn(1, latent_size) for seed in seeds]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def random_w(generator: Generator, count: int, seed: int, label: Optional[np.ndarray] = None) -> np.ndarray:
+    """w of latents, not truncated: float32 [count, W]. A network with labels gets `label`, or random classes."""
+    random, label_size = np.random.RandomState(seed), generator.config.label_size
+    z = random.randn(count, generator.config.latent_size).astype(np.float32)
+    labels = None
+    if label_size:
+        classes = np.eye(label_size, dtype=np.float32)[random.randint(label_size, size=count)]
+        labels = classes if label is None else np.tile(label, [count, 1])
+    return generator.mapping_network(z, labels=labels).numpy()
+
+
+class Sampler:
+    """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution."""
+
+    def __init__(self, generator: Generator, truncation: Optional[Truncation] = None, noise_mode: str = "const"):
+        """truncation: None: none; noise_mode: see `SynthesisNetwork.call`."""
+        self._generator = generator
+        self._truncation = truncation or Truncation()
+        self.noise_mode = noise_mode
+        self._traced = {}  # By resolution, whether it fades in, and whether the noise is given.
+
+    def images(
+        self, z: np.ndarray, labels: Optional[np.ndarray] = None, growth: Optional[Growth] = None
+    ) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, r, r, C], batch after batch in order, for z [N, latent_size] and labels [N, label_size].
+
+        growth: what to compute of a network in training; None: what the network says itself.
+        Raises ValueError without labels for a conditional network.
+        """
+        growth = growth or self._generator.growth
+        size = batch_size(growth.resolution)
+        for start in range(0, len(z), size):
+            batch = slice(start, start + size)
+            ws = self.dlatents(z[batch], None if labels is None else labels[batch], growth.resolution)
+            yield from self.images_of_dlatents(ws, growth=growth)
+
+    def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
+        """w of the mapping network, not truncated: float32 [N, W]."""
+        return self._generator.mapping_network(z, labels=labels).numpy()
+
+    def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution=None) -> np.ndarray:
+        """w of every layer up to `resolution` (None: that has grown), truncated: float32 [N, L, W]."""
+        return self.broadcast(self.map(z, labels), labels, resolution=resolution)
+
+    def broadcast(self, w: np.ndarray, labels=None, truncation: Optional[Truncation] = None, resolution=None):
+        """The same w for every layer, truncated: [N, W] -> float32 [N, L, W]; L is 1 for the traditional generator."""
+        return self.truncate(
+            self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution), labels, truncation
+        )
+
+    def truncate(self, ws: np.ndarray, labels=None, truncation: Optional[Truncation] = None) -> np.ndarray:
+        """ws [N, L, W] of images with these labels, truncated as the sampler does if `truncation` says no other."""
+        ws = tf.convert_to_tensor(ws, tf.float32)
+        return self._generator.truncate(ws, truncation or self._truncation, labels).numpy()
+
+    def images_of_dlatents(
+        self,
+        ws: np.ndarray,
+        noise_seeds: Optional[Sequence[int]] = None,
+        noise_layers: Optional[np.ndarray] = None,
+        noise: Optional[Sequence[np.ndarray]] = None,
+        growth: Optional[Growth] = None,
+    ) -> Iterator[np.ndarray]:
+        """Yields uint8 [n, r, r, C], batch after batch in order, for ws [N, L, W], which are used as they are.
+
+        Args:
+          noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
+            batch. None: noise as the sampler's `noise_mode` says.
+          noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
+          noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
+          growth: as in `images`.
+        """
+        growth = growth or self._generator.growth
+        size = batch_size(growth.resolution)
+        synthesize = self._synthesis(growth, with_noise=noise_seeds is not None or noise is not None)
+        for start in range(0, len(ws), size):
+            batch = slice(start, start + size)
+            maps = [layer[batch] for layer in noise or ()]
+            if noise_seeds is not None:
+                layers = None if noise_layers is None else noise_layers[batch]
+                maps = self._draw_noise(noise_seeds[batch], layers, growth.resolution)
+            yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps, np.float32(growth.alpha)).numpy())
+
+    def _draw_noise(self, seeds, layers, resolution):
+        """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
+        draws = [self._generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
+        noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
+        if layers is not None:
+            noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
+        return noise
+
+    def _synthesis(self, growth, with_noise):
+        fades, resolution = growth.alpha < 1, growth.resolution
+        key = (resolution, fades, with_noise)
+        if key not in self._traced:
+            network = self._generator.synthesis
+            # Any batch size, so that the last and smaller batch needs no trace of its own.
+            noise = [tf.TensorSpec([None, *shape]) for shape in network.noise_shapes(resolution) if with_noise]
+            signature = [tf.TensorSpec([None, None, self._generator.config.w_size]), noise, tf.TensorSpec([])]
+
+            @tf.function(input_signature=signature)
+            def synthesize(ws, noise, alpha):
+                options = {"resolution": resolution, "alpha": alpha if fades else 1.0, "noise_mode": self.noise_mode}
+                return network(ws, noise=noise or None, **options)
+
+            self._traced[key] = synthesize
+        return self._traced[key]
+
+
+def batch_size(resolution: int) -> int:
+    """Images per call that need about the same memory at every resolution: 64 up to 64x64, 4 from 1024x1024."""
+    return max(4, min(64, 4096 // resolution))
 
 
 class Painter:

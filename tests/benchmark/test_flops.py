@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.benchmark.flops import network_work, training_flops
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops.forms import plain_form
 from stylegan_tf.training.gradients import Gradients, Images, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.state import TrainState

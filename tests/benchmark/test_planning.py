@@ -78,7 +78,7 @@ def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
 
 SCRIPT = """
 from stylegan_tf.benchmark.planning import device_named, plan_run
-from stylegan_tf.benchmark.timed_levels import timed_plan
+from stylegan_tf.benchmark.training_case import timed_plan
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.training.reports.reporting import peak_memory
 widths = {"fmap_base": 1024, "fmap_max": 64}

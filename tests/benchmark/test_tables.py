@@ -3,8 +3,7 @@
 import pytest
 
 from stylegan_tf.benchmark.cases import Case
-from stylegan_tf.benchmark.measuring import Measured, Run
-from stylegan_tf.benchmark.tables import ratio_lines, table_lines
+from stylegan_tf.benchmark.measuring import Measured, Run, ratio_lines, table_lines
 
 
 def _measured(seconds, **options):

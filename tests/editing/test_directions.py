@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.editing.direction_methods import (
+from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
+from stylegan_tf.editing.finding_directions import (
     attribute_normals,
     principal_components,
     read_label_table,
     style_factors,
 )
-from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
 from stylegan_tf.errors import UserError
 from tests.helpers import tiny_networks as tiny
 

@@ -12,7 +12,7 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.sampling import Sampler
+from stylegan_tf.visualize.painter import Sampler
 from tests.helpers import tiny_networks as tiny
 
 

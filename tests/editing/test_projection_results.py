@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
-from stylegan_tf.editing.projection_results import Result, ResultFolder, Targets
+from stylegan_tf.editing.projecting import Result, ResultFolder, Targets
 from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)

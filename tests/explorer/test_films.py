@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.explorer.films import Film
-from stylegan_tf.explorer.jobs import Job, Stopped
+from stylegan_tf.explorer.jobs import Film, Job, Stopped
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from tests.helpers import painters

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from stylegan_tf.files.digests import file_sha256
+from stylegan_tf.files.arrays import file_sha256
 
 
 @pytest.mark.parametrize("size", [0, 3, 2**20, 3 * 2**20 + 5])

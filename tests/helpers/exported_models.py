@@ -14,7 +14,7 @@ from stylegan_tf.networks.conversion.authors_networks import import_pickle
 from stylegan_tf.networks.network_file import load_networks
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.visualize import crop_to_box, to_uint8
-from stylegan_tf.visualize.sampling import seed_latents
+from stylegan_tf.visualize.painter import seed_latents
 from tests.helpers import authors_layout as authors
 from tests.helpers.array_source import ArraySource
 from tests.helpers.authors_pickles import pickled

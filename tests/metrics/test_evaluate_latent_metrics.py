@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.features.lpips import convert_weights, load_lpips, save_lpips
+from stylegan_tf.metrics.features.image_distance import convert_weights, load_lpips, save_lpips
 from stylegan_tf.metrics.kinds.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.networks.network_file import Networks, save_networks
 from tests.helpers import lpips_case

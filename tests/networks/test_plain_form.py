@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.networks.keras_model import trainable_variables
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops.forms import plain_form
 from tests.helpers.tiny_networks import discriminator, generator, images, normal
 
 

@@ -7,8 +7,7 @@ import tensorflow as tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.networks.keras_model import named_variables
-from stylegan_tf.networks.precision import level_policies
+from stylegan_tf.networks.keras_model import level_policies, named_variables
 from tests.helpers import tiny_networks as tiny
 
 

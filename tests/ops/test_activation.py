@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops.elementwise import leaky_relu
+from stylegan_tf.ops.forms import plain_form
 
 VALUES = [-3.0, -0.5, 0.0, 0.5, 3.0]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
+from stylegan_tf.ops.elementwise import add_broadcast, multiply_broadcast
 
 
 @pytest.mark.parametrize("shape", [[3], [2, 1, 1, 3], [1, 1, 1, 3], [2, 4, 5, 3]])

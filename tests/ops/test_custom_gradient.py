@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.ops import resampling
-from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
+from stylegan_tf.ops.elementwise import add_broadcast, leaky_relu, multiply_broadcast
 from stylegan_tf.ops.fused_epilogue import noise_activation_adain
 
 

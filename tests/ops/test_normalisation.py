@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
+from stylegan_tf.ops.elementwise import instance_norm_layer, pixel_norm
 
 
 def test_pixel_norm_divides_by_the_root_mean_square_over_channels():

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf import visualize
-from stylegan_tf.ops.pixels import to_uint8
+from stylegan_tf.ops.resampling import to_uint8
 
 
 def test_bytes_are_those_of_pictures():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving import input_checks
-from stylegan_tf.serving.input_checks import checked, checked_batch, checked_result, valid_rows, zero_invalid_rows
+from stylegan_tf.serving import signatures
+from stylegan_tf.serving.signatures import checked, checked_batch, checked_result, valid_rows, zero_invalid_rows
 
 GOOD = np.arange(10, dtype=np.float32).reshape(2, 5)
 
@@ -46,7 +46,7 @@ def test_inputs_of_different_length_are_reported():
 @pytest.fixture
 def no_assertions(monkeypatch):
     """As in a runtime that drops assertions; test_read_elsewhere.py uses one."""
-    monkeypatch.setattr(input_checks, "_assertion", lambda condition, data: tf.constant(0))
+    monkeypatch.setattr(signatures, "_assertion", lambda condition, data: tf.constant(0))
 
 
 NAN = np.array([[0, 1, 2, 3, 4], [5, np.nan, 7, 8, 9]], np.float32)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.serving.version_folders import publish_version, versions
+from stylegan_tf.serving.saved_model import publish_version, versions
 
 
 def write_model(path):

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.networks.keras_model import trainable_variables
-from stylegan_tf.ops import compiled
-from stylegan_tf.ops.plain_form import plain_form
+from stylegan_tf.ops import forms
+from stylegan_tf.ops.forms import plain_form
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs
 from stylegan_tf.training.step import build_iteration
 from tests.helpers.tiny_step import arrays_of, build, inputs
@@ -116,11 +116,11 @@ def iterate_by_hand(state, reals, for_discriminator, for_generator, resolution, 
 
 @pytest.mark.parametrize(
     "resolution, alpha, least_elements",
-    [(4, 1.0, compiled._LEAST_ELEMENTS), (8, 0.75, 1)],
+    [(4, 1.0, forms._LEAST_ELEMENTS), (8, 0.75, 1)],
     ids=["as it is", "compiled"],
 )
 def test_an_iteration_is_the_papers(monkeypatch, resolution, alpha, least_elements):
-    monkeypatch.setattr(compiled, "_LEAST_ELEMENTS", least_elements)
+    monkeypatch.setattr(forms, "_LEAST_ELEMENTS", least_elements)
     reals, *passes = drawn(resolution)
     config, state = started()
     before = {name: variable.numpy() for name, variable in arrays_of(state)}

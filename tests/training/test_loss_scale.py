@@ -8,10 +8,9 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.errors import UserError
-from stylegan_tf.training import loss_scale
-from stylegan_tf.training.adam import Adam
+from stylegan_tf.training import adam
+from stylegan_tf.training.adam import Adam, LossScale
 from stylegan_tf.training.gradients import Gradients, Scalars
-from stylegan_tf.training.loss_scale import LossScale
 from stylegan_tf.training.step import TrainingStep, build_iteration
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import arrays_of, build, inputs
@@ -25,7 +24,7 @@ def info(tmp_path_factory):
 
 
 def test_the_scale_doubles_after_good_steps_and_is_halved_by_a_bad_one(monkeypatch):
-    monkeypatch.setattr(loss_scale, "GOOD_STEPS", 3)
+    monkeypatch.setattr(adam, "GOOD_STEPS", 3)
     scale = LossScale()
     # (finite, scale, good steps, overflows) after each step, from 2^16.
     table = [
@@ -44,7 +43,7 @@ def test_the_scale_doubles_after_good_steps_and_is_halved_by_a_bad_one(monkeypat
 
 
 def test_the_scale_stays_between_its_bounds(monkeypatch):
-    monkeypatch.setattr(loss_scale, "GOOD_STEPS", 1)
+    monkeypatch.setattr(adam, "GOOD_STEPS", 1)
     scale = LossScale()
     for finite, expected in [(True, 2.0**24), (False, 1.0)]:
         for _ in range(30):
@@ -137,8 +136,8 @@ def test_r1_of_tiny_gradients_survives_float16(info):
 def trained(info, precision):
     """All weights before and after two iterations at 4x4 and three in the fade to 8x8."""
     config, state = build(info, precision=precision, adam_epsilon=0.1)
-    for adam in (state.generator_adam, state.discriminator_adam):
-        adam.variables["loss_scale/scale"].assign(2.0**10)  # These random weights are wild: nothing shall overflow.
+    for each in (state.generator_adam, state.discriminator_adam):
+        each.variables["loss_scale/scale"].assign(2.0**10)  # These random weights are wild: nothing shall overflow.
     before = {name: value.numpy() for name, value in arrays_of(state)}
     for resolution, count, alpha in [(4, 2, 1.0), (8, 3, 0.5)]:
         step = TrainingStep(config, state, resolution, batch_size=8)

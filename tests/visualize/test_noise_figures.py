@@ -5,7 +5,7 @@ import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
-from stylegan_tf.visualize.noise_figures import (
+from stylegan_tf.visualize.figures import (
     busiest_window,
     noise_components_figure,
     noise_detail_figure,

@@ -5,7 +5,7 @@ import pytest
 
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
-from stylegan_tf.visualize.sample_figures import truncation_figure, uncurated_count, uncurated_figure
+from stylegan_tf.visualize.figures import truncation_figure, uncurated_count, uncurated_figure
 from tests.helpers import painters
 
 

@@ -6,7 +6,7 @@ import pytest
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.sampling import Sampler, batch_size, seed_latents
+from stylegan_tf.visualize.painter import Sampler, batch_size, seed_latents
 from tests.helpers import tiny_networks as tiny
 
 

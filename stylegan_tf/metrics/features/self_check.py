@@ -8,14 +8,12 @@ from PIL import Image, ImageFilter
 
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.distribution.replicated_function import ReplicatedFunction
-from stylegan_tf.distribution.strategy import create_strategy
+from stylegan_tf.distribution.strategy import ReplicatedFunction, create_strategy
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.extractors import FeatureExtractor, load_extractor
 from stylegan_tf.metrics.images.real import RealImages
-from stylegan_tf.metrics.kinds.frechet import FeatureMoments, frechet_distance
-from stylegan_tf.metrics.kinds.kernel_distance import kernel_distance
-from stylegan_tf.metrics.kinds.precision_recall import precision_and_recall
+from stylegan_tf.metrics.kinds.feature_distances import FeatureMoments, frechet_distance, kernel_distance
+from stylegan_tf.metrics.kinds.sample_quality import precision_and_recall
 
 BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.
 NOISE_DEVIATIONS = (6, 18, 54)  # Of 255.

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+from stylegan_tf.distribution.strategy import ReplicatedFunction
 from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.kinds.frechet import FeatureMoments, QuarteredMoments
-from stylegan_tf.metrics.kinds.inception_score import SplitScores
+from stylegan_tf.metrics.kinds.feature_distances import FeatureMoments, QuarteredMoments
+from stylegan_tf.metrics.kinds.sample_quality import SplitScores
 
 # Incremented when the same network and data give other numbers than before.
 PROTOCOL_VERSION = 1

@@ -16,8 +16,7 @@ import tensorflow as tf
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.ops.resampling import enlarge_2d
+from stylegan_tf.ops.resampling import enlarge_2d, to_uint8
 
 
 class GeneratedImages:

@@ -1,12 +1,10 @@
 """All kinds of metrics, and the parser of the option `metrics`. Needs no TensorFlow."""
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.kinds.frechet import FrechetMetric
-from stylegan_tf.metrics.kinds.inception_score import InceptionScoreMetric
-from stylegan_tf.metrics.kinds.kernel_distance import KernelMetric
+from stylegan_tf.metrics.kinds.feature_distances import FrechetMetric, KernelMetric
 from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.kinds.path_length import PathLengthMetric
-from stylegan_tf.metrics.kinds.precision_recall import PrecisionRecallMetric
+from stylegan_tf.metrics.kinds.sample_quality import InceptionScoreMetric, PrecisionRecallMetric
 from stylegan_tf.metrics.kinds.separability import SeparabilityMetric
 
 METRICS = (

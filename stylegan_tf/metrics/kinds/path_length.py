@@ -86,7 +86,7 @@ def perceptual_path_length(
 
     partial: distances of an interrupted call, from which the next one resumes.
     """
-    from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+    from stylegan_tf.distribution.strategy import ReplicatedFunction
     from stylegan_tf.metrics.kinds.latent_pairs import LatentPairs
 
     pairs = LatentPairs(

@@ -121,7 +121,7 @@ def check_samples(config: GeneratorConfig, num_samples: int) -> None:
 
 def classified(source, classifiers, num_samples, strategy, rows, partial=None, progress=Progress) -> np.ndarray:
     """Logits of all samples: float32 [num_samples, attributes]."""
-    from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+    from stylegan_tf.distribution.strategy import ReplicatedFunction
 
     def classify(z, labels, noise_seeds, latent_of_layer):
         return classifiers(source.images_of(source.ws(z, labels, latent_of_layer), noise_seeds))

@@ -16,13 +16,15 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
-from stylegan_tf.networks.conversion.architecture_options import (
+from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
+    from_authors,
+    is_progan,
     read_architecture,
+    to_authors,
     write_architecture,
 )
 from stylegan_tf.networks.conversion.network_pickle import PickledNetwork, read_network_pickle
-from stylegan_tf.networks.conversion.variable_names import from_authors, is_progan, to_authors
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth

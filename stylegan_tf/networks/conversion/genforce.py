@@ -14,9 +14,8 @@ import numpy as np
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.errors import UserError
 from stylegan_tf.files.torch_weights import read_torch_weights
-from stylegan_tf.networks.conversion.architecture_options import FUSED_FROM
 from stylegan_tf.networks.conversion.authors_networks import write_verified
-from stylegan_tf.networks.conversion.variable_names import authors_names, from_authors, to_authors
+from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, to_authors
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables

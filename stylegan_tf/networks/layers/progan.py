@@ -6,7 +6,7 @@ import math
 import tensorflow as tf
 
 from stylegan_tf.ops import resampling
-from stylegan_tf.ops.broadcasting import add_broadcast
+from stylegan_tf.ops.elementwise import add_broadcast
 
 SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 _AUTOCAST = "autocast" if "autocast" in inspect.signature(tf.keras.layers.Layer.add_weight).parameters else None

@@ -3,11 +3,9 @@
 import tensorflow as tf
 
 from stylegan_tf.networks.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer
-from stylegan_tf.ops.activation import leaky_relu
-from stylegan_tf.ops.broadcasting import add_broadcast, multiply_broadcast
-from stylegan_tf.ops.compiled import is_compiled
+from stylegan_tf.ops.elementwise import add_broadcast, instance_norm_layer, leaky_relu, multiply_broadcast, pixel_norm
+from stylegan_tf.ops.forms import is_compiled
 from stylegan_tf.ops.fused_epilogue import noise_activation_adain
-from stylegan_tf.ops.normalisation import instance_norm_layer, pixel_norm
 
 
 class LearnedConstant(PreciseLayer):

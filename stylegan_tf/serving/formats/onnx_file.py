@@ -9,8 +9,8 @@ from typing import Any, Callable
 import numpy as np
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.serving.bare_function import BareFunction
-from stylegan_tf.serving.stored_weights import as_stored
+from stylegan_tf.serving.frozen_graph import as_stored
+from stylegan_tf.serving.network_parts import BareFunction
 
 OPSET = 17
 WEIGHTS = ("float32", "float16")

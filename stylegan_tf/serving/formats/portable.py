@@ -14,9 +14,9 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.ops.pixels import to_uint8
-from stylegan_tf.serving.bare_function import BareFunction, bare_functions
+from stylegan_tf.ops.resampling import to_uint8
 from stylegan_tf.serving.formats import onnx_file, tflite_file
+from stylegan_tf.serving.network_parts import BareFunction, bare_functions
 
 FORMATS = {
     "onnx": (onnx_file.write_onnx, onnx_file.run_onnx, onnx_file.WEIGHTS),

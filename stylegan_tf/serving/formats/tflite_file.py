@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.serving.bare_function import BareFunction
-from stylegan_tf.serving.stored_weights import as_stored
+from stylegan_tf.serving.frozen_graph import as_stored
+from stylegan_tf.serving.network_parts import BareFunction
 
 WEIGHTS = ("float32", "float16", "int8")
 METADATA_NAME = "stylegan_tf"  # Of the entry in the model's metadata: JSON.

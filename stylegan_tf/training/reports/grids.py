@@ -17,8 +17,8 @@ from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.visualize import image_grid, save_image
+from stylegan_tf.visualize.painter import Sampler
 from stylegan_tf.visualize.picture_files import as_shown
-from stylegan_tf.visualize.sampling import Sampler
 
 _MOST_CLASSES = 32  # That get rows of their own.
 

@@ -14,8 +14,7 @@ import tensorflow as tf
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, format_duration, ignore
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.reports.disk import write_errors_named
-from stylegan_tf.training.reports.log_backends import LogBackend, StatsLog, TextLog
-from stylegan_tf.training.reports.tensorboard import TensorBoardLog
+from stylegan_tf.training.reports.log_backends import LogBackend, StatsLog, TensorBoardLog, TextLog
 from stylegan_tf.training.schedule import Phase
 
 

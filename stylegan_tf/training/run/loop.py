@@ -19,20 +19,21 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
 from stylegan_tf.training.reports.disk import write_errors_named
-from stylegan_tf.training.reports.health import Health
-from stylegan_tf.training.reports.log_backends import LogBackend
+from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
 from stylegan_tf.training.reports.reporting import RunReport, open_report
-from stylegan_tf.training.reports.tick_metrics import TickMetrics
-from stylegan_tf.training.reports.wandb_log import WandbLog
+from stylegan_tf.training.reports.tick_metrics import Health, TickMetrics
 from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_everywhere
-from stylegan_tf.training.run.divergence import Symptom, symptom_of_losses, symptom_of_steps, symptom_of_weights
-from stylegan_tf.training.run.folder import locked_run_folder
-from stylegan_tf.training.run.greeting import greeting
 from stylegan_tf.training.run.initial_networks import initialise
-from stylegan_tf.training.run.level import Level, level_name
 from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
-from stylegan_tf.training.run.setup import RunSetup, resolve_precision
-from stylegan_tf.training.run.stop_signal import Stopped, StopSignal
+from stylegan_tf.training.run.setup import Level, RunSetup, greeting, level_name, locked_run_folder, resolve_precision
+from stylegan_tf.training.run.stopping import (
+    Stopped,
+    StopSignal,
+    Symptom,
+    symptom_of_losses,
+    symptom_of_steps,
+    symptom_of_weights,
+)
 from stylegan_tf.training.schedule import Phase, check_batches, learning_rate_at, optimizer_reset_between, phase_at
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs

@@ -9,7 +9,7 @@ import tensorflow as tf
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.layers.progan import EqualizedConv2D
-from stylegan_tf.ops.activation import LEAKY_SLOPE, leaky_relu
+from stylegan_tf.ops.elementwise import LEAKY_SLOPE, leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
 _PICTURES = 300  # At 128x128 and below; fewer above, whose pixels are many.

@@ -1,19 +1,76 @@
-"""What a run works with, decided before anything is built."""
+"""How a run starts: its folder, what it works with, the step of its level, and what it says of itself."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import os
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
 import tensorflow as tf
 
 from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
-from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
+from stylegan_tf.data.dataset_summary import described_use
+from stylegan_tf.distribution.cluster import cluster_from_environment
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
 from stylegan_tf.distribution.processes import Processes
+from stylegan_tf.distribution.strategy import training_batches
+from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.files.locks import locked
+from stylegan_tf.files.working_copy import working_copy
+from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
+from stylegan_tf.training.reports.disk import disk_use, write_errors_named
 from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.record import RunRecord
-from stylegan_tf.training.run.stop_signal import StopSignal
+from stylegan_tf.training.run.stopping import StopSignal
+from stylegan_tf.training.schedule import Phase, fully_grown_at, phase_at
+from stylegan_tf.training.state import TrainState
+from stylegan_tf.training.step import StepInputs, build_iteration
+
+_ADVICE = "wait for it, stop it, or choose another `run_dir`"
+
+
+def files_to_resume(config: TrainConfig) -> list[str]:
+    """Patterns of the files of a run folder that a resumed run reads or adds to."""
+    old_networks = [] if config.keep_networks is None else ["network-*.npz"]
+    return ["checkpoints/*", "*.jsonl", "log.txt", "flags.cfg", "reals.png", *old_networks]
+
+
+@contextlib.contextmanager
+def local_run_folder(config: TrainConfig, note: Note = ignore, warn: Note = ignore):
+    """(config with a local `run_dir`, a function to call at every tick). What the chief writes reaches a bucket, too.
+
+    note: takes a line about a folder in a bucket; warn: see `working_copy`.
+    """
+    cluster = cluster_from_environment()
+    is_chief = cluster is None or cluster.index == 0
+    with working_copy(config.run_dir, files_to_resume(config), is_chief, warn) as copy:
+        if str(copy.folder) != config.run_dir:
+            note(f"run folder {config.run_dir}, uploaded from {copy.folder}")
+            config = dataclasses.replace(config, run_dir=str(copy.folder))
+        yield config, copy.check
+
+
+@contextlib.contextmanager
+def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[list[str]]:
+    """Creates the folder and keeps other processes out of it; yields lines for the user.
+
+    Temporary files of a killed process are removed. Raises UserError if another process has the lock, or the folder is
+    not writable.
+    """
+    run_dir = pathlib.Path(run_dir)
+    with contextlib.ExitStack() as stack:
+        with write_errors_named(run_dir):
+            make_folder(run_dir)
+            lock = locked(run_dir / ".lock", f"the run folder {run_dir}", _ADVICE, note=note)
+            notes = stack.enter_context(lock)
+            for leftover in [*run_dir.glob(".*.tmp"), *run_dir.glob("checkpoints/.*.tmp")]:
+                leftover.unlink(missing_ok=True)
+        yield notes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +113,104 @@ def _with(config: TrainConfig, precision: str) -> TrainConfig:
     if precision == "float32":  # It has no half precision levels.
         return dataclasses.replace(config, precision=precision, half_precision_levels=None)
     return dataclasses.replace(config, precision=precision)
+
+
+class Level:
+    """Created anew when resolution or batch size change; `iterate` is one iteration of training."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        info: DatasetInfo,
+        strategy: tf.distribute.Strategy,
+        state: TrainState,
+        phase: Phase,
+        inputs: StepInputs,
+        check: Callable[[], None],
+    ):
+        """Traces the step, which changes nothing of the state.
+
+        inputs: an example of the step's. check: called now and then; what it raises ends the tracing.
+        """
+        start = time.monotonic()
+        self._info = info
+        self._size = (phase.resolution, phase.batch_size)
+        seeded = SeededDraw(config, state.generator, *self._size)
+
+        def draw(images_seen: tf.Tensor, stream: int) -> RandomInputs:
+            check()
+            return seeded(images_seen, stream)
+
+        self._iteration = build_iteration(config, state, strategy, *self._size, draw)
+        self._batches = training_batches(
+            strategy,
+            info,
+            *self._size,
+            seed=config.seed,
+            shuffle_images=config.shuffle_images,
+            mirror=config.mirror_augment,
+            balance_classes=config.balance_classes,
+            first_image=state.images_seen,
+        )
+        self._iteration.get_concrete_function(self._batches, inputs)
+        check()
+        self.prepared_in = time.monotonic() - start  # Seconds.
+
+    def fits(self, phase: Phase) -> bool:
+        return self._size == (phase.resolution, phase.batch_size)
+
+    def iterate(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
+        """Returns its metrics. UserError if the data cannot be read: the state is then as it was before."""
+        with data_errors_named(self._info, self._size[0]):
+            return self._iteration(self._batches, inputs)
+
+
+def level_name(phase: Phase) -> str:
+    return f"{phase.resolution}x{phase.resolution}, batch {phase.batch_size}"
+
+
+def greeting(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
+    config, info = setup.config, setup.info
+    size = state.generator.config.resolution
+    where = f"{'resuming' if resumed else 'starting'} at {state.images_seen / 1000:.1f} of {config.total_kimg:g} kimg"
+    devices = setup.strategy.num_replicas_in_sync
+    yield (
+        f"{info.count} images of {info.name}, training up to {size}x{size} on {devices} "
+        f"{'device' if devices == 1 else 'devices'}{setup.processes.described} in {config.precision}, {where}, "
+        f"run folder {config.run_dir}"
+    )
+    yield described_use(info, bool(state.generator.config.label_size))
+    augmentation = {"none": "no augmentation", "ada": "adaptive augmentation (ada)"}.get(config.augment, config.augment)
+    yield f"reals {'mirrored at random' if config.mirror_augment else 'not mirrored'}, {augmentation}"
+    if info.resolution > size:
+        yield f"the data have {info.resolution}x{info.resolution}: `resolution={info.resolution}` trains up to there"
+    yield from length_notes(config, size)
+    uses = disk_use(config, state.generator.config, state.discriminator.config)
+    total = sum(uses.values())
+    yield f"on the disk at the end: about {_gb(total)} ({', '.join(f'{name} {_gb(n)}' for name, n in uses.items())})"
+    if setup.processes.is_chief and not resumed and total > shutil.disk_usage(config.run_dir).free:
+        free = _gb(shutil.disk_usage(config.run_dir).free)
+        yield f"warning: the disk has {free} free; `keep_networks`, `network_ticks` and `image_ticks` reduce that"
+
+
+def length_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
+    """Says if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
+    total, grown = round(config.total_kimg * 1000), fully_grown_at(config.schedule, resolution)
+    share = round(config.schedule.training_kimg * 1000)
+    options = "change `total_kimg`, `training_kimg` and `transition_kimg`, or `start_resolution`"
+    if total < grown:
+        end = phase_at(total, config.schedule, resolution)
+        fading = "" if end.alpha == 1 else f" (faded in by {end.alpha:.0%})"
+        yield (
+            f"note: total_kimg {config.total_kimg:,g} ends at {end.resolution}x{end.resolution}{fading}: "
+            f"{resolution}x{resolution} is fully there after {grown / 1000:,g}: {options}"
+        )
+    elif grown and total < grown + share:
+        yield (
+            f"note: total_kimg {config.total_kimg:,g} leaves {resolution}x{resolution} "
+            f"{(total - grown) / 1000:,g} thousand images, where a level below has {share / 1000:,g}: {options}"
+        )
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_tf.metrics.features.lpips import convert_weights, load_lpips
+from stylegan_tf.metrics.features.image_distance import convert_weights, load_lpips
 from tests.helpers import lpips_case, torch_files
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "build_lpips.py"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.metrics.features.lpips import convert_weights, load_lpips, save_lpips
+from stylegan_tf.metrics.features.image_distance import convert_weights, load_lpips, save_lpips
 from tests.helpers import lpips_case
 
 # By PyPI's lpips 0.1.4 (net="vgg") on PyTorch 2.13 with the weights and images of `lpips_case`, in float64.

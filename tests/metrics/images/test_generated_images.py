@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.distribution.replicated_function import ReplicatedFunction
+from stylegan_tf.distribution.strategy import ReplicatedFunction
 from stylegan_tf.metrics.images.generated import GeneratedImages
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize import to_uint8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from stylegan_tf.metrics.kinds.frechet import (
+from stylegan_tf.metrics.kinds.feature_distances import (
     BLOCK_ROWS,
     FeatureMoments,
     FrechetMetric,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.metrics.kinds.inception_score import SplitScores
+from stylegan_tf.metrics.kinds.sample_quality import SplitScores
 
 
 def _score(logits, splits=10, pieces=()):

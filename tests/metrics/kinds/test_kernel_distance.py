@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stylegan_tf.metrics.kinds.kernel_distance import kernel_distance, squared_mmd, subset_size
+from stylegan_tf.metrics.kinds.feature_distances import kernel_distance, squared_mmd, subset_size
 
 
 def _by_definition(x, y):

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from stylegan_tf.metrics.kinds.precision_recall import precision_and_recall
+from stylegan_tf.metrics.kinds.sample_quality import precision_and_recall
 
 
 def _prdc(reals, fakes, neighbours):

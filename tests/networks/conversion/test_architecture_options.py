@@ -9,12 +9,12 @@ import pytest
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import NETWORKS, option
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.conversion.architecture_options import (
+from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
+    from_authors,
     read_architecture,
     write_architecture,
 )
-from stylegan_tf.networks.conversion.variable_names import from_authors
 from tests.helpers import authors_layout as authors
 
 SIZES = {"resolution": 16, "num_channels": 3, "label_size": 0, "fmap_base": 32, "fmap_max": 6}

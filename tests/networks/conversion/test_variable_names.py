@@ -5,7 +5,7 @@ import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.errors import UserError
-from stylegan_tf.networks.conversion.variable_names import authors_names, from_authors, to_authors
+from stylegan_tf.networks.conversion.layouts import authors_names, from_authors, to_authors
 from stylegan_tf.ops.resampling import upscale_conv_2d
 from tests.helpers import authors_layout as authors
 from tests.helpers import numpy_networks as plain

@@ -18,7 +18,7 @@ from stylegan_tf.networks.layers.style import (
     SynthesisLayer,
     TruncationLayer,
 )
-from stylegan_tf.ops.compiled import compiled_chains
+from stylegan_tf.ops.forms import compiled_chains
 from tests.helpers.layer_checks import check_layer
 from tests.helpers.two_replicas import two_replicas
 

@@ -18,10 +18,10 @@ from stylegan_tf.config import ServingOptions
 from stylegan_tf.errors import UserError
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.ops.pixels import to_uint8
+from stylegan_tf.ops.resampling import to_uint8
 from stylegan_tf.serving.formats.folder import export_folder
 from stylegan_tf.serving.formats.web import write_web_page
-from stylegan_tf.visualize.sampling import seed_latents
+from stylegan_tf.visualize.painter import seed_latents
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.browser import Browser, open_browser
 

@@ -14,9 +14,8 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.training.reports import reporting
-from stylegan_tf.training.reports.log_backends import repair_stats
+from stylegan_tf.training.reports.log_backends import downscaled, repair_stats
 from stylegan_tf.training.reports.reporting import open_report, tick_line
-from stylegan_tf.training.reports.tensorboard import downscaled
 from stylegan_tf.training.schedule import Phase
 
 RATES = {"learning_rate": 0.001, "discriminator_learning_rate": 0.001}

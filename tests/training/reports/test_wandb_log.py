@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.errors import UserError
-from stylegan_tf.training.reports.wandb_log import WandbLog
+from stylegan_tf.training.reports.log_backends import WandbLog
 
 
 def test_scalars_grids_and_options_are_in_the_offline_run_which_a_resumed_run_continues(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import math
 
-from stylegan_tf.training.run.divergence import Symptom, symptom_of_losses
+from stylegan_tf.training.run.stopping import Symptom, symptom_of_losses
 
 GOOD, BAD = {"d_loss": 1.0, "r1": math.nan}, {"d_loss": math.nan, "r1": math.nan}
 

@@ -5,8 +5,8 @@ import pytest
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.training.reports.disk import disk_use
 from stylegan_tf.training.reports.log_backends import LogBackend
-from stylegan_tf.training.run.greeting import length_notes
 from stylegan_tf.training.run.loop import train
+from stylegan_tf.training.run.setup import length_notes
 from tests.helpers.tiny_run import tiny_config, write_images
 
 

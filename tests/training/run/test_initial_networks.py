@@ -14,7 +14,7 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
-from stylegan_tf.ops.activation import leaky_relu
+from stylegan_tf.ops.elementwise import leaky_relu
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.loop import train
 from stylegan_tf.training.run.record import write_flag_file

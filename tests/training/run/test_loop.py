@@ -15,9 +15,9 @@ from stylegan_tf.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients
 from stylegan_tf.training.reports.reporting import RunReport
-from stylegan_tf.training.run import divergence, setup
-from stylegan_tf.training.run.level import Level
+from stylegan_tf.training.run import setup, stopping
 from stylegan_tf.training.run.loop import train
+from stylegan_tf.training.run.setup import Level
 from tests.helpers.tiny_run import tiny_config, write_images
 
 
@@ -94,7 +94,7 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
 
 def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
     """Its steps are skipped while all losses stay finite: nothing else would tell."""
-    monkeypatch.setattr(divergence, "MAX_SKIPPED", 3)
+    monkeypatch.setattr(stopping, "MAX_SKIPPED", 3)
     computed = Gradients.generator
 
     def overflowing(self, images, scalars):

@@ -9,7 +9,7 @@ import pytest
 
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.training.reports.reporting import RunReport
-from stylegan_tf.training.run import level
+from stylegan_tf.training.run import setup
 from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images
 
@@ -104,7 +104,7 @@ def test_a_signal_while_a_level_is_prepared_ends_that_in_order_and_loses_nothing
             reached.append("what comes after the signal")
         return training_batches(strategy, info, resolution, *args, **options)
 
-    monkeypatch.setattr(level, "training_batches", batches)
+    monkeypatch.setattr(setup, "training_batches", batches)
     with pytest.raises(SystemExit):
         run(config)
     assert len(reached) == 1, "nothing is raised where the signal arrives"

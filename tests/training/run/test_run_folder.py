@@ -11,12 +11,12 @@ import pytest
 from stylegan_tf.errors import UserError
 from stylegan_tf.files import locks
 from stylegan_tf.training.reports.disk import write_errors_named
-from stylegan_tf.training.run.folder import locked_run_folder
+from stylegan_tf.training.run.setup import locked_run_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
 import sys
-from stylegan_tf.training.run.folder import locked_run_folder
+from stylegan_tf.training.run.setup import locked_run_folder
 with locked_run_folder(sys.argv[1]):
     print("locked", flush=True)
     sys.stdin.read()

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from stylegan_tf.config.callbacks import Progress
-from stylegan_tf.training.run.stop_signal import Stopped, StopSignal
+from stylegan_tf.training.run.stopping import Stopped, StopSignal
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,0 +1,92 @@
+"""Which form of the operations is traced: the fast one, the plain one that reads like the paper, compiled chains.
+
+The plain form is the reference: upscale then convolve, convolve then downscale, one TensorFlow op after the other.
+Tests compare the fast form with it on values, first and second derivatives; stylegan_tf.benchmark measures both.
+
+On a CPU, XLA is slow at convolutions, but a chain of element-wise operations becomes one pass over memory. Graphs with
+such chains run in TensorFlow only: training and metrics ask for them; graphs that are served or converted to TFLite or
+ONNX have none.
+"""
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Iterator
+from typing import Callable
+
+import tensorflow as tf
+
+_blocks: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("blocks", default=())
+
+
+@contextlib.contextmanager
+def block(name: str) -> Iterator[None]:
+    """Everything that this thread runs or traces before the exit is in the block `name`. Blocks may overlap."""
+    _blocks.set((*_blocks.get(), name))
+    try:
+        yield
+    finally:
+        remaining = list(_blocks.get())
+        remaining.remove(name)
+        _blocks.set(tuple(remaining))
+
+
+def is_in_block(name: str) -> bool:
+    return name in _blocks.get()
+
+
+def in_same_blocks(function: Callable) -> Callable:
+    """`function`, to be called in the blocks of now by another thread: strategies trace every replica in its own."""
+    names = _blocks.get()
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        token = _blocks.set(names)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _blocks.reset(token)
+
+    return call
+
+
+def plain_form():
+    """What runs or is traced in this block takes the plain form."""
+    return block("plain form")
+
+
+def is_plain() -> bool:
+    return is_in_block("plain form")
+
+
+_LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
+
+
+def compiled_chains():
+    """What is traced in this block may have compiled chains, see `is_compiled`."""
+    return block("compiled chains")
+
+
+def are_chains_allowed() -> bool:
+    return is_in_block("compiled chains")
+
+
+def compiled_for_cpu(function: Callable) -> Callable:
+    """`function` of tensors, compiled where `is_compiled` says so of the first; it must be free of side effects."""
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+
+    def chosen(x, *others):
+        return (compiled if is_compiled(x) else function)(x, *others)
+
+    return chosen
+
+
+def is_compiled(x: tf.Tensor) -> bool:
+    """Whether a chain over x is to be compiled: traced in `compiled_chains`, with a known and large shape, on a CPU."""
+    if not are_chains_allowed() or is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
+        return False
+    return x.shape.num_elements() >= _LEAST_ELEMENTS and not _has_accelerator()
+
+
+def _has_accelerator() -> bool:
+    return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
