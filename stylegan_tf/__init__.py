@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from stylegan_tf.config.callbacks import Note, StartProgress
+    from stylegan_tf.config.errors import UserError
     from stylegan_tf.editing.projecting import project
-    from stylegan_tf.errors import UserError
     from stylegan_tf.metrics.evaluation import evaluate
     from stylegan_tf.networks.discriminator import Discriminator
     from stylegan_tf.networks.generator import Generator
@@ -60,7 +60,7 @@ _MODULES = {
     "config.serving": ("ServingOptions",),
     "config.training": ("TrainConfig",),
     "editing.projecting": ("project",),
-    "errors": ("UserError",),
+    "config.errors": ("UserError",),
     "metrics.evaluation": ("evaluate",),
     "networks.discriminator": ("Discriminator",),
     "networks.generator": ("Generator",),

@@ -23,6 +23,7 @@ flags.define("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
 
 def main():
     flags.require("data_dir")
+    flags.require_extractor()
     from stylegan_tf.metrics.features.self_check import check_features
 
     options = {"count": FLAGS.images, "resolution": FLAGS.resolution, "seed": FLAGS.seed}

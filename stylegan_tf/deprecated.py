@@ -21,6 +21,7 @@ MOVED = {
     "conversion": "networks.conversion",
     "data.making.decoding": "data.sources.decoding",
     "data.making.sources": "data.sources",
+    "errors": "config.errors",
     "files.written_aside": "files.atomic_write",
     "layers": "networks.layers",
     "layers.equalized": "networks.layers.progan",

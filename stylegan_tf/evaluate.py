@@ -44,6 +44,8 @@ def main():
     if not FLAGS.network and not FLAGS.images:
         flags.fail("--network is missing: give a network file, a run folder, or demo; or pictures as --images.")
     metrics, options = parse_metrics(FLAGS.metrics), flags.read_options(EvaluationOptions)
+    if any("extractor" in metric.needs for metric in metrics):
+        flags.require_extractor()
     if FLAGS.table:
         check_table_path(pathlib.Path(FLAGS.table))
     from stylegan_tf.metrics.evaluation import evaluate_and_record

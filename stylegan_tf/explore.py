@@ -28,6 +28,8 @@ def main():
     flags.require("network")
     flags.require_packages("explore", "starlette", "uvicorn")
     config = flags.read_options(PageServerConfig)
+    if FLAGS.image_distance == "features":
+        flags.require_extractor()
     from stylegan_tf.explorer.server import PageServer
 
     distance = {"image_distance": FLAGS.image_distance, "feature_extractor": FLAGS.feature_extractor}

@@ -32,6 +32,8 @@ def main() -> None:
     place = "saved_model_dir" if FLAGS.format == "saved_model" else "dest"
     flags.require("network", place)
     options = flags.read_options(ServingOptions)
+    if FLAGS.format in ("onnx", "web", "hub"):
+        flags.require_packages("onnx", "onnx", "tf2onnx", "onnxruntime")
     from stylegan_tf.serving.exporting import export_network
 
     where = {"kind": FLAGS.format, "dest": FLAGS[place].value, "ort_dir": FLAGS.ort_dir, "crop": FLAGS.crop}

@@ -30,6 +30,8 @@ def main():
     flags.require_one("network", "images")
     options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     source = FLAGS.images or sampling_flags.painter()
+    if FLAGS.image_distance == "features":
+        flags.require_extractor()
     from stylegan_tf.metrics.nearest import report_nearest
 
     data, files = (FLAGS.data_dir, FLAGS.held_out_dir), (FLAGS.output, FLAGS.table)

@@ -46,6 +46,8 @@ def main():
     options = {"config": flags.read_options(ProjectionConfig), "pictures": flags.read_options(SourceOptions)}
     names = ("image_distance", "feature_extractor", "crop", "video", "batch_size")
     options.update({name: FLAGS[name].value for name in names}, classes=FLAGS["class"].value)
+    if FLAGS.image_distance == "features":
+        flags.require_extractor()
     from stylegan_tf.editing.projecting import project_files
 
     outputs = {"note": functools.partial(print, flush=True), "warn": command_line.warn, "progress": ProgressBar}

@@ -8,10 +8,11 @@ may be a folder in a bucket, like gs://bucket/run or s3://bucket/run, where file
 """
 
 import os
+import re
 import sys
 
 import stylegan_tf
-from stylegan_tf.cli import command_line, training_flags
+from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
 
 _COMMON = ("data_dir", "run_dir", "resolution", "total_kimg", "mirror_augment", "conditional", "init_from", "augment")
@@ -20,6 +21,8 @@ _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
 
 def main():
     config = training_flags.train_config_from_flags()
+    if re.search(r"\b(fid|kid|pr|is)\d", config.metrics or ""):  # Others do without features.
+        flags.require_extractor()
     outputs = {"note": _print, "warn": command_line.warn, "on_stop": _print_at_stop}
     stylegan_tf.train(config, progress=ProgressBar, **outputs)
 

@@ -23,6 +23,7 @@ NAMES = {
     "conversion": [],
     "data.making.decoding": ["to_square", "to_pixels", "PictureOptions"],
     "data.making.sources": ["open_source"],
+    "errors": ["UserError"],
     "files.written_aside": ["written_aside", "WrittenTogether"],
     "layers": [],
     "layers.equalized": ["EqualizedDense", "EqualizedConv2D"],

@@ -18,7 +18,7 @@ if not MODULES:
 # From the lowest row to the highest: what stands in a row imports from rows above it in this list only, not from its
 # own. Commands are the highest of all, and nothing imports them.
 ORDER = (
-    ("deprecated", "errors"),
+    ("deprecated",),
     ("config",),
     ("files",),
     ("ops",),
@@ -35,8 +35,8 @@ MOST_FILES = 12  # In a folder of the package, beside its __init__.py.
 # They write flags on purpose: the page shows the command that repeats a picture, a run folder gets its flag file.
 WRITE_FLAGS = ("stylegan_tf.explorer.view", "stylegan_tf.training.run.record")
 STILL_PRINTING = ("stylegan_tf.explorer.server",)  # It shows the address of the page.
-ALONE_AT_THE_TOP = ("deprecated", "errors")  # No commands; everything else there is a folder.
-WITHOUT_TENSORFLOW = ("deprecated", "errors", "config", "files", "cli", "training.schedule", "data.making")
+ALONE_AT_THE_TOP = ("deprecated",)  # No commands; everything else there is a folder.
+WITHOUT_TENSORFLOW = ("deprecated", "config", "files", "cli", "training.schedule", "data.making")
 WITHOUT_TENSORFLOW += ("data.sources",)
 
 

@@ -20,7 +20,7 @@ from stylegan_tf.benchmark.machine import machine_line
 from stylegan_tf.benchmark.measuring import measure, ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define("resolution", ["32"], "Sizes to train at, as the networks' full size.")

@@ -10,7 +10,7 @@ from typing import Any, Optional
 from stylegan_tf.benchmark.cases import PARTS, Case
 from stylegan_tf.benchmark.flops import training_flops
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 _OPERATIONS = ("matmul", "conv3x3")
 _EMULATED = 3.0  # So many times slower than float32: the CPU has no instructions for it, an iteration takes minutes.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from stylegan_tf.benchmark.flops import Work, network_work, training_passes
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
 from stylegan_tf.training.reports.disk import disk_use
 from stylegan_tf.training.schedule import accumulation_rounds, batch_size_at, level_images

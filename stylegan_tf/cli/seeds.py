@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 _MOST_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.

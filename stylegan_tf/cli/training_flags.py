@@ -7,10 +7,10 @@ import absl.flags
 from stylegan_tf.cli import flags
 from stylegan_tf.cli.flag_files import expanded
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.networks import architecture_options
 from stylegan_tf.config.option import all_options
 from stylegan_tf.config.training import FLAG_FILE
-from stylegan_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 OPTIONS = {field.name: field for _, field in all_options(TrainConfig)}  # By name; the networks share some.

@@ -7,7 +7,7 @@ data.py         what becomes of the pictures of a new data set, and how it is wr
 metrics.py      measuring networks, classifiers of attributes, the nearest real images
 editing.py      the search for the latent of a picture, directions, networks made of others
 serving.py      an export, and how the page of `explore` is served
-callbacks.py    no options: what library functions report through
+callbacks.py    no options: what library functions report through; errors.py: what users are told
 """
 
 from stylegan_tf.config.data import PictureOptions, SourceOptions, WriteOptions

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Optional
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError, Options, option
-from stylegan_tf.errors import UserError
 
 SEARCH = "Search"
 BLENDING = "Blending"

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Optional, Union
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 # Headings of `--help`, in its order.
 RUN = "Data and run"

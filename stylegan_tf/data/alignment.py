@@ -18,6 +18,7 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.making.tally import list_left_out
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import LeftOut
@@ -25,7 +26,6 @@ from stylegan_tf.data.sources.decoding import to_pixels
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.data.sources.reading import reading_picture
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 from stylegan_tf.files.file_errors import reading, short
 

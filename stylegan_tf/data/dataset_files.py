@@ -10,9 +10,9 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.config.callbacks import Progress, StartProgress
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.file_errors import read_json, short
 from stylegan_tf.files.storage import fetched

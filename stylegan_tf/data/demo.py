@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 _HATS = ("animalEars", "beanie", "bunnyEars", "cap")  # The values of `top` that are worn and not grown.
 

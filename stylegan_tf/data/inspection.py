@@ -9,12 +9,12 @@ from typing import NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.dataset_summary import described_labels
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.data.making.disk_space import readable
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 
 _LISTED = 20

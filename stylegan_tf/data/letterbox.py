@@ -6,7 +6,7 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels: what of a letterboxed square is picture.
 

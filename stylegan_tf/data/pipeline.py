@@ -6,9 +6,9 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
-from stylegan_tf.errors import UserError
 
 SHUFFLE_BYTES = 2**29  # Bound of the default shuffle buffer: all of FFHQ up to 32x32, 170 images at 1024x1024.
 _PARALLEL_SHARDS = 4

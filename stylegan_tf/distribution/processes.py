@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.cluster import cluster_from_environment
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from stylegan_tf.config import BlendOptions
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables

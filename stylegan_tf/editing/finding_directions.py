@@ -12,8 +12,8 @@ import numpy as np
 from stylegan_tf.config import DirectionOptions
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.editing import DIRECTION_METHODS
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions, save_directions
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.dlatents import load_dlatents
 from stylegan_tf.files.file_errors import short

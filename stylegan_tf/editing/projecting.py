@@ -14,13 +14,13 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.fitted import FittedSource
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents

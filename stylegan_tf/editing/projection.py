@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import ProjectionConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.ops.forms import compiled_chains
 from stylegan_tf.visualize.painter import batch_size, random_w

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import MAX_KEYS, Film, Job, Jobs
 from stylegan_tf.explorer.network_choices import EXAMPLES, Choice, NetworkChoices
 from stylegan_tf.explorer.projections import MAX_STEPS, FoundPictures, Projections

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from stylegan_tf.files.file_errors import os_error_line

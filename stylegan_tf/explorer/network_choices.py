@@ -9,9 +9,9 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import load_demo_images
 from stylegan_tf.editing.directions import load_directions
-from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from stylegan_tf.files.file_errors import short

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from stylegan_tf.config import PictureOptions, ProjectionConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.data.sources.decoding import to_square
 from stylegan_tf.data.sources.opening import open_picture, picture_size
 from stylegan_tf.editing.projecting import fit_as_trained
 from stylegan_tf.editing.projection import Projector
-from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.jobs import Job, Stopped
 from stylegan_tf.explorer.renderer import as_png
 from stylegan_tf.files.file_errors import short

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions
-from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.view import Facts, View
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8

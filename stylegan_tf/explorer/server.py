@@ -10,8 +10,8 @@ from typing import Optional
 import uvicorn
 
 from stylegan_tf.config import INCEPTION, PageServerConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.projecting import choose_distance
-from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.app import Application
 from stylegan_tf.explorer.network_choices import NetworkChoices
 from stylegan_tf.explorer.projections import FoundPictures

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.truncation import CENTRES
 

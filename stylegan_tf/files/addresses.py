@@ -4,7 +4,7 @@ import os
 import re
 from typing import Optional, Union
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 # Path("gs://bucket") has lost a slash. A single letter is a drive.

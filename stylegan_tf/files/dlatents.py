@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_array, read_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import short

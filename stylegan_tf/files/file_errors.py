@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # Error numbers of a full disk.
 LONGEST = 300  # Characters of a line: text from a damaged file may have any length.

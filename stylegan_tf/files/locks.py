@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import parse_line
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)

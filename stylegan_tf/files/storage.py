@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Optional, Union
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.atomic_write import atomic_write, is_temporary, make_folder
 from stylegan_tf.files.file_errors import reason_of, short

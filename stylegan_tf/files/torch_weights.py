@@ -17,7 +17,7 @@ from enum import Enum
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import reason_of, short
 from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal, Vocabulary, described, shown
 

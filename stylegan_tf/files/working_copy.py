@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.file_errors import parse_line

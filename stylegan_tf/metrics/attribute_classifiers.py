@@ -18,9 +18,9 @@ import tensorflow as tf
 
 from stylegan_tf.config import ClassifierTraining, DiscriminatorConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.pipeline import process_reals
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.metrics.images.real import LabelledImages, attribute_columns, labelled_images
 from stylegan_tf.networks.discriminator import Discriminator

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from stylegan_tf.config.callbacks import Progress, StartProgress
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
 from stylegan_tf.files.atomic_write import make_folder
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.storage import default_cache_folder
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from stylegan_tf.config import INCEPTION, EvaluationOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
 from stylegan_tf.distribution.strategy import create_strategy
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.storage import address_of, default_cache_folder
 from stylegan_tf.files.working_copy import working_copy
 from stylegan_tf.metrics import recording

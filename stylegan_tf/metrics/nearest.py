@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from stylegan_tf.config import NearestOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import load_lpips

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.callbacks import Note, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.computation import OnError, compute_metrics, full_protocol, result_name
 from stylegan_tf.metrics.context import MetricContext

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.files.locks import locked

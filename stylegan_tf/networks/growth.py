@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

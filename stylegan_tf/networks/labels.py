@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 _LISTED = 20  # Names of classes in a message.
 

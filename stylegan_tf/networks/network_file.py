@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import short

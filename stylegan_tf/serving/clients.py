@@ -14,7 +14,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Callable, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import parse_json, reason_of, short
 

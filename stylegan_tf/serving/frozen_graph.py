@@ -11,7 +11,7 @@ from typing import Callable, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.ops.custom_gradient import without_custom_gradients
 
 DTYPES = ("float32", "bfloat16", "float16")

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import ServingOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.example_proto import field
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_folder, sync_tree
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.locks import locked

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from stylegan_tf.config import ScheduleConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.growth import Growth
 
 # The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it. 4x4 is trained by

@@ -14,8 +14,8 @@ from typing import NamedTuple, Optional, Union
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.pipeline import process_reals
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.keras_model import level_policies
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
 from stylegan_tf.training.adam import Adam

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageFile
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.visualize.picture_files import as_rgb

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.config.callbacks import Progress, StartProgress
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.style_mixing import layer_groups

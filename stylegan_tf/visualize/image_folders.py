@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
 from stylegan_tf.files.file_errors import parse_line, reading, short
 from stylegan_tf.files.locks import locked

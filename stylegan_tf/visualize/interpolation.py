@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.painter import Painter, batch_size
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized
 

@@ -8,8 +8,8 @@ from typing import Optional, Union
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.labels import class_labels

@@ -11,8 +11,8 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import letterbox
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}

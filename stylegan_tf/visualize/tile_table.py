@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.picture_files import resized
 
 _INK = (40, 40, 40)

@@ -9,7 +9,7 @@ import pytest
 
 from stylegan_tf.benchmark.planning import device_named, fitting_batch, plan_run
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 DEVICE = device_named("100e12,1000,16", "float32")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.cli.seeds import Key, parse_keys, parse_seeds, styles_of
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.dlatents import save_dlatents
 from tests.helpers import painters
 

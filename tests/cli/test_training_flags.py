@@ -10,8 +10,8 @@ from absl import flags
 from stylegan_tf import config
 from stylegan_tf.cli import flags as cli_flags
 from stylegan_tf.cli import training_flags
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import GROUPS, LOSSES, Options, option, option_fields, value_type
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.run.record import write_flag_file
 
 

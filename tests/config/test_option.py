@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, LossConfig, ScheduleConfig, TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import option_fields, value_type
-from stylegan_tf.errors import UserError
 
 KINDS = (GeneratorConfig, DiscriminatorConfig, ScheduleConfig, LossConfig, TrainConfig)
 OPTIONS = [(kind, field.name) for kind in KINDS for field in option_fields(kind)]

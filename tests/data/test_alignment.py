@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.alignment import align_faces, crop_face, face_crop
-from stylegan_tf.errors import UserError
 
 HEADER = ",".join(["file", "face", *(f"{axis}{number}" for number in range(68) for axis in "xy")])
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import write_numbered
 from tests.helpers.tiny_run import write_images
 

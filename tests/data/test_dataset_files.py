@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import data_errors_named, find_damage, find_dataset, load_labels
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 

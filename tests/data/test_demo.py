@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import demo
-from stylegan_tf.errors import UserError
 
 
 @pytest.fixture(scope="module")

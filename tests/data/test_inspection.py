@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from stylegan_tf.files import atomic_write
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 

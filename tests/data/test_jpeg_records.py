@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions, WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import inspection, pipeline, records, tfrecord_files
 from stylegan_tf.data.dataset_files import find_damage, find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box, letterbox, resize, scaled_box, union, unstretched
-from stylegan_tf.errors import UserError
 
 
 def test_a_letterboxed_picture_is_centred_and_fills_its_square_with_the_longer_side():

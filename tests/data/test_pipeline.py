@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import pipeline, records
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.pipeline import default_shuffle_images, process_reals, replica_order, training_dataset
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import write_numbered
 
 COUNT = 24

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
-from stylegan_tf.errors import UserError
 
 TWO = {"worker": ["a:1", "b:2"]}
 

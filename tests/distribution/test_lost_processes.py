@@ -6,8 +6,8 @@ import weakref
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.processes import lost_processes_named
-from stylegan_tf.errors import UserError
 
 
 @pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError])

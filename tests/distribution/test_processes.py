@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf import load_networks
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.training.run.checkpoints import restore_everywhere

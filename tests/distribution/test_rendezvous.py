@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution import rendezvous as module
 from stylegan_tf.distribution.cluster import Cluster
 from stylegan_tf.distribution.rendezvous import rendezvous
-from stylegan_tf.errors import UserError
 
 
 @pytest.fixture

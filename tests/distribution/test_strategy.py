@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.strategy import create_strategy
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep
 from tests.helpers.tiny_run import tiny_config

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import BlendOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.blending import blended
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks

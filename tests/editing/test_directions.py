@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
 from stylegan_tf.editing.finding_directions import (
     attribute_normals,
@@ -10,7 +11,6 @@ from stylegan_tf.editing.finding_directions import (
     read_label_table,
     style_factors,
 )
-from stylegan_tf.errors import UserError
 from tests.helpers import tiny_networks as tiny
 
 AXES = np.linalg.qr(np.random.RandomState(5).randn(7, 7))[0]  # Columns of length 1, at right angles.

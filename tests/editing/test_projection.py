@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import ProjectionConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise, search_rounds
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.truncation import Truncation

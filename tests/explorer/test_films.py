@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import Film, Job, Stopped
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View

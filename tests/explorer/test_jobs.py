@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer import jobs as jobs_module
 from stylegan_tf.explorer.jobs import Jobs, Stopped
 

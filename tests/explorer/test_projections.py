@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import Job
 from stylegan_tf.explorer.projections import FoundPictures, Projections, _reduced, check_upload, uploaded_target
 from stylegan_tf.explorer.renderer import as_png

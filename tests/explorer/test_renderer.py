@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions
-from stylegan_tf.errors import UserError
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
 from stylegan_tf.networks.truncation import Truncation

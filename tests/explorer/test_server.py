@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stylegan_tf.config import PageServerConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from tests.explorer.conftest import Program
 from tests.helpers.browser import Browser, open_browser
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.view import Facts, View
 
 FACTS = Facts(

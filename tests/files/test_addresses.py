@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 

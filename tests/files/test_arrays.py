@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import arrays
 from stylegan_tf.files.arrays import (
     DamagedFile,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 
 WS = np.arange(24, dtype=np.float32).reshape(3, 2, 4)

@@ -11,7 +11,7 @@ import zlib
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import (
     LONGEST,
     DamagedFile,

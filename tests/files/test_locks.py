@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import locks
 from stylegan_tf.files.locks import boot_id, locked
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import storage, working_copy
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.storage import Store, address_of, fetched

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import torch_weights
 from stylegan_tf.files.torch_weights import read_torch_weights
 from tests.helpers.authors_pickles import Calls, Global

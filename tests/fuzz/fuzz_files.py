@@ -143,7 +143,7 @@ def damaged(kind: Kind, number: int, chance: random.Random) -> bytes:
 
 def run(kind: Kind, number: int, path: pathlib.Path, chance: random.Random) -> str:
     """-> "read", "refused", or what is wrong."""
-    from stylegan_tf.errors import UserError
+    from stylegan_tf.config.errors import UserError
 
     path.write_bytes(damaged(kind, number, chance))
     signal.alarm(SECONDS)

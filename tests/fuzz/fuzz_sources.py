@@ -37,10 +37,10 @@ class _TooLong(BaseException):
 def run(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
     """Damages the case, converts it -> "set", "refused", or what is wrong with it."""
     from stylegan_tf.config import SourceOptions, WriteOptions
+    from stylegan_tf.config.errors import UserError
     from stylegan_tf.data import dataset_files
     from stylegan_tf.data.making.writer import write_tfrecords
     from stylegan_tf.data.sources import open_source
-    from stylegan_tf.errors import UserError
 
     if not case.source:
         return run_command(case, folder, chance)
@@ -74,8 +74,8 @@ def run_command(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
 
     from stylegan_tf import create_tfrecords
     from stylegan_tf.cli import command_line
+    from stylegan_tf.config.errors import UserError
     from stylegan_tf.data.making import writer
-    from stylegan_tf.errors import UserError
 
     path = folder / case.target
     path.write_bytes(mutated(case.files[case.target], chance))
@@ -102,7 +102,7 @@ def _refuse_large(write):
     """Damaged numbers may well ask for millions of pictures."""
 
     def write_few(source, *arguments, **options):
-        from stylegan_tf.errors import UserError
+        from stylegan_tf.config.errors import UserError
 
         if len(source) > 20 or source.resolution > 64:
             raise UserError("large")

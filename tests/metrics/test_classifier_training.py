@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.images.real import attribute_columns, labelled_images
 from tests.helpers.array_source import ArraySource

@@ -9,9 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext

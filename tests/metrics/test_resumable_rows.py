@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 
 

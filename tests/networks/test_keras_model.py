@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import stylegan_tf
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks import network_file
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.serving import clients
 from stylegan_tf.serving.clients import RequestOptions, over_grpc, over_rest
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.config import ServingOptions
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.conversion.authors_networks import import_pickle
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.serving.signatures import ServedGenerator

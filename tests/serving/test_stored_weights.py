@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.serving.frozen_graph import StoredWeights
 
 ARRAYS = {"a/kernel": np.random.RandomState(0).randn(40, 30).astype(np.float32), "a/bias": np.full([30], 1 / 3)}

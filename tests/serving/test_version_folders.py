@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.serving.saved_model import publish_version, versions
 
 

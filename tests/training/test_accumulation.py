@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import ScheduleConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.layers.progan import MinibatchStddev
 from stylegan_tf.training.gradients import accumulated
 from stylegan_tf.training.schedule import accumulation_rounds

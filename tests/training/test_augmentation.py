@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.augmentation import AugmentDraws, ada, band_filters, diffaugment, draw_augmentation
 from stylegan_tf.training.augmentation_strength import AugmentationStrength, signs_of
 from tests.helpers.tiny_run import write_images

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images

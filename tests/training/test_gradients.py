@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import LossConfig, TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.step import TrainingStep, build_iteration
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import build, inputs

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
-from stylegan_tf.errors import UserError
 from stylegan_tf.training import adam
 from stylegan_tf.training.adam import Adam, LossScale
 from stylegan_tf.training.gradients import Gradients, Scalars

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.during_training import TrainingMetrics
 from stylegan_tf.metrics.features.extractors import load_extractor

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from stylegan_tf.config import ScheduleConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.training.schedule import (
     batch_size_at,
     check_batches,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.step import check_jit_compile
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import run

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.animation import check_animation_path, frame_durations, write_animation
 
 COLOURS = np.array([(250, 20, 20), (20, 250, 20), (20, 20, 250), (200, 200, 40), (120, 120, 120)], np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import temporary_name
 from stylegan_tf.visualize import image_folders
 from stylegan_tf.visualize.image_folders import ImageFolder, ImageRecord, ImageZip, open_image_folder, parse_record

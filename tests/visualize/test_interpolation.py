@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, split_keys
 from tests.helpers import painters
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.style_mixing import layer_groups, parse_layers
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.visualize.figures import (
     busiest_window,

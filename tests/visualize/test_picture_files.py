@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize import image_grid, save_image, save_image_grid, to_uint8
 from stylegan_tf.visualize.picture_files import as_rgb, resized
 

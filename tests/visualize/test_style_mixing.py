@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize.style_mixing import mix_layers, mixing_picture, mixing_table, share_rows, style_mixing_figure
 from tests.helpers import painters
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.sources.decoding import Square
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 
 _SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG and JPEG records.
 _RESERVE = 0.02  # Share of the estimate that should be free beyond it.

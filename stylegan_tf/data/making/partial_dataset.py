@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import (
     atomic_write,
     make_folder,

@@ -13,12 +13,12 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.making.tally import Tally
 from stylegan_tf.data.sources.decoding import Square
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
 _CHUNK_IMAGES = 64

@@ -13,6 +13,7 @@ import numpy as np
 
 from stylegan_tf.config import PictureOptions, WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import letterbox, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.making import record_workers, tally
@@ -20,7 +21,6 @@ from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import FULL
 
 _LISTED = 10  # Unreadable pictures that are listed in full.

@@ -10,6 +10,7 @@ import zipfile
 from typing import Optional
 
 from stylegan_tf.config import SourceOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.sources import arrays, known_datasets
 from stylegan_tf.data.sources.archives import TarCollection, ZipCollection
@@ -32,7 +33,6 @@ from stylegan_tf.data.sources.image_files import (
 from stylegan_tf.data.sources.labels import find_labels
 from stylegan_tf.data.sources.opening import BadPicture, open_layers, parse_background
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.storage import fetched
 

@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 from typing import Optional
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.image_files import (
@@ -18,7 +19,6 @@ from stylegan_tf.data.sources.image_files import (
     split_pictures,
 )
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import number_at_the_end
 
 _LINKS_IN_A_ROW = 40  # As many as Linux follows.

@@ -9,11 +9,11 @@ from typing import Optional
 import numpy as np
 from PIL import Image
 
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import demo, records
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.archives import check_number
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
-from stylegan_tf.errors import UserError, optional_module
 from stylegan_tf.files.arrays import read_array_stream
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")

@@ -5,10 +5,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.letterbox import Box
 from stylegan_tf.data.sources.opening import Picture
-from stylegan_tf.errors import UserError
 
 _MAX_CLASSES = 100_000
 

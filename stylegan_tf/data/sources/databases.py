@@ -11,12 +11,12 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
 from stylegan_tf.data.sources.image_files import kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, Picture
-from stylegan_tf.errors import UserError, optional_module
 
 _LMDB_FILES = ("data.mdb", "lock.mdb")
 _LMDB_HEAD = 8192  # Bytes of its two pages of metadata.

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import Box, letterbox
 from stylegan_tf.data.sources.opening import Picture, open_layers, parse_background, with_plain_background
-from stylegan_tf.errors import UserError
 
 FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Optional
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import is_resolution
 from stylegan_tf.data import records
 from stylegan_tf.data.sources.collection import Collection, Labels
 from stylegan_tf.data.sources.decoding import Square, to_square
 from stylegan_tf.data.sources.opening import BadPicture, Page, Picture, count_pages, picture_size
 from stylegan_tf.data.sources.reading import reading_picture
-from stylegan_tf.errors import UserError
 
 _SAMPLES = 100  # Pictures whose size decides about the resolution.
 

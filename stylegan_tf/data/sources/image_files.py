@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
 from stylegan_tf.config.callbacks import Note
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, LeftOut
 from stylegan_tf.data.sources.opening import is_picture_content
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 IMAGE_SUFFIXES = (

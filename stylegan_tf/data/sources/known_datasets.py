@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.archives import ZipCollection, check_end
@@ -18,7 +19,6 @@ from stylegan_tf.data.sources.arrays import ArrayCollection
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one_hot
 from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, open_picture
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.pickle_machine import DAMAGED, NETWORKS, Call, Known, Machine, Refusal
 
 # CelebA: a folder or a zip archive of JPEGs, and a table of attributes.

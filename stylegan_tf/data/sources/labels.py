@@ -12,10 +12,10 @@ from typing import Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import demo
 from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, one_hot
 from stylegan_tf.data.sources.reading import reason
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import read_array_stream
 from stylegan_tf.files.file_errors import short
 

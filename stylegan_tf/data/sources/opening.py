@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import colours
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 
 # What may be opened. Others would start programs (EPS: Ghostscript) or take any bytes for a picture.

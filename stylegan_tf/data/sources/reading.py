@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
 MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.

@@ -13,8 +13,8 @@ from typing import Callable, Optional
 import tensorflow as tf
 
 from stylegan_tf.config import INCEPTION
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources.archives import check_end
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.file_errors import reading
 from stylegan_tf.metrics.features import efficientnet

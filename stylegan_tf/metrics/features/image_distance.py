@@ -18,7 +18,7 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import reason_of, short
 from stylegan_tf.files.torch_weights import read_torch_weights

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import ReplicatedFunction, create_strategy
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.extractors import FeatureExtractor, load_extractor
 from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.feature_distances import FeatureMoments, frechet_distance, kernel_distance

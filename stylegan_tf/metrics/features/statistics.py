@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.distribution.strategy import ReplicatedFunction
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.feature_distances import FeatureMoments, QuarteredMoments

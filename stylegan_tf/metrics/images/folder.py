@@ -11,6 +11,7 @@ import numpy as np
 
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
@@ -20,7 +21,6 @@ from stylegan_tf.data.sources.fitted import choose_resolution
 from stylegan_tf.data.sources.image_files import note_left_out
 from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
-from stylegan_tf.errors import UserError
 
 _READERS = 8
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.ops.resampling import enlarge_2d
 

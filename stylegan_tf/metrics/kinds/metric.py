@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 
 if TYPE_CHECKING:  # It imports TensorFlow, which parsing of names does without.
     from stylegan_tf.metrics.context import MetricContext

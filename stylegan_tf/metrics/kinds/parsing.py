@@ -1,6 +1,6 @@
 """All kinds of metrics, and the parser of the option `metrics`. Needs no TensorFlow."""
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.kinds.feature_distances import FrechetMetric, KernelMetric
 from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.kinds.path_length import PathLengthMetric

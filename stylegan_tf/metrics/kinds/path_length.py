@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 from stylegan_tf.metrics.kinds.metric import NetworkMetric, number
 

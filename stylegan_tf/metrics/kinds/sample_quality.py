@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 SPLITS = 10  # The score is the mean over ten splits of the images; their standard deviation is its error bar.

@@ -19,7 +19,7 @@ import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.callbacks import Progress
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
 from stylegan_tf.metrics.kinds.metric import NetworkMetric, number
 

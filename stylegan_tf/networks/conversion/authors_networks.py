@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.networks.conversion.layouts import (

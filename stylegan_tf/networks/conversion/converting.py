@@ -2,7 +2,7 @@
 
 import pathlib
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.conversion.authors_networks import PARTS, export_networks, import_pickle
 from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.growth import Growth

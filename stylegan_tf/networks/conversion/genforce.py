@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.torch_weights import read_torch_weights
 from stylegan_tf.networks.conversion.authors_networks import write_verified
 from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, to_authors

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import option_fields
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.variable_shapes import NetworkConfig, variable_shapes
 
 _LAYERS = {

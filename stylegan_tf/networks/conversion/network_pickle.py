@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.pickle_machine import (
     DAMAGED,
     MAX_NAME_LENGTH,

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation

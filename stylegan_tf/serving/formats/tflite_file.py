@@ -12,7 +12,7 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.serving.frozen_graph import as_stored
 from stylegan_tf.serving.network_parts import BareFunction
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.serving.formats.portable import describe, export_portable

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import FULL, reason_of
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
 from stylegan_tf.training.schedule import level_images, tick_kimg_at

@@ -18,7 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.training.reports.disk import EVENT_IMAGE_SIDE, write_errors_named

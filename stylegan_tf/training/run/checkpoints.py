@@ -11,8 +11,8 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.processes import Processes
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.run.record import RunRecord

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import find_network, load_networks

@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
-from stylegan_tf.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
 from stylegan_tf.training.reports.disk import write_errors_named

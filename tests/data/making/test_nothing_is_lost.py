@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions, WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 
 
 def png(value=0, size=(8, 8), **options):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions, WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import inspection, pipeline, records
 from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.making import record_workers
@@ -21,7 +22,6 @@ from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.decoding import Square
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"

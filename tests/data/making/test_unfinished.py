@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making import partial_dataset as module
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 

@@ -12,10 +12,10 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 
 IMAGES = np.random.RandomState(0).randint(0, 256, [5, 8, 8, 3]).astype(np.uint8)
 

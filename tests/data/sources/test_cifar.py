@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.errors import UserError
 
 THINGS = np.random.RandomState(0).randint(0, 256, [4, 3, 32, 32]).astype(np.uint8)
 

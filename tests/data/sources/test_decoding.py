@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources.decoding import to_square
 from stylegan_tf.data.sources.opening import parse_background, picture_size
-from stylegan_tf.errors import UserError
 
 
 def encoded(image, suffix="PNG", **options):

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.config import SourceOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.errors import UserError
 
 
 def png(value, size=(8, 8)):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import SourceOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.errors import UserError
 
 DIGITS = np.random.RandomState(0).randint(0, 256, [6, 28, 28]).astype(np.uint8)
 

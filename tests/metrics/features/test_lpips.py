@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.features.image_distance import convert_weights, load_lpips, save_lpips
 from tests.helpers import lpips_case
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.images.generated import GeneratedImages, latent_of_layers
 from tests.helpers import tiny_networks as tiny
 

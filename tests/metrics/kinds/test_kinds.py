@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.kinds.feature_distances import FrechetMetric, KernelMetric
 from stylegan_tf.metrics.kinds.parsing import METRICS, parse_metrics
 from stylegan_tf.metrics.kinds.path_length import PathLengthMetric, PathLengthProtocol

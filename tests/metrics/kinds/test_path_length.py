@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds.latent_pairs import crop_to_face, shrink, slerp
 from stylegan_tf.metrics.kinds.path_length import PathLengthProtocol, filtered_mean, perceptual_path_length

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.images.generated import GeneratedImages

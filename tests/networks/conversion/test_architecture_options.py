@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import NETWORKS, option
-from stylegan_tf.errors import UserError
 from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
     from_authors,

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.networks.conversion.authors_networks import convert_networks, export_networks, import_pickle
 from stylegan_tf.networks.growth import Growth

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from tests.helpers import authors_layout as authors
 from tests.helpers.authors_pickles import pickled
 

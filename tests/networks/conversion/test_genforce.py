@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.conversion import genforce
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import pickle_machine, torch_weights
 from stylegan_tf.networks.conversion import network_pickle
 from stylegan_tf.networks.conversion.network_pickle import read_network_pickle
@@ -775,7 +775,7 @@ def test_a_path_without_a_file_is_named(tmp_path):
                 "zipfile",
                 "io",
                 "struct",
-                "stylegan_tf.errors",
+                "stylegan_tf.config.errors",
                 "stylegan_tf.files.file_errors",
                 "stylegan_tf.files.pickle_machine",
             },
@@ -787,7 +787,7 @@ def test_a_path_without_a_file_is_named(tmp_path):
                 "os",
                 "dataclasses",
                 "numpy",
-                "stylegan_tf.errors",
+                "stylegan_tf.config.errors",
                 "stylegan_tf.files.pickle_machine",
             },
         ),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.conversion.layouts import authors_names, from_authors, to_authors
 from stylegan_tf.ops.resampling import upscale_conv_2d
 from tests.helpers import authors_layout as authors

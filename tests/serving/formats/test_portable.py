@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import ServingOptions
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.serving.formats import portable, tflite_file
 from tests.helpers import numpy_networks as plain

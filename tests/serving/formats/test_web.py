@@ -15,7 +15,7 @@ import pytest
 
 import stylegan_tf
 from stylegan_tf.config import ServingOptions
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.network_file import find_network, load_networks
 from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images

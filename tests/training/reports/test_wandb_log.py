@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.training.reports.log_backends import WandbLog
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import arrays
 from stylegan_tf.files.arrays import write_arrays
 from stylegan_tf.training.run.checkpoints import Checkpoints, kept_numbers

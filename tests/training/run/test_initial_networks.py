@@ -9,7 +9,7 @@ from absl import flags
 
 from stylegan_tf.cli import training_flags
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables

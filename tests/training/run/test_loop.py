@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf import load_networks
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients
 from stylegan_tf.training.reports.reporting import RunReport

@@ -7,13 +7,13 @@ from PIL import Image
 
 import stylegan_tf
 from stylegan_tf.config import SourceOptions, WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.training import parse_planes
 from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.errors import UserError
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.serving.saved_model import export_generator
 from stylegan_tf.training.run.loop import train

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stylegan_tf.errors import UserError
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import locks
 from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.run.setup import locked_run_folder

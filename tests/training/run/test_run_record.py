@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config import TrainConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import FROM_DATA_SET, option_fields
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.errors import UserError
 from stylegan_tf.training.run.record import RunRecord, changes, data_changes
 from tests.helpers.array_source import ArraySource
 
