@@ -66,6 +66,7 @@ setup(
         "google-crc32c<2",  # Checksums of TFRecords.
         "py-cpuinfo",  # `benchmark` tells what the CPU can do.
         "pillow>=10.1,<13",  # Fonts in any size for captions.
+        "protobuf>=4.22",  # Which release exactly, TensorFlow decides.
         "scikit-learn<2",
         "scipy<2",
         "tensorboard<3",  # tf.summary needs it, and newer TensorFlows no longer install it.

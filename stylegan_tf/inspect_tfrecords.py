@@ -61,14 +61,14 @@ def verify(info) -> None:
     from stylegan_tf.data import inspection
 
     if FLAGS.verify:
-        found = (f"record {index} of {path}: {reason}" for path, index, reason in inspection.damages(info))
+        found = (f"record {index} of {path}: {reason}" for path, index, reason in inspection.bad_records(info))
         count, text = inspection.listed(found)
         if count:
             print(text)
             flags.fail(f"{count} records are damaged: write the dataset again, or copy it again.")
         print("every record is sound")
     if FLAGS.verify_levels:
-        count, text = inspection.listed(inspection.level_damages(info))
+        count, text = inspection.listed(inspection.level_mismatches(info))
         if count:
             print(text)
             flags.fail(f"{count} images of lower levels differ from their largest one.")

@@ -19,10 +19,10 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.making.tally import list_left_out
+from stylegan_tf.data.making.report import list_left_out
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import LeftOut
-from stylegan_tf.data.sources.decoding import to_pixels
+from stylegan_tf.data.sources.fitted import to_pixels
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.data.sources.reading import reading_picture

@@ -1,28 +1,30 @@
-"""Inspects a dataset: verifies every record, previews, extracts, compares. Needs no TensorFlow."""
+"""What a dataset holds: its labels in words, its facts and their digest; damage, previews, files, comparison.
 
+Needs no TensorFlow.
+"""
+
+import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Optional
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data import dataset_files, records, tfrecord_files
-from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.data.dataset_summary import described_labels
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.dataset_files import DatasetInfo, damaged_records, load_labels
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
-from stylegan_tf.data.making.disk_space import readable
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 
-_LISTED = 20
+_LISTED = 20  # Classes, numbers or lines.
 _PUBLISHED_TOGETHER = 256  # Pictures that share one sync of the disk.
 
 
-class Damage(NamedTuple):
-    """One bad record."""
+class BadRecord(NamedTuple):
+    """A record that cannot be used, and why."""
 
     path: str
     index: int
@@ -43,21 +45,21 @@ def describe(info: DatasetInfo) -> str:
         lines.append(f"stretched: the pictures were {info.aspect_ratio:g} times as wide as high")
     for resolution, paths in info.levels.items():
         size = sum(os.path.getsize(path) for path in paths)
-        lines.append(f"level {resolution:4}: {readable(size)}, {readable(size / info.count)} an image")
-    lines.append(described_labels(dataset_files.load_labels(info), info.label_names))
+        lines.append(f"level {resolution:4}: {readable_size(size)}, {readable_size(size / info.count)} an image")
+    lines.append(describe_labels(load_labels(info), info.label_names))
     return "\n".join(lines)
 
 
-def damages(info: DatasetInfo) -> Iterator[Damage]:
+def bad_records(info: DatasetInfo) -> Iterator[BadRecord]:
     """Compares the checksums of all records of all levels, and decodes them."""
     for resolution, paths in info.levels.items():
         for path in paths:
             shape = (resolution, resolution, info.num_channels)
-            for index, reason in dataset_files.damaged_records(path, shape):
-                yield Damage(path, index, reason)
+            for index, reason in damaged_records(path, shape):
+                yield BadRecord(path, index, reason)
 
 
-def level_damages(info: DatasetInfo) -> Iterator[str]:
+def level_mismatches(info: DatasetInfo) -> Iterator[str]:
     """Compares every level with the reduced largest one (authors' rule, `records.image_levels`)."""
     others = {resolution: read_images(info, resolution) for resolution in info.levels if resolution != info.resolution}
     for index, image in enumerate(read_images(info, info.resolution)):
@@ -137,7 +139,7 @@ def compare(first: DatasetInfo, second: DatasetInfo) -> list[str]:
     if differences and (first.count, first.num_channels) != (second.count, second.num_channels):
         return differences
     if first.label_size == second.label_size:
-        unequal = np.flatnonzero((dataset_files.load_labels(first) != dataset_files.load_labels(second)).any(axis=1))
+        unequal = np.flatnonzero((load_labels(first) != load_labels(second)).any(axis=1))
         differences += [f"labels: {len(unequal)} differ, the first of image {unequal[0]}"] if len(unequal) else []
     for resolution in sorted(set(first.levels) | set(second.levels)):
         if resolution not in first.levels or resolution not in second.levels:
@@ -169,3 +171,73 @@ def _compared_level(ours: Iterator[np.ndarray], theirs: Iterator[np.ndarray]) ->
     if not unequal:
         return None
     return f"{unequal} images differ, the first is {first}, by at most {largest} of 255"
+
+
+def describe_labels(labels: np.ndarray, names: Sequence[str]) -> str:
+    """float32 [N, L] -> "labels: 2 classes: cat 10, dog 12"."""
+    size = labels.shape[1]
+    if not size:
+        return "labels: none"
+    if not np.isin(labels, (0, 1)).all():
+        return f"labels: {_number(size, 'number')}: {_listed(map(_range, names, labels.T))}"
+    counts = labels.sum(axis=0).astype(int)
+    many = _listed(f"{name} {count:,}" for name, count in zip(names, counts))
+    empty = f"; {_number(int((counts == 0).sum()), 'column')} without a picture" if not counts.all() else ""
+    if (labels.sum(axis=1) == 1).all():
+        return f"labels: {_number(size, 'class', 'classes')}: {many}{empty}"
+    return f"labels: {_number(size, 'column')} of 0 and 1, with ones: {many}{empty}"
+
+
+def describe_label_use(info: DatasetInfo, used: bool) -> str:
+    """The same for the labels of a dataset, and whether training uses them."""
+    text = describe_labels(load_labels(info), info.label_names)
+    return text if used or not info.label_size else f"{text}; they are not used: `conditional`"
+
+
+def _range(name: str, column: np.ndarray) -> str:
+    return f"{name} from {column.min():g} to {column.max():g} (mean {column.mean():g})"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    parts = list(parts)
+    more = f" and {len(parts) - _LISTED} more" if len(parts) > _LISTED else ""
+    return ", ".join(parts[:_LISTED]) + more
+
+
+def _number(count: int, one: str, several: str = "") -> str:
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def dataset_facts(info: DatasetInfo) -> dict[str, Any]:
+    """JSON values by name. "content" depends on every record of the smallest level, which is made of the others."""
+    return {
+        "images": info.count,
+        "resolution": info.resolution,
+        "channels": info.num_channels,
+        "labels": info.label_size,
+        "content": records_digest(info, min(info.levels))[:16],
+    }
+
+
+def records_digest(info: DatasetInfo, resolution: int) -> str:
+    """SHA-256 of one level and of the labels: of contents and order, not of times and places of files.
+
+    The checksums that follow the records stand for their bytes, so that not all of these need to be read.
+    """
+    digest = hashlib.sha256()
+    for path in info.shards(resolution):
+        with open(path, "rb") as stream:
+            for record in tfrecord_files.scan(path):
+                stream.seek(record.offset + record.length)
+                digest.update(record.length.to_bytes(8, "little") + stream.read(tfrecord_files.CRC.size))
+    digest.update(load_labels(info).tobytes())
+    return digest.hexdigest()
+
+
+def readable_size(size: float) -> str:
+    """1536 -> "1.5 kB"; powers of 1000, as disks are sold."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

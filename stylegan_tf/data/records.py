@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.data import example_proto
+from stylegan_tf.data.tfrecord_files import parse_example, serialize_example
 
 ENCODINGS = ("raw", "png", "jpeg")
 _FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Feature of an Example -> its encoding.
@@ -89,7 +89,7 @@ def encoded_levels(
     for resolution, level in image_levels(images).items():
         if encoding == "jpeg" and resolution == images.shape[1]:
             shape = (images.shape[3], resolution, resolution)
-            levels[resolution] = [example_proto.serialize({"shape": shape, "jpeg": file}) for file in files]
+            levels[resolution] = [serialize_example({"shape": shape, "jpeg": file}) for file in files]
         else:
             levels[resolution] = [encode_example(image, level_encoding(encoding, largest=False)) for image in level]
     return levels
@@ -106,24 +106,24 @@ def encode_example(image_hwc: np.ndarray, encoding: str = "raw") -> bytes:
     shape = (channels, height, width)
     if encoding == "raw":
         image_chw = np.ascontiguousarray(image_hwc.transpose(2, 0, 1))  # NumPy 1's tobytes() is slow without it.
-        return example_proto.serialize({"shape": shape, "data": image_chw.tobytes()})
-    return example_proto.serialize({"shape": shape, "png": _encoded(image_hwc, "PNG")})
+        return serialize_example({"shape": shape, "data": image_chw.tobytes()})
+    return serialize_example({"shape": shape, "png": _encoded(image_hwc, "PNG")})
 
 
 def example_encoding(serialized: bytes) -> str:
     """One of `ENCODINGS`. Raises ValueError if it is not a record of ours or of the authors."""
-    return _FEATURES[_picture_feature(example_proto.parse(serialized))]
+    return _FEATURES[_picture_feature(parse_example(serialized))]
 
 
 def example_file(serialized: bytes) -> bytes:
     """The picture's file in a record that is not raw."""
-    features = example_proto.parse(serialized)
+    features = parse_example(serialized)
     return features[_picture_feature(features)]
 
 
 def decode_example(serialized: bytes) -> np.ndarray:
     """-> uint8 [H, W, C], one record at a time. Raises ValueError, which says what is wrong with it."""
-    features = example_proto.parse(serialized)
+    features = parse_example(serialized)
     name, shape = _picture_feature(features), features["shape"]
     data = features[name]
     if name != "data":

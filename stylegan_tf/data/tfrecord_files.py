@@ -1,22 +1,45 @@
-"""The container format of TFRecords: framing, checksums, offsets. Needs no TensorFlow.
+"""The format of TFRecord files: framing, checksums, offsets, and the message `tf.train.Example`.
 
 A record is: its length (8 bytes, little endian), the masked CRC-32C of these, the data, the masked CRC-32C of the data.
 Worker processes of a conversion write it without importing TensorFlow, which would cost each of them seconds and
 hundreds of megabytes.
 """
 
+import functools
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Optional, Union
 
 import google_crc32c
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError
 
 LENGTH = struct.Struct("<Q")
 CRC = struct.Struct("<I")
 HEADER = struct.Struct("<QI")  # Length and its checksum.
 OVERHEAD = HEADER.size + CRC.size  # Bytes of a record that are not its data.
+# On the wire a map is a list of entries; a list leaves their order to the writer.
+_EXAMPLE_PROTO = """
+name: "example.proto" syntax: "proto3"
+message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type {
+  name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 type_name: "BytesList" type: TYPE_MESSAGE oneof_index: 0 }
+  field { name: "int64_list" number: 3 type_name: "Int64List" type: TYPE_MESSAGE oneof_index: 0 }
+}
+message_type {
+  name: "Entry"
+  field { name: "key" number: 1 type: TYPE_STRING }
+  field { name: "value" number: 2 type_name: "Feature" type: TYPE_MESSAGE }
+}
+message_type {
+  name: "Features" field { name: "feature" number: 1 label: LABEL_REPEATED type_name: "Entry" type: TYPE_MESSAGE }
+}
+message_type { name: "Example" field { name: "features" number: 1 type_name: "Features" type: TYPE_MESSAGE } }
+"""
 
 
 class Record(NamedTuple):
@@ -84,3 +107,38 @@ def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
             if len(head) == HEADER.size and head[LENGTH.size :] != CRC.pack(masked_crc32c(head[: LENGTH.size])):
                 return index
     return None
+
+
+@functools.cache
+def _example_class() -> type:
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(text_format.Parse(_EXAMPLE_PROTO, descriptor_pb2.FileDescriptorProto()))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Example"))
+
+
+def serialize_example(features: Mapping[str, Union[bytes, Sequence[int]]]) -> bytes:
+    """The bytes that TensorFlow's own deterministic serialisation gives, sorted by name."""
+    example = _example_class()()
+    for name, value in sorted(features.items()):
+        feature = example.features.feature.add(key=name).value
+        if isinstance(value, bytes):
+            feature.bytes_list.value.append(value)
+        else:
+            feature.int64_list.value.extend(value)
+    return example.SerializeToString()
+
+
+def parse_example(serialized: bytes) -> dict[str, Union[bytes, tuple[int, ...], None]]:
+    """The inverse; None for features of other kinds. Raises ValueError if it is not a tf.train.Example."""
+    example = _example_class()()
+    try:
+        example.ParseFromString(serialized)
+    except DecodeError:
+        raise ValueError("it is not a tf.train.Example") from None
+    return {entry.key: _feature_value(entry.value) for entry in example.features.feature}
+
+
+def _feature_value(feature) -> Union[bytes, tuple[int, ...], None]:
+    if feature.HasField("int64_list"):
+        return tuple(feature.int64_list.value)
+    return feature.bytes_list.value[0] if len(feature.bytes_list.value) == 1 else None

@@ -13,7 +13,7 @@ import numpy as np
 from stylegan_tf.config import PictureOptions, ProjectionConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
-from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.data.sources.fitted import to_square
 from stylegan_tf.data.sources.opening import open_picture, picture_size
 from stylegan_tf.editing.projecting import fit_as_trained
 from stylegan_tf.editing.projection import Projector

@@ -1,8 +1,8 @@
 """Who may use the page: checks before any route, and headers of every answer."""
 
+import contextlib
 import hmac
 import html
-import http.cookies
 import ipaddress
 import secrets
 from typing import Optional
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from stylegan_tf.config import PageServerConfig
@@ -84,10 +84,12 @@ class Guard:
             text = "Unknown host name: give it as `allowed_hosts`, if it is yours."
             return PlainTextResponse(text, status_code=421)
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        if origin is not None and not self._is_own(origin, host):
-            return PlainTextResponse("Another site's page must not use this one.", status_code=403)
         is_visit = scope["method"] == "GET" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
-        if origin is None and site not in ("none", "same-origin") and not is_visit:
+        if origin is None:
+            is_own = site in ("none", "same-origin") or is_visit
+        else:
+            is_own = self._is_own(origin, host)
+        if not is_own:
             return PlainTextResponse("Another site's page must not use this one.", status_code=403)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > _max_body(scope):
@@ -96,31 +98,18 @@ class Guard:
 
     def _is_known(self, host):
         """Names that are this machine's, and addresses where others reach it: only names can be made to lie."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
+        name = _host_name(f"//{host}")
         return name in self._hosts or (not self._config.is_local and _is_address(name))
 
     def _is_own(self, origin, host):
-        try:
-            parts = urlsplit(origin)
-        except ValueError:
-            return False
-        return parts.netloc == host or (parts.hostname or "") in self._config.hosts
+        return origin.partition("://")[2] == host or _host_name(origin) in self._config.hosts
 
     # ---- Who asks
 
     async def _admission(self, scope, receive) -> Optional[Response]:
         """None for those who may use the page."""
-        cookies = http.cookies.SimpleCookie()
-        for header in Headers(scope=scope).getlist("cookie"):
-            try:
-                cookies.load(header)
-            except http.cookies.CookieError:
-                continue
-        given = cookies[self._cookie].value if self._cookie in cookies else ""
-        if _equal(given, self.token) or scope["path"] == _STYLE:
+        cookies = cookie_parser("; ".join(Headers(scope=scope).getlist("cookie")))
+        if _equal(cookies.get(self._cookie, ""), self.token) or scope["path"] == _STYLE:
             return None
         if self._password is not None:
             return await self._login(scope, receive)
@@ -173,9 +162,15 @@ def _equal(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8"))
 
 
+def _host_name(address: str) -> str:
+    """ "" for what is no address."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(address).hostname or ""
+    return ""
+
+
 def _is_address(name: str) -> bool:
-    try:
+    with contextlib.suppress(ValueError):
         ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        return True
+    return False

@@ -23,9 +23,8 @@ from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal, Vo
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # The pickle of the number that starts a file of the old format.
 _PROTOCOL = b"\x80\x02M\xe9\x03."  # That of 1001.
-_LARGEST = (
-    4  # The tensors together may have this many times the file's bytes: float16 doubles, and storages are shared.
-)
+# The tensors together may have this many times the file's bytes: float16 doubles, and storages are shared.
+_LARGEST = 4
 
 
 class _Known(Enum):
@@ -36,30 +35,23 @@ class _Known(Enum):
     TENSOR_OF_PYTORCH_0 = "a tensor of PyTorch before 0.4"
     PARAMETER = "a parameter"
     STORAGE = "a storage"
-    FLOAT = "float32"
-    DOUBLE = "float64"
-    HALF = "float16"
-    BFLOAT16 = "bfloat16"
-    LONG = "int64"
-    INT = "int32"
-    SHORT = "int16"
-    CHAR = "int8"
-    BYTE = "uint8"
-    BOOL = "bool"
 
 
-_STORAGES = {
-    "FloatStorage": _Known.FLOAT,
-    "DoubleStorage": _Known.DOUBLE,
-    "HalfStorage": _Known.HALF,
-    "BFloat16Storage": _Known.BFLOAT16,
-    "LongStorage": _Known.LONG,
-    "IntStorage": _Known.INT,
-    "ShortStorage": _Known.SHORT,
-    "CharStorage": _Known.CHAR,
-    "ByteStorage": _Known.BYTE,
-    "BoolStorage": _Known.BOOL,
-}
+class _Numbers(Enum):
+    """The classes of storages, such as `torch.FloatStorage`, and the types of the numbers in them."""
+
+    Float = "float32"
+    Double = "float64"
+    Half = "float16"
+    BFloat16 = "bfloat16"
+    Long = "int64"
+    Int = "int32"
+    Short = "int16"
+    Char = "int8"
+    Byte = "uint8"
+    Bool = "bool"
+
+
 VOCABULARY = Vocabulary(
     kind="file of PyTorch weights",
     advice="nothing in it was run; only a file of torch.save(model.state_dict(), ...) can be read",
@@ -68,7 +60,7 @@ VOCABULARY = Vocabulary(
         ("torch._utils", "_rebuild_tensor"): _Known.TENSOR_OF_PYTORCH_0,
         ("torch._utils", "_rebuild_tensor_v2"): _Known.TENSOR,
         ("torch._utils", "_rebuild_parameter"): _Known.PARAMETER,
-        **{(module, name): kind for name, kind in _STORAGES.items() for module in ("torch", "torch.cuda")},
+        **{(module, f"{kind.name}Storage"): kind for kind in _Numbers for module in ("torch", "torch.cuda")},
     },
     dictionaries=frozenset({_Known.DICT}),
     reducible=frozenset({_Known.TENSOR, _Known.TENSOR_OF_PYTORCH_0, _Known.PARAMETER}),
@@ -111,7 +103,7 @@ def read_torch_weights(path) -> dict[str, np.ndarray]:
 class _Tensor:
     """A view of a storage, in numbers of elements."""
 
-    kind: _Known
+    kind: _Numbers
     key: str
     length: int  # Of the storage.
     offset: int
@@ -234,17 +226,11 @@ def _tensor(call, where) -> _Tensor:
 
 def _storage_record(record, where):
     """("storage", type, key, device, number of elements), in the old format with a view, which was always None."""
-    if (
-        type(record) is not tuple
-        or len(record) not in (5, 6)
-        or record[0] != "storage"
-        or record[5:] not in ((), (None,))
-    ):
-        raise Refusal(f"{where} has an unknown kind of storage")
-    _, kind, key, _, length = record[:5]
-    if kind not in _STORAGES.values() or type(key) is not str or not _are_sizes((length,)):
-        raise Refusal(f"{where} has an unknown kind of storage")
-    return kind, key, length
+    if type(record) is tuple and len(record) in (5, 6) and record[0] == "storage" and record[5:] in ((), (None,)):
+        _, kind, key, _, length = record[:5]
+        if type(kind) is _Numbers and type(key) is str and _are_sizes((length,)):
+            return kind, key, length
+    raise Refusal(f"{where} has an unknown kind of storage")
 
 
 def _are_sizes(values):
@@ -253,7 +239,7 @@ def _are_sizes(values):
 
 def _dtype(kind):
     """Of the numbers in the file. NumPy has no bfloat16, which is the upper half of a float32."""
-    return np.dtype("uint16" if kind is _Known.BFLOAT16 else kind.value)
+    return np.dtype("uint16" if kind is _Numbers.BFloat16 else kind.value)
 
 
 def _storage(data, tensor, where, big):
@@ -278,7 +264,7 @@ def _arrays(tensors, storages, size):
 def _array(tensor, storage):
     strides = [stride * storage.itemsize for stride in tensor.strides]
     view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)
-    if tensor.kind is _Known.BFLOAT16:
+    if tensor.kind is _Numbers.BFloat16:
         view = (view.astype(np.uint32) << 16).view(np.float32)
     is_float = view.dtype.kind == "f"
     with np.errstate(over="ignore"):  # float64 beyond float32's range becomes infinite.

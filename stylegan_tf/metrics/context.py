@@ -75,6 +75,15 @@ class MetricContext:
         """Those of the dataset, for a network with labels to draw from: float32 [records, label_size]; else None."""
         return self.reals.labels() if self.reals and self.label_size else None
 
+    @property
+    def box_suffix(self) -> str:
+        """Of names of results on images of which only a part is measured."""
+        return "-cropped" if self.content_box else ""
+
+    def box_protocol(self) -> dict:
+        """What results on images depend on, besides `protocol`."""
+        return {"content_box": list(self.content_box)} if self.content_box else {}
+
     def protocol(self) -> dict:
         """What all results depend on, whatever the metric: part of every record."""
         if self.generator is None:

@@ -1,5 +1,6 @@
 """Measures network files or pictures and records the results."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -93,12 +94,10 @@ def subjects_of_classes(subject: Subject) -> list[Subject]:
     reals = context.reals
     if not context.label_size or reals is None:
         raise UserError("`per_class` needs a network with labels, and `data_dir` with the same.")
-    names = reals.info.label_names or [str(column) for column in range(context.label_size)]
     found = []
-    for column, name in enumerate(names):
+    for column, name in enumerate(reals.info.label_names):
         of_class = dataclasses.replace(context, reals=dataclasses.replace(reals, label_column=column))
-        facts = {**subject.facts, "class": name}
-        found.append(Subject(f"{subject.name} {name}", of_class, facts))
+        found.append(Subject(f"{subject.name} {name}", of_class, {**subject.facts, "class": name}))
     return found
 
 
@@ -116,13 +115,14 @@ def measure_and_record(
     """
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    found = [] if force or out is None else _recorded_results(subject, metrics, out)
-    names = {result.name for result in found}
-    for result in found:
+    found, missing = [], []
+    for metric in metrics:
+        result = None if force or out is None else _recorded_result(metric, subject.context, out)
+        if result is None:
+            missing.append(metric)
+            continue
         note(f"{subject.name}  {result.line()}  (already there)")
-    missing = [
-        each for each in metrics if not _applies(each, subject) or result_name(each, subject.context) not in names
-    ]
+        found.append(result)
     for result in compute_metrics(missing, subject.context, on_error):
         result = result.with_facts(subject.facts)
         if out is not None:
@@ -153,19 +153,12 @@ def _common_box(info: Optional[DatasetInfo], of_network: Optional[Sequence[float
     return of_network or of_data
 
 
-def _recorded_results(subject: Subject, metrics: Sequence[Metric], out: pathlib.Path) -> list[MetricResult]:
-    context = subject.context
-    applicable = [metric for metric in metrics if _applies(metric, subject)]
-    found = (find_result(out, result_name(each, context), full_protocol(each, context)) for each in applicable)
-    return [result for result in found if result is not None]
-
-
-def _applies(metric: Metric, subject: Subject) -> bool:
-    try:
-        metric.check(subject.context)
-    except UserError:
-        return False
-    return True
+def _recorded_result(metric: Metric, context: MetricContext, out: pathlib.Path) -> Optional[MetricResult]:
+    """None if there is none, also because the metric cannot be computed: the attempt will say why."""
+    with contextlib.suppress(UserError):
+        metric.check(context)
+        return find_result(out, result_name(metric, context), full_protocol(metric, context))
+    return None
 
 
 def _write_scalars(folder: pathlib.Path, result: MetricResult, images_seen: int) -> None:

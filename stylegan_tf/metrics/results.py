@@ -26,19 +26,19 @@ class MetricResult:
     name: str
     values: Mapping[str, float]  # E.g. {"precision": 0.7, "recall": 0.4}.
     protocol: Mapping[str, Any]  # Everything that the values depend on: digests, seeds, counts, ...
-    facts: Mapping[str, Any] = dataclasses.field(
-        default_factory=dict
-    )  # Kilo-images, names, seconds: information for readers.
+    # Kilo-images, names, seconds: information for readers.
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def with_facts(self, facts: Mapping[str, Any]) -> "MetricResult":
         return dataclasses.replace(self, facts={**facts, **self.facts})
 
     def line(self) -> str:
         """`fid50k-efficientnet_lite0  fid 12.34 +- 0.12`, with the standard error if there is one."""
-        bars = {name: f" +- {self.facts[f'{name}_error']:.2g}" for name in self.values if f"{name}_error" in self.facts}
-        return "  ".join(
-            [self.name] + [f"{name} {value:.5g}{bars.get(name, '')}" for name, value in self.values.items()]
-        )
+        parts = [self.name]
+        for name, value in self.values.items():
+            error = self.facts.get(f"{name}_error")
+            parts.append(f"{name} {value:.5g}" + ("" if error is None else f" +- {error:.2g}"))
+        return "  ".join(parts)
 
     def scalars(self) -> dict[str, float]:
         """Values by TensorBoard tag: metrics/NAME for a single one, else metrics/NAME/value."""

@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.example_proto import field
 from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_folder, sync_tree
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.locks import locked
@@ -146,12 +145,17 @@ def write_warmup_requests(path: pathlib.Path, model: str, requests: dict[str, di
 
 def _prediction_log(model: str, signature: str, inputs: dict[str, np.ndarray]) -> bytes:
     """A serialised PredictionLog { predict_log { request { model_spec, inputs } } }."""
-    model_spec = field(1, model.encode()) + field(3, signature.encode())  # name, signature_name
-    request = field(1, model_spec)
+    model_spec = _field(1, model.encode()) + _field(3, signature.encode())  # name, signature_name
+    request = _field(1, model_spec)
     for name, value in sorted(inputs.items()):
         tensor = tf.make_tensor_proto(value).SerializeToString()
-        request += field(2, field(1, name.encode()) + field(2, tensor))  # A map entry: key, value.
-    return field(6, field(1, request))
+        request += _field(2, _field(1, name.encode()) + _field(2, tensor))  # A map entry: key, value.
+    return _field(6, _field(1, request))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of any message: tag, length, content. A BytesList has it under the number 1."""
+    return bytes([number << 3 | 2]) + tf.train.BytesList(value=[content]).SerializeToString()[1:]
 
 
 @contextlib.contextmanager

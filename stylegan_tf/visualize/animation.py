@@ -30,7 +30,7 @@ def check_animation_path(path: os.PathLike) -> None:
 def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike, fps: float) -> None:
     """Writes `count` frames, uint8 [H, W, 3 or 4], that repeat for ever (players of .mp4 decide that themselves).
 
-    Only .webp keeps transparency; elsewhere clear pixels are white.
+    Only .webp keeps transparency; elsewhere transparent pixels are white.
 
     Raises UserError for other names than .webp, .gif and .mp4, and for .mp4 without the package imageio-ffmpeg.
     """

@@ -65,7 +65,7 @@ def as_shown(images: np.ndarray, planes: Optional[Sequence[int]] = None) -> np.n
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:
-    """uint8 [..., H, W, C] -> [..., H, W, 3]: gray becomes three equal channels, clear pixels white; see `as_shown`."""
+    """uint8 [..., H, W, C] -> [..., H, W, 3]: gray as three channels, transparent pixels white; see `as_shown`."""
     images = as_shown(images)
     if images.shape[-1] == 4:
         opacity = images[..., 3:] / np.float32(255)

@@ -15,6 +15,7 @@ from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import inspection
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.inspection import describe_label_use, describe_labels
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.files import atomic_write
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
@@ -51,17 +52,17 @@ def test_every_damaged_record_is_located(folder):
     flip_byte(paths[0], 3 * size + 100)  # Data of record 3.
     flip_byte(paths[0], 5 * size - 1)  # Checksum of record 4.
     flip_byte(paths[1], 2 * size + 9)  # Checksum of the length of record 2: the end of what can be read.
-    found = list(inspection.damages(find_dataset(folder)))
+    found = list(inspection.bad_records(find_dataset(folder)))
     assert [(paths.index(pathlib.Path(entry.path)), entry.index) for entry in found] == [(0, 3), (0, 4), (1, 2)]
     assert "checksum is wrong" in found[0].reason and "length is wrong" in found[2].reason
 
 
 def test_levels_that_are_not_the_reduced_image_are_found(tmp_path):
     first = write_numbered(tmp_path / "a" / "set", count=4, shards=1)
-    assert list(inspection.level_damages(find_dataset(first))) == []
+    assert list(inspection.level_mismatches(find_dataset(first))) == []
     other = write_numbered(tmp_path / "b" / "set", count=4, shards=1, seed=5)
     (first / "set-r02.tfrecords").write_bytes((other / "set-r02.tfrecords").read_bytes())
-    lines = list(inspection.level_damages(find_dataset(first)))
+    lines = list(inspection.level_mismatches(find_dataset(first)))
     assert lines and "at level 4 is not the reduced image of level 8" in lines[0]
 
 
@@ -169,3 +170,33 @@ def test_the_tool_prints_one_line_for_a_mistake(folder, arguments, message):
         arguments = ["--data_dir", folder, *arguments]
     done = run_tool(*arguments)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and message in done.stderr
+
+
+def test_classes_are_counted_and_empty_ones_reported():
+    labels = np.eye(3, dtype=np.float32)[[0, 0, 2]]
+    assert describe_labels(labels, ("cat", "dog", "owl")) == (
+        "labels: 3 classes: cat 2, dog 0, owl 1; 1 column without a picture"
+    )
+    assert describe_labels(np.ones([2, 1], np.float32), ("all",)) == "labels: 1 class: all 2"
+
+
+def test_switches_and_numbers_are_distinguished():
+    switches = np.array([[1, 1], [0, 1]], np.float32)
+    assert describe_labels(switches, ("hat", "beard")) == "labels: 2 columns of 0 and 1, with ones: hat 1, beard 2"
+    numbers = np.array([[0.5, -1], [1.5, 3]], np.float32)
+    assert describe_labels(numbers, ("age", "pose")) == (
+        "labels: 2 numbers: age from 0.5 to 1.5 (mean 1), pose from -1 to 3 (mean 1)"
+    )
+
+
+def test_many_classes_are_cut_short():
+    text = describe_labels(np.eye(50, dtype=np.float32), [f"c{number}" for number in range(50)])
+    assert text.endswith("c18 1, c19 1 and 30 more")
+
+
+def test_training_is_told_of_labels_that_it_does_not_use(tmp_path):
+    info = find_dataset(write_numbered(tmp_path / "set"))
+    assert describe_label_use(info, used=False).endswith(
+        "label0 from 0 to 23 (mean 11.5); they are not used: `conditional`"
+    )
+    assert describe_label_use(info, used=True) == "labels: 1 number: label0 from 0 to 23 (mean 11.5)"

@@ -67,7 +67,7 @@ def test_files_of_the_right_size_are_kept_byte_for_byte(folder, tmp_path):
         assert files[number] == (folder / f"{number}.jpg").read_bytes()
     assert all(file not in [path.read_bytes() for path in folder.iterdir()] for file in files[3:])
     assert info.encoding == "jpeg" and find_damage(info, 32) is None and find_damage(info, 8) is None
-    assert list(inspection.level_damages(info)) == []  # The smaller levels are those of what a reader sees.
+    assert list(inspection.level_mismatches(info)) == []  # The smaller levels are those of what a reader sees.
 
 
 def test_training_sees_what_pillow_sees(folder, tmp_path):

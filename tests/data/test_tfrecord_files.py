@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.data import example_proto, tfrecord_files
+from stylegan_tf.data import tfrecord_files
 
 RANDOM = np.random.RandomState(0)
 
@@ -63,8 +63,8 @@ def test_examples_are_those_of_tensorflow():
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     values = {"shape": (3, 1024, 70_000), "data": bytes(200)}
-    assert example_proto.serialize(values) == example.SerializeToString(deterministic=True)
-    assert example_proto.parse(example.SerializeToString()) == values
+    assert tfrecord_files.serialize_example(values) == example.SerializeToString(deterministic=True)
+    assert tfrecord_files.parse_example(example.SerializeToString()) == values
 
 
 def test_features_of_other_programs_are_passed_over():
@@ -73,20 +73,20 @@ def test_features_of_other_programs_are_passed_over():
     example.features.feature["texts"].bytes_list.value.extend([b"a", b"b"])
     example.features.feature["empty"].CopyFrom(tf.train.Feature())
     example.features.feature["data"].bytes_list.value.append(b"pixels")
-    found = example_proto.parse(example.SerializeToString())
+    found = tfrecord_files.parse_example(example.SerializeToString())
     assert found == {"weights": None, "texts": None, "empty": None, "data": b"pixels"}
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 20, b"\x0a", b"\x0a\x05abc", b"hello world"])
 def test_what_is_no_example_is_a_value_error(data):
     with pytest.raises(ValueError, match="not a tf.train.Example"):
-        example_proto.parse(data)
+        tfrecord_files.parse_example(data)
 
 
 def test_damaged_examples_never_raise_anything_else():
-    whole = example_proto.serialize({"shape": (3, 4, 4), "data": bytes(range(48))})
+    whole = tfrecord_files.serialize_example({"shape": (3, 4, 4), "data": bytes(range(48))})
     for position in range(len(whole)):
         for value in (0, 1, 0x7F, 0xFF):
             damaged = whole[:position] + bytes([value]) + whole[position + 1 :]
             with contextlib.suppress(ValueError):
-                example_proto.parse(damaged)
+                tfrecord_files.parse_example(damaged)

@@ -4,7 +4,7 @@ import numpy as np
 
 from stylegan_tf.config import WriteOptions
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.data.sources.decoding import Square
+from stylegan_tf.data.sources.fitted import Square
 
 
 class ArraySource:

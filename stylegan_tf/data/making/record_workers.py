@@ -16,8 +16,8 @@ import numpy as np
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box, union
-from stylegan_tf.data.making.tally import Tally
-from stylegan_tf.data.sources.decoding import Square
+from stylegan_tf.data.making.report import Tally
+from stylegan_tf.data.sources.fitted import Square
 from stylegan_tf.data.sources.opening import BadPicture
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
@@ -88,10 +88,8 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     encoded = records.encoded_levels(images, encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     whole = (0, 0, source.resolution, source.resolution)
-    box, digests = (
-        union(square.box or whole for square in squares),
-        [square.digest for square in squares if square.digest],
-    )
+    box = union(square.box or whole for square in squares)
+    digests = [square.digest for square in squares if square.digest]
     return Chunk(levels, len(squares), bad, box, Tally.of(squares), digests)
 
 

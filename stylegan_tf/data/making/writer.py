@@ -11,19 +11,28 @@ from typing import BinaryIO, Optional
 
 import numpy as np
 
-from stylegan_tf.config import PictureOptions, WriteOptions
+from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import letterbox, records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
-from stylegan_tf.data.making import record_workers, tally
-from stylegan_tf.data.making.disk_space import Estimate, check_disk, estimate
+from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.partial_dataset import PartialDataset
+from stylegan_tf.data.making.report import (
+    Estimate,
+    Tally,
+    check_disk,
+    estimate,
+    list_left_out,
+    summary_lines,
+    total_tally,
+)
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.files.file_errors import FULL
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
+_PICTURE_OPTIONS = ("num_channels", "planes", "black", "fit", "filter", "background", "white")
 
 
 def write_tfrecords(
@@ -160,9 +169,9 @@ class _Conversion:
         left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in bad)]
         name = self.source.name
         left_out += [LeftOut(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
-        tally.list_left_out(left_out, folder)
+        list_left_out(left_out, folder)
         self.partial.publish()
-        for line in tally.summary_lines(self.source, labels, reports, left_out, self.partial.dest):
+        for line in summary_lines(self.source, labels, reports, left_out, self.partial.dest):
             note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
@@ -221,7 +230,7 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": tally.total(reports).aspect_ratio,
+            "aspect_ratio": total_tally(reports).aspect_ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
@@ -232,9 +241,8 @@ class _ShardFiles:
 
     def __init__(self, conversion: _Conversion, shard: int, digest: str):
         self._conversion, self._shard = conversion, shard
-        self._streams: dict[int, BinaryIO] = {}
-        self._paths: dict[int, pathlib.Path] = {}
-        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "tally": tally.Tally(), "pictures": digest}
+        self._files: dict[int, tuple[BinaryIO, pathlib.Path]] = {}  # By level.
+        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "tally": Tally(), "pictures": digest}
         self._report["digests"] = []
 
     def __enter__(self) -> "_ShardFiles":
@@ -242,10 +250,9 @@ class _ShardFiles:
 
     def write(self, chunk: record_workers.Chunk) -> None:
         for resolution, data in chunk.levels.items():
-            if resolution not in self._streams:
-                opened = self._conversion.partial.open_temporary(self._name(resolution))
-                self._streams[resolution], self._paths[resolution] = opened
-            self._streams[resolution].write(data)
+            if resolution not in self._files:
+                self._files[resolution] = self._conversion.partial.open_temporary(self._name(resolution))
+            self._files[resolution][0].write(data)
         self._report["count"] += chunk.count
         self._report["bad"] += chunk.bad
         self._report["digests"] += chunk.digests
@@ -254,12 +261,12 @@ class _ShardFiles:
 
     def __exit__(self, kind, _error, _traceback) -> None:
         with contextlib.ExitStack() as stack:
-            for resolution, stream in self._streams.items():
+            for resolution, (stream, _) in self._files.items():
                 stack.enter_context(stream)  # Open until it is renamed: else it would be taken for a leftover.
                 self._report["bytes"][resolution] = stream.tell()
                 stream.flush()
             if kind is None:
-                files = [(path, self._name(resolution)) for resolution, path in self._paths.items()]
+                files = [(path, self._name(resolution)) for resolution, (_, path) in self._files.items()]
                 self._conversion.partial.finish_shard(self._shard, files, self._report)
 
     def _name(self, resolution: int) -> str:
@@ -302,28 +309,19 @@ def _plan(source, options: WriteOptions, num_shards: int) -> dict:
     for index in range(len(source)):
         names.update(source.name(index).encode("utf-8", "backslashreplace") + b"\0")
     pictures = getattr(source, "options", None)
+    described = {name: getattr(pictures, name) for name in _PICTURE_OPTIONS} if pictures else {}
+    if pictures:
+        described["background"] = list(parse_background(pictures.background))
     return {
         "source": f"{len(source)} pictures, {names.hexdigest()[:16]}",
         "resolution": source.resolution,
         "channels": source.num_channels,
-        **({} if pictures is None else _picture_plan(pictures)),
+        **described,
         "shards": num_shards,
         "seed": options.seed if options.shuffle else None,
         "encoding": options.encoding,
         "labels": list(source.label_names),
         "drop_duplicates": options.drop_duplicates or None,
-    }
-
-
-def _picture_plan(pictures: PictureOptions) -> dict:
-    return {
-        "num_channels": pictures.num_channels,
-        "planes": pictures.planes,
-        "black": pictures.black,
-        "fit": pictures.fit,
-        "filter": pictures.filter,
-        "background": list(parse_background(pictures.background)),
-        "white": pictures.white,
     }
 
 

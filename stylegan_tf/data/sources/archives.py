@@ -29,7 +29,7 @@ class ArchiveCollection(NamedCollection):
     """What zip and tar have in common. `_members`: name -> what is needed to read it."""
 
     def __init__(self, path: str):
-        self._path, self._stream = path, None
+        self._path = path
         self._members: dict[str, object] = {}
         left_out: list[LeftOut] = []
         links = self._look(left_out)
@@ -45,17 +45,11 @@ class ArchiveCollection(NamedCollection):
         self._fingerprint = reading.fingerprint(path)
         check_found(self._names, path, self.left_out)
 
-    def __getstate__(self):
-        return {**self.__dict__, "_stream": None, "left_out": ()}
-
     def read(self, index: int) -> bytes:
         return self._read(self._names[index])
 
     def read_other(self, name: str) -> Optional[bytes]:
         return self._read(name) if name in self._members else None
-
-    def fingerprint(self, index: int) -> str:
-        return self._fingerprint
 
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
         """Fills `_members` -> links and the names that they lead to."""
@@ -76,9 +70,12 @@ class ArchiveCollection(NamedCollection):
 class ZipCollection(ArchiveCollection):
     """The pictures in a zip archive; a member goes by its name in the directory."""
 
+    _archive: Optional[zipfile.ZipFile] = None
+    _opened = ("_archive",)
+
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
         links, entries = {}, self._open().infolist()
-        check_number(self._path, len(entries))
+        check_zip_directory(self._path, len(entries))
         for info in entries:
             if info.is_dir():
                 left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
@@ -96,9 +93,9 @@ class ZipCollection(ArchiveCollection):
         return links
 
     def _open(self) -> zipfile.ZipFile:
-        if self._stream is None:
-            self._stream = zipfile.ZipFile(self._path)
-        return self._stream
+        if self._archive is None:
+            self._archive = zipfile.ZipFile(self._path)
+        return self._archive
 
     def _read(self, name: str) -> bytes:
         info = self._open().getinfo(self._members[name])
@@ -130,7 +127,7 @@ class TarCollection(ArchiveCollection):
                     self._add(name, (member.offset_data, member.size), left_out)
                 elif not member.isdir():
                     left_out.append(LeftOut(name, NO_FILE))
-            check_end(archive)
+            check_tar_end(archive)
         return links
 
     def _read(self, name: str) -> bytes:
@@ -140,12 +137,8 @@ class TarCollection(ArchiveCollection):
         return self._bytes(name, min(HEAD_BYTES, self._members[name][1]))
 
     def _bytes(self, name: str, size: int) -> bytes:
-        if self._stream is None:
-            self._stream = open(self._file.path, "rb")
-        if size > reading.MAX_FILE_BYTES:
-            raise BadPicture(f"has {size:,} bytes, more than a picture may have ({reading.MAX_FILE_BYTES:,})")
-        self._stream.seek(self._members[name][0])
-        data = self._stream.read(size)
+        reading.check_size(size)
+        data = self._file.read(self._members[name][0], size)
         if len(data) != size:
             raise BadPicture("is cut off: the archive ends before it")
         return data
@@ -162,7 +155,7 @@ def _followed(target: str, links: dict[str, str], members: dict) -> Optional[obj
     return None
 
 
-def check_end(archive: tarfile.TarFile) -> None:
+def check_tar_end(archive: tarfile.TarFile) -> None:
     """Python's reader takes a damaged head for the end of the archive: what follows would be lost without a word.
 
     It also stops before the end of a compressed file, where the checksum is: reading on compares it.
@@ -178,7 +171,7 @@ def check_end(archive: tarfile.TarFile) -> None:
     raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
 
 
-def check_number(path: str, found: int) -> None:
+def check_zip_directory(path: str, found: int) -> None:
     """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
     with open(path, "rb") as stream:
         expected = number_at_the_end(stream)

@@ -12,7 +12,7 @@ from PIL import Image
 from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import demo, records
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.archives import check_number
+from stylegan_tf.data.sources.archives import check_zip_directory
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
 from stylegan_tf.files.arrays import read_array_stream
 
@@ -26,19 +26,17 @@ class ArrayCollection(Collection):
 
     def __init__(
         self,
-        array: reading.SpooledArray,
+        array: reading.LazyArray,
         where: str,
         labels: Optional[Labels] = None,
         left_out: Sequence[LeftOut] = (),
-        files: Sequence[str] = (),  # What it was read from, if that is not `where`.
+        files: Optional[Sequence[str]] = None,  # What it was read from, if that is not `where`.
     ):
-        self._array, self._labels, self.left_out = array, labels, left_out
-        self._fingerprint = " ".join(map(reading.fingerprint, files or [where]))
-        self._channels_first = channels_first(array.get().shape, array.get().dtype, where)
-        self.num_channels = _written_channels(array.get().shape, self._channels_first)
-
-    def __len__(self) -> int:
-        return len(self._array.get())
+        shape, dtype = array.get().shape, array.get().dtype
+        self._array, self._labels, self.left_out, self._count = array, labels, left_out, shape[0]
+        self._fingerprint = " ".join(map(reading.fingerprint, [where] if files is None else files))
+        self._channels_first = channels_first(shape, dtype, where)
+        self.num_channels = 1 if len(shape) == 3 or shape[1 if self._channels_first else 3] == 1 else 3
 
     def read(self, index: int) -> np.ndarray:
         picture = np.array(self._array.get()[index])
@@ -47,101 +45,39 @@ class ArrayCollection(Collection):
     def classes(self) -> Optional[Labels]:
         return self._labels
 
-    def fingerprint(self, index: int) -> str:
-        return self._fingerprint
 
-
-class HDF5Collection(Collection):
+class HDF5Collection(ArrayCollection):
     """The largest dataset of pictures in an HDF5 file (files with several sizes hold them as data4x4, data8x8, ...)."""
 
     def __init__(self, path: str):
-        self._path, self._file = path, None
-        found = {name: (shape, dtype) for name, shape, dtype in self._datasets()}
-        images = [name for name, (shape, dtype) in found.items() if _is_pictures(shape, dtype)]
-        images = [name for name in images if found[name][1] == np.uint8] or images
+        self._path, found = path, _hdf5_datasets(path)
+        images = [name for name, node in found.items() if _is_pictures(node.shape, node.dtype)]
+        images = [name for name in images if found[name].dtype == np.uint8] or images
         if not images:
-            listed = ", ".join(f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in found.items()) or "nothing"
+            listed = ", ".join(f"{name} {node.dtype} {list(node.shape)}" for name, node in found.items()) or "nothing"
             raise UserError(
                 f"`source` {path} holds no pictures: expected a dataset of numbers [N, C, H, W] or "
                 f"[N, H, W, C], found {listed}."
             )
-        self._name = max(images, key=lambda name: np.prod(found[name][0], dtype=np.int64))
-        shape, dtype = found[self._name]
-        self._count = shape[0]
-        self._check_chunks()
-        self._channels_first = channels_first(shape, dtype, f"{path}:{self._name}")
-        self.num_channels = _written_channels(shape, self._channels_first)
+        name = max(images, key=lambda name: found[name].size)
+        _check_chunks(path, name, found[name])
         self._label_name = _first_of(_LABEL_NAMES, found)
-        self.left_out = _other_arrays(found, self._name, self._label_name)
-        self._fingerprint = reading.fingerprint(path)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_file": None}
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, index: int) -> np.ndarray:
-        picture = self._open()[self._name][index]
-        return picture.transpose(1, 2, 0) if self._channels_first else picture
+        left_out = _other_arrays(found, name, self._label_name)
+        array = reading.LazyArray(_hdf5_dataset, path, name)
+        super().__init__(array, f"{path}:{name}", left_out=left_out, files=[path])
 
     def classes(self) -> Optional[Labels]:
         if self._label_name is None:
             return None
-        return as_labels(self._open()[self._label_name][()], f"{self._path}:{self._label_name}", self._count)
-
-    def fingerprint(self, index: int) -> str:
-        return self._fingerprint
-
-    def _open(self):
-        if self._file is None:
-            h5py = optional_module("h5py", "HDF5 files")
-            with reading.reading_source(self._path, "HDF5"):
-                self._file = h5py.File(self._path, "r")
-        return self._file
-
-    def _check_chunks(self) -> None:
-        """HDF5 reads zeros where a chunk is missing, as after damage to their index."""
-        data = self._open()[self._name]
-        expected = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks)) if data.chunks else 0
-        if data.chunks and data.id.get_num_chunks() != expected:
-            found = f"{data.id.get_num_chunks():,} of {expected:,} pieces of {self._name}"
-            raise UserError(f"`source` {self._path} is damaged or was never finished: it holds {found}.")
-
-    def _datasets(self) -> list[tuple]:
-        """(name, shape, dtype) of all."""
-        found: list[tuple] = []
-
-        def visit(name, node):
-            if hasattr(node, "shape") and hasattr(node, "dtype"):
-                found.append((name, node.shape, node.dtype))
-
-        self._open().visititems(visit)
-        return found
+        labels = _hdf5_dataset(self._path, self._label_name)[()]
+        return as_labels(labels, f"{self._path}:{self._label_name}", len(self))
 
 
-class DemoCollection(Collection):
+class DemoCollection(ArrayCollection):
     """The demo set, at 64x64 or a smaller level."""
 
     def __init__(self, resolution: Optional[int] = None):
-        images = demo.load_demo_images()
-        if (resolution or 4) > images.shape[1]:
-            raise UserError(f"`resolution={resolution}`: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
-        # Levels, not pictures resized by a filter: a set at 32x32 is the set at 64x64 without its largest level.
-        self._resolution = resolution or images.shape[1]
-        self._images: Optional[np.ndarray] = records.image_levels(images)[self._resolution]
-        self._count = len(images)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_images": None}
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, index: int) -> np.ndarray:
-        if self._images is None:
-            self._images = records.image_levels(demo.load_demo_images())[self._resolution]
-        return self._images[index]
+        super().__init__(reading.LazyArray(_demo_level, resolution), "the demo set", files=())
 
     def attributes(self) -> dict[str, demo.Attribute]:
         return demo.load_demo_attributes()
@@ -153,9 +89,6 @@ class SyntheticCollection(Collection):
     def __init__(self, count: int, resolution: int):
         self._count, self._resolution = count, resolution
 
-    def __len__(self) -> int:
-        return self._count
-
     def read(self, index: int) -> np.ndarray:
         coarse = np.random.RandomState(index).randint(0, 256, [4, 4, 3]).astype(np.uint8)
         size = (self._resolution, self._resolution)
@@ -164,7 +97,7 @@ class SyntheticCollection(Collection):
 
 def npy_collection(path: str) -> ArrayCollection:
     """A `.npy` file, mapped into memory."""
-    array = reading.SpooledArray(reading.SpooledFile(path, temporary=False))
+    array = reading.mapped(reading.SpooledFile(path))
     _checked(array, path)
     return ArrayCollection(array, path)
 
@@ -172,13 +105,13 @@ def npy_collection(path: str) -> ArrayCollection:
 def npz_collection(path: str) -> ArrayCollection:
     """The array `images` (or x, data, ...) of a `.npz` file, with `labels` (or y, ...) if it is there."""
     with zipfile.ZipFile(path) as archive:
-        check_number(path, len(archive.infolist()))
+        check_zip_directory(path, len(archive.infolist()))
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
         if image_name is None:
             raise UserError(f"`source` {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
         with archive.open(names[image_name]) as stream:
-            array = reading.SpooledArray(reading.copied(stream))
+            array = reading.mapped(reading.copied(stream))
         label_name = _first_of(_LABEL_NAMES, [name for name in names if name != image_name])
         labels = None
         if label_name is not None:
@@ -209,6 +142,42 @@ def svhn_collection(path: str) -> ArrayCollection:
     return ArrayCollection(pictures, path, labels, _other_arrays(names, "X", "y"))
 
 
+def _hdf5_datasets(path: str) -> dict:
+    """All of a file by name."""
+    found = {}
+
+    def visit(name, node):
+        if hasattr(node, "shape") and hasattr(node, "dtype"):
+            found[name] = node
+
+    _hdf5_file(path).visititems(visit)
+    return found
+
+
+def _hdf5_file(path: str):
+    return optional_module("h5py", "HDF5 files").File(path, "r")
+
+
+def _hdf5_dataset(path: str, name: str):
+    return _hdf5_file(path)[name]
+
+
+def _check_chunks(path: str, name: str, data) -> None:
+    """HDF5 reads zeros where a chunk is missing, as after damage to their index."""
+    expected = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks)) if data.chunks else 0
+    if data.chunks and data.id.get_num_chunks() != expected:
+        found = f"{data.id.get_num_chunks():,} of {expected:,} pieces of {name}"
+        raise UserError(f"`source` {path} is damaged or was never finished: it holds {found}.")
+
+
+def _demo_level(resolution: Optional[int]) -> np.ndarray:
+    """A level, not pictures resized by a filter: a set at 32x32 is the set at 64x64 without its largest level."""
+    images = demo.load_demo_images()
+    if (resolution or 4) > images.shape[1]:
+        raise UserError(f"`resolution={resolution}`: the demo set has {images.shape[1]}x{images.shape[1]} pixels.")
+    return records.image_levels(images)[resolution or images.shape[1]]
+
+
 def channels_first(shape: Sequence[int], dtype, where: str) -> bool:
     """Which of the two layouts an array of pictures has. Raises UserError if it is none."""
     if _is_pictures(shape, dtype):
@@ -226,10 +195,6 @@ def _is_pictures(shape: Sequence[int], dtype) -> bool:
     return dtype.kind in "biuf" and len(shape) in (3, 4) and all(shape)
 
 
-def _written_channels(shape: Sequence[int], first: bool) -> int:
-    return 1 if len(shape) == 3 or shape[1 if first else 3] == 1 else 3
-
-
 def _other_arrays(names: Iterable[str], *used: Optional[str]) -> list[LeftOut]:
     return [LeftOut(name, "other arrays") for name in names if name not in used]
 
@@ -238,7 +203,7 @@ def _first_of(wanted: Iterable[str], names: Iterable[str]) -> Optional[str]:
     return next((name for name in wanted if name in names), None)
 
 
-def _checked(array: reading.SpooledArray, path: str) -> np.ndarray:
+def _checked(array: reading.LazyArray, path: str) -> np.ndarray:
     with reading.reading_source(path, "an array of numbers"):  # Of Python objects, or no array at all.
         found = array.get()
         if not isinstance(found, np.ndarray):

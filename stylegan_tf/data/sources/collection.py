@@ -31,18 +31,24 @@ class LeftOut(NamedTuple):
 class Collection:
     """Pictures by number, with names, and with labels if the source brings some.
 
-    A collection is sent to worker processes: files are opened where they are first needed and are not part of what is
-    sent. Archives are read as streams; nothing in them is ever extracted to a path that they name.
+    A collection is sent to worker processes: files are opened where they are first needed. Archives are read as
+    streams; nothing in them is ever extracted to a path that they name.
     """
 
+    _count: int  # Pictures.
+    _fingerprint = ""  # Of the file that holds all of them.
+    _opened: Sequence[str] = ()  # Attributes that every process opens for itself, None until then.
     num_channels = 3  # Of the records, by default.
     content_box: Optional[Box] = None  # Of pictures that are letterboxed already, at `resolution`.
     aspect_ratio: Optional[float] = None  # Of pictures that are stretched already.
     resolution: Optional[int] = None
     left_out: Sequence[LeftOut] = ()  # All other files that were found.
 
+    def __getstate__(self):
+        return {**self.__dict__, **dict.fromkeys(self._opened), "left_out": ()}
+
     def __len__(self) -> int:
-        raise NotImplementedError
+        return self._count
 
     def name(self, index: int) -> str:
         """For messages, and for looking up labels: the path of a file within the source, or just a number."""
@@ -58,7 +64,7 @@ class Collection:
 
     def fingerprint(self, index: int) -> str:
         """Changes when the picture does: size and time of the file that it is in."""
-        return ""
+        return self._fingerprint
 
     def read_other(self, name: str) -> Optional[bytes]:
         """A file beside the pictures, such as dataset.json; None if it is not there."""

@@ -20,7 +20,7 @@ from stylegan_tf.data.sources.opening import BadPicture, Picture
 
 _LMDB_FILES = ("data.mdb", "lock.mdb")
 _LMDB_HEAD = 8192  # Bytes of its two pages of metadata.
-_PATIENCE = 60  # Seconds that LMDB may take for one answer.
+_TIMEOUT = 60  # Seconds that LMDB may take for one answer.
 _TABLE_SUFFIXES = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "images", "picture", "jpg", "png", "webp", "bytes")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "class_label", "target", "y")
@@ -35,32 +35,27 @@ class LmdbCollection(Collection):
     end is an error like any other.
     """
 
+    _reader = None
+    _opened = ("_reader",)
+
     def __init__(self, folder: str):
         optional_module("lmdb", "LMDB databases")
-        self._folder, self._reader = folder, None
+        self._folder = folder
         with reading.reading_source(folder, "an lmdb database"):
-            self._keys = self._ask(None)
+            self._keys = self._request(None)
         if not self._keys:
             raise UserError(f"`source` {folder} is an empty lmdb database.")
+        self._count = len(self._keys)
         self._fingerprint = reading.fingerprint(os.path.join(folder, _LMDB_FILES[0]))
         self.left_out = other_entries(pathlib.Path(folder), _LMDB_FILES)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_reader": None, "left_out": ()}
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
     def name(self, index: int) -> str:
         return self._keys[index].decode("utf-8", "backslashreplace")
 
     def read(self, index: int) -> bytes:
-        return self._ask(self._keys[index])
+        return self._request(self._keys[index])
 
-    def fingerprint(self, index: int) -> str:
-        return self._fingerprint
-
-    def _ask(self, key: Optional[bytes]):
+    def _request(self, key: Optional[bytes]):
         """The value of a key; None: all keys."""
         if self._reader is None:
             context = multiprocessing.get_context("spawn")
@@ -70,7 +65,7 @@ class LmdbCollection(Collection):
         answer = EOFError()
         with contextlib.suppress(OSError, EOFError):
             self._reader.send(key)
-            if self._reader.poll(_PATIENCE):
+            if self._reader.poll(_TIMEOUT):
                 answer = self._reader.recv()
         if isinstance(answer, EOFError):
             self._reader.close()
@@ -128,8 +123,7 @@ def _value(database, key: bytes) -> bytes:
         value = transaction.get(key)
         if value is None:
             raise BadPicture("is damaged: its key is not found any more")
-        if len(value) > reading.MAX_FILE_BYTES:
-            raise BadPicture(f"has {len(value):,} bytes, more than a picture may have ({reading.MAX_FILE_BYTES:,})")
+        reading.check_size(len(value))
         return bytes(value)
 
 
@@ -141,15 +135,13 @@ class TFRecordCollection(Collection):
         self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
         self.resolution, self.aspect_ratio = self._info.resolution, self._info.aspect_ratio
         self._paths = self._info.shards(self._info.resolution)
-        found = [
-            [(record.offset, record.length) for record in dataset_files.find_records(path)] for path in self._paths
-        ]
+        found = [dataset_files.find_records(path) for path in self._paths]
         counts = tuple(map(len, found))
         if counts != self._info.shard_counts:
             raise UserError(f"{folder} holds {sum(counts)} records, its sizes say {self._info.count}: write it again.")
-        self._shards = np.repeat(np.arange(len(found)), [len(shard) for shard in found])
-        self._places = np.array([place for shard in found for place in shard], np.int64)  # [N, 2]
-        self._streams: dict[int, object] = {}
+        self._count, self._shards = sum(counts), np.repeat(np.arange(len(counts)), counts)
+        self._places = np.array([(record.offset, record.length) for shard in found for record in shard], np.int64)
+        self._files = [reading.SpooledFile(path) for path in self._paths]
         self._fingerprints = [reading.fingerprint(path) for path in self._paths]
         others = [self._info.labels_path, *(path for paths in self._info.levels.values() for path in paths)]
         used = [os.path.basename(path) for path in others if path]
@@ -158,23 +150,13 @@ class TFRecordCollection(Collection):
     def fingerprint(self, index: int) -> str:
         return self._fingerprints[self._shards[index]]
 
-    def __getstate__(self):
-        return {**self.__dict__, "_streams": {}}
-
-    def __len__(self) -> int:
-        return len(self._places)
-
     def name(self, index: int) -> str:
         shard = self._shards[index]
         return f"record {index - int(np.searchsorted(self._shards, shard))} of {self._paths[shard]}"
 
     def read(self, index: int) -> Picture:
-        shard = int(self._shards[index])
-        if shard not in self._streams:
-            self._streams[shard] = open(self._paths[shard], "rb")
         offset, length = map(int, self._places[index])
-        self._streams[shard].seek(offset)
-        data = self._streams[shard].read(length + tfrecord_files.CRC.size)
+        data = self._files[self._shards[index]].read(offset, length + tfrecord_files.CRC.size)
         if not tfrecord_files.is_sound(data):
             raise BadPicture("is damaged: its checksum is wrong")
         try:
@@ -205,33 +187,28 @@ class TableCollection(Collection):
             schema = next(_tables(self._paths[:1], None))[1]
             self._features = _features(schema, files[0].parent)
             self._image = self._image_column(schema)
-            self.label_columns = tuple(name for name in schema.names if self._holds_labels(name, schema))
+            self.label_columns = tuple(name for name in schema.names if self._is_label_column(name, schema))
             with reading.temporary_file() as (stream, path):
-                self._rows, self._places = self._copied(stream)
-        self._file, self._stream = reading.SpooledFile(path, temporary=True), None
-        if not len(self._places):
+                self._rows, self._places = self._copy_pictures(stream)
+        self._file, self._count = reading.SpooledFile(path, temporary=True), len(self._places)
+        if not self._count:
             raise UserError(f"`source` {where} has no rows.")
 
-    def __getstate__(self):
-        return {**self.__dict__, "_stream": None, "left_out": ()}
-
-    def __len__(self) -> int:
-        return len(self._places)
-
     def name(self, index: int) -> str:
-        file = int(np.searchsorted(self._rows, index, side="right")) - 1
+        file = self._file_of(index)
         return f"{os.path.basename(self._paths[file])}:{index - self._rows[file]}"
 
     def read(self, index: int) -> Picture:
         offset, size = map(int, self._places[index])
         if size < 0:
             raise BadPicture("has no bytes in the table")
-        self._stream = self._stream or open(self._file.path, "rb")
-        self._stream.seek(offset)
-        return self._stream.read(size)
+        return self._file.read(offset, size)
 
     def fingerprint(self, index: int) -> str:
-        return self._fingerprints[int(np.searchsorted(self._rows, index, side="right")) - 1]
+        return self._fingerprints[self._file_of(index)]
+
+    def _file_of(self, index: int) -> int:
+        return int(np.searchsorted(self._rows, index, side="right")) - 1
 
     def classes(self, column: str = "") -> Optional[Labels]:
         """A column, or the one that has a usual name: names of a ClassLabel, text, class numbers, or numbers."""
@@ -261,11 +238,11 @@ class TableCollection(Collection):
             raise UserError(f"`source` {self._where} should have a column of images as bytes, found: {listed}.")
         return found[0] if len(found) == 1 else named[0]
 
-    def _holds_labels(self, name: str, schema) -> bool:
+    def _is_label_column(self, name: str, schema) -> bool:
         kind = str(schema.field(name).type)
         return name != self._image and (kind in ("string", "large_string") or re.match(r"u?int|float|double", kind))
 
-    def _copied(self, stream) -> tuple[list[int], np.ndarray]:
+    def _copy_pictures(self, stream) -> tuple[list[int], np.ndarray]:
         """-> first row of each file, and (offset, size) of each picture: int64 [N, 2], size -1 for none."""
         rows, places = [], []
         for path in self._paths:

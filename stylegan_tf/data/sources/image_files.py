@@ -39,9 +39,6 @@ class FileCollection(NamedCollection):
     def __init__(self, root: str, names: Sequence[str], left_out: Sequence[LeftOut] = ()):
         self._root, self._names, self.left_out = root, list(names), left_out
 
-    def __getstate__(self):
-        return {**self.__dict__, "left_out": ()}
-
     def read(self, index: int) -> bytes:
         return reading.file_content(self._path(index))
 

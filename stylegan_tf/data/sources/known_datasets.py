@@ -14,7 +14,7 @@ import numpy as np
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.archives import ZipCollection, check_end
+from stylegan_tf.data.sources.archives import ZipCollection, check_tar_end
 from stylegan_tf.data.sources.arrays import ArrayCollection
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one_hot
 from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
@@ -34,16 +34,10 @@ class CelebACollection(Collection):
 
     def __init__(self, files: NamedCollection, near: Iterable[pathlib.Path]):
         """near: folders in which the attributes may be."""
-        self._files, self.left_out = files, files.left_out
+        self._files, self._count, self.left_out = files, len(files), files.left_out
         names = (ATTRIBUTES, ATTRIBUTES.replace(".txt", ".csv"))
         places = (folder / inside / name for folder in near for inside in ("", "Anno") for name in names)
         self._attributes_path = next((path for path in places if path.is_file()), None)
-
-    def __getstate__(self):
-        return {**self.__dict__, "left_out": ()}
-
-    def __len__(self) -> int:
-        return len(self._files)
 
     def name(self, index: int) -> str:
         return self._files.name(index)
@@ -188,7 +182,7 @@ def _members(path: str, left_out: list[LeftOut]) -> dict[str, bytes]:
                 return {}  # An archive of pictures, and perhaps a large one: do not read it to the end.
             elif not member.isdir():
                 left_out.append(LeftOut(member.name, kind_of(member.name)))
-        check_end(archive)
+        check_tar_end(archive)
     return found
 
 
@@ -265,10 +259,8 @@ _SETS = ("MNIST", "FashionMNIST", "KMNIST", "QMNIST")
 _MNIST_FOLDERS = ("", "raw", *(f"{name}/raw" for name in _SETS), *_SETS)
 
 
-class IdxCollection(Collection):
+class IdxCollection(ArrayCollection):
     """MNIST's format. Pictures of 28x28 pixels get two black pixels on each side: 32x32, as in the authors' sets."""
-
-    num_channels = 1
 
     def __init__(self, path: pathlib.Path):
         images = _read_idx(path)
@@ -276,20 +268,9 @@ class IdxCollection(Collection):
             raise UserError(f"`source` {path} holds an array {list(images.shape)}, expected pictures [N, H, W].")
         if images.shape[1:] == (28, 28):
             images = np.pad(images, [(0, 0), (2, 2), (2, 2)])
-        self._images, self._count = reading.saved(images), len(images)
         self._labels_path = _labels_of(path)
         used = [path.name, *([] if self._labels_path is None else [self._labels_path.name])]
-        self.left_out = other_entries(path.parent, used)
-        self._fingerprint = reading.fingerprint(str(path))
-
-    def fingerprint(self, index: int) -> str:
-        return self._fingerprint
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, index: int) -> np.ndarray:
-        return np.array(self._images.get()[index])
+        super().__init__(reading.saved(images), str(path), left_out=other_entries(path.parent, used))
 
     def classes(self) -> Optional[Labels]:
         if self._labels_path is None:

@@ -110,10 +110,10 @@ def _of_file(collection: Collection, text: str) -> Labels:
         raise
     except Exception as error:  # Whatever parsers raise for damaged files.
         raise UserError(f"cannot read the labels in {text}: {reason(error)}.") from error
-    return found._replace(values=_looked_up(collection, dict(zip(rows, found.values)), text))
+    return found._replace(values=_by_name(collection, dict(zip(rows, found.values)), text))
 
 
-def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: str) -> np.ndarray:
+def _by_name(collection: Collection, rows: dict[str, Sequence[float]], where: str) -> np.ndarray:
     """By the path within the source; folders in front of it may be missing, or more, in either of the two."""
     ends: dict[str, Optional[str]] = {}
     for name in rows:
@@ -122,8 +122,8 @@ def _looked_up(collection: Collection, rows: dict[str, Sequence[float]], where: 
     values, missing, used, others = [], [], {}, {}
     for index in range(len(collection)):
         name = collection.label_name(index)
-        fitting = [end for end in _ends(_composed(name)) if end in rows]
-        found = fitting[0] if fitting else ends.get(_composed(name))
+        fitting = [end for end in _ends(_normalized(name)) if end in rows]
+        found = fitting[0] if fitting else ends.get(_normalized(name))
         if found is None:
             missing.append(name)
             continue
@@ -147,14 +147,14 @@ def _ends(path: str) -> list[str]:
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
-def _composed(name: str) -> str:
+def _normalized(name: str) -> str:
     """One spelling of paths: macOS takes umlauts apart, Windows writes backslashes."""
     return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
 
 
 def _file_names(names: Sequence[str], where: str) -> list[str]:
     """Raises UserError for one that is there twice: which of its labels is right?"""
-    names = [_composed(str(name).strip()) for name in names]
+    names = [_normalized(str(name).strip()) for name in names]
     ((most, times),) = collections.Counter(names).most_common(1)
     if times > 1:
         raise UserError(f"{where} has {times} labels for {short(most, 200)}: one of them is wrong.")

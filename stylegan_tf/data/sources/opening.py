@@ -1,7 +1,9 @@
 """A picture's file, or an array -> an upright image of the wanted colours, or its planes, as large as it is."""
 
+import contextlib
 import functools
 import io
+from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
 import numpy as np
@@ -58,24 +60,19 @@ class Opened(NamedTuple):
 def open_layers(picture: Picture, options: PictureOptions) -> Opened:
     """Decodes a picture; of an animation the first frame. Raises as `to_square` does."""
     if isinstance(picture, np.ndarray):
-        return _of_array(picture, options)
+        return _open_array(picture, options)
     content, page = picture if isinstance(picture, Page) else (picture, None)
-    with _decoding_errors():
-        try:
-            image = open_picture(content)
-        except Image.UnidentifiedImageError:
-            if not content.startswith(_TIFF):
-                raise
-            return _of_tiff(content, page, options)
-        with image:
-            pages = _pages(image) if image.format == "TIFF" else [0]
-            noticed = (PAGES,) if page is None and len(pages) > 1 else ()
-            if image.format == "TIFF":
-                image.seek(pages[page or 0])
-                if options.planes or _has_planes(image):
-                    return _of_tiff(content, page, options)._replace(noticed=noticed)
-            opened = _of_image(image, content, options)
-            return opened._replace(noticed=noticed + opened.noticed)
+    with _decoding(content) as image:
+        if image is None:
+            return _open_tiff(content, page, options)
+        pages = _pages(image) if image.format == "TIFF" else [0]
+        noticed = (PAGES,) if page is None and len(pages) > 1 else ()
+        if image.format == "TIFF":
+            image.seek(pages[page or 0])
+            if options.planes or _has_planes(image):
+                return _open_tiff(content, page, options)._replace(noticed=noticed)
+        opened = _open_image(image, content, options)
+        return opened._replace(noticed=noticed + opened.noticed)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
@@ -83,36 +80,28 @@ def picture_size(picture: Picture) -> tuple[int, int]:
     if isinstance(picture, np.ndarray):
         return picture.shape[1], picture.shape[0]
     content, page = picture if isinstance(picture, Page) else (picture, 0)
-    with _decoding_errors():
-        try:
-            with open_picture(content) as image:
-                if page:
-                    image.seek(_pages(image)[page])
-                size = image.size
-                if image.format == "TIFF":  # Whose size Pillow has turned already, or not: depends on its version.
-                    size = (image.tag_v2[256], image.tag_v2[257])
-                return size[::-1] if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
-        except Image.UnidentifiedImageError:
-            if not content.startswith(_TIFF):
-                raise
+    with _decoding(content) as image:
+        if image is None:
             with _tifffile_pages(content) as pages:
                 return pages[page].imagewidth, pages[page].imagelength
+        if page:
+            image.seek(_pages(image)[page])
+        size = image.size
+        if image.format == "TIFF":  # Whose size Pillow has turned already, or not: depends on its version.
+            size = (image.tag_v2[256], image.tag_v2[257])
+        return size[::-1] if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else size
 
 
 def count_pages(content: bytes) -> int:
     """Of a TIFF; 1 for other files, and for damaged ones."""
     if not content.startswith(_TIFF):
         return 1
-    try:
-        with _decoding_errors():
-            try:
-                with open_picture(content) as image:
-                    return len(_pages(image))
-            except Image.UnidentifiedImageError:
-                with _tifffile_pages(content) as pages:
-                    return len(pages)
-    except ValueError:
-        return 1
+    with contextlib.suppress(ValueError), _decoding(content) as image:
+        if image is not None:
+            return len(_pages(image))
+        with _tifffile_pages(content) as pages:
+            return len(pages)
+    return 1
 
 
 def open_picture(content: bytes) -> Image.Image:
@@ -143,21 +132,29 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-class _decoding_errors:
-    """Pillow's plugins raise exceptions of all kinds for damaged files: they become ValueError.
+@contextlib.contextmanager
+def _decoding(content: bytes) -> Iterator[Optional[Image.Image]]:
+    """Pillow's image, or None for a TIFF that only tifffile may know.
 
-    A lack of memory is nothing that a file says, and stays what it is.
+    Pillow's plugins raise exceptions of all kinds for damaged files: they become ValueError. A lack of memory says
+    nothing about a file, and stays what it is.
     """
+    try:
+        image = None
+        try:
+            image = open_picture(content)
+        except Image.UnidentifiedImageError:
+            if not content.startswith(_TIFF):
+                raise
+        with image or contextlib.nullcontext():
+            yield image
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, kind, error, _traceback):
-        if isinstance(error, Exception) and not isinstance(error, (UserError, MemoryError)):
-            raise ValueError(" ".join(str(error).split()) or kind.__name__) from error
-
-
-def _of_image(image: Image.Image, content: bytes, options: PictureOptions) -> Opened:
+def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> Opened:
     """A picture that Pillow reads, not loaded yet."""
     is_wide, peak, lower = colours.has_wide_colour(image), None, None
     if is_wide and (options.white is not None or options.black is not None):
@@ -192,7 +189,7 @@ def _with_info(image: Image.Image, original: Image.Image) -> Image.Image:
     return image
 
 
-def _of_array(array: np.ndarray, options: PictureOptions) -> Opened:
+def _open_array(array: np.ndarray, options: PictureOptions) -> Opened:
     """Numbers [H, W] or [H, W, C]: gray, RGB, RGBA if `channels=4` says so, or `planes`."""
     if array.dtype.kind not in "biuf" or array.ndim not in (2, 3):
         raise ValueError(f"expected numbers [H, W] or [H, W, C], found {array.dtype} {list(array.shape)}")
@@ -236,7 +233,7 @@ def _has_planes(image: Image.Image) -> bool:
     return extra > 1 or (extra == 1 and tuple(np.atleast_1d(kinds)) not in ((1,), (2,)))
 
 
-def _of_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> Opened:
+def _open_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> Opened:
     """A page whose samples Pillow does not read, or not as they are."""
     with _tifffile_pages(content) as pages:
         found = pages[page or 0]
@@ -250,28 +247,22 @@ def _of_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> Op
         values, axes = values.transpose(1, 2, 0), "YXS"
     if axes not in ("YX", "YXS"):
         raise ValueError(f"its axes are {axes}, expected rows, columns and samples")
-    opened = _of_array(values, options)
+    opened = _open_array(values, options)
     return opened._replace(noticed=(PAGES,) if page is None and len(pages) > 1 else ())
 
 
-class _tifffile_pages:
+@contextlib.contextmanager
+def _tifffile_pages(content: bytes) -> Iterator[list]:
     """The pages of a TIFF that are pictures."""
-
-    def __init__(self, content: bytes):
-        try:
-            import tifffile
-        except ImportError:
-            raise ValueError("TIFFs with planes, or unknown to Pillow, need tifffile: pip install tifffile") from None
-        self._file = tifffile.TiffFile(io.BytesIO(content))
-
-    def __enter__(self) -> list:
-        pages = [page for page in self._file.pages if not page.subfiletype & 5]
+    try:
+        import tifffile
+    except ImportError:
+        raise ValueError("TIFFs with planes, or unknown to Pillow, need tifffile: pip install tifffile") from None
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        pages = [page for page in file.pages if not page.subfiletype & 5]
         if not pages:
             raise ValueError("it has no pages")
-        return pages
-
-    def __exit__(self, *_exception) -> None:
-        self._file.close()
+        yield pages
 
 
 def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
@@ -290,7 +281,7 @@ def _flattened(image: Image.Image, options: PictureOptions) -> Image.Image:
 
 
 def with_plain_background(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Nobody sees the colour of clear pixels, and files hold anything there: networks should not have to learn it."""
+    """Transparent pixels may have any colour, which nobody sees: networks should not have to learn it."""
     pixels = np.array(image)
     pixels[pixels[:, :, 3] == 0] = (*background, 0)
     return Image.fromarray(pixels)

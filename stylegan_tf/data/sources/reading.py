@@ -16,7 +16,7 @@ import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, Callable
 
 import numpy as np
 
@@ -97,6 +97,12 @@ def limited(stream: BinaryIO, size: int) -> bytes:
     raise BadPicture(f"has more than {MAX_FILE_BYTES:,} bytes, which no picture should")
 
 
+def check_size(size: int) -> None:
+    """Raises BadPicture for a file of more bytes than a picture may have."""
+    if size > MAX_FILE_BYTES:
+        raise BadPicture(f"has {size:,} bytes, more than a picture may have ({MAX_FILE_BYTES:,})")
+
+
 def file_content(path: str) -> bytes:
     """A picture's file. Raises BadPicture for a pipe or a device, which might never end."""
     status = os.stat(path)
@@ -113,37 +119,55 @@ def fingerprint(path: str) -> str:
 
 
 class SpooledFile:
-    """A path. A temporary file is deleted with the object that made it, and not with its copies in workers."""
+    """A file that every process opens for itself.
 
-    def __init__(self, path: str, temporary: bool):
-        self.path = path
+    A temporary one is deleted with the object that made it, and not with its copies in workers.
+    """
+
+    def __init__(self, path: str, temporary: bool = False):
+        self.path, self._stream = path, None
         if temporary:
             self._finalizer = weakref.finalize(self, _delete, path)
 
     def __getstate__(self):
-        return {"path": self.path}
+        return {"path": self.path, "_stream": None}
+
+    def read(self, offset: int, size: int) -> bytes:
+        if self._stream is None:
+            self._stream = open(self.path, "rb")
+        self._stream.seek(offset)
+        return self._stream.read(size)
 
 
-class SpooledArray:
-    """An array in a `.npy` file, mapped into memory where it is used."""
+class LazyArray:
+    """`make(*arguments)`, an array or what is indexed like one, which every process makes for itself."""
 
-    def __init__(self, file: SpooledFile):
-        self._file, self._array = file, None
+    def __init__(self, make: Callable[..., Any], *arguments):
+        self._make, self._arguments, self._array = make, arguments, None
 
     def __getstate__(self):
         return {**self.__dict__, "_array": None}
 
-    def get(self) -> np.ndarray:
+    def get(self):
         if self._array is None:
-            self._array = np.load(self._file.path, mmap_mode="r", allow_pickle=False)
+            self._array = self._make(*self._arguments)
         return self._array
+
+
+def mapped(file: SpooledFile) -> LazyArray:
+    """The array in a `.npy` file, mapped into memory."""
+    return LazyArray(_map, file)
+
+
+def _map(file: SpooledFile) -> np.ndarray:
+    return np.load(file.path, mmap_mode="r", allow_pickle=False)
 
 
 def uncompressed(path) -> SpooledFile:
     """The file itself, or what is in it if it is compressed (gzip, bzip2, xz)."""
     opener = decompressor(path)
     if opener is None:
-        return SpooledFile(str(path), temporary=False)
+        return SpooledFile(str(path))
     with opener(path, "rb") as source:
         return copied(source)
 
@@ -162,11 +186,11 @@ def copied(stream) -> SpooledFile:
     return SpooledFile(path, temporary=True)
 
 
-def saved(array: np.ndarray) -> SpooledArray:
+def saved(array: np.ndarray) -> LazyArray:
     """An array, in a temporary file."""
     with temporary_file() as (file, path):
         np.save(file, array, allow_pickle=False)
-    return SpooledArray(SpooledFile(path, temporary=True))
+    return mapped(SpooledFile(path, temporary=True))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import INCEPTION
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.sources.archives import check_end
+from stylegan_tf.data.sources.archives import check_tar_end
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.file_errors import reading
 from stylegan_tf.metrics.features import efficientnet
@@ -132,7 +132,7 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.extractfile(member) as source, open(target, "wb") as copy:
                     shutil.copyfileobj(source, copy)
-        check_end(archive)
+        check_tar_end(archive)
 
 
 def _load(handle: str, folder: pathlib.Path):

@@ -80,8 +80,8 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
     compute = ReplicatedFunction(context.strategy, features, context.rows)
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
     labels_of = context.reals.digest if context.labels is not None else None
-    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, **_box_key(context)})
-    key["moments"] = "quarters"
+    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, "moments": "quarters"})
+    key.update(context.box_protocol())
 
     def outputs_from(done):
         for first in range(done, count, compute.total_rows):
@@ -99,7 +99,7 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
     count = reals.count(wanted)
     total = count * (2 if reals.mirror else 1)
     key = {**extractor.protocol(), "reals": reals.digest, "count": count, "mirror": reals.mirror}
-    key.update({"version": PROTOCOL_VERSION, **_box_key(context)})
+    key.update({"version": PROTOCOL_VERSION, **context.box_protocol()})
     statistics = Statistics(sorted(kinds), total, extractor)
     missing = []
     for kind, part in statistics.parts.items():
@@ -114,10 +114,6 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
             CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).save(part.state())
             statistics.parts[kind] = part
     return statistics
-
-
-def _box_key(context: MetricContext) -> dict:
-    return {} if context.content_box is None else {"content_box": list(context.content_box)}
 
 
 def _real_pass(context, count, total, kinds, key) -> Statistics:

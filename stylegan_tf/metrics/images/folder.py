@@ -16,8 +16,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
-from stylegan_tf.data.sources.decoding import to_pixels, to_square
-from stylegan_tf.data.sources.fitted import choose_resolution
+from stylegan_tf.data.sources.fitted import choose_resolution, to_pixels, to_square
 from stylegan_tf.data.sources.image_files import note_left_out
 from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.data.sources.reading import reading_picture, reading_source

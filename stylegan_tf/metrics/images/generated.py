@@ -38,12 +38,9 @@ class GeneratedImages:
         Raises:
           ValueError for a conditional network without `real_labels`; UserError if latents cannot be mixed.
         """
-        label_size = generator.config.label_size
-        if label_size and (real_labels is None or real_labels.shape[1:] != (label_size,)):
-            raise ValueError(f"a network with labels needs real labels [M, {label_size}] to draw from.")
         self._generator = generator
         self._seed = seed
-        self._labels = real_labels if label_size else np.zeros([1, 0], np.float32)
+        self._labels = labels_to_draw_from(generator, real_labels)
         self._growth = growth or generator.growth
         self._mixed_latents = mixed_latents
         check_mixing(generator, mixed_latents, self._growth.resolution)
@@ -92,6 +89,14 @@ class GeneratedImages:
         noise = self._generator.synthesis.draw_noise_of_images(noise_seeds, resolution)
         images = self._generator.synthesis(ws, resolution=resolution, alpha=alpha, noise=noise)
         return enlarge_2d(images, self._generator.config.resolution)
+
+
+def labels_to_draw_from(generator: Generator, real_labels: Optional[np.ndarray]) -> np.ndarray:
+    """[M, label_size]; [1, 0] for a network without labels. ValueError for one with labels if there are none."""
+    size = generator.config.label_size
+    if size and (real_labels is None or real_labels.shape[1:] != (size,)):
+        raise ValueError(f"a network with labels needs real labels [M, {size}] to draw from.")
+    return real_labels if size else np.zeros([1, 0], np.float32)
 
 
 def check_mixing(generator: Generator, num_latents: int, resolution: int) -> None:

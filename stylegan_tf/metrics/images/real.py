@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
-from stylegan_tf.data.dataset_summary import records_digest
+from stylegan_tf.data.inspection import records_digest
 from stylegan_tf.data.pipeline import decoded_batches, default_shuffle_images
 
 

@@ -113,10 +113,8 @@ class QuarteredMoments:
         return total.mean_and_covariance()
 
     def state(self) -> dict[str, np.ndarray]:
-        states = [
-            (number, name, value) for number, part in enumerate(self.parts) for name, value in part.state().items()
-        ]
-        return {f"{number}/{name}": value for number, name, value in states}
+        states = enumerate(part.state() for part in self.parts)
+        return {f"{number}/{name}": value for number, state in states for name, value in state.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         for number, part in enumerate(self.parts):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.images.generated import labels_to_draw_from
 from stylegan_tf.ops.resampling import enlarge_2d
 
 MAX_IMAGE_SIZE = 256  # Larger images are shrunk to it before they are compared.
@@ -49,9 +50,6 @@ class LatentPairs:
         self, context: MetricContext, space: str, sampling: str, face_crop: bool, epsilon: float, pairs_per_noise: int
     ):
         """The options are those of `PathLengthProtocol`."""
-        config, labels = context.generator.config, context.labels
-        if config.label_size and (labels is None or labels.shape[1:] != (config.label_size,)):
-            raise ValueError(f"a network with labels needs labels [M, {config.label_size}] to draw from.")
         self._generator = context.generator
         self._distance = context.distance
         self._box = context.content_box
@@ -59,7 +57,7 @@ class LatentPairs:
         self._growth = context.growth
         self._space, self._sampling, self._face_crop = space, sampling, face_crop
         self._epsilon, self._pairs_per_noise = epsilon, pairs_per_noise
-        self._labels = labels if config.label_size else np.zeros([1, 0], np.float32)
+        self._labels = labels_to_draw_from(context.generator, context.labels)
 
     def inputs(self, first, count):
         """Pair i, from (seed, i) alone: z [n, 2, Z], t [n, 1], labels [n, label_size], noise seeds int32 [n, 2]."""

@@ -87,13 +87,10 @@ class FeatureMetric(Metric):
         return {}
 
     def suffix(self, context: "MetricContext") -> str:
-        return context.extractor.suffix + ("-cropped" if context.content_box else "")
+        return context.extractor.suffix + context.box_suffix
 
     def protocol(self, context: "MetricContext") -> Mapping[str, Any]:
-        found = {**context.extractor.protocol(), "mixed_latents": self.mixed_latents}
-        if context.content_box:
-            found["content_box"] = list(context.content_box)
-        return found
+        return {**context.extractor.protocol(), "mixed_latents": self.mixed_latents, **context.box_protocol()}
 
     def check(self, context: "MetricContext") -> None:
         super().check(context)

@@ -52,13 +52,11 @@ class PathLengthMetric(NetworkMetric):
         return cls(match[0], pairs, PathLengthProtocol(match["space"], match["sampling"], pairs, bool(match["face"])))
 
     def suffix(self, context):
-        return context.distance.suffix + ("-cropped" if context.content_box else "")
+        return context.distance.suffix + context.box_suffix
 
     def protocol(self, context):
-        found = {**context.distance.protocol(), "pairs_per_noise": PAIRS_PER_NOISE, **dataclasses.asdict(self.path)}
-        if context.content_box:
-            found["content_box"] = list(context.content_box)
-        return found
+        path = {"pairs_per_noise": PAIRS_PER_NOISE, **dataclasses.asdict(self.path)}
+        return {**context.distance.protocol(), **path, **context.box_protocol()}
 
     def check(self, context):
         super().check(context)

@@ -13,6 +13,7 @@ import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.file_errors import reading
 from stylegan_tf.files.torch_weights import read_torch_weights
 from stylegan_tf.networks.conversion.authors_networks import write_verified
 from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, to_authors
@@ -116,14 +117,11 @@ def _config(tensors, levels) -> GeneratorConfig:
 def _genforce_name(name: str, resolution: int) -> str:
     if name == "dlatent_avg":
         return "truncation.w_avg"
-    match = re.fullmatch(r"G_mapping/Dense(\d+)/(\w+)", name)
-    if match:
+    if match := re.fullmatch(r"G_mapping/Dense(\d+)/(\w+)", name):
         return f"mapping.dense{match[1]}.{match[2]}"
-    match = re.fullmatch(r"G_synthesis/ToRGB_lod(\d+)/(\w+)", name)
-    if match:
+    if match := re.fullmatch(r"G_synthesis/ToRGB_lod(\d+)/(\w+)", name):
         return f"synthesis.output{resolution.bit_length() - 3 - int(match[1])}.{match[2]}"
-    match = re.fullmatch(r"G_synthesis/noise(\d+)", name)
-    if match:
+    if match := re.fullmatch(r"G_synthesis/noise(\d+)", name):
         return f"synthesis.layer{match[1]}.apply_noise.noise"
     size, layer, rest = re.fullmatch(r"G_synthesis/(\d+)x\d+/([^/]+)/(.+)", name).groups()
     index = 2 * (int(size).bit_length() - 3) + (layer in ("Conv", "Conv1"))
@@ -139,17 +137,13 @@ def _transposed(name: str, value: np.ndarray, axes: Mapping[int, tuple]) -> np.n
 
 def _read_safetensors(path) -> dict[str, np.ndarray]:
     library = _safetensors()
-    try:
+    with reading(path, ".safetensors file"):
         return library.load_file(str(path))
-    except (library.SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not a readable .safetensors file: {error}") from None
 
 
 def _safetensors():
     try:
-        import safetensors
         import safetensors.numpy
     except ImportError:
         raise UserError("safetensors is missing: pip install 'stylegan-tf[safetensors]'.") from None
-    safetensors.numpy.SafetensorError = safetensors.SafetensorError
     return safetensors.numpy

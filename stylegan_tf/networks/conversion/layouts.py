@@ -25,17 +25,6 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import option_fields
 from stylegan_tf.networks.variable_shapes import NetworkConfig, variable_shapes
 
-_LAYERS = {
-    "const": "Const",
-    "dense": "Dense",
-    "dense0": "Dense0",
-    "dense1": "Dense1",
-    "conv": "Conv",
-    "conv0": "Conv0",
-    "conv0_up": "Conv0_up",
-    "conv1": "Conv1",
-    "conv1_down": "Conv1_down",
-}
 _SUFFIXES = {"noise/strength": "Noise/weight", "style/weight": "StyleMod/weight", "style/bias": "StyleMod/bias"}
 _NOT_WEIGHTS = {"lod", "G_synthesis/lod"}  # The level of growth.
 _IMAGE_LIKE = ("const/const", "noise/map")  # [1, C, H, W] there, [1, H, W, C] here.
@@ -113,8 +102,7 @@ def _mirror_if_fused(array: np.ndarray, ours: str, fused_from: int) -> np.ndarra
 
 
 def _authors_name(ours: str, config: NetworkConfig) -> str:
-    match = re.fullmatch(r"mapping/(dense\d+|label_embedding)/(\w+)", ours)
-    if match:
+    if match := re.fullmatch(r"mapping/(dense\d+|label_embedding)/(\w+)", ours):
         layer = "LabelConcat" if match[1] == "label_embedding" else match[1].capitalize()
         return f"G_mapping/{layer}/{match[2]}"
     if ours == "truncation/w_avg":
@@ -127,7 +115,7 @@ def _authors_name(ours: str, config: NetworkConfig) -> str:
     if rest == "noise/map":
         index = 2 * (int(size).bit_length() - 3) + (layer in ("conv", "conv1"))
         return f"{prefix}noise{index}"
-    return f"{prefix}{size}x{size}/{_LAYERS[layer]}/{_SUFFIXES.get(rest, rest)}"
+    return f"{prefix}{size}x{size}/{layer.capitalize()}/{_SUFFIXES.get(rest, rest)}"
 
 
 FUSED_FROM = 128  # "auto": output resolution from which the authors' upscaling convolutions are fused.

@@ -32,23 +32,14 @@ MAX_NESTING = 8
 
 @dataclass(frozen=True, eq=False)
 class PickledNetwork:
-    """One network of the authors, as data.
+    """One network of the authors, as data."""
 
-    Attributes:
-      name: the network's name, for example "Gs". A component's variables have its name as their prefix.
-      version: 2 or 3, the version of the file's format.
-      build_function: the authors' name of the architecture without its module, for example "G_style" or "D_basic".
-      static_kwargs: arguments of that function: str -> None, bool, int, float, str, list or dict of these.
-      components: role ("mapping", "synthesis") -> network.
-      variables: local name -> read-only, C-ordered array in the authors' layout: float32, or an integer type.
-    """
-
-    name: str
-    version: int
-    build_function: str
-    static_kwargs: dict
-    components: dict
-    variables: dict
+    name: str  # For example "Gs". A component's variables have its name as their prefix.
+    version: int  # Of the file's format: 2 or 3.
+    build_function: str  # Without its module, for example "G_style" or "D_basic".
+    static_kwargs: dict  # Arguments of that function: str -> None, bool, int, float, str, list or dict of these.
+    components: dict  # Role ("mapping", "synthesis") -> network.
+    variables: dict  # Local name -> read-only, C-ordered array in the authors' layout: float32, or an integer type.
 
     def all_variables(self):
         """Own and components' variables by full name, for example "lod", "G_mapping/Dense0/weight"."""
@@ -63,9 +54,8 @@ def read_network_pickle(path):
     """
     try:
         if not os.path.isfile(path):
-            raise Refusal(
-                "expected a pickle file, found " + ("a folder" if os.path.isdir(path) else "no file"), "check the path"
-            )
+            found = "a folder" if os.path.isdir(path) else "no file"
+            raise Refusal(f"expected a pickle file, found {found}", "check the path")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             _check_file_kind(file.read(512))
@@ -221,15 +211,15 @@ def _frombuffer_parts(call, where):
     axes = call.args[4] if len(call.args) == 5 else None
     if type(order) is not str or order not in ("C", "F", "K") or (order == "K") != (axes is not None):
         raise Refusal(f"{where} has an unknown order of axes")
-    if axes is not None and (
-        type(axes) is not tuple
-        or type(shape) is not tuple
-        or len(axes) > 8
-        or not all(type(axis) is int for axis in axes)
-        or sorted(axes) != list(range(len(shape)))
-    ):
+    if axes is not None and not _is_order_of_axes(axes, shape):
         raise Refusal(f"{where} has an unknown order of axes")
     return shape, dtype, data, "C" if order == "K" else order, axes
+
+
+def _is_order_of_axes(axes, shape):
+    if type(axes) is not tuple or type(shape) is not tuple or len(axes) > 8:
+        return False
+    return all(type(axis) is int for axis in axes) and sorted(axes) == list(range(len(shape)))
 
 
 def _scalar_parts(call, where):

@@ -15,7 +15,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.networks import architecture_options
 from stylegan_tf.config.option import option_fields, value_text
 from stylegan_tf.data.dataset_files import DatasetInfo
-from stylegan_tf.data.dataset_summary import dataset_facts
+from stylegan_tf.data.inspection import dataset_facts
 from stylegan_tf.files.atomic_write import atomic_write
 
 # What sets those options of the networks that have no flag.

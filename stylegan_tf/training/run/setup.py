@@ -14,7 +14,7 @@ import tensorflow as tf
 from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
-from stylegan_tf.data.dataset_summary import described_use
+from stylegan_tf.data.inspection import describe_label_use
 from stylegan_tf.distribution.cluster import cluster_from_environment
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
 from stylegan_tf.distribution.processes import Processes
@@ -179,7 +179,7 @@ def greeting(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]
         f"{'device' if devices == 1 else 'devices'}{setup.processes.described} in {config.precision}, {where}, "
         f"run folder {config.run_dir}"
     )
-    yield described_use(info, bool(state.generator.config.label_size))
+    yield describe_label_use(info, bool(state.generator.config.label_size))
     augmentation = {"none": "no augmentation", "ada": "adaptive augmentation (ada)"}.get(config.augment, config.augment)
     yield f"reals {'mirrored at random' if config.mirror_augment else 'not mirrored'}, {augmentation}"
     if info.resolution > size:

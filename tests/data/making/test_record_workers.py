@@ -15,12 +15,12 @@ from PIL import Image
 
 from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data import inspection, pipeline, records
+from stylegan_tf.data import inspection, pipeline, records, tfrecord_files
 from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import Square
+from stylegan_tf.data.sources.fitted import Square
 from stylegan_tf.data.sources.opening import BadPicture
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
@@ -392,9 +392,9 @@ def test_a_png_of_another_size_is_found_while_reading(tmp_path):
     stream = io.BytesIO()
     Image.new("RGB", (5, 4)).save(stream, "PNG")
     with pytest.raises(ValueError, match="does not fit its picture"):
-        records.decode_example(records.example_proto.serialize({"shape": (3, 4, 4), "png": stream.getvalue()}))
+        records.decode_example(tfrecord_files.serialize_example({"shape": (3, 4, 4), "png": stream.getvalue()}))
     with pytest.raises(ValueError, match="its PNG is damaged"):
-        records.decode_example(records.example_proto.serialize({"shape": (3, 4, 4), "png": b"none"}))
+        records.decode_example(tfrecord_files.serialize_example({"shape": (3, 4, 4), "png": b"none"}))
 
 
 def test_the_tool_writes_parts_and_joins_them(tmp_path, pictures):

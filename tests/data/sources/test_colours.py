@@ -12,7 +12,7 @@ from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED
-from stylegan_tf.data.sources.decoding import to_pixels, to_square
+from stylegan_tf.data.sources.fitted import to_pixels, to_square
 from tests.helpers.colour_profiles import DISPLAY_P3, SRGB, cmyk_profile, gray_profile, rgb_profile
 
 RGB = (40, 180, 60)

@@ -9,7 +9,7 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions, SourceOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.data.sources.fitted import to_square
 
 RANDOM = np.random.RandomState(1)
 tifffile = pytest.importorskip("tifffile")

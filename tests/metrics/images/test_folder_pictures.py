@@ -21,7 +21,7 @@ def test_readers_of_one_archive_do_not_get_each_others_bytes(tmp_path, monkeypat
             member.size = content.tell()
             archive.addfile(member, io.BytesIO(content.getvalue()))
     pictures, level = open_pictures(str(tmp_path / "in.tar"), None)
-    monkeypatch.setattr(pictures._collection, "_stream", _Slow(tmp_path / "in.tar"))
+    monkeypatch.setattr(pictures._collection._file, "_stream", _Slow(tmp_path / "in.tar"))
     (found,) = pictures.inputs(0, 64)
     np.testing.assert_array_equal(found, images)
     assert level is None and pictures.size == (32, 32)

@@ -89,7 +89,7 @@ def test_labels_are_drawn_from_those_given():
     protocol = PathLengthProtocol("z", "full", num_pairs=6, epsilon=STEP)
     found = measured(generator, protocol, labels=labels)
     assert found.mean == pytest.approx(numpy_lengths(generator, v, protocol, labels).mean(), rel=2e-3)
-    with pytest.raises(ValueError, match=r"needs labels \[M, 3\]"):
+    with pytest.raises(ValueError, match=r"needs real labels \[M, 3\]"):
         measured(generator, protocol)
 
 

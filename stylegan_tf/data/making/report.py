@@ -1,24 +1,91 @@
-"""What a conversion noticed about its pictures, summed over chunks and shards, and the lines that report it."""
+"""What a conversion tells its user: the size before it starts, and in the end what it noticed about the pictures."""
 
 import collections
 import functools
 import math
 import pathlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 import numpy as np
 
-from stylegan_tf.data.dataset_summary import described_labels
+from stylegan_tf.config.errors import UserError
+from stylegan_tf.data import records, tfrecord_files
+from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, WIDEST
-from stylegan_tf.data.sources.decoding import PIXEL_ART, Square
+from stylegan_tf.data.sources.fitted import PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
-from stylegan_tf.data.sources.opening import PAGES
+from stylegan_tf.data.sources.opening import PAGES, BadPicture
 from stylegan_tf.files.file_errors import short
 
+_SAMPLES = 8  # Pictures that are encoded to estimate the size of PNG and JPEG records.
+_RESERVE = 0.02  # Share of the estimate that should be free beyond it.
 LEFT_OUT_FILE = "left_out.txt"  # In the set.
 _DARK = WIDEST / 8  # Peaks below come out darker than 32 of 255.
+
+
+class Estimate(NamedTuple):
+    """Bytes of an average picture, and of all."""
+
+    image_bytes: int  # All levels.
+    largest_level_bytes: int
+    total_bytes: int
+    encoding: str
+
+    def text(self, source) -> str:
+        """One line for people."""
+        about = "about " if self.encoding != "raw" else ""
+        kind = {1: "gray", 3: "RGB", 4: "RGBA"}.get(source.num_channels, f"{source.num_channels}-channel")
+        return (
+            f"{len(source):,} images of {source.resolution}x{source.resolution} pixels, {kind}, {self.encoding}: "
+            f"{about}{readable_size(self.image_bytes)} each with all levels, "
+            f"{about}{readable_size(self.total_bytes)} in all"
+        )
+
+
+def estimate(source, encoding: str) -> Estimate:
+    """Exact for raw records; for the others from a few pictures, evenly spaced."""
+    if encoding == "raw":
+        squares = [_black(source)]
+    else:
+        squares = _samples(source)
+    largest, total = [], []
+    for square in squares:
+        encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
+        sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
+        largest.append(sizes[source.resolution])
+        total.append(sum(sizes.values()))
+    image_bytes = -(-sum(total) // len(total))
+    return Estimate(image_bytes, -(-sum(largest) // len(largest)), image_bytes * len(source), encoding)
+
+
+def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) -> None:
+    """Raises UserError if what is still to be written does not fit."""
+    parent = next(folder for folder in dest.parents if folder.exists())
+    written = sum(path.stat().st_size for path in partial.rglob("*.tfrecords")) if partial.exists() else 0
+    needed = int((expected.total_bytes - written) * (1 + _RESERVE))
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise UserError(
+            f"the disk of {parent} has {readable_size(free)} free, the dataset needs {readable_size(needed)} more: "
+            "free some space, choose another `dest` or a smaller `resolution`, or `encoding=png` or jpeg."
+        )
+
+
+def _samples(source) -> list[Square]:
+    squares = []
+    for index in range(0, len(source), max(1, len(source) // _SAMPLES)):
+        try:
+            squares.append(source.read(index))
+        except BadPicture:
+            continue
+    return squares or [_black(source)]
+
+
+def _black(source) -> Square:
+    return Square(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)
 
 
 class Tally(NamedTuple):
@@ -68,7 +135,7 @@ class Tally(NamedTuple):
         return None if abs(ratio - 1) < 0.002 else ratio
 
 
-def total(reports: Sequence[dict]) -> Tally:
+def total_tally(reports: Sequence[dict]) -> Tally:
     """Of all shards."""
     return functools.reduce(Tally.joined, (Tally(*found.get("tally", ())) for found in reports), Tally())
 
@@ -88,8 +155,8 @@ def summary_lines(
     if left_out:
         yield f"left out: {summary(left_out)}; all of them are listed in {dest / LEFT_OUT_FILE}"
     if labels is not None:
-        yield described_labels(labels, source.label_names)
-    tally, count = total(reports), sum(found["count"] for found in reports)
+        yield describe_labels(labels, source.label_names)
+    tally, count = total_tally(reports), sum(found["count"] for found in reports)
     converted, broken, pages = (tally.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
     if converted or broken:
         yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (

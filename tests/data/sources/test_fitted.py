@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.sources.decoding import to_square
+from stylegan_tf.data.sources.fitted import to_square
 from stylegan_tf.data.sources.opening import parse_background, picture_size
 
 
