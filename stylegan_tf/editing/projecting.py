@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -17,6 +18,7 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
+from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.fitted import FittedSource
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
 from stylegan_tf.data.sources.opening import parse_background
@@ -36,9 +38,11 @@ from stylegan_tf.visualize.tile_table import scale_for
 RECORD, VIDEO = "projection.json", "projection.webp"
 _FILES = ("dlatents.npz", "projected.png", "target.png")  # A result has all of them.
 _VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames per second, and repetitions of the last frame.
+_VIDEO_FRAMES = 100
+_Pixels = NDArray[np.uint8]
 
 
-def fit_as_trained(content_box, aspect_ratio: Optional[float]) -> str:
+def fit_as_trained(content_box: Optional[Sequence[float]], aspect_ratio: Optional[float]) -> str:
     """The default of `fit`: as the network's training pictures were fitted."""
     return "pad" if content_box else "stretch" if aspect_ratio else "crop"
 
@@ -61,8 +65,10 @@ class Targets:
     ):
         file = pathlib.Path(path).expanduser()
         self.is_one_picture = file.is_file() and file.name.lower().endswith(IMAGE_SUFFIXES)
-        collection = FileCollection(str(file.parent), [file.name]) if self.is_one_picture else None
-        if collection is None:
+        collection: Collection
+        if self.is_one_picture:
+            collection = FileCollection(str(file.parent), [file.name])
+        else:
             if path not in ("demo", "synthetic") and not file.exists():
                 raise UserError(f"`target` {path} does not exist: give a picture or a folder of pictures.")
             collection = open_collection(path, options.resolution, max_images)
@@ -72,19 +78,20 @@ class Targets:
         self._content_box = content_box
         self.names = _folder_names([collection.name(index) for index in range(count)])
 
-    def image(self, index: int) -> np.ndarray:
+    def image(self, index: int) -> _Pixels:
         """uint8 [h, w, C]."""
-        return crop_to_box(self._source.read(index).image[None], self._content_box)[0]
+        cropped: _Pixels = crop_to_box(self._source.read(index).image[None], self._content_box)[0]
+        return cropped
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
     """The projection of one picture."""
 
-    target: np.ndarray  # uint8 [h, w, C].
-    projected: np.ndarray
-    ws: np.ndarray  # float32 [1, L, W].
-    noise: Sequence[np.ndarray]  # float32 [1, r, r, 1] per layer, or empty.
+    target: _Pixels  # uint8 [h, w, C].
+    projected: _Pixels
+    ws: NDArray[np.float32]  # float32 [1, L, W].
+    noise: Sequence[NDArray[np.float32]]  # float32 [1, r, r, 1] per layer, or empty.
     distance: float
 
     @property
@@ -97,7 +104,7 @@ class Result:
 class ResultFolder:
     """The results of one picture. projection.json is written last and records the options."""
 
-    def __init__(self, path: pathlib.Path, target: np.ndarray, options: Mapping[str, Any]):
+    def __init__(self, path: pathlib.Path, target: _Pixels, options: Mapping[str, Any]):
         """options: JSON values, everything that the result depends on besides the picture."""
         self.path = path
         digest = hashlib.sha256(np.ascontiguousarray(target).tobytes()).hexdigest()
@@ -120,7 +127,7 @@ class ResultFolder:
         path = self.path / name
         return path.stat().st_size if path.is_file() else None
 
-    def write(self, result: Result, frames: Sequence[np.ndarray] = ()) -> None:
+    def write(self, result: Result, frames: Sequence[_Pixels] = ()) -> None:
         """frames: images of the search, uint8 [h, w, C], for projection.webp."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / RECORD).unlink(missing_ok=True)  # It describes files that are about to be replaced.
@@ -136,15 +143,15 @@ class ResultFolder:
         with atomic_write(self.path / RECORD) as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-    def _write_video(self, target: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+    def _write_video(self, target: _Pixels, frames: Sequence[_Pixels]) -> None:
         """The target beside the frames; the last one stays for a second."""
-        scale = scale_for(target.shape)
+        scale = Fraction(scale_for(target.shape))
         images = [*frames, *[frames[-1]] * _VIDEO_HOLD]
         enlarged = (resized(as_rgb(np.concatenate([target, image], axis=1)), scale) for image in images)
         write_animation(enlarged, len(images), self.path / VIDEO, _VIDEO_FPS)
 
 
-def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple) -> None:
+def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple[int, int]) -> None:
     """The dlatents of all pictures in one file, and one picture with all targets above their projections."""
     ws = (load_dlatents(folder.path / "dlatents.npz", *dlatent_shape) for folder in folders)
     save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws)
@@ -159,22 +166,19 @@ def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_
     save_image(np.concatenate(pairs), path / "compared.png")
 
 
-def _read_image(path):
+def _read_image(path: pathlib.Path) -> _Pixels:
     with reading(path, "picture", "remove it and run the same command again"), Image.open(path) as image:
         pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
-def _folder_names(names):
+def _folder_names(names: list[str]) -> list[str]:
     """ "a/b.png" -> "a_b"; with suffixes, or else numbers, where names would collide."""
     short = [name.rpartition(".")[0] or name for name in names]
     if len(set(short)) < len(short):
         short = names
     found = ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]
     return found if len(set(found)) == len(found) else [f"{name}_{index:04d}" for index, name in enumerate(found)]
-
-
-_VIDEO_FRAMES = 100
 
 
 def project(
@@ -273,11 +277,13 @@ def project_files(
 
 def choose_distance(image_distance: str, feature_extractor: Optional[str] = None) -> ImageDistance:
     """What projection minimises: "pixels", a file of LPIPS, or "features", those of `feature_extractor`."""
-    wants_features = image_distance == "features" and feature_extractor
-    return load_distance(image_distance, load_extractor(feature_extractor) if wants_features else None)
+    handle = feature_extractor if image_distance == "features" else None
+    return load_distance(image_distance, load_extractor(handle) if handle else None)
 
 
-def _projected(projector: Projector, targets: NDArray[np.uint8], bar: Progress, done: int, video: bool = False):
+def _projected(
+    projector: Projector, targets: _Pixels, bar: Progress, done: int, video: bool = False
+) -> tuple[list[Result], list[list[_Pixels]]]:
     """Searches for some pictures at once. done: steps before. -> results, frames of a video of each search."""
     steps, path = projector.config.steps, []
     every = -(-steps // _VIDEO_FRAMES)

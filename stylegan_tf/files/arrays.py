@@ -12,7 +12,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Collection, Mapping
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO, Optional, Union
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
 
 
-def file_sha256(path: os.PathLike) -> str:
+def file_sha256(path: Union[str, os.PathLike]) -> str:
     """SHA-256 of the file's bytes, 64 hexadecimal digits. Reads it piece by piece."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:

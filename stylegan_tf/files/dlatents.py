@@ -7,7 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _NOISE = "noise{:02d}"  # By layer.
 
 
 def save_dlatents(
-    path: os.PathLike, shape: tuple, parts: Iterable[np.ndarray], noise: Sequence[np.ndarray] = ()
+    path: Union[str, os.PathLike], shape: tuple, parts: Iterable[np.ndarray], noise: Sequence[np.ndarray] = ()
 ) -> None:
     """Writes float32 [N, L, W] = `shape`, which comes in parts [n, L, W], to `dlatents` of an .npz, or to an .npy.
 
@@ -53,7 +53,7 @@ def _write(stream, shape, parts):
         stream.write(np.ascontiguousarray(part, "<f4").tobytes())
 
 
-def load_dlatents(path: os.PathLike, num_layers: int, w_size: int, note: Note = ignore) -> np.ndarray:
+def load_dlatents(path: Union[str, os.PathLike], num_layers: int, w_size: int, note: Note = ignore) -> np.ndarray:
     """float32 [N, num_layers, w_size] from `dlatents` of an .npz or from an .npy.
 
     A file of [N, w_size] or [N, 1, w_size] gives every layer the same w; one of [num_layers, w_size] is taken as the
@@ -82,7 +82,7 @@ def load_dlatents(path: os.PathLike, num_layers: int, w_size: int, note: Note = 
     return np.broadcast_to(array, [len(array), num_layers, w_size])
 
 
-def load_noise(path: os.PathLike, count: int, shapes: Sequence[tuple]) -> Optional[list[np.ndarray]]:
+def load_noise(path: Union[str, os.PathLike], count: int, shapes: Sequence[tuple]) -> Optional[list[np.ndarray]]:
     """The noise maps in the file, float32 [count, r, r, 1] for each of `shapes` = (r, r, 1); None if it has none."""
     names = [_NOISE.format(layer) for layer in range(len(shapes))]
     maps = _read(Path(path), names, optional=True)

@@ -24,7 +24,7 @@ from stylegan_tf.metrics.kinds.parsing import parse_metrics
 from stylegan_tf.metrics.results import ResultTable
 from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks
 
-_PathLike = Union[str, os.PathLike]
+_PathLike = Union[str, os.PathLike[str]]
 
 
 def evaluate(
@@ -54,9 +54,13 @@ def evaluate(
     """
     wanted = parse_metrics(metrics)
     info = find_dataset(data_dir) if data_dir else None
-    models = {"image_distance": image_distance, "classifiers": classifiers}
-    cache = None if cache_dir is None else os.fspath(cache_dir)
-    options = EvaluationOptions(feature_extractor=feature_extractor, seed=seed, cache_dir=cache, **models)
+    options = EvaluationOptions(
+        feature_extractor=feature_extractor,
+        image_distance=image_distance,
+        classifiers=classifiers,
+        seed=seed,
+        cache_dir=None if cache_dir is None else os.fspath(cache_dir),
+    )
     subject = recording.network_subject(_empty_context(wanted, options, progress), find_network(network), info)
     return {result.name: result.values for result in compute_metrics(wanted, subject.context)}
 

@@ -120,7 +120,7 @@ SUFFIXES = (".md", ".csv")
 class ResultTable:
     """A row for each network, a column for each value; empty where there is none."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rows: dict[str, dict[str, float]] = {}
 
     def add(self, name: str, results: Iterable[MetricResult]) -> None:

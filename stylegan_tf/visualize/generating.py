@@ -19,6 +19,8 @@ from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
 
+_Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
+_Offset = Union[int, NDArray[np.float32]]
 _CHUNK = 1024  # Images whose names and styles are in memory at once.
 
 
@@ -69,7 +71,7 @@ class Styles:
         """Of the file, without its suffix."""
         raise NotImplementedError
 
-    def part(self, indices: Iterable[int]) -> tuple[np.ndarray, Optional[list[np.ndarray]]]:
+    def part(self, indices: Iterable[int]) -> _Part:
         """w float32 [n, L, W]; noise maps, or None for the painter's."""
         raise NotImplementedError
 
@@ -82,7 +84,9 @@ class Styles:
 class SeedStyles(Styles):
     """The styles of seeds in one class."""
 
-    def __init__(self, painter: Painter, seeds: Sequence[int], label: Optional[str], offset=0, folder: str = ""):
+    def __init__(
+        self, painter: Painter, seeds: Sequence[int], label: Optional[str], offset: _Offset = 0, folder: str = ""
+    ):
         """label: the class as the user named it; offset: added to the styles, see `Directions.offset`."""
         self.painter, self.folder, self._seeds, self._offset = painter, folder, seeds, offset
         psi, cutoff, centre = dataclasses.astuple(painter.truncation)
@@ -90,13 +94,13 @@ class SeedStyles(Styles):
         if painter.label is not None and centre != "all":  # Records of earlier versions have none.
             self.options["truncation_centre"] = centre
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._seeds)
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return f"seed{self._seeds[index]:04d}"
 
-    def part(self, indices):
+    def part(self, indices: Iterable[int]) -> _Part:
         ws = self.painter.dlatents(self.painter.latents(self._seeds[index] for index in indices))
         return ws + self._offset, None
 
@@ -104,26 +108,26 @@ class SeedStyles(Styles):
 class FileStyles(Styles):
     """The styles in a file of dlatents, with its noise maps if the painter's noise is const."""
 
-    def __init__(self, painter: Painter, path: str, offset=0, note: Note = ignore):
+    def __init__(self, painter: Painter, path: str, offset: _Offset = 0, note: Note = ignore):
         self.painter = painter
         self._ws = load_dlatents(path, *painter.dlatent_shape, note) + offset
         uses_noise = painter.sampler.noise_mode == "const"
         self._noise = load_noise(path, len(self._ws), painter.noise_shapes) if uses_noise else None
         self.options = {"dlatents_sha256": file_sha256(path)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._ws)
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return f"image{index:04d}"
 
-    def part(self, indices):
+    def part(self, indices: Iterable[int]) -> _Part:
         rows = list(indices)
         return self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
 
 
 def styles_of_seeds(
-    painters: Sequence[tuple[str, Painter]], seeds: Sequence[int], classes: Optional[str], offset=0
+    painters: Sequence[tuple[str, Painter]], seeds: Sequence[int], classes: Optional[str], offset: _Offset = 0
 ) -> list[Styles]:
     """One set for each class, in a folder of its own if there are several. painters, classes: see `load_painters`."""
     if len(painters) == 1:
@@ -134,7 +138,7 @@ def styles_of_seeds(
 def _folder_name(name: str, painter: Painter) -> str:
     """The class's name if it can be that of a folder, else its number."""
     is_safe = re.fullmatch(r"\w[\w .+()-]*", name)
-    return name if is_safe else f"class{painter.label.argmax()}"
+    return name if is_safe or painter.label is None else f"class{painter.label.argmax()}"
 
 
 def save_styles(path: Union[str, os.PathLike[str]], sets: Sequence[Styles]) -> None:
@@ -147,7 +151,7 @@ def made_with(
     network: pathlib.Path, directions: Optional[str] = None, move: Optional[str] = None, **options: Any
 ) -> dict[str, Any]:
     """What all images of a command depend on, for their record."""
-    found = {"network": network.name, "network_sha256": file_sha256(network)}
+    found: dict[str, Any] = {"network": network.name, "network_sha256": file_sha256(network)}
     if directions:
         found.update(directions_sha256=file_sha256(directions), move=move)
     return {**found, **options}
@@ -194,7 +198,7 @@ def write_grid(
     save_image_grid(as_shown(images), path, columns)
 
 
-def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], np.ndarray]]:
+def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
     """Yields (names, images) of some images. missing: their indices by name."""
     names = list(missing)
     if not names:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 from PIL import Image
@@ -109,6 +109,6 @@ def _as_picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
 
 
-def save_image_grid(images: np.ndarray, path: os.PathLike, columns: Optional[int] = None) -> None:
+def save_image_grid(images: np.ndarray, path: Union[str, os.PathLike], columns: Optional[int] = None) -> None:
     """Writes `image_grid(images, columns)` to a file; see `save_image`."""
     save_image(image_grid(images, columns), path)
