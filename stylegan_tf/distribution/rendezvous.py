@@ -19,7 +19,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.distribution.cluster import Cluster
+from stylegan_tf.distribution.processes import Cluster
 from stylegan_tf.files.file_errors import parse_json, reason_of, short
 
 RUN_TOKEN = "STYLEGAN_TF_RUN_TOKEN"  # Environment variable: a secret that all processes of a run share.

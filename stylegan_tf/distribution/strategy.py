@@ -11,8 +11,7 @@ from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
-from stylegan_tf.distribution.processes import ended_by_signals, lost_processes_named
+from stylegan_tf.distribution.processes import Cluster, cluster_from_environment, ended_by_signals, lost_processes_named
 from stylegan_tf.distribution.rendezvous import Facts, rendezvous
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
 

@@ -21,7 +21,7 @@ from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_fold
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.locks import locked
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.serving.formats.model_card import write_model_card
+from stylegan_tf.serving.formats.folder import write_model_card
 from stylegan_tf.serving.signatures import ServedGenerator
 
 _PREFIX = ".unfinished-"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.distribution.cluster import Cluster, cluster_from_environment
+from stylegan_tf.distribution.processes import Cluster, cluster_from_environment
 
 TWO = {"worker": ["a:1", "b:2"]}
 

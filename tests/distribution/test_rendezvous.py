@@ -10,7 +10,7 @@ import pytest
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution import rendezvous as module
-from stylegan_tf.distribution.cluster import Cluster
+from stylegan_tf.distribution.processes import Cluster
 from stylegan_tf.distribution.rendezvous import rendezvous
 
 

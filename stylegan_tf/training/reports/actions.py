@@ -1,21 +1,152 @@
-"""What a run does besides training: a list of actions, each with its period in ticks. A new one is a line here."""
+"""What a run does at a tick: grids of images, network files, checkpoints, metrics; each is a `TickAction`."""
 
 import dataclasses
+import math
+import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional
 
+import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import StartProgress
-from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.config.training import parse_planes
+from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.training.reports.grids import Grids
-from stylegan_tf.training.reports.networks import BestNetwork, NetworkFiles
+from stylegan_tf.networks.network_file import BEST_NAME, file_name, find_networks, read_architecture, save_networks
+from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
+from stylegan_tf.visualize import image_grid, save_image
+from stylegan_tf.visualize.painter import Sampler
+from stylegan_tf.visualize.picture_files import as_shown
+
+_MOST_CLASSES = 32  # That get rows of their own.
+
+
+class Grids:
+    """Grids of real and of generated images, the latter always of the same latents.
+
+    Their labels are those of the first reals; where these are a few classes, each class has a row.
+    """
+
+    def __init__(self, config: TrainConfig, info: DatasetInfo, state: TrainState, report: RunReport):
+        self._config, self._info, self._state, self._report = config, info, state, report
+        self._run_dir = pathlib.Path(config.run_dir)
+        self._architecture = state.generator_ema.config
+        self._sampler = Sampler(state.generator_ema, Truncation(config.truncation_psi, config.truncation_cutoff))
+        count = config.grid_columns * config.grid_rows
+        self._z = np.random.RandomState(config.seed).randn(count, self._architecture.latent_size).astype(np.float32)
+        self._labels = None
+        if self._architecture.label_size:
+            self._labels = self._first_batch(min(info.levels))["labels"]
+            classes = self._labels.shape[1]
+            if 1 < classes <= _MOST_CLASSES and np.isin(load_labels(info).sum(axis=1), 1).all():
+                self._labels = np.eye(classes, dtype=np.float32).repeat(config.grid_columns, axis=0)
+                self._z = np.tile(self._z[: config.grid_columns], [classes, 1])
+        self._previous: Optional[np.ndarray] = None  # The last grid's images.
+
+    def write_reals(self, _phase: Phase) -> None:
+        """At full resolution, whatever the level."""
+        self._write("reals.png", self._first_batch(self._architecture.resolution)["images"])
+
+    def write_fakes(self, phase: Phase) -> Mapping[str, float]:
+        """Of the averaged generator, enlarged to full resolution while the networks grow; goes to the report, too.
+
+        Returns `grid_change`: how much it differs from the last one at this resolution, rms of 255 levels.
+        """
+        images = np.concatenate(list(self._sampler.images(self._z, self._labels, phase.growth)))
+        factor = self._architecture.resolution // phase.resolution
+        images_seen = self._state.images_seen
+        grid = self._write(f"fakes{round(images_seen / 1000):06d}.png", images.repeat(factor, 1).repeat(factor, 2))
+        self._report.image("fakes", grid, images_seen)
+        previous, self._previous = self._previous, images
+        if previous is None or previous.shape != images.shape:
+            return {}
+        return {"grid_change": float(np.sqrt(np.mean((images - previous.astype(np.float32)) ** 2)))}
+
+    def _write(self, name: str, images: np.ndarray) -> np.ndarray:
+        grid = image_grid(as_shown(images, parse_planes(self._config.grid_planes)), self._config.grid_columns)
+        with write_errors_named(self._run_dir / name):
+            save_image(grid, self._run_dir / name)
+        return grid
+
+    def _first_batch(self, resolution: int):
+        count = self._config.grid_columns * self._config.grid_rows
+        # A small buffer: at full resolution that of training would take gigabytes and as many seconds to fill.
+        dataset = training_dataset(self._info, resolution, count, self._config.seed, shuffle_images=2 * count)
+        with data_errors_named(self._info, resolution):
+            return tf.nest.map_structure(lambda x: x.numpy(), next(iter(dataset)))
+
+
+class NetworkFiles:
+    """`network-NNNNNN.npz` in the run folder, of which `keep_networks` are kept."""
+
+    def __init__(self, config: TrainConfig, info: DatasetInfo, state: TrainState):
+        self._config, self._info, self._state = config, info, state
+        self.run_dir = pathlib.Path(config.run_dir)
+
+    def write(self, phase: Phase) -> None:
+        path = self.run_dir / file_name(self._state.images_seen / 1000)
+        self.save(path, phase)
+        if self._config.keep_networks is not None:
+            paths = find_networks(self.run_dir)
+            with write_errors_named(self.run_dir):
+                for old in paths[: paths.index(path) + 1][: -self._config.keep_networks]:
+                    old.unlink()
+
+    def save(self, path: pathlib.Path, phase: Phase, **metadata: Any) -> None:
+        metadata.update(
+            kimg=self._state.images_seen / 1000,
+            dataset=self._info.name,
+            mirror_augment=self._config.mirror_augment,
+            **phase.growth.to_metadata(),
+        )
+        if self._state.generator.config.label_size:
+            metadata["label_names"] = list(self._info.label_names)
+        if self._info.relative_box is not None:  # Letterboxed pictures: `generate` crops the bars.
+            metadata["content_box"] = self._info.relative_box
+        if self._info.aspect_ratio is not None:  # Stretched ones: `generate` restores their shape.
+            metadata["aspect_ratio"] = self._info.aspect_ratio
+        with write_errors_named(path):
+            save_networks(path, self._state.networks(metadata))
+
+
+class BestNetwork:
+    """`network-best.npz`: the network with the lowest value of the metric `keep_best`, which its metadata has."""
+
+    def __init__(self, config: TrainConfig, files: NetworkFiles, state: TrainState, finish: Callable[[], None]):
+        """finish: called when `patience` measurements have brought nothing better."""
+        self._config, self._files, self._state, self._finish = config, files, state, finish
+        self._path = files.run_dir / BEST_NAME
+        self._best: dict[str, Any] = {}
+        if config.keep_best and self._path.exists():
+            best = read_architecture(self._path)[1].get("best", {})
+            self._best = best if best.get("metric") == config.keep_best else {}
+            self._end_if_nothing_better()
+
+    def consider(self, metric: str, value: float, phase: Phase) -> Optional[str]:
+        """Keeps the network if it is better; returns a line that says so."""
+        if metric != self._config.keep_best or not math.isfinite(value):
+            return None
+        if not self._best or value < self._best["value"]:
+            self._best = {"metric": metric, "value": float(value), "ticks": self._state.ticks}
+            self._files.save(self._path, phase, best=self._best)
+            return f"best {metric} so far: {value:.5g}, kept as {self._path.name}"
+        return self._end_if_nothing_better()
+
+    def _end_if_nothing_better(self) -> Optional[str]:
+        measurements = (self._state.ticks - self._best.get("ticks", 0)) // self._config.metric_ticks
+        if self._config.patience is None or not self._best or measurements < self._config.patience:
+            return None
+        self._finish()
+        return f"no better {self._config.keep_best} in {measurements} measurements: the run ends (`patience`)"
+
 
 # (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
 Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]

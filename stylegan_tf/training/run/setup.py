@@ -15,9 +15,8 @@ from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
 from stylegan_tf.data.inspection import describe_label_use
-from stylegan_tf.distribution.cluster import cluster_from_environment
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
-from stylegan_tf.distribution.processes import Processes
+from stylegan_tf.distribution.processes import Processes, cluster_from_environment
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.locks import locked
