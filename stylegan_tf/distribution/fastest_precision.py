@@ -1,10 +1,11 @@
 """What the precision `auto` means on the devices of a run: measured on a CPU, a written rule elsewhere.
 
-On a CPU a convolution as training has them, forward and with both of its gradients, is timed in float32 and bfloat16,
-and the faster one is taken. The name of a CPU tells little: bfloat16 needs instructions for it (AVX512-BF16, AMX) and
-a library that uses them; without, TensorFlow emulates it, ten to a hundred times slower than float32.
+On a CPU, a convolution of the kind that training has is timed in float32 and bfloat16, forward and with both of its
+gradients, and the faster precision is taken. The name of a CPU says little: bfloat16 needs instructions for it
+(AVX512-BF16, AMX) and a library that uses them; without, TensorFlow emulates it, ten to a hundred times slower than
+float32.
 TPUs compute in bfloat16. GPUs do if all of them have compute capability 8.0 (Ampere) or newer, else float32: float16
-has to be asked for, since its narrow range asks for loss scaling.
+must be requested, since its narrow range needs loss scaling.
 """
 
 import time
@@ -35,7 +36,7 @@ class ConvolutionTimes(NamedTuple):
 
 
 def fastest_precision(strategy: tf.distribute.Strategy) -> tuple[str, str]:
-    """("float32" or "bfloat16", why) for the devices of `strategy`; the why is for the log."""
+    """("float32" or "bfloat16", the reason) for the devices of `strategy`; the reason is for the log."""
     if isinstance(strategy, tf.distribute.TPUStrategy):
         return "bfloat16", "TPUs compute in it"
     gpus = tf.config.list_physical_devices("GPU")
@@ -47,7 +48,7 @@ def fastest_precision(strategy: tf.distribute.Strategy) -> tuple[str, str]:
 
 
 def slowness_on_cpu(precision: str, strategy: tf.distribute.Strategy) -> Optional[str]:
-    """One line if `precision`, asked for by name, is slower on this CPU than float32; None if not, or elsewhere."""
+    """One line if `precision`, requested explicitly, is slower on this CPU than float32; None if not, or elsewhere."""
     on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
     if precision == "float32" or on_tpu or tf.config.list_physical_devices("GPU"):
         return None
@@ -65,7 +66,7 @@ def convolution_times(precision: str) -> ConvolutionTimes:
         float32()  # Traces.
         try:
             other()
-        except tf.errors.OpError:  # oneDNN was told of fewer instructions than the CPU has (ONEDNN_MAX_CPU_ISA).
+        except tf.errors.OpError:  # oneDNN may be limited to fewer instructions than the CPU has (ONEDNN_MAX_CPU_ISA).
             return ConvolutionTimes(float32(), None)
         rounds: list[tuple[float, float]] = []
         while len(rounds) < _ROUNDS and sum(map(sum, rounds)) < _SECONDS:
@@ -93,7 +94,7 @@ def _timed_convolution(dtype: tf.DType) -> Callable[[], float]:
             tape.watch([images, weight])
             result = tf.nn.conv2d(tf.cast(images, dtype), tf.cast(weight, dtype), strides=1, padding="SAME")
             total = tf.reduce_sum(tf.square(tf.cast(result, tf.float32)))
-        # Numbers only, so that no copying is measured.
+        # Scalars only, so that copying is not measured.
         return [tf.reduce_sum(gradient) for gradient in tape.gradient(total, [images, weight])]
 
     def timed() -> float:

@@ -1,4 +1,4 @@
-"""The processes of a run: who they are, by TF_CONFIG, what they do together, and how their loss is told."""
+"""The processes of a run: who they are, by TF_CONFIG, what they do together, and how the loss of one is reported."""
 
 import contextlib
 import dataclasses
@@ -30,7 +30,7 @@ class Cluster:
 def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Optional[Cluster]:
     """The cluster that TF_CONFIG describes, or None if the variable is not set, or names none.
 
-    Raises UserError, in one line, for anything in it that TensorFlow would stumble over or wait for in vain.
+    Raises UserError, in one line, for anything in it that TensorFlow would fail on or wait for forever.
     """
     text = environment.get("TF_CONFIG", "").strip()
     if not text:
@@ -95,7 +95,7 @@ def _error(problem: str) -> UserError:
 class Processes:
     """All processes of a run's strategy. Only the first one, the chief, writes to the run folder.
 
-    Methods marked so have to be called by all of them, in the same order; with one process they cost nothing.
+    Collective methods must be called by all of them, in the same order; with one process they cost nothing.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -116,7 +116,7 @@ class Processes:
         return f" of {self.count} processes (this is number {self.index}{role})" if self.count > 1 else ""
 
     def sum(self, value: int) -> int:
-        """The sum of every process's value. For all to call."""
+        """The sum of every process's value. Collective."""
         if self.count == 1:
             return value
         local_replicas = self._strategy.num_replicas_in_sync // self.count
@@ -129,30 +129,30 @@ class Processes:
         return int(self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
     def any(self, value) -> bool:
-        """Whether the value of any process is true. For all to call."""
+        """Whether the value of any process is true. Collective."""
         return self.sum(int(bool(value))) > 0
 
     def of_chief(self, value: int) -> int:
-        """The chief's value. For all to call."""
+        """The chief's value. Collective."""
         return self.sum(value if self.is_chief else 0)
 
     def agree_on(self, value: int) -> bool:
-        """Whether all have the same value. For all to call."""
+        """Whether all have the same value. Collective."""
         return self.sum(int(value == self.of_chief(value))) == self.count
 
     def wait_for_all(self) -> None:
-        """A barrier. For all to call."""
+        """A barrier. Collective."""
         self.sum(0)
 
     @contextlib.contextmanager
     def naming_lost_processes(self) -> Iterator[None]:
-        """Put it around what the processes do together: the loss of another one becomes a UserError."""
+        """For a block of what the processes do together: the loss of another one becomes a UserError."""
         with lost_processes_named() if self.count > 1 else contextlib.nullcontext():
             yield
 
 
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
-# What else TensorFlow raises when another process is gone, or executes something else.
+# Raised as well when another process is gone or executes something else.
 _PERHAPS_LOST = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
 _OF_PROCESSES = re.compile(r"collective|coordination|remote (target|peer)|/job:\w+/replica|heartbeat|barrier", re.I)
 
@@ -178,7 +178,7 @@ def lost_processes_named() -> Iterator[None]:
         reason = short(said[max(0, found.start() - 60) :], 150)
         _free(error)
         raise UserError(
-            f"the processes of this run no longer do the same, or one of them ended ({reason}): the output of the "
+            f"the processes of this run are no longer in step, or one of them ended ({reason}): the output of the "
             "others says why. Start all of them again with the same flags, data and versions: the run resumes from "
             "its last checkpoint."
         ) from error
@@ -191,7 +191,7 @@ def _free(error: Exception) -> None:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Put it around a long wait inside of TensorFlow, during which Python handles no signals."""
+    """For a block that waits long inside TensorFlow, during which Python handles no signals."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.getsignal(number) for number in numbers}
     try:

@@ -4,9 +4,10 @@ A pickle is a program for a small stack machine; Python's `pickle` would import 
 This machine knows only the opcodes that files of weights need: a class or function named in the file becomes a label
 of the reader's `Vocabulary` or the file is refused, and a "call" only records its arguments (`Call`).
 So no callable is ever looked up by a name from the file, and no attribute of anything is set from it.
-The readers (`conversion.network_pickle`, `conversion.torch_weights`) check the records and make arrays of them.
+The readers (`networks.conversion.network_pickle`, `torch_weights`) check the records and make arrays of them.
 
-Memory: no length is believed before it is compared with the bytes that are there; the opcodes are limited.
+Memory: every length is checked against the bytes that remain before anything is allocated; the number of opcodes is
+limited.
 """
 
 import struct
@@ -22,7 +23,7 @@ DAMAGED = "the file is damaged or incomplete: download or copy it again"
 
 
 class Refusal(Exception):
-    """What was found in the file, and what to do about it; None: the advice of the vocabulary."""
+    """What was found in the file, and advice on what to do about it; None: that of the vocabulary."""
 
     def __init__(self, found, advice=None):
         super().__init__(found)
@@ -37,8 +38,8 @@ class Vocabulary:
     The labels are members of the reader's `Enum`, whose values describe them: there is nothing to call.
     """
 
-    kind: str  # For messages: what needs nothing else, for example "network pickle".
-    advice: str  # What to say to the user whose file holds something else.
+    kind: str  # For messages, such as "network pickle".
+    advice: str  # For the user whose file holds something else.
     names: Mapping[tuple[str, str], Enum]  # (module, name) -> label
     dictionaries: frozenset  # Labels of dictionary classes: made without arguments.
     reducible: frozenset  # May be called (dictionaries as well).
@@ -170,7 +171,7 @@ class Machine:
 
     def _known(self, module, name):
         if type(module) is not str or type(name) is not str:
-            raise Refusal("the name of a class or function is no text")
+            raise Refusal("the name of a class or function is not text")
         if (module, name) not in self._vocabulary.names:
             raise Refusal(f"it refers to {shown(module + '.' + name)}, which no {self._vocabulary.kind} needs")
         return self._vocabulary.names[module, name]
@@ -191,7 +192,7 @@ class Machine:
         if type(target) is dict and type(state) is dict and (not state or self._vocabulary.ordered_dictionaries):
             return
         if type(target) is not Call or target.kind not in self._vocabulary.buildable:
-            raise Refusal("the state of something is set that has none")
+            raise Refusal("the state of something that has none is set")
         if target.state is not None or state is None:
             raise Refusal(f"the state of {target.kind.value} is set twice or empty")
         target.state = state
@@ -204,13 +205,13 @@ class Machine:
             self._stack.append(items)
         elif opcode == b"e":
             if type(self._top()) is not list:
-                raise Refusal("items are appended to something that is no list")
+                raise Refusal("items are appended to something that is not a list")
             self._top().extend(items)
         else:
             if opcode == b"d":
                 self._stack.append({})
             if type(self._top()) is not dict or len(items) % 2:
-                raise Refusal("key and value pairs are stored in something that is no dictionary")
+                raise Refusal("key and value pairs are stored in something that is not a dictionary")
             _store(self._top(), items)
 
     def _integer(self, opcode):
@@ -225,14 +226,14 @@ class Machine:
                 raise Refusal("an integer of more than 20 digits, expected at most 64 bits")
             return {"00": False, "01": True}[text] if text in ("00", "01") else int(text)
         except ValueError:
-            raise Refusal("text that is no integer", DAMAGED) from None
+            raise Refusal("text that is not an integer", DAMAGED) from None
 
     def _number(self, layout):
         return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
 
     def _check_left(self, count):
         if not 0 <= count <= self._left:
-            raise Refusal(f"the next {count} bytes should be read but {self._left} are left", DAMAGED)
+            raise Refusal(f"{count} bytes are expected next but {self._left} are left", DAMAGED)
 
     def _take(self, count):
         self._check_left(count)  # Before reading: a buffer of `count` bytes would be allocated first.
@@ -283,14 +284,14 @@ def _store(target, items):
     # Only text as a key: hashing a deeply nested tuple would overflow the interpreter's own stack.
     for key, value in zip(items[::2], items[1::2]):
         if type(key) is not str or key in target:
-            raise Refusal("a key of a dictionary is no text, or there twice")
+            raise Refusal("a key of a dictionary is not text, or a duplicate")
         target[key] = value
 
 
 def _of_pairs(pairs):
     """Python 2's OrderedDict is made of the list [[key, value], ...]."""
     if type(pairs) is not list or not all(type(pair) in (list, tuple) and len(pair) == 2 for pair in pairs):
-        raise Refusal("a dictionary is made of something that is no list of pairs")
+        raise Refusal("a dictionary is made of something other than a list of pairs")
     result = {}
     _store(result, [item for pair in pairs for item in pair])
     return result
@@ -302,7 +303,7 @@ def shown(text):
 
 
 def described(value):
-    """What a value is, for a message; never its contents, which could be endless."""
+    """What a value is, for a message; never its contents, which could be of any length."""
     if isinstance(value, Enum) or type(value) is Call:
         return (value.kind if type(value) is Call else value).value
     return "a value of type " + type(value).__name__

@@ -1,10 +1,10 @@
 """Reads files of weights that PyTorch has saved, without PyTorch and without running anything that is in them.
 
-A `.pth` file is a pickle of a dictionary of tensors; the numbers lie outside of the pickle, in storages that tensors
-may share. Two formats: a zip archive (since PyTorch 1.6) of `NAME/data.pkl` and `NAME/data/KEY`, and before that
-several pickles one after the other, then the storages. `pickle_machine` reads the pickles.
+A `.pth` file is a pickle of a dictionary of tensors; the numbers are stored outside the pickle, in storages that
+tensors may share. There are two formats: a zip archive (since PyTorch 1.6) of `NAME/data.pkl` and `NAME/data/KEY`, and
+before that several pickles one after the other, then the storages. `pickle_machine` reads the pickles.
 
-Memory: no size is believed before it is compared with the bytes that are there.
+Memory: every size is checked against the bytes that are there before anything is allocated.
 """
 
 import io
@@ -95,7 +95,7 @@ def read_torch_weights(path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise
-    except Exception as error:  # No list of what damaged bytes lead to was ever complete.
+    except Exception as error:  # Damaged bytes can raise almost anything.
         raise UserError(f"{path}: damaged PyTorch weights ({short(reason_of(error), 100)}); {DAMAGED}") from None
 
 
@@ -126,7 +126,7 @@ def _read_zip(file, size):
             for where, tensor in tensors.items():
                 if tensor.key not in storages:
                     data = _entry(archive, entries, f"{folder}data/{tensor.key}", left)
-                    left -= len(data)  # Entries of an archive may lie over each other.
+                    left -= len(data)  # Entries of an archive may overlap.
                     storages[tensor.key] = _storage(data, tensor, where, big)
             return tensors, storages
     except (Refusal, OSError, MemoryError):
@@ -138,7 +138,7 @@ def _read_zip(file, size):
 def _folder(entries):
     folders = [name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(folders) != 1:
-        raise Refusal("a zip archive without a data.pkl of PyTorch's", "check that it is a file of PyTorch weights")
+        raise Refusal("a zip archive without the data.pkl of PyTorch", "check that it is a file of PyTorch weights")
     if f"{folders[0]}constants.pkl" in entries:
         raise Refusal("a TorchScript archive, which is a program", "give the file of the model's state_dict")
     return folders[0]
@@ -194,7 +194,7 @@ def _legacy_storage(file, tensor, where, big):
 
 
 def _tensors(value) -> dict[str, _Tensor]:
-    """The records of a dictionary of tensors; the storages of one key are of one type and length."""
+    """The records of a dictionary of tensors; a storage has one type and length in all of them."""
     if type(value) is not dict or not value:
         raise Refusal(f"expected a dictionary of tensors, found {described(value)}")
     tensors, storages = {}, {}
@@ -202,7 +202,7 @@ def _tensors(value) -> dict[str, _Tensor]:
         where = f"tensor {shown(name)}"
         tensor = tensors[name] = _tensor(call, where)
         if storages.setdefault(tensor.key, (tensor.kind, tensor.length)) != (tensor.kind, tensor.length):
-            raise Refusal(f"the storage of {where} is of two types or lengths", DAMAGED)
+            raise Refusal(f"the storage of {where} has two types or lengths", DAMAGED)
     return tensors
 
 

@@ -73,7 +73,7 @@ class Networks(NamedTuple):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What the columns of the labels mean; () where nobody has told."""
+        """What the columns of the labels mean; () if the file does not say."""
         names = self.metadata.get("label_names")
         known = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
         return tuple(names) if known else ()
@@ -210,9 +210,9 @@ def _network_names(names: Iterable[str]) -> list[str]:
 
 
 def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:
-    """-> (configs, arrays by variable, both by part; metadata), which fit together.
+    """-> (configs, arrays by variable, both by part; metadata), consistent with each other.
 
-    All of it is compared before a network is built: a damaged size may ask for any amount of memory.
+    Everything is validated before a network is built: a damaged size could ask for any amount of memory.
     """
     kind = foreign_kind(path)
     if kind:
@@ -242,7 +242,9 @@ def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, Discriminat
         if part in architecture:
             if not isinstance(architecture[part], dict):
                 found = short(repr(architecture[part]), 60)
-                raise UserError(f"{path}: its architecture entry is damaged: {part} is {found}, no table of options.")
+                raise UserError(
+                    f"{path}: its architecture entry is damaged: {part} is {found}, not a table of options."
+                )
             try:
                 configs[part] = kind.from_dict(architecture[part])
             except UserError as error:
@@ -251,10 +253,10 @@ def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, Discriminat
 
 
 def _metadata(path, architecture, configs) -> dict[str, Any]:
-    """What is said about the networks; what is used of it makes sense."""
+    """The metadata; the entries that the program uses are validated."""
     metadata = architecture.get("metadata", {})
     if not isinstance(metadata, dict):
-        raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, no table.")
+        raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, not a table.")
     checks = {
         "kimg": lambda value: _is_number(value) and value >= 0,
         "content_box": _is_box,

@@ -1,8 +1,8 @@
-"""What is computed element by element: leaky ReLU, sums and products with smaller tensors, normalisation.
+"""Element-wise operations: leaky ReLU, sums and products with a smaller tensor, normalisation.
 
-The gradient of the smaller one is a sum over many pixels. In float16 such a sum may overflow, and TensorFlow's CPU
-kernel adds one value after the other in float16: over 4 images of 256x256 pixels the result is off by a fifth.
-So it is summed in float32 here. Kernels for bfloat16 do that by themselves.
+The gradient of a smaller tensor, e.g. one value a channel, is a sum over many pixels. In float16 such a sum may
+overflow, and TensorFlow's CPU kernel accumulates it in float16: over 4 images of 256x256 pixels the result is off by a
+fifth. So it is summed in float32 here. Kernels for bfloat16 do that by themselves.
 """
 
 import importlib.util
@@ -14,6 +14,7 @@ from stylegan_tf.ops.custom_gradient import are_left_out, custom_gradient
 from stylegan_tf.ops.forms import compiled_for_cpu, is_plain
 
 LEAKY_SLOPE = 0.2
+EPSILON = 1e-8
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
@@ -90,9 +91,6 @@ def _sum_to(dz: tf.Tensor, operand: tf.Tensor) -> tf.Tensor:
         dz = tf.reduce_sum(tf.cast(dz, tf.float32), axis=list(range(missing)) + repeated, keepdims=True)
         dz = tf.reshape(dz, tf.shape(dz)[missing:])
     return tf.cast(dz, operand.dtype)
-
-
-EPSILON = 1e-8
 
 
 def pixel_norm(x: tf.Tensor) -> tf.Tensor:

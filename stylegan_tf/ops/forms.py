@@ -1,11 +1,11 @@
-"""Which form of the operations is traced: the fast one, the plain one that reads like the paper, compiled chains.
+"""Which form of an operation is traced: the fast one, or the plain one that reads like the paper.
 
 The plain form is the reference: upscale then convolve, convolve then downscale, one TensorFlow op after the other.
 Tests compare the fast form with it on values, first and second derivatives; stylegan_tf.benchmark measures both.
 
-On a CPU, XLA is slow at convolutions, but a chain of element-wise operations becomes one pass over memory. Graphs with
-such chains run in TensorFlow only: training and metrics ask for them; graphs that are served or converted to TFLite or
-ONNX have none.
+Chains of element-wise operations may be compiled with XLA: on a CPU, XLA is slow at convolutions, but such a chain
+becomes one pass over memory. Graphs with compiled chains run in TensorFlow only: training and metrics ask for them;
+graphs that are served or converted to TFLite or ONNX have none.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def is_in_block(name: str) -> bool:
 
 
 def in_same_blocks(function: Callable) -> Callable:
-    """`function`, to be called in the blocks of now by another thread: strategies trace every replica in its own."""
+    """`function`, for another thread, in the blocks that are active now: strategies trace each replica in its own."""
     names = _blocks.get()
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""Changing resolution by two: nearest-neighbour up, box down, blur, and the convolutions fused with them; bytes.
+"""Changing resolution by two: nearest-neighbour up, box down, blur, and convolutions fused with them; uint8.
 
 All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of any order exist.
 """
@@ -44,9 +44,9 @@ def blur_2d(x: tf.Tensor) -> tf.Tensor:
 def upscale_conv_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """`conv2d(upscale_2d(x), weight)` in a quarter of the multiply-adds.
 
-    Upscaling is putting zeros between the pixels and adding up every 2x2 box. All of it is linear and the same at
-    every place, so the boxes can come last. What is left is a transposed convolution with stride 2, which knows where
-    the zeros are: 9 multiply-adds per pixel of the small image in place of 9 per pixel of the large one.
+    Upscaling is putting zeros between the pixels and adding up every 2x2 box. Both are linear and shift-invariant,
+    so the boxes can come last. What is left is a transposed convolution with stride 2, which skips the zeros:
+    9 multiply-adds per pixel of the small image in place of 9 per pixel of the large one.
 
     Args:
       x: [N, H, W, I].

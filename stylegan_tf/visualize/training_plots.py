@@ -16,7 +16,7 @@ _PANELS = {
     "Mean score of the discriminator": {"real_score": "real images", "fake_score": "generated images"},
     "Mean difference of two images": {"real_variety": "real images", "fake_variety": "generated images"},
     "Squared gradient norm (R1)": {"r1": ""},
-    "Mean sign of the real scores: 1 where the discriminator knows all": {"real_sign": ""},
+    "Mean sign of the real scores: 1 where it recognises all of them": {"real_sign": ""},
     "Probability of augmentation (ADA)": {"augment_p": ""},
     "Seconds per thousand images": {"sec_per_kimg": ""},
 }

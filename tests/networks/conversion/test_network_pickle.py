@@ -258,9 +258,9 @@ def test_only_exact_names_are_known(tmp_path, module, name):
     assert "which no network pickle needs" in refusal(tmp_path, pickled(network([("x", Global(module, name))])))
 
 
-def test_names_that_are_no_text_are_refused(tmp_path):
+def test_names_that_are_not_text_are_refused(tmp_path):
     for first, second in ((b"K\x01", text("x")), (text("os"), b"N"), (b")", b")"), (b"]", b"}")):
-        assert "no text" in refusal(tmp_path, program(first + second + b"\x93"))
+        assert "not text" in refusal(tmp_path, program(first + second + b"\x93"))
 
 
 RECONSTRUCT, FROMBUFFER, SCALAR, NDARRAY = (
@@ -532,7 +532,7 @@ def test_unbalanced_programs_are_refused(tmp_path):
 def test_keys_of_dictionaries_are_distinct_texts(tmp_path):
     for keys in ([b"K\x01"], [b"N"], [b")"], [b"]"], [b"C\x01x"], [text("x"), text("x")]):
         message = refusal(tmp_path, program(b"}(" + b"".join(key + b"K\x01" for key in keys) + b"u"))
-        assert "a key of a dictionary is no text, or there twice" in message
+        assert "a key of a dictionary is not text, or a duplicate" in message
 
 
 # ---- Memory and time
