@@ -79,8 +79,8 @@ class PartialDataset:
         differences = self._plan_differences(plan)
         if differences:
             raise UserError(
-                f"an unfinished conversion to {self.dest} had another {', '.join(differences)}: run it again as it "
-                f"was, or {self.restart_advice}."
+                f"an unfinished conversion to {self.dest} was started with another {', '.join(differences)}: run "
+                f"it again with the same options, or {self.restart_advice}."
             )
 
     def shard(self, number: int) -> Optional[dict]:
@@ -129,7 +129,7 @@ class PartialDataset:
         shutil.rmtree(self.folder)
 
     def _plan_differences(self, plan: dict) -> list[str]:
-        """The keys in which the stored plan is another."""
+        """The keys in which the stored plan differs."""
         stored = _read_json(self.folder / "plan.json") or {}
         return [key for key in plan if stored.get(key) != json.loads(json.dumps(plan[key]))]
 

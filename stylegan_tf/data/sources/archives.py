@@ -156,7 +156,7 @@ def _followed(target: str, links: dict[str, str], members: dict) -> Optional[obj
 
 
 def check_tar_end(archive: tarfile.TarFile) -> None:
-    """Python's reader takes a damaged head for the end of the archive: what follows would be lost without a word.
+    """Python's reader takes a damaged header for the end of the archive: what follows would be lost silently.
 
     It also stops before the end of a compressed file, where the checksum is: reading on compares it.
     """
@@ -168,11 +168,11 @@ def check_tar_end(archive: tarfile.TarFile) -> None:
         block = archive.fileobj.read(2**20)
         if not block:
             return
-    raise ValueError(f"it is damaged at byte {archive.offset:,}: there is more, and no head of a file")
+    raise ValueError(f"it is damaged at byte {archive.offset:,}: more follows, but no header of a file")
 
 
 def check_zip_directory(path: str, found: int) -> None:
-    """Python's reader stops without a word at a directory that is shorter than the archive's end says."""
+    """Python's reader silently stops at a directory that is shorter than the archive's end says."""
     with open(path, "rb") as stream:
         expected = number_at_the_end(stream)
     if expected not in (None, found, found % 2**16):

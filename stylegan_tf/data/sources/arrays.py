@@ -134,9 +134,9 @@ def svhn_collection(path: str) -> ArrayCollection:
     if labels is not None:
         count = images.shape[3]
         if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iuf" or labels.size != count:
-            raise UserError(f"`source` {path} holds {count} pictures and no {count} class numbers in y.")
+            raise UserError(f"`source` {path} holds {count} pictures, but not as many class numbers in y.")
         if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
-            raise UserError(f"`source` {path} has y that are no digits from 1 to 10.")
+            raise UserError(f"`source` {path} has other values in y than the digits 1 to 10.")
         labels = one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
     pictures = reading.saved(np.ascontiguousarray(images.transpose(3, 0, 1, 2)))
     return ArrayCollection(pictures, path, labels, _other_arrays(names, "X", "y"))
@@ -210,6 +210,6 @@ def _checked(array: reading.LazyArray, path: str) -> np.ndarray:
             raise ValueError("it holds something else")
         if isinstance(found, np.memmap) and found.offset + found.nbytes != os.path.getsize(found.filename):
             raise ValueError(
-                f"it has {os.path.getsize(found.filename):,} bytes, its head says {found.offset + found.nbytes:,}"
+                f"it has {os.path.getsize(found.filename):,} bytes, its header says {found.offset + found.nbytes:,}"
             )
         return found

@@ -111,10 +111,10 @@ def _all_keys(database) -> list[bytes]:
     with database.begin() as transaction:
         for key in transaction.cursor().iternext(values=False):
             if len(keys) == entries:
-                raise ValueError(f"its tree holds more than the {entries:,} entries that its head says")
+                raise ValueError(f"its tree holds more than the {entries:,} entries that its header says")
             keys.append(key)
     if len(keys) != entries:
-        raise ValueError(f"its tree holds {len(keys):,} entries, its head says {entries:,}")
+        raise ValueError(f"its tree holds {len(keys):,} entries, its header says {entries:,}")
     return keys
 
 
@@ -122,7 +122,7 @@ def _value(database, key: bytes) -> bytes:
     with database.begin(buffers=True) as transaction:
         value = transaction.get(key)
         if value is None:
-            raise BadPicture("is damaged: its key is not found any more")
+            raise BadPicture("is damaged: its key is no longer found")
         reading.check_size(len(value))
         return bytes(value)
 
@@ -218,7 +218,7 @@ class TableCollection(Collection):
         with reading.reading_source(self._where, "a column of labels"):
             values = [value for table, _ in _tables(self._paths, [column]) for value in table[column].to_pylist()]
         if None in values:
-            raise UserError(f"`source` {self._where}: row {values.index(None)} has nothing in its column {column}.")
+            raise UserError(f"`source` {self._where}: row {values.index(None)} has no value in its column {column}.")
         if isinstance(values[0], str):
             names = tuple(sorted(set(values)))
             return one_hot(np.array([names.index(value) for value in values]), names)
@@ -289,7 +289,7 @@ def _tables(paths: Sequence[str], columns: Optional[Sequence[str]]) -> Iterator[
                     count -= batch.num_rows if columns else count
                     yield batch, schema
                 if count:
-                    raise ValueError(f"{path} holds {count} rows less than it says")
+                    raise ValueError(f"{path} holds {count} rows fewer than it says")
             continue
         with arrow.memory_map(path) as source, _arrow_reader(arrow, source) as (schema, batches):
             for batch in batches if columns else [None]:

@@ -1,4 +1,4 @@
-"""Well-known sets as they are downloaded: CelebA, CIFAR-10 and CIFAR-100, MNIST and its kin."""
+"""Well-known sets as they are downloaded: CelebA, CIFAR-10 and CIFAR-100, MNIST and the like."""
 
 import dataclasses
 import gzip
@@ -105,7 +105,7 @@ def _read_attributes(path: pathlib.Path, names: list[str]) -> dict[str, Attribut
         if len(values) != len(attributes) or not set(values) <= {"-1", "1"}:
             raise UserError(f"line {number} of {path} should have a name and {len(attributes)} values of -1 or 1.")
         if name in rows:
-            raise UserError(f"line {number} of {path} names {name} for a second time.")
+            raise UserError(f"line {number} of {path} names {name} a second time.")
         rows[name] = [value == "1" for value in values]
     missing = [name for name in names if name not in rows]
     if missing or not attributes:
@@ -209,13 +209,13 @@ def _read(name: str, content: bytes) -> _Batch:
     label_bytes = 2 if name == "train.bin" else 1
     size = label_bytes + _PIXELS
     if not content or len(content) % size:
-        raise ValueError(f"{name} has {len(content)} bytes, which are no records of {size} bytes")
+        raise ValueError(f"{name} has {len(content)} bytes, which is no multiple of the record size {size}")
     table = np.frombuffer(content, np.uint8).reshape(-1, size)
     return _Batch(table[:, label_bytes:].reshape(-1, 3, 32, 32), table[:, label_bytes - 1].astype(np.int64))
 
 
 def _read_pickle(name: str, content: bytes) -> _Batch:
-    """The Python version: a dictionary in a pickle, of which nothing is ever run (see `pickle_machine`)."""
+    """The Python version: a dictionary in a pickle, nothing of which is ever run (see `pickle_machine`)."""
     batch = Machine(io.BytesIO(content), len(content), _VOCABULARY).run()
     if type(batch) is not dict:
         raise ValueError(f"{name} holds no dictionary")

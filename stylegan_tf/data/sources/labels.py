@@ -65,8 +65,8 @@ def _of_folders(names: Sequence[str]) -> Labels:
         level += 1
         if all(len(part) < level + 2 for part in parts):
             raise UserError(
-                f"`labels=folders`: {' and '.join(folders)} are parts of a set and no classes, which would "
-                "be folders inside of them."
+                f"`labels=folders`: {' and '.join(folders)} are parts of a set, not classes: "
+                "those would be folders inside of them."
             )
         _check_inside(names, parts, level)
         note = f"{', '.join(folders)} are taken for parts of one set: the folders inside of them are the classes."
@@ -114,7 +114,7 @@ def _of_file(collection: Collection, text: str) -> Labels:
 
 
 def _by_name(collection: Collection, rows: dict[str, Sequence[float]], where: str) -> np.ndarray:
-    """By the path within the source; folders in front of it may be missing, or more, in either of the two."""
+    """By the path within the source; either side may lack leading folders of the other."""
     ends: dict[str, Optional[str]] = {}
     for name in rows:
         for end in _ends(name):
@@ -148,12 +148,12 @@ def _ends(path: str) -> list[str]:
 
 
 def _normalized(name: str) -> str:
-    """One spelling of paths: macOS takes umlauts apart, Windows writes backslashes."""
+    """One spelling of paths: macOS decomposes umlauts, Windows writes backslashes."""
     return unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./"))
 
 
 def _file_names(names: Sequence[str], where: str) -> list[str]:
-    """Raises UserError for one that is there twice: which of its labels is right?"""
+    """Raises UserError for one that occurs twice: which of its labels is right?"""
     names = [_normalized(str(name).strip()) for name in names]
     ((most, times),) = collections.Counter(names).most_common(1)
     if times > 1:
@@ -163,7 +163,7 @@ def _file_names(names: Sequence[str], where: str) -> list[str]:
 
 def _of_json(content: str, where: str) -> tuple[list[str], Labels]:
     """{"labels": [["00000/img00000000.png", 6], ...]}: a class number, or a list of numbers, for each file."""
-    # A pair stays a pair, so that a name that is there twice is not lost.
+    # A pair stays a pair, so that a name that occurs twice is not lost.
     content = json.loads(content, object_pairs_hook=list)
     pairs = dict(content).get("labels") if _are_pairs(content) else None
     if not pairs or not _are_pairs(pairs):
@@ -198,7 +198,7 @@ def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
             raise UserError(f"line {number} of {where} has {len(row)} cells, its header {len(header)}.")
         empty = next((name for name, cell in zip(header, row) if not cell.strip()), None)
         if empty is not None:
-            raise UserError(f"line {number} of {where} has nothing in its column {short(empty, 200)}.")
+            raise UserError(f"line {number} of {where} has no value in its column {short(empty, 200)}.")
     files = _file_names([row[0] for row in rows[1:]], where)
     cells = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
     numbers = _as_numbers(cells, files, where)

@@ -76,7 +76,7 @@ def open_layers(picture: Picture, options: PictureOptions) -> Opened:
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
-    """(width, height) as it will be shown; reads the head of a file only. Raises ValueError."""
+    """(width, height) as it will be shown; reads the header of a file only. Raises ValueError."""
     if isinstance(picture, np.ndarray):
         return picture.shape[1], picture.shape[0]
     content, page = picture if isinstance(picture, Page) else (picture, 0)
@@ -110,8 +110,8 @@ def open_picture(content: bytes) -> Image.Image:
         raise ValueError("it is a PostScript program, which is never run")
     try:
         return Image.open(io.BytesIO(content), formats=_formats())
-    except Image.UnidentifiedImageError:  # Whose text is the address of the stream.
-        raise Image.UnidentifiedImageError("it is no picture of a known kind, or its head is damaged") from None
+    except Image.UnidentifiedImageError:  # Its own text is the address of the stream.
+        raise Image.UnidentifiedImageError("it is not a picture of a known kind, or its header is damaged") from None
 
 
 def is_picture_content(head: bytes) -> bool:

@@ -69,7 +69,7 @@ def reading_source(source: str, what: str = "") -> Iterator[None]:
 
 
 def is_system_error(error: BaseException) -> bool:
-    """Missing rights, a failing disk, a lack of memory: nothing that the bytes of a file cause."""
+    """Missing permissions, a failing disk, a lack of memory: nothing that the bytes of a file cause."""
     if isinstance(error, MemoryError):
         return True
     if not isinstance(error, OSError):
@@ -107,7 +107,7 @@ def file_content(path: str) -> bytes:
     """A picture's file. Raises BadPicture for a pipe or a device, which might never end."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise BadPicture("is no file but a folder, a pipe or a device")
+        raise BadPicture("is not a file but a folder, a pipe or a device")
     with open(path, "rb") as stream:
         return limited(stream, status.st_size)
 

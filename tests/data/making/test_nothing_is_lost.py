@@ -179,7 +179,7 @@ def test_more_bytes_than_an_array_has_are_noticed(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros([4, 8, 8, 3], np.uint8))
     data = (tmp_path / "a.npy").read_bytes()
     (tmp_path / "a.npy").write_bytes(data.replace(b"(4, 8", b"(3, 8"))
-    with pytest.raises(UserError, match="has 896 bytes, its head says 704"):
+    with pytest.raises(UserError, match="has 896 bytes, its header says 704"):
         open_source(str(tmp_path / "a.npy"))
 
 
@@ -287,7 +287,7 @@ def test_a_program_is_never_opened_as_a_picture(tmp_path, monkeypatch):
 def test_a_listed_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "in.txt").write_text("a.png\n")
-    with pytest.raises(BadPicture, match="a.png is no file but"):
+    with pytest.raises(BadPicture, match="a.png is not a file but"):
         open_source(str(tmp_path / "in.txt"), SourceOptions(resolution=8)).read(0)
 
 

@@ -196,9 +196,11 @@ def test_an_interrupted_conversion_goes_on_from_its_last_shard(tmp_path):
 def test_an_interrupted_conversion_is_not_mixed_with_another(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write(InterruptedSource(numbered_images(20)), tmp_path / "set", shards=4)
-    with pytest.raises(UserError, match="had another seed: run it again as it was, or pass `restart"):
+    with pytest.raises(
+        UserError, match="was started with another seed: run it again with the same options, or pass `restart"
+    ):
         write(ArraySource(numbered_images(20)), tmp_path / "set", shards=4, seed=7)
-    with pytest.raises(UserError, match="had another source"):
+    with pytest.raises(UserError, match="was started with another source"):
         write(ArraySource(numbered_images(21)), tmp_path / "set", shards=4)
     folder = write(ArraySource(numbered_images(20)), tmp_path / "set", shards=4, seed=7, restart=True)
     assert find_dataset(folder).count == 20

@@ -104,7 +104,7 @@ def test_npy_files_are_in_the_order_of_the_paths(animals, tmp_path):
         ("none.csv", None, "there is no such file"),
         ("a.csv", "file,class\nx.png,cat\nx.png,dog\n", "2 labels for x.png"),
         ("a.csv", "file,class\ncat/1.png,a\n1.png,b\ncat/2.png,a\ndog/1.png,a\nowl/deep/1.png,b\n", "two labels for"),
-        ("a.csv", "file,class\nx.png,cat\ny.png, \n", "line 3 of .*a.csv has nothing in its column class"),
+        ("a.csv", "file,class\nx.png,cat\ny.png, \n", "line 3 of .*a.csv has no value in its column class"),
         ("a.csv", "file,a,b\nx.png,1,nan\n", r"the label .1.0, nan. for x.png .* expected finite"),
         ("a.csv", "file,a\nx.png,1e300\n", r"the label 1e.300 for x.png .* expected finite"),
         ("a.json", '{"labels": [["x.png", 0], ["x.png", 1]]}', "2 labels for x.png"),
@@ -161,7 +161,7 @@ def test_train_and_val_are_no_classes(animals, tmp_path):
     for part in ("train", "val"):
         (tmp_path / "flat" / part).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / "flat" / part / "1.png")
-    with pytest.raises(UserError, match="train and val are parts of a set and no classes"):
+    with pytest.raises(UserError, match="train and val are parts of a set, not classes"):
         open_source(str(tmp_path / "flat"), SourceOptions(labels="folders"))
 
 
