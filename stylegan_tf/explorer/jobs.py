@@ -24,6 +24,8 @@ from stylegan_tf.visualize.tile_table import scale_for
 _MAX_WAITING = 16
 _KEPT, _KEPT_SECONDS = 32, 3600.0
 _ABANDONED_SECONDS = 30.0  # Without a question about it: its window is closed.
+FPS = 24  # Of videos.
+MAX_KEYS = 32  # Key frames of a video.
 
 
 class Stopped(Exception):
@@ -128,10 +130,6 @@ class Jobs:
                 del self._jobs[job.id]
                 if isinstance(job.result, Path):
                     job.result.unlink(missing_ok=True)
-
-
-FPS = 24
-MAX_KEYS = 32
 
 
 class Film:

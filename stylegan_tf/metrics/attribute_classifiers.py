@@ -28,6 +28,9 @@ from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
 from stylegan_tf.ops.resampling import downscale_2d
 
+_VALIDATION_BATCH = 32
+_LARGEST = 256  # Resolution of classifiers, unless another is asked for.
+
 
 class AttributeClassifiers:
     """float32 images [N, R, R, C], about [-1, 1] -> logits float32 [N, classifiers]; positive: it has the attribute.
@@ -110,10 +113,6 @@ def load_classifiers(folder) -> AttributeClassifiers:
         names.append(name)
         networks.append(network)
     return AttributeClassifiers(names, networks)
-
-
-_VALIDATION_BATCH = 32
-_LARGEST = 256
 
 
 @dataclasses.dataclass(frozen=True)

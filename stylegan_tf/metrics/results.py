@@ -14,6 +14,8 @@ from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.files.locks import locked
 
+SUFFIXES = (".md", ".csv")
+
 
 @dataclasses.dataclass(frozen=True)
 class MetricResult:
@@ -112,9 +114,6 @@ def _rewrite(path: pathlib.Path, lines: list) -> None:
 def _finite(values: Mapping[str, float]) -> dict:
     """JSON has no NaN."""
     return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
-
-
-SUFFIXES = (".md", ".csv")
 
 
 class ResultTable:

@@ -7,6 +7,8 @@ import numpy as np
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 BLOCK_ROWS = 512  # Rows that are buffered for one matrix product.
+MAX_SUBSET_SIZE = 1000  # Of rows, for kernel distances.
+MIN_SUBSETS = 10
 
 
 class FrechetMetric(FeatureMetric):
@@ -142,10 +144,6 @@ def _factor(covariance):
     values, vectors = np.linalg.eigh(covariance)
     kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)  # The others are rounding errors.
     return vectors[:, kept] * np.sqrt(values[kept])
-
-
-MAX_SUBSET_SIZE = 1000
-MIN_SUBSETS = 10
 
 
 class KernelMetric(FeatureMetric):

@@ -6,6 +6,8 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 SPLITS = 10  # The score is the mean over ten splits of the images; their standard deviation is its error bar.
+NEIGHBOURS = 3  # Of precision and recall.
+_BLOCK = 500  # Rows of the distance matrix in memory at once.
 
 
 class InceptionScoreMetric(FeatureMetric):
@@ -63,10 +65,6 @@ class SplitScores:
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self._done = int(state["done"])
         self._sums, self._negative_entropies = state["sums"], state["negative_entropies"]
-
-
-NEIGHBOURS = 3
-_BLOCK = 500  # Rows of the distance matrix in memory at once.
 
 
 class PrecisionRecallMetric(FeatureMetric):
