@@ -133,7 +133,7 @@ def parse_line(line: str) -> Optional[dict]:
 def read_lines(path: os.PathLike) -> list[tuple[str, dict]]:
     """The whole lines of a .jsonl, each with its object; [] without the file.
 
-    Skipped are damaged lines, and a last one without its end, which may be in the making.
+    Skipped are damaged lines, and a last one without its end, which may still be being written.
     """
     if not os.path.isfile(path):
         return []

@@ -120,7 +120,7 @@ def _start_worker(function, arguments: tuple) -> None:
 
 
 def _exit_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next chunk for ever."""
+    """A worker whose parent was killed would wait for its next chunk forever."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
 

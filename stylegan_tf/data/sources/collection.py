@@ -18,14 +18,14 @@ class Labels(NamedTuple):
 
     values: np.ndarray  # float32 [N, L]
     names: tuple[str, ...]  # L of them.
-    note: str = ""  # For the user: how they came about.
+    note: str = ""  # For the user: where they come from.
 
 
 class LeftOut(NamedTuple):
     """A file that was found and is no picture of the set."""
 
     name: str
-    kind: str  # ".heic", "hidden", "links that lead nowhere": follows a number in the summary.
+    kind: str  # ".heic", "hidden", "broken links": follows a number in the summary.
 
 
 class Collection:

@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = (
     *(".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp"),
 )
 HEAD_BYTES = 32  # Of a file, by which a picture is recognised where its name says nothing.
-DEAD_LINK, NO_FILE, LOOP = "links that lead nowhere", "pipes, sockets or devices", "links that lead back"
+DEAD_LINK, NO_FILE, LOOP = "broken links", "pipes, sockets or devices", "links that form a cycle"
 
 
 class NamedCollection(Collection):

@@ -26,8 +26,8 @@ class FrechetMetric(FeatureMetric):
             return {}
         real = reals.mean_and_covariance()
         count = len(fakes.parts)
-        lacking = [frechet_distance(*real, *fakes.mean_and_covariance(without=part)) for part in range(count)]
-        return {"fid_error": float(np.sqrt((count - 1) * np.var(lacking)))}
+        left_out = [frechet_distance(*real, *fakes.mean_and_covariance(without=part)) for part in range(count)]
+        return {"fid_error": float(np.sqrt((count - 1) * np.var(left_out)))}
 
 
 class FeatureMoments:
