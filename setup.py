@@ -32,6 +32,7 @@ TFLITE = ['ai-edge-litert; python_version >= "3.10"']
 TESTED = ["imageio-ffmpeg", "matplotlib", "wandb", *SERVING_API, "openvino", *EXPLORE, "selenium", "mypy"]
 TESTED += ["s3fs>=2025.3", "moto[s3,server]>=5.1"]  # Runs in a bucket.
 TESTED += [*ONNX, *TFLITE, "safetensors"]
+TESTED += ["build", "nbclient", "ipykernel"]  # The distributions; docs/tutorial.ipynb.
 
 HERE = Path(__file__).parent
 CONFIGS = ["stylegan_tf.configs", "stylegan_tf.configs.paper"]

@@ -80,7 +80,7 @@ WGAN_GP = config.LossConfig("wgan", "wgan", r1_gamma=0, gp_lambda=10, wgan_drift
         ("celebahq.cfg", True),
         ("demo.cfg", False),
         ("small_data.cfg", False),
-        ("own_pictures.cfg", False),
+        ("small.cfg", False),
     ],
 )
 def test_reals_are_mirrored_as_by_the_authors_and_no_others(read, name, mirrored):

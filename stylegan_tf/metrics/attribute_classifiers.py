@@ -82,7 +82,8 @@ class AttributeClassifiers:
             sizes[smallest // 2] = downscale_2d(sizes[smallest])
         images = sizes[network.config.resolution]
         group = network.config.mbstd_group_size
-        labels = tf.ones([tf.shape(images)[0], 1])  # A network with one label multiplies its output by it.
+        # A network with one label multiplies its output by it.
+        labels = tf.ones([tf.shape(images)[0], 1]) if network.config.label_size else None
         if not group:
             return network(images, labels=labels)
         # The layer's groups have members that are N / group apart: [N / group, group] -> [group, N / group] and back.

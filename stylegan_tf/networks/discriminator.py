@@ -6,8 +6,15 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.networks.growth import Growth
-from stylegan_tf.networks.keras_model import PACKAGE, NetworkModel, convolution_clamp, level_policies, track_parts
-from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev
+from stylegan_tf.networks.keras_model import (
+    PACKAGE,
+    NetworkModel,
+    check_labels,
+    convolution_clamp,
+    level_policies,
+    track_parts,
+)
+from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense, MinibatchStddev, build_named, name_scope
 from stylegan_tf.ops.elementwise import leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 
@@ -21,19 +28,19 @@ class Discriminator(NetworkModel):
     def __init__(
         self,
         config: DiscriminatorConfig,
-        precision: str = "float32",
+        precision: Optional[str] = None,
         half_levels: Optional[int] = None,
         growth: Optional[Growth] = None,
     ):
         """
         Args:
-          precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`.
-            Weights and scores are always float32.
+          precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`;
+            None: that of Keras' global policy. Weights and scores are always float32.
           growth: how far the network has grown, the default of calls; None: fully.
         """
         super().__init__(config, precision, half_levels, name="discriminator")
         self.growth = growth or Growth(config.resolution)
-        policies = level_policies(precision, config.resolutions, half_levels)
+        policies = level_policies(self.precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
         self.from_rgb = {
             f"{r}x{r}": EqualizedConv2D(config.feature_maps(r), kernel_size=1, name="from_rgb", **options[r])
@@ -49,7 +56,8 @@ class Discriminator(NetworkModel):
         outputs = config.label_size if self._is_conditional else 1
         self.dense1 = EqualizedDense(outputs, gain=1.0, name="dense1", dtype="float32")
         track_parts(self)
-        self._build_layers()
+        with name_scope(self.name):
+            self._build_layers()
         self.set_built((None, config.resolution, config.resolution, config.num_channels))
 
     def _block_layers(self, resolution, **options) -> list[EqualizedConv2D]:
@@ -62,12 +70,14 @@ class Discriminator(NetworkModel):
     def _build_layers(self):
         config = self.config
         for r in config.resolutions:
-            self.from_rgb[f"{r}x{r}"].build((None, r, r, config.num_channels))
-            for layer in self.blocks.get(f"{r}x{r}", []):
-                layer.build((None, r, r, config.feature_maps(r)))
-        self.conv.build((None, 4, 4, config.feature_maps(4) + (1 if self.minibatch_stddev is not None else 0)))
-        self.dense0.build((None, 16 * config.feature_maps(4)))
-        self.dense1.build((None, config.feature_maps(2)))
+            level = f"{r}x{r}"
+            build_named(self.from_rgb[level], (None, r, r, config.num_channels), level)
+            for layer in self.blocks.get(level, []):
+                build_named(layer, (None, r, r, config.feature_maps(r)), level)
+        channels = config.feature_maps(4) + (1 if self.minibatch_stddev is not None else 0)
+        build_named(self.conv, (None, 4, 4, channels), "4x4")
+        build_named(self.dense0, (None, 16 * config.feature_maps(4)), "4x4")
+        build_named(self.dense1, (None, config.feature_maps(2)), "4x4")
 
     @property
     def parts(self):
@@ -96,8 +106,10 @@ class Discriminator(NetworkModel):
                 f"images must be [N, r, r, {self.config.num_channels}] with r one of {self.config.resolutions}, "
                 f"got {images.shape}."
             )
-        if self._is_conditional and labels is None:
-            raise ValueError(f"expected labels [N, {self.config.label_size}] for a conditional network, got None.")
+        if not tf.as_dtype(images.dtype).is_floating:
+            raise ValueError(f"images must be floats in [-1, 1], got {images.dtype}: give x / 127.5 - 1 of bytes.")
+        if self._is_conditional or labels is not None:
+            check_labels(labels, self.config.label_size)
         x = self._features(images, resolution)
         if resolution > 4:
             x = self._block(x, resolution)

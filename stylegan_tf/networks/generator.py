@@ -11,12 +11,14 @@ from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import (
     PACKAGE,
     NetworkModel,
+    check_labels,
     check_policies,
+    check_shape,
     convolution_clamp,
     level_policies,
     track_parts,
 )
-from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense
+from stylegan_tf.networks.layers.progan import EqualizedConv2D, EqualizedDense, build_named, name_scope
 from stylegan_tf.networks.layers.style import DenseInput, LearnedConstant, SynthesisLayer, TruncationLayer
 from stylegan_tf.networks.truncation import ClassCentres, Truncation
 from stylegan_tf.ops.elementwise import leaky_relu, pixel_norm
@@ -40,13 +42,14 @@ class MappingNetwork(tf.keras.layers.Layer):
         self.label_embedding = None
         if config.label_size and config.embed_labels:
             gain = config.label_size**0.5  # Undoes 1 / sqrt(fan_in): the label matrix is a plain N(0, 1).
-            self.label_embedding = EqualizedDense(config.latent_size, gain=gain, use_bias=False, name="label_embedding")
+            options = {"use_bias": False, "dtype": "float32", "name": "label_embedding"}
+            self.label_embedding = EqualizedDense(config.latent_size, gain=gain, **options)
         self.dense = [
-            EqualizedDense(units, lrmul=config.mapping_lrmul, name=f"dense{index}")
+            EqualizedDense(units, lrmul=config.mapping_lrmul, dtype="float32", name=f"dense{index}")
             for index, units in enumerate(config.mapping_widths[1:])
         ]
         track_parts(self)
-        self.build((None, config.latent_size))
+        build_named(self, (None, config.latent_size))
 
     @property
     def parts(self):
@@ -55,17 +58,17 @@ class MappingNetwork(tf.keras.layers.Layer):
 
     def build(self, input_shape):
         if self.label_embedding is not None:
-            self.label_embedding.build((None, self.config.label_size))
+            build_named(self.label_embedding, (None, self.config.label_size))
         for width, layer in zip(self.config.mapping_widths, self.dense):
-            layer.build((None, width))
+            build_named(layer, (None, width))
         super().build(input_shape)
 
     def call(self, z, labels=None):
         """z: [N, latent_size] ~ N(0, 1); labels: [N, label_size], required when there are labels -> w [N, w_size]."""
+        check_shape("z", z, [None, self.config.latent_size])
+        check_labels(labels, self.config.label_size)
         x = tf.cast(z, tf.float32)
         if self.config.label_size:
-            if labels is None:
-                raise ValueError(f"expected labels [N, {self.config.label_size}] for a conditional network, got None.")
             labels = tf.cast(labels, tf.float32)
             y = labels if self.label_embedding is None else self.label_embedding(labels)
             x = tf.concat([x, y], axis=-1)
@@ -108,16 +111,16 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
         self.to_rgb = {f"{r}x{r}": self._to_rgb(policies[r]) for r in config.resolutions}
         track_parts(self)
-        self.build((None, None, config.w_size))
+        build_named(self, (None, None, config.w_size))
 
     def _block(self, resolution, dtype) -> list[SynthesisLayer]:
         config = self.config
         filters = config.feature_maps(resolution)
-        convolution = {"dtype": dtype, "clamp": convolution_clamp(dtype)}
+        convolution = {"name": "source", "dtype": dtype, "clamp": convolution_clamp(dtype)}
         if resolution == 4:
             start = LearnedConstant if config.const_input else DenseInput
             sources = {
-                "const" if config.const_input else "dense": start(filters, dtype=dtype),
+                "const" if config.const_input else "dense": start(filters, name="source", dtype=dtype),
                 "conv": EqualizedConv2D(filters, **convolution),
             }
         else:
@@ -150,9 +153,9 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         for resolution in self.config.resolutions:
             level = f"{resolution}x{resolution}"
             for layer in self.blocks[level]:
-                layer.build_for(shape, resolution, w_size=input_shape[-1])
+                layer.build_for(shape, resolution, w_size=input_shape[-1], level=(level,))
                 shape = (None, resolution, resolution, layer.source.filters)
-            self.to_rgb[level].build(shape)
+            build_named(self.to_rgb[level], shape, level)
         super().build(input_shape)
 
     def call(self, ws, resolution=None, alpha=None, noise_mode="random", noise=None):
@@ -171,6 +174,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {noise_mode!r}.")
+        check_shape("ws", ws, [None, None, self.config.w_size])
         growth = self.growth.asked(resolution, alpha)
         resolution, alpha = growth.resolution, growth.alpha
         use_noise = noise is not None or noise_mode != "none"
@@ -256,22 +260,23 @@ class Generator(NetworkModel):
     def __init__(
         self,
         config: GeneratorConfig,
-        precision: str = "float32",
+        precision: Optional[str] = None,
         half_levels: Optional[int] = None,
         growth: Optional[Growth] = None,
     ):
         """
         Args:
-          precision, half_levels: dtype of the synthesis network's activations, see `level_policies`. Weights, w and
-            images are always float32.
+          precision, half_levels: dtype of the synthesis network's activations, see `level_policies`; None: that of
+            Keras' global policy. Weights, w and images are always float32.
           growth: how far the network has grown, see `SynthesisNetwork`; None: fully.
         """
         super().__init__(config, precision, half_levels, name="generator")
-        policies = level_policies(precision, config.resolutions, half_levels)
-        self.mapping_network = MappingNetwork(config)
-        self.truncation = TruncationLayer(name="truncation")
-        self.truncation.build((None, config.w_size))
-        self.synthesis = SynthesisNetwork(config, policies, growth)
+        policies = level_policies(self.precision, config.resolutions, half_levels)
+        with name_scope(self.name):
+            self.mapping_network = MappingNetwork(config)
+            self.truncation = TruncationLayer(dtype="float32", name="truncation")
+            build_named(self.truncation, (None, config.w_size))
+            self.synthesis = SynthesisNetwork(config, policies, growth)
         self._class_centres = ClassCentres(self.mapping_network)
         self.set_built((None, config.latent_size))
 

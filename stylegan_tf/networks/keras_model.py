@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
@@ -32,6 +33,15 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
         half_levels = min(_FLOAT16_LEVELS, len(resolutions) - 1) if precision == "float16" else len(resolutions)
     lowest = sorted(resolutions, reverse=True)[:half_levels]
     return {r: _POLICIES[precision] if r in lowest else "float32" for r in resolutions}
+
+
+def global_precision() -> str:
+    """What Keras' global dtype policy means for a network. UserError for one that no network computes in."""
+    policy = tf.keras.mixed_precision.global_policy().name
+    for precision, name in _POLICIES.items():
+        if name == policy:
+            return precision
+    raise UserError(f"Keras' global policy is {policy}, which networks do not compute in: give `precision=float32`.")
 
 
 def check_policies(policies: Sequence[str]) -> None:
@@ -87,6 +97,29 @@ def _tf_variable(variable) -> tf.Variable:
     return variable if callable(value) else value
 
 
+def check_shape(name: str, tensor, shape: list[Optional[int]]) -> None:
+    """ValueError unless `tensor` can have this shape; None: any size."""
+    found = tf.TensorShape(tensor.shape if hasattr(tensor, "shape") else np.shape(tensor))
+    if not found.is_compatible_with(shape):
+        sizes = ", ".join("N" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} must be [{sizes}], got {found}.")
+
+
+def check_labels(labels, label_size: int) -> None:
+    """ValueError unless a network with labels of this width (0: without labels) gets such labels."""
+    if label_size and labels is None:
+        raise ValueError(f"expected labels [N, {label_size}] for a conditional network, got None.")
+    if labels is None:
+        return
+    if not label_size and labels.shape[-1] != 0:
+        raise ValueError(f"expected no labels for an unconditional network, got {labels.shape}.")
+    if len(labels.shape) == 1:
+        raise ValueError(
+            f"expected labels [N, {label_size}], got {labels.shape}: give tf.one_hot(labels, {label_size})."
+        )
+    check_shape("labels", labels, [None, label_size])
+
+
 class NetworkModel(tf.keras.Model):
     """A network that its options describe wholly: `from_config(get_config())` has the same variables, with new values.
 
@@ -96,10 +129,10 @@ class NetworkModel(tf.keras.Model):
 
     config_class: type  # GeneratorConfig or DiscriminatorConfig.
 
-    def __init__(self, config, precision: str, half_levels: Optional[int], name: str):
-        super().__init__(name=name)
+    def __init__(self, config, precision: Optional[str], half_levels: Optional[int], name: str):
+        super().__init__(name=name, dtype="float32")
         self.config = config
-        self.precision = precision
+        self.precision = precision or global_precision()
         self.half_levels = half_levels
 
     def build(self, input_shape):

@@ -1,5 +1,6 @@
 """ProGAN's layers: equalised dense and convolution (its Sec. 4.1), minibatch standard deviation (Sec. 3)."""
 
+import contextlib
 import inspect
 import math
 
@@ -11,6 +12,16 @@ from stylegan_tf.ops.elementwise import add_broadcast
 SQRT_2 = math.sqrt(2.0)  # He's gain for (leaky) ReLU.
 _AUTOCAST = "autocast" if "autocast" in inspect.signature(tf.keras.layers.Layer.add_weight).parameters else None
 _AUTOCAST = _AUTOCAST or "experimental_autocast"  # Its name in Keras 2.
+_BUILD_OPENS_SCOPE = hasattr(tf.keras, "name_scope")  # In Keras 3 `build` does it by itself.
+name_scope = getattr(tf.keras, "name_scope", tf.name_scope)
+
+
+def build_named(layer: tf.keras.layers.Layer, input_shape, *path: str) -> None:
+    """`layer.build`, with variables called path/layer/variable: no two of a network have the same name."""
+    with contextlib.ExitStack() as scopes:
+        for name in path if _BUILD_OPENS_SCOPE else (*path, layer.name):
+            scopes.enter_context(name_scope(name))
+        layer.build(input_shape)
 
 
 class PreciseLayer(tf.keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from stylegan_tf.networks.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer
+from stylegan_tf.networks.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer, build_named
 from stylegan_tf.ops.elementwise import add_broadcast, instance_norm_layer, leaky_relu, multiply_broadcast, pixel_norm
 from stylegan_tf.ops.forms import is_compiled
 from stylegan_tf.ops.fused_epilogue import noise_activation_adain
@@ -142,16 +142,19 @@ class SynthesisLayer(tf.keras.layers.Layer):
         self.source.build(input_shape)
         super().build(input_shape)
 
-    def build_for(self, input_shape, output_resolution, w_size):
-        """Creates the variables: what `build` cannot know is the resolution of the output and the width of w."""
-        feature_shape = (None, output_resolution, output_resolution, self.source.filters)
-        self.source.build(input_shape)
+    def build_for(self, input_shape, output_resolution, w_size, level=()):
+        """Creates the variables: what `build` cannot know is the resolution of the output and the width of w.
+
+        level: what their names begin with, before that of the layer.
+        """
+        feature_shape, path = (None, output_resolution, output_resolution, self.source.filters), (*level, self.name)
+        build_named(self.source, input_shape, *path)
         if self.noise is not None:
-            self.noise.build(feature_shape)
+            build_named(self.noise, feature_shape, *path)
         if self.instance_norm is not None:
             self.instance_norm.build(feature_shape)
         if self.style is not None:
-            self.style.build((None, w_size))
+            build_named(self.style, (None, w_size), *path)
         super().build(input_shape)
 
     def call(self, x, w=None, noise=None, use_noise=True):
