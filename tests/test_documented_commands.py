@@ -31,7 +31,7 @@ SHORTER = {
     # Figures, animations, searches.
     r"--seeds 0-(199|999|31)\b": "--seeds 0-3",
     r"--seconds 5 --fps 16": "--seconds 1 --fps 2",
-    r"(project .*)$": r"\1 --steps 2 --samples 16",
+    r"(project .*)$": r"\1 --steps 2 --starts 2",
     r"--samples 12000": "--samples 48",
     r"--method pca,sefa": "--method pca,sefa --samples 64",
     # Metrics: few images, and features that come with pip, as TensorFlow Hub cannot be reached.

@@ -19,4 +19,4 @@ def test_the_code_of_the_page_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert names["mixed"].shape == (4, 6, 8) and names["small"].shape == (4, 8, 8, 3)
     assert float(names["d_loss"]) > 0
     assert names["picture"].shape == names["target"].shape == (1, 16, 16, 3) and names["found"].step == 5
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["generator.keras", "mine.npz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["datasets", "generator.keras", "mine.npz", "runs"]

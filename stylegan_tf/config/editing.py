@@ -15,7 +15,12 @@ DIRECTION_METHODS = ("pca", "sefa", "attributes")
 
 @dataclasses.dataclass(frozen=True)
 class ProjectionConfig(Options):
-    """Lengths are in standard deviations of w (of z, in z); parts are those of the steps."""
+    """How `project` searches. Lengths are in standard deviations of w (of z, in z); parts are those of the steps.
+
+    >>> from stylegan_tf import ProjectionConfig
+    >>> ProjectionConfig(space="w+", steps=200).starts
+    8
+    """
 
     space: Optional[str] = option(
         SEARCH,

@@ -10,6 +10,13 @@ class UserError(Exception):
     The message is one line that says what was expected, what was found, where (file, record, option) and what to do.
     Options stand in it by their Python names in backquotes (`resolution`, `fit=crop`): `cli` renders them as the flags
     of the command at hand. The mains print it without a traceback and exit with code 1 (`command_line.run`).
+
+    >>> from stylegan_tf import UserError, load_networks
+    >>> try:
+    ...     load_networks("missing.npz")
+    ... except UserError as error:
+    ...     print("missing.npz" in str(error))
+    True
     """
 
 

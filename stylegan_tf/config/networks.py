@@ -61,7 +61,13 @@ class _NetworkConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorConfig(_NetworkConfig):
-    """Every generator of the paper's Tables 1, 2 and 4. The defaults are config F at 1024x1024."""
+    """Every generator of the paper's Tables 1, 2 and 4. The defaults are config F at 1024x1024.
+
+    >>> from stylegan_tf import GeneratorConfig
+    >>> config = GeneratorConfig(resolution=256, label_size=10)
+    >>> config.resolutions, config.feature_maps(256)
+    ((4, 8, 16, 32, 64, 128, 256), 64)
+    """
 
     latent_size: int = option(NETWORKS, 512, "Width of z.", at_least=1)
     dlatent_size: int = option(NETWORKS, 512, "Width of w.", at_least=1)
@@ -104,7 +110,12 @@ class GeneratorConfig(_NetworkConfig):
 
 @dataclasses.dataclass(frozen=True)
 class DiscriminatorConfig(_NetworkConfig):
-    """The discriminator of all configurations (ProGAN's, with the blur of config B and later)."""
+    """The discriminator of all configurations (ProGAN's, with the blur of config B and later).
+
+    >>> from stylegan_tf import DiscriminatorConfig
+    >>> DiscriminatorConfig(resolution=64, fmap_max=128).feature_maps(4)
+    128
+    """
 
     mbstd_group_size: int = option(
         NETWORKS, 4, "Images per group of the discriminator's minibatch standard deviation; 0: off.", at_least=0

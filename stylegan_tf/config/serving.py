@@ -12,7 +12,12 @@ _LOOPBACK = ("localhost", "::1")
 
 @dataclasses.dataclass(frozen=True)
 class ServingOptions(Options):
-    """What is decided when a network is exported."""
+    """What is decided when a network is exported.
+
+    >>> from stylegan_tf import ServingOptions
+    >>> ServingOptions(noise_mode="random").truncation_cutoff
+    8
+    """
 
     noise_mode: str = option(
         GENERAL,

@@ -31,6 +31,10 @@ class ScheduleConfig(Options):
 
     A table maps a resolution to a value; a resolution that it leaves out takes the entry of the nearest listed
     resolution below, or of the smallest one listed. None stands for the paper's table.
+
+    >>> from stylegan_tf import ScheduleConfig
+    >>> ScheduleConfig(start_resolution=32, batch_sizes={32: 16}, learning_rate=0.002).start_resolution
+    32
     """
 
     start_resolution: int = option(SCHEDULE, 8, "First resolution that is trained.", is_resolution=True)
@@ -74,7 +78,12 @@ class ScheduleConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig(Options):
-    """Which losses train the networks, and their weights. The defaults are the paper's (App. C): logistic with R1."""
+    """Which losses train the networks, and their weights. The defaults are the paper's (App. C): logistic with R1.
+
+    >>> from stylegan_tf import LossConfig
+    >>> LossConfig(r1_gamma=0.3, r1_interval=8).discriminator_loss
+    'logistic'
+    """
 
     generator_loss: str = option(LOSSES, "nonsaturating", "Loss of the generator.", choices=GENERATOR_LOSSES)
     discriminator_loss: str = option(LOSSES, "logistic", "Loss of the discriminator.", choices=DISCRIMINATOR_LOSSES)
@@ -113,7 +122,12 @@ class LossConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Options):
-    """One training run. The names of the fields, also of the nested parts, are the names of the flags."""
+    """One training run. The names of the fields, also of the nested parts, are the names of the flags.
+
+    >>> from stylegan_tf import TrainConfig
+    >>> TrainConfig("datasets/demo", "runs/mine", resolution=32, total_kimg=300).seed
+    1000
+    """
 
     data_dir: str = option(
         RUN, REQUIRED, "Folder of TFRecords, as stylegan_tf.create_tfrecords writes it.", is_place=True

@@ -21,7 +21,14 @@ from stylegan_tf.ops.resampling import downscale_2d
 
 @tf.keras.utils.register_keras_serializable(package=PACKAGE)
 class Discriminator(NetworkModel):
-    """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4."""
+    """Image -> score (a logit; larger = more real). Mirrors the generator's levels from the image down to 4x4.
+
+    >>> import tensorflow as tf
+    >>> from stylegan_tf import Discriminator, DiscriminatorConfig
+    >>> discriminator = Discriminator(DiscriminatorConfig(resolution=16, fmap_base=64, fmap_max=8))
+    >>> discriminator(tf.zeros([4, 16, 16, 3])).shape
+    TensorShape([4])
+    """
 
     config_class = DiscriminatorConfig
 

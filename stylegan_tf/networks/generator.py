@@ -253,7 +253,14 @@ class SynthesisNetwork(tf.keras.layers.Layer):
 
 @tf.keras.utils.register_keras_serializable(package=PACKAGE)
 class Generator(NetworkModel):
-    """z -> image. Parts: `mapping_network`, `truncation`, `synthesis`."""
+    """z -> image. Parts: `mapping_network`, `truncation`, `synthesis`.
+
+    >>> import tensorflow as tf
+    >>> from stylegan_tf import Generator, GeneratorConfig
+    >>> generator = Generator(GeneratorConfig(resolution=16, latent_size=32, fmap_base=64, fmap_max=8))
+    >>> generator(tf.random.normal([4, 32])).shape
+    TensorShape([4, 16, 16, 3])
+    """
 
     config_class = GeneratorConfig
 

@@ -99,7 +99,7 @@ def _tf_variable(variable) -> tf.Variable:
 
 def check_shape(name: str, tensor, shape: list[Optional[int]]) -> None:
     """ValueError unless `tensor` can have this shape; None: any size."""
-    found = tf.TensorShape(tensor.shape if hasattr(tensor, "shape") else np.shape(tensor))
+    found = _shape(tensor)
     if not found.is_compatible_with(shape):
         sizes = ", ".join("N" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} must be [{sizes}], got {found}.")
@@ -111,13 +111,17 @@ def check_labels(labels, label_size: int) -> None:
         raise ValueError(f"expected labels [N, {label_size}] for a conditional network, got None.")
     if labels is None:
         return
-    if not label_size and labels.shape[-1] != 0:
-        raise ValueError(f"expected no labels for an unconditional network, got {labels.shape}.")
-    if len(labels.shape) == 1:
-        raise ValueError(
-            f"expected labels [N, {label_size}], got {labels.shape}: give tf.one_hot(labels, {label_size})."
-        )
+    found = _shape(labels)
+    if not label_size and found.rank and found[-1] != 0:
+        raise ValueError(f"expected no labels for an unconditional network, got {found}.")
+    if found.rank == 1:
+        hint = f"give tf.one_hot(labels, {label_size}) of classes"
+        raise ValueError(f"expected labels [N, {label_size}], got {found}: {hint}.")
     check_shape("labels", labels, [None, label_size])
+
+
+def _shape(tensor) -> tf.TensorShape:
+    return tf.TensorShape(tensor.shape if hasattr(tensor, "shape") else np.shape(tensor))
 
 
 class NetworkModel(tf.keras.Model):

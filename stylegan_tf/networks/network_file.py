@@ -41,7 +41,13 @@ DEMO_FILE = pathlib.Path(__file__).resolve().parents[1] / "data" / "demo_network
 
 
 class Networks(NamedTuple):
-    """What a network file holds; None for a network that it lacks."""
+    """What a network file holds; None for a network that it lacks.
+
+    >>> from stylegan_tf import load_networks
+    >>> networks = load_networks("demo")
+    >>> networks.generator_ema is networks.best_generator, networks.content_box
+    (True, None)
+    """
 
     generator: Optional[Generator]
     discriminator: Optional[Discriminator]
@@ -85,7 +91,13 @@ def file_name(kimg: float) -> str:
 
 
 def save_networks(path, networks: Networks, dtype=np.float32) -> None:
-    """Writes a network file; a file of that name appears only when it is complete. float16 halves it and rounds."""
+    """Writes a network file; a file of that name appears only when it is complete. float16 halves it and rounds.
+
+    >>> from stylegan_tf import load_networks, save_networks
+    >>> save_networks("copy.npz", load_networks("demo"))
+    >>> load_networks("copy.npz").metadata == load_networks("demo").metadata
+    True
+    """
     path = pathlib.Path(path)
     architecture = {"format_version": FORMAT_VERSION, "metadata": networks.metadata}
     arrays = {}
@@ -101,10 +113,15 @@ def save_networks(path, networks: Networks, dtype=np.float32) -> None:
     write_arrays(path, _ARCHITECTURE, architecture, arrays)
 
 
-def load_networks(path: Union[str, os.PathLike], precision: str = "float32") -> Networks:
+def load_networks(path: Union[str, os.PathLike], precision: Optional[str] = None) -> Networks:
     """The networks of a file, of the newest file of a run folder, or of the one in the package, `demo`.
 
+    precision: what they compute in; None: that of Keras' global policy.
     Raises UserError if there is none, or the file is damaged or of an architecture that this version does not know.
+
+    >>> from stylegan_tf import load_networks
+    >>> load_networks("demo").generator_ema.config.resolution
+    32
     """
     path = find_network(path)
     configs, values, metadata = _read(path)

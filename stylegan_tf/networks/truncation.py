@@ -23,6 +23,11 @@ class Truncation:
       cutoff: number of layers; None: all. The paper's figures use psi 0.7 and cutoff 8.
       centre: "all": the running average of w; "class": for networks with labels the mean w of each image's own label,
         see `ClassCentres`; or the centre itself, a tensor [W] or [N, W].
+
+    >>> from stylegan_tf import Truncation, load_networks
+    >>> generator = load_networks("demo").best_generator
+    >>> generator([[0.5] * 128], truncation=Truncation(psi=0.7, cutoff=8)).shape
+    TensorShape([1, 32, 32, 3])
     """
 
     psi: Any = 1.0

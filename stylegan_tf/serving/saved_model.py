@@ -98,6 +98,10 @@ def export_generator(
     Args:
       options: options of the export.
       metadata: where the network comes from, for assets.extra/metadata.json. Anything that JSON can hold.
+
+    >>> from stylegan_tf import export_generator, load_networks
+    >>> export_generator(load_networks("demo").best_generator, "saved_models/demo").name
+    '1'
     """
     options = options or ServingOptions()
     served = ServedGenerator(generator, options)

@@ -170,3 +170,44 @@ def test_a_saved_model_of_a_network_that_was_never_called_holds_all_of_it(tmp_pa
     tf.saved_model.save(network, str(tmp_path / "saved"))
     stored = [name for name, _ in tf.train.list_variables(str(tmp_path / "saved" / "variables" / "variables"))]
     assert sum(name.endswith("VARIABLE_VALUE") for name in stored) == len(network.weights)
+
+
+@pytest.mark.parametrize("make", [tiny.generator, tiny.discriminator])
+def test_no_two_variables_have_one_name(make):
+    network, _ = make(label_size=3)
+    names = [getattr(variable, "path", variable.name) for variable in network.weights]  # Keras 3 has paths.
+    assert len(set(names)) == len(names) and all(name.startswith(f"{network.name}/") for name in names)
+
+
+def test_inputs_of_a_wrong_kind_are_refused_in_a_sentence():
+    (plain, _), (conditional, _), (discriminator, _) = (
+        tiny.generator(),
+        tiny.generator(label_size=3),
+        tiny.discriminator(),
+    )
+    for call, sentence in (
+        (lambda: plain(np.zeros([2, 4])), r"z must be \[N, 5\], got \(2, 4\)"),
+        (lambda: plain(np.zeros([2, 5]), labels=np.eye(2)), "expected no labels for an unconditional network"),
+        (lambda: conditional(np.zeros([2, 5]), labels=np.array([0, 2])), r"tf.one_hot\(labels, 3\)"),
+        (lambda: conditional(np.zeros([2, 5]), labels=np.eye(2)), r"labels must be \[N, 3\], got \(2, 2\)"),
+        (lambda: plain.synthesis(tf.zeros([2, 4, 6])), r"ws must be \[N, N, 7\]"),
+        (lambda: discriminator(tf.zeros([2, 8, 8, 3], tf.uint8)), "x / 127.5 - 1"),
+        (lambda: discriminator(tf.zeros([2, 8, 8, 3]), labels=np.eye(2)), "expected no labels"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+
+
+def test_the_global_policy_is_the_precision_where_none_is_given():
+    before = tf.keras.mixed_precision.global_policy()
+    try:
+        tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        network = tiny.generator(precision=None)[0]
+        assert network.precision == "bfloat16" and network.synthesis.blocks["8x8"][0].compute_dtype == "bfloat16"
+        assert network.mapping_network.dense[0].compute_dtype == "float32"
+        assert tiny.discriminator()[0].precision == "float32"
+        tf.keras.mixed_precision.set_global_policy("float64")
+        with pytest.raises(UserError, match="global policy is float64"):
+            tiny.generator(precision=None)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)

@@ -27,7 +27,7 @@ LABELS = np.eye(3, dtype=np.float32)[[0, 2, 1, 2]]
 def test_w_follows_the_equations(options):
     generator, v = tiny.generator(**options)
     z = tiny.normal(4, 5)
-    w = generator.mapping_network(z, labels=LABELS)
+    w = generator.mapping_network(z, labels=LABELS if generator.config.label_size else None)
     assert w.shape == (4, generator.config.w_size) and w.dtype == tf.float32
     tiny.assert_close(w, plain.mapping(generator.config, v, z.astype(np.float64), LABELS), 1e-5)
 
