@@ -126,6 +126,12 @@ def _call(main: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except TypeError:
+        if sys.flags.optimize < 2 or "tensorflow" in sys.modules:
+            raise
+        return _fail(
+            "this TensorFlow cannot be imported under Python's -OO, which removes docstrings: use -O, or none."
+        )
     return 0
 
 
