@@ -39,13 +39,13 @@ class PageServer:
         feature_extractor: str = INCEPTION,
     ):
         password = _password(config)
+        self._socket = _listening(config)  # A port that is taken is told before anything is loaded.
         found = FoundPictures()
         choices = NetworkChoices(network, directions, crop, found)
         choices.get(None)  # What is wrong with it is said now.
         distance = choose_distance(image_distance, feature_extractor)
         guard = Guard(Application(choices, found, distance).asgi(), config, password)
         self._config, self._token = config, None if password else guard.token
-        self._socket = _listening(config)
         self.port = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(

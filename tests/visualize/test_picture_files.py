@@ -42,6 +42,7 @@ def test_a_grid_is_filled_row_by_row_and_padded_with_black():
 def test_a_grid_is_nearly_square_by_default():
     assert image_grid(_numbered(9)).shape == (3, 6, 3)
     assert image_grid(_numbered(5)).shape == (2, 6, 3)
+    assert image_grid(_numbered(32)).shape == (4, 16, 3)  # 8 x 4 leaves no gap, 6 x 6 would.
 
 
 @pytest.mark.parametrize("channels, mode", [(1, "L"), (3, "RGB")])
