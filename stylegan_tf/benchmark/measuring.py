@@ -14,6 +14,7 @@ from stylegan_tf.config.errors import UserError
 
 _OPERATIONS = ("matmul", "conv3x3")
 _EMULATED = 3.0  # So many times slower than float32: the CPU has no instructions for it, an iteration takes minutes.
+_TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
 
 
 @dataclasses.dataclass
@@ -171,9 +172,6 @@ def _emulated(precision: str) -> Optional[str]:
     if times.factor <= _EMULATED:
         return None
     return f"{precision} is emulated on this CPU: a convolution takes {times.factor:.3g} times as long as float32"
-
-
-_TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
 
 
 def table_lines(run: Run) -> list[str]:

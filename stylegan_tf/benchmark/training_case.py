@@ -20,6 +20,8 @@ from stylegan_tf.training.reports.reporting import peak_memory
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
+_ITERATIONS = 3
+
 
 class TrainingCase:
     """Networks, optimisers and data of a case, and its parts as calls that wait for their result."""
@@ -121,9 +123,6 @@ def _peak_bytes() -> int:
     """Of the GPU if there is one, else of this process."""
     memory = peak_memory()
     return int(memory.get("gpu_memory_gib", memory["memory_gib"]) * 2**30)
-
-
-_ITERATIONS = 3
 
 
 def timed_plan(config: TrainConfig, plan: Plan, progress: StartProgress = Progress) -> Plan:

@@ -17,6 +17,10 @@ from stylegan_tf.files.file_errors import parse_json, short
 
 _EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
 _ROLES = ("chief", "worker", "evaluator")
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+# Raised as well when another process is gone or executes something else.
+_PERHAPS_LOST = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
+_OF_PROCESSES = re.compile(r"collective|coordination|remote (target|peer)|/job:\w+/replica|heartbeat|barrier", re.I)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,12 +153,6 @@ class Processes:
         """For a block of what the processes do together: the loss of another one becomes a UserError."""
         with lost_processes_named() if self.count > 1 else contextlib.nullcontext():
             yield
-
-
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
-# Raised as well when another process is gone or executes something else.
-_PERHAPS_LOST = (tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError)
-_OF_PROCESSES = re.compile(r"collective|coordination|remote (target|peer)|/job:\w+/replica|heartbeat|barrier", re.I)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,11 @@ import numpy as np
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
 
+_LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
+_PIECE = 2**24  # Bytes that are read at once.
+# A foreign file may decompress to so many times its size, or to so many bytes.
+_MOST_DECOMPRESSED, _ALWAYS_FITS = 20, 2**28
+
 
 def file_sha256(path: Union[str, os.PathLike]) -> str:
     """SHA-256 of the file's bytes, 64 hexadecimal digits. Reads it piece by piece."""
@@ -27,12 +32,6 @@ def file_sha256(path: Union[str, os.PathLike]) -> str:
         for piece in iter(lambda: stream.read(2**20), b""):
             digest.update(piece)
     return digest.hexdigest()
-
-
-_LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
-_PIECE = 2**24  # Bytes that are read at once.
-# A foreign file may decompress to so many times its size, or to so many bytes.
-_MOST_DECOMPRESSED, _ALWAYS_FITS = 20, 2**28
 
 
 def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]):

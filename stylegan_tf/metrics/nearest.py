@@ -30,6 +30,7 @@ from stylegan_tf.visualize.tile_table import Band, tile_table
 _BLOCK_NUMBERS = 1 << 22  # Of a block of vectors and of its distances: 32 MB each in float64.
 _BATCH = 64  # Real images at a time.
 _RESAMPLES = 2000
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class ImageVectors:
@@ -221,9 +222,6 @@ def _binomial_interval(successes, count):
     low = beta.ppf(0.025, successes, count - successes + 1) if successes else 0.0
     high = beta.ppf(0.975, successes + 1, count - successes) if successes < count else 1.0
     return float(low), float(high)
-
-
-_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def report_nearest(

@@ -16,6 +16,7 @@ _FLOAT16_LEVELS = 4
 # Far above the activations of a healthy network, and far enough below float16's largest value of 65504 for the sums
 # of the next convolution.
 FLOAT16_CLAMP = 256.0
+PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
 
 
 def level_policies(precision: str, resolutions: Sequence[int], half_levels: Optional[int] = None) -> dict[int, str]:
@@ -54,9 +55,6 @@ def check_policies(policies: Sequence[str]) -> None:
 def convolution_clamp(policy: str) -> Optional[float]:
     """The limit of a convolution's outputs under a policy; None: no limit."""
     return FLOAT16_CLAMP if policy == "mixed_float16" else None
-
-
-PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
 
 
 def named_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:

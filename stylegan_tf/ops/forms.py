@@ -17,6 +17,7 @@ from typing import Callable
 import tensorflow as tf
 
 _blocks: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("blocks", default=())
+_LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
 
 
 @contextlib.contextmanager
@@ -57,9 +58,6 @@ def plain_form():
 
 def is_plain() -> bool:
     return is_in_block("plain form")
-
-
-_LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
 
 
 def compiled_chains():

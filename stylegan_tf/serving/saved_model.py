@@ -26,6 +26,9 @@ from stylegan_tf.serving.signatures import ServedGenerator
 
 _PREFIX = ".unfinished-"
 _LOCK = "lock"
+# In assets.extra; the server looks for the first by this name.
+WARMUP_FILE, METADATA_FILE = "tf_serving_warmup_requests", "metadata.json"
+_WARMED_UP = ("serving_default", "png", "seed_png")
 
 
 def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Path:
@@ -80,11 +83,6 @@ def _take_next_version(unfinished: pathlib.Path, folder: pathlib.Path) -> pathli
         except OSError:
             if not path.exists():
                 raise
-
-
-# In assets.extra; the server looks for the first by this name.
-WARMUP_FILE, METADATA_FILE = "tf_serving_warmup_requests", "metadata.json"
-_WARMED_UP = ("serving_default", "png", "seed_png")
 
 
 def export_generator(

@@ -20,6 +20,7 @@ from stylegan_tf.serving.mt19937 import standard_normal
 from stylegan_tf.serving.network_parts import NetworkParts
 
 Limits = Optional[tuple[int, int]]
+LARGEST_SEED = 2**32 - 1
 
 
 def checked(name: str, tensor: tf.Tensor, shape: Sequence[Optional[int]], limits: Limits = None) -> tf.Tensor:
@@ -101,8 +102,6 @@ def _fail_unless(valid: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
 def _assertion(condition, data):
     return tf.raw_ops.Assert(condition=condition, data=data, summarize=8)
 
-
-LARGEST_SEED = 2**32 - 1
 
 Tensors = dict[str, tf.Tensor]
 

@@ -16,6 +16,9 @@ from stylegan_tf.visualize.tile_table import Band, Canvas, scale_for, tile_table
 _COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones divided by this.
 _LARGEST = 256  # Pixels that the largest tiles should have at least: the smallest then have 32.
 TRUNCATION_PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
+REALISATIONS = 100
+_DETAIL_PIXELS = 256  # Of the large pictures at least.
+_FRAME = (255, 200, 0)
 
 
 def uncurated_count(rows: int) -> int:
@@ -63,11 +66,6 @@ def truncation_figure(painter: Painter, seeds, psis: Sequence[float] = TRUNCATIO
         tiles.append(painter.pictures(painter.broadcast(np.repeat(w[None], len(psis), axis=0), np.float32(psis))))
     above = [Band(f"psi = {psi:g}", column, column) for column, psi in enumerate(psis)]
     return tile_table(tiles, scale, above)
-
-
-REALISATIONS = 100
-_DETAIL_PIXELS = 256  # Of the large pictures at least.
-_FRAME = (255, 200, 0)
 
 
 class NoiseStatistics(NamedTuple):

@@ -24,6 +24,30 @@ from stylegan_tf.files.file_errors import reason_of, short
 from stylegan_tf.files.torch_weights import read_torch_weights
 
 PAPERS = "lpips_vgg16"
+_HEADS_IN_WHEEL = "lpips/weights/v0.1/vgg.pth"
+FORMAT = "LPIPS-VGG16, version 0.1"
+# Name in our files -> index in torchvision's `features`, and channels.
+CONVOLUTIONS = {
+    "conv1_1": (0, 3, 64),
+    "conv1_2": (2, 64, 64),
+    "conv2_1": (5, 64, 128),
+    "conv2_2": (7, 128, 128),
+    "conv3_1": (10, 128, 256),
+    "conv3_2": (12, 256, 256),
+    "conv3_3": (14, 256, 256),
+    "conv4_1": (17, 256, 512),
+    "conv4_2": (19, 512, 512),
+    "conv4_3": (21, 512, 512),
+    "conv5_1": (24, 512, 512),
+    "conv5_2": (26, 512, 512),
+    "conv5_3": (28, 512, 512),
+}
+_COMPARED = {name: index for index, name in enumerate(("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"))}
+MIN_IMAGE_SIZE = 16  # Four poolings leave one pixel.
+# ImageNet's mean and standard deviation, for images in [-1, 1].
+_MEAN = np.float32([-0.030, -0.088, -0.188])
+_DEVIATION = np.float32([0.458, 0.448, 0.450])
+_EPSILON = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,32 +92,6 @@ def pixel_distance() -> ImageDistance:
         return tf.reduce_mean(tf.math.squared_difference(first, second), axis=[1, 2, 3])
 
     return ImageDistance("pixels_squared", "", compute)
-
-
-_HEADS_IN_WHEEL = "lpips/weights/v0.1/vgg.pth"
-FORMAT = "LPIPS-VGG16, version 0.1"
-# Name in our files -> index in torchvision's `features`, and channels.
-CONVOLUTIONS = {
-    "conv1_1": (0, 3, 64),
-    "conv1_2": (2, 64, 64),
-    "conv2_1": (5, 64, 128),
-    "conv2_2": (7, 128, 128),
-    "conv3_1": (10, 128, 256),
-    "conv3_2": (12, 256, 256),
-    "conv3_3": (14, 256, 256),
-    "conv4_1": (17, 256, 512),
-    "conv4_2": (19, 512, 512),
-    "conv4_3": (21, 512, 512),
-    "conv5_1": (24, 512, 512),
-    "conv5_2": (26, 512, 512),
-    "conv5_3": (28, 512, 512),
-}
-_COMPARED = {name: index for index, name in enumerate(("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"))}
-MIN_IMAGE_SIZE = 16  # Four poolings leave one pixel.
-# ImageNet's mean and standard deviation, for images in [-1, 1].
-_MEAN = np.float32([-0.030, -0.088, -0.188])
-_DEVIATION = np.float32([0.458, 0.448, 0.450])
-_EPSILON = 1e-10
 
 
 class Lpips(tf.Module):

@@ -22,6 +22,14 @@ _LIMITS = """\
 For research, art and teaching. It is not meant for pictures that pass for photographs of real people, places or
 events. It shows what its training images show, with their biases and gaps, and at a lower `truncation_psi` less of
 their variety. Latents far from N(0, 1) and values of `truncation_psi` above 1 give unrealistic images."""
+_SPACE = """\
+---
+title: {name}
+sdk: static
+app_file: index.html
+pinned: false
+---
+"""
 
 
 def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[str, Any], files: str) -> pathlib.Path:
@@ -67,16 +75,6 @@ def _text(generator, name, metadata, files):
         f"\n## Files\n\n{files}",
         f"\n## Intended use and limits\n\n{_LIMITS}",
     ]
-
-
-_SPACE = """\
----
-title: {name}
-sdk: static
-app_file: index.html
-pinned: false
----
-"""
 
 
 def export_folder(

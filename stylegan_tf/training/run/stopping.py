@@ -11,6 +11,7 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.training.state import TrainState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MAX_SKIPPED = 100  # Steps in a row: a single one is an accident, so many are a network that no longer learns.
 
 
 class Stopped(BaseException):
@@ -71,9 +72,6 @@ class StopSignal:
         if first:
             with contextlib.suppress(OSError, RuntimeError):  # No terminal any more; interrupted while it printed.
                 self._note("stopping after the work under way; a second Ctrl-C ends the process at once")
-
-
-MAX_SKIPPED = 100  # Steps in a row: a single one is an accident, so many are a network that no longer learns.
 
 
 @dataclasses.dataclass(frozen=True)
