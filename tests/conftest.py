@@ -24,3 +24,15 @@ def reference() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference numbers are not here ({folder})")
     return folder
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """The environment variables that lead to a server on loopback with an empty bucket; they are set."""
+    from tests.helpers.object_store import BUCKET, environment, s3_server
+
+    with s3_server() as variables, environment(variables):
+        import s3fs
+
+        s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
+        yield variables

@@ -13,21 +13,12 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.files.storage import Store
-from tests.helpers.object_store import BUCKET, environment, s3_server
+from tests.helpers.object_store import BUCKET
 from tests.helpers.tiny_run import write_images
 from tests.kill_training import FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = int(os.environ.get("STYLEGAN_TF_TEST_KILLS", "3"))  # More by hand.
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as variables, environment(variables):
-        import s3fs
-
-        s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
-        yield variables
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +55,7 @@ def _newest(store):
 
 
 @pytest.mark.slow
-def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a_local_one(server, data_dir, tmp_path):
+def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a_local_one(bucket, data_dir, tmp_path):
     flags = ["stylegan_tf.train", *FLAGS.split(), f"--total_kimg={max(0.48, 0.08 * KILLS):.2f}"]
     _ran(tmp_path / "local", *flags, f"--data_dir={data_dir}", "--run_dir=run")
     for path in data_dir.iterdir():
@@ -103,7 +94,7 @@ def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a
 
 
 @pytest.mark.slow
-def test_networks_pictures_results_and_exports_may_be_in_a_bucket(server, data_dir, tmp_path):
+def test_networks_pictures_results_and_exports_may_be_in_a_bucket(bucket, data_dir, tmp_path):
     address = f"s3://{BUCKET}/out"
     from stylegan_tf.networks.network_file import DEMO_FILE
 
@@ -130,7 +121,7 @@ def test_networks_pictures_results_and_exports_may_be_in_a_bucket(server, data_d
 
 
 @pytest.mark.slow
-def test_a_data_set_is_made_of_and_in_a_bucket(server, tmp_path):
+def test_a_data_set_is_made_of_and_in_a_bucket(bucket, tmp_path):
     address = f"s3://{BUCKET}/sets"
     for number in range(4):
         Image.new("RGB", (8, 8), (60 * number, 0, 0)).save(tmp_path / f"{number}.png")

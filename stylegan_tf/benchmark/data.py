@@ -5,6 +5,7 @@
 
 "cold": the files are dropped from the page cache first, and read in their order once, the opening included.
 "shuffled": with the default shuffle buffer, after the first batch; the time that it takes to fill is beside it.
+Of a bucket with --cache_gib, "cold" fetches what the cache does not have: all of it where --cache_dir is new.
 With --run_dir, "share" is how much of a training step (as that run measured it) reading its images takes.
 """
 
@@ -20,6 +21,8 @@ flags.define("data_dir", None, "Folder of a dataset.", tuple)
 flags.must_exist("data_dir")
 flags.define("batch_size", 32, "Images per batch.")
 flags.define("seconds", 2.0, "How long each of the two measurements of a level may take.")
+flags.define("cache_dir", None, "Folder for copies of data in a bucket; left out: ~/.cache/stylegan_tf.")
+flags.define("cache_gib", None, "Of data in a bucket, keep so many GiB; left out: all of it is copied first.", float)
 flags.define("run_dir", None, "A run folder of training on such a machine, to compare with.")
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     from stylegan_tf.data.dataset_files import find_dataset
 
     for folder in FLAGS.data_dir:
-        info = find_dataset(folder)
+        info = find_dataset(folder, FLAGS.cache_dir, FLAGS.cache_gib)
         print(f"{info.name}: {info.count:,} images, {info.encoding}, batches of {FLAGS.batch_size}")
         print("   level        cold    shuffled   first batch   share")
         for resolution in sorted(info.levels):
@@ -42,7 +45,7 @@ def measure_level(info, resolution: int, step_seconds) -> None:
     """Prints one line of the table."""
     from stylegan_tf.data.pipeline import training_dataset
 
-    for path in info.shards(resolution):
+    for path in info.shards(resolution) if info.remote is None else ():
         drop_from_cache(path)
     cold, _ = rate(training_dataset(info, resolution, FLAGS.batch_size, shuffle_images=0), 0, info.count)
     shuffled, first = rate(training_dataset(info, resolution, FLAGS.batch_size), 1, None)

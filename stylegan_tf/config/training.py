@@ -138,6 +138,18 @@ class TrainConfig(Options):
         "The exact folder of the run. Started again with the same folder, the run is resumed.",
         is_place=True,
     )
+    cache_dir: Optional[str] = option(
+        RUN, None, "Folder for copies of data in a bucket; left out: ~/.cache/stylegan_tf.", is_place=True
+    )
+    cache_gib: Optional[float] = option(
+        RUN,
+        None,
+        "Of data in a bucket, keep so many GiB on this machine, and fetch the rest again when it is needed; left out: "
+        "all of it is copied before training starts.",
+        above=0,
+        at_most=1e6,
+        is_place=True,
+    )
     init_from: Optional[str] = option(
         RUN,
         None,

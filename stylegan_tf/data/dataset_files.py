@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Optional
 
 import numpy as np
@@ -13,6 +14,8 @@ from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
+from stylegan_tf.data.remote_shards import RemoteShards
+from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.file_errors import read_json, short
 from stylegan_tf.files.storage import fetched
@@ -37,6 +40,7 @@ class DatasetInfo:
     encoding: str = "raw"  # Of the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
     aspect_ratio: Optional[float] = None  # Of pictures that were stretched to squares: width by height.
+    remote: Optional[RemoteShards] = None  # Reads the shards where they are no local files.
 
     @property
     def relative_box(self) -> Optional[tuple[float, ...]]:
@@ -51,17 +55,23 @@ class DatasetInfo:
         return self.levels[resolution]
 
 
-def find_dataset(folder) -> DatasetInfo:
+def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[float] = None) -> DatasetInfo:
     """Looks at the files and at the first record of each.
 
     Takes `<name>-rNN.tfrecords` (the authors') and `<name>-rNN-00000-of-00004.tfrecords`, with or without
-    `<name>-rxx.labels`. Of an address, all of it is copied to the cache first.
+    `<name>-rxx.labels`. Of an address, all of it is copied to the folder `cache_dir` first (None: the default); with
+    `cache_gib`, pieces of that size together are, when they are read.
 
     Raises UserError if the folder is missing, empty or incomplete, and for damaged files.
     """
-    folder = fetched(folder)
-    name, levels = _find_levels(folder)
-    shapes = {resolution: [_check_shard(path, resolution) for path in paths] for resolution, paths in levels.items()}
+    remote = RemoteShards(folder, cache_dir, int(cache_gib * 2**30)) if cache_gib and scheme_of(folder) else None
+    place, folder = folder, remote.folder if remote else fetched(folder, cache=cache_dir)
+    name, levels = _find_levels(folder, remote.paths if remote else None)
+    with ThreadPoolExecutor(8 if remote else 1) as pool:
+        shapes = {
+            resolution: list(pool.map(lambda path, r=resolution: _check_shard(path, r, remote), paths))
+            for resolution, paths in levels.items()
+        }
     largest = max(levels)
     first, shard_counts = shapes[largest][0], tuple(found.count for found in shapes[largest])
     for resolution, shards in shapes.items():
@@ -78,7 +88,7 @@ def find_dataset(folder) -> DatasetInfo:
     if description.get("count", count) != count:
         raise UserError(f"{folder} holds {count} images, its {DESCRIPTION_FILE} says {description['count']}.")
     info = DatasetInfo(
-        str(folder),
+        str(place if remote else folder),
         name,
         largest,
         first.channels,
@@ -88,8 +98,15 @@ def find_dataset(folder) -> DatasetInfo:
         encoding=first.encoding,
         content_box=_content_box(description, largest, folder),
         aspect_ratio=_aspect_ratio(description, folder),
+        remote=remote,
     )
-    return _with_labels(info, tuple(description.get("label_names", ())))
+    return _with_labels(info, folder, tuple(description.get("label_names", ())))
+
+
+def local_files(info: DatasetInfo, resolution: int) -> Iterator[str]:
+    """Files with the records of a level in their order: its shards, or pieces of them, which stay until the next."""
+    for path in info.shards(resolution):
+        yield from [path] if info.remote is None else info.remote.pieces(path)
 
 
 def load_labels(info: DatasetInfo) -> np.ndarray:
@@ -161,25 +178,29 @@ def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
     try:
         yield
     except errors as error:
+        if info.remote is not None:
+            if info.remote.error is None:
+                raise
+            raise info.remote.error from error
         damage = find_damage(info, resolution)
         if damage is None:
             raise  # Not about the data.
         raise UserError(damage) from error
 
 
-def _find_levels(folder: pathlib.Path) -> tuple[str, dict[int, tuple[str, ...]]]:
-    """-> (name, {resolution: paths of all its shards in order}), largest level first."""
+def _find_levels(folder: pathlib.Path, paths: Optional[Sequence[str]]) -> tuple[str, dict[int, tuple[str, ...]]]:
+    """-> (name, {resolution: paths of all its shards in order}), largest level first. paths: None: the folder's."""
     hint = "Make one with python -m stylegan_tf.create_tfrecords."
     if not folder.is_dir():
         raise UserError(f"the data folder {folder} {'is a file' if folder.exists() else 'does not exist'}. {hint}")
     shards: dict[int, dict[int, str]] = {}
     names, num_shards = set(), set()
-    for path in sorted(folder.iterdir()):
-        parsed = records.parse_shard_file_name(path.name)
+    for path in sorted(map(str, folder.iterdir())) if paths is None else paths:
+        parsed = records.parse_shard_file_name(os.path.basename(path))
         if parsed is not None:
             names.add(parsed.name)
             num_shards.add(parsed.num_shards)
-            shards.setdefault(parsed.resolution, {})[parsed.shard] = str(path)
+            shards.setdefault(parsed.resolution, {})[parsed.shard] = path
     if not shards:
         raise UserError(f"the data folder {folder} holds no *-rNN.tfrecords files. {hint}")
     if len(names) > 1 or len(num_shards) > 1:
@@ -200,11 +221,11 @@ class _Shard(NamedTuple):
     encoding: str
 
 
-def _check_shard(path: str, resolution: int) -> _Shard:
+def _check_shard(path: str, resolution: int, remote: Optional[RemoteShards]) -> _Shard:
     """Looks at the first record and at the size of the file."""
-    size = os.path.getsize(path)
+    size = remote.size(path) if remote else os.path.getsize(path)
     head = tfrecord_files.HEADER.size
-    with open(path, "rb") as stream:
+    with remote.open(path) if remote else open(path, "rb") as stream:
         header = stream.read(head)
         length = tfrecord_files.HEADER.unpack(header)[0] if len(header) == head else size
         serialized = stream.read(length) if length < size else b""
@@ -221,7 +242,9 @@ def _check_shard(path: str, resolution: int) -> _Shard:
     # Raw records of one level have one length, so that the size tells their number; elsewhere headers do.
     count, rest = divmod(size, length + tfrecord_files.OVERHEAD)
     if encoding != "raw" or rest:
-        count = len(find_records(path, checked=False))
+        count = remote.count_records(path) if remote else len(find_records(path, checked=False))
+    elif remote:
+        remote.set_starts(path, count)
     return _Shard(shape[2], count, encoding)
 
 
@@ -279,8 +302,8 @@ def _read_description(folder: pathlib.Path) -> dict:
     return description
 
 
-def _with_labels(info: DatasetInfo, names: tuple[str, ...]) -> DatasetInfo:
-    path = pathlib.Path(info.folder) / records.labels_file_name(info.name)
+def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:
+    path = folder / records.labels_file_name(info.name)
     if not path.exists():
         if names:
             raise UserError(f"{path} is missing: {DESCRIPTION_FILE} says that the dataset has labels.")

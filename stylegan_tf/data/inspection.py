@@ -15,7 +15,7 @@ from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.dataset_files import DatasetInfo, damaged_records, load_labels
+from stylegan_tf.data.dataset_files import DatasetInfo, damaged_records, load_labels, local_files
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 
@@ -225,7 +225,7 @@ def records_digest(info: DatasetInfo, resolution: int) -> str:
     The checksums that follow the records stand for their bytes, so that not all of these need to be read.
     """
     digest = hashlib.sha256()
-    for path in info.shards(resolution):
+    for path in local_files(info, resolution):
         with open(path, "rb") as stream:
             for record in tfrecord_files.scan(path):
                 stream.seek(record.offset + record.length)

@@ -1,5 +1,6 @@
 """From TFRecords to what the networks are fed: shuffled batches of uint8, then range and cross-fade on the device."""
 
+import functools
 import os
 from typing import Optional
 
@@ -12,6 +13,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
 
 SHUFFLE_BYTES = 2**29  # Bound of the default shuffle buffer: all of FFHQ up to 32x32, 170 images at 1024x1024.
 _PARALLEL_SHARDS = 4
+_PARALLEL_REQUESTS = 16
 _READ_BY_ALL_BYTES = 2**29  # Each of several hosts reads a level up to this size as a whole.
 
 
@@ -60,10 +62,12 @@ def training_dataset(
     shuffle_images = default_shuffle_images(info, resolution) if shuffle_images is None else shuffle_images
     repeats = _balancing_repeats(info) if balance_classes else None
     epochs_done, images_done = divmod(first_image, info.count if repeats is None else int(repeats.sum()))
+    if info.remote is not None:
+        info.remote.keep(info.shards(resolution))
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
     # Of a large level every host computes the order alone, and then reads its own records only.
     by_number = num_input_pipelines > 1 and info.count * resolution**2 * info.num_channels > _READ_BY_ALL_BYTES
-    elements = _record_numbers if by_number else _numbered_records
+    elements = _record_numbers if by_number else functools.partial(_numbered_records, info)
     dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images, repeats))
     dataset = dataset.skip(images_done)
     share = host_share(batch_size * num_input_pipelines, num_replicas, input_pipeline_index, num_input_pipelines)
@@ -182,11 +186,26 @@ def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.
     return dataset.map(lambda _place, element: element)
 
 
-def _numbered_records(path, first_record, count) -> tf.data.Dataset:
+def level_records(info: DatasetInfo, resolution: int) -> tf.data.Dataset:
+    """Serialised Examples, in the order of the files."""
+    return tf.data.Dataset.from_tensor_slices(list(info.shards(resolution))).flat_map(lambda path: _records(info, path))
+
+
+def _records(info: DatasetInfo, path) -> tf.data.Dataset:
+    if info.remote is None:
+        return tf.data.TFRecordDataset(path)
+    # A generator knows which piece is being read, and that the reader is gone: then TensorFlow closes it.
+    pieces = tf.data.Dataset.from_generator(
+        lambda path: info.remote.pieces(path.decode()), output_signature=tf.TensorSpec([], tf.string), args=[path]
+    )
+    return pieces.flat_map(tf.data.TFRecordDataset)
+
+
+def _numbered_records(info: DatasetInfo, path, first_record, count) -> tf.data.Dataset:
     """The `count` records of a file and their numbers; an error if it has become shorter since `find_dataset`."""
     # Without it an epoch would be shorter than the set, and every later position wrong.
     too_short = tf.data.Dataset.from_tensors(path).map(_fail_as_too_short)
-    found = tf.data.TFRecordDataset(path).concatenate(too_short).take(count)
+    found = _records(info, path).concatenate(too_short).take(count)
     return tf.data.Dataset.zip((found, tf.data.Dataset.range(first_record, first_record + count)))
 
 
@@ -203,9 +222,11 @@ def _records_by_number(info: DatasetInfo, resolution: int, numbers: tf.data.Data
     """(serialised Example, number) for a dataset of record numbers (int64), for a host that reads a part of the set.
 
     Unlike `TFRecordDataset` it compares no checksums: TensorFlow has no operation for that, and in Python it would
-    stall the pipeline. A file that has become shorter is an InvalidArgumentError.
+    stall the pipeline. A file that has become shorter is an InvalidArgumentError. Of a bucket, only these are fetched.
     """
     paths = info.shards(resolution)
+    if info.remote is not None:
+        return numbers.map(_remote_reader(info, paths), num_parallel_calls=_PARALLEL_REQUESTS, deterministic=True)
     places = [_offsets_and_lengths(path, count, info.encoding) for path, count in zip(paths, info.shard_counts)]
     with tf.device("CPU"):
         shards = tf.constant(np.repeat(np.arange(len(paths)), info.shard_counts))
@@ -222,6 +243,16 @@ def _records_by_number(info: DatasetInfo, resolution: int, numbers: tf.data.Data
         return one.get_single_element(), number
 
     return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _remote_reader(info: DatasetInfo, paths):
+    ends = np.cumsum(info.shard_counts)
+
+    def of_number(number: np.int64) -> bytes:
+        shard = int(np.searchsorted(ends, number, "right"))
+        return info.remote.record(paths[shard], int(number - ends[shard] + info.shard_counts[shard]))
+
+    return lambda number: (tf.ensure_shape(tf.numpy_function(of_number, [number], tf.string), []), number)
 
 
 def _offsets_and_lengths(path: str, count: int, encoding: str) -> tuple[np.ndarray, np.ndarray]:

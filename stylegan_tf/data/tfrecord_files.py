@@ -70,31 +70,41 @@ def is_sound(data_and_crc: bytes) -> bool:
     return data_and_crc[-CRC.size :] == CRC.pack(masked_crc32c(data_and_crc[: -CRC.size]))
 
 
+def is_sound_length(header: bytes) -> bool:
+    """Whether the length of a record agrees with its checksum, which follows it."""
+    return header[LENGTH.size :] == CRC.pack(masked_crc32c(header[: LENGTH.size]))
+
+
 def scan(path, verify: bool = False) -> Iterator[Record]:
-    """Walks the records of a file in order.
+    """`walk` over a file."""
+    if os.path.getsize(path) == 0:
+        return
+    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield from walk(data, verify)
+
+
+def walk(data: Union[bytes, mmap.mmap], verify: bool = False) -> Iterator[Record]:
+    """The records of a file's content, in order.
 
     Without `verify` only lengths are read. With it, checksums are compared, and a record whose data are damaged has a
     `damage`; the walk continues after it. It ends at a damaged length: what follows cannot be located.
     """
-    if os.path.getsize(path) == 0:
-        return
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        position, end = 0, len(data)
-        while position < end:
-            start = position + HEADER.size
-            if start > end:
-                yield Record(position, 0, "it is cut off")
-                return
-            length, crc = HEADER.unpack_from(data, position)
-            if verify and masked_crc32c(data[position : position + LENGTH.size]) != crc:
-                yield Record(start, 0, "the checksum of its length is wrong; what follows cannot be read")
-                return
-            if start + length + CRC.size > end:
-                yield Record(start, 0, "it is cut off")
-                return
-            position = start + length + CRC.size
-            wrong = verify and not is_sound(data[start:position])
-            yield Record(start, length, "its checksum is wrong" if wrong else None)
+    position, end = 0, len(data)
+    while position < end:
+        start = position + HEADER.size
+        if start > end:
+            yield Record(position, 0, "it is cut off")
+            return
+        if verify and not is_sound_length(data[position:start]):
+            yield Record(start, 0, "the checksum of its length is wrong; what follows cannot be read")
+            return
+        length, _ = HEADER.unpack_from(data, position)
+        if start + length + CRC.size > end:
+            yield Record(start, 0, "it is cut off")
+            return
+        position = start + length + CRC.size
+        wrong = verify and not is_sound(data[start:position])
+        yield Record(start, length, "its checksum is wrong" if wrong else None)
 
 
 def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
@@ -104,7 +114,7 @@ def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
     with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for index, record in enumerate(found):
             head = data[max(record.offset - HEADER.size, 0) : record.offset]
-            if len(head) == HEADER.size and head[LENGTH.size :] != CRC.pack(masked_crc32c(head[: LENGTH.size])):
+            if len(head) == HEADER.size and not is_sound_length(head):
                 return index
     return None
 

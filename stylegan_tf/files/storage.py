@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Optional, Union
+from typing import BinaryIO, Callable, Optional, Union
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
@@ -51,9 +51,13 @@ class Store:
 
     def names(self) -> dict[str, str]:
         """Names of all objects relative to the address -> what changes with their content."""
+        return {name: version for name, (_, version) in self.sizes().items()}
+
+    def sizes(self) -> dict[str, tuple[int, str]]:
+        """Names of all objects relative to the address -> (bytes, what changes with their content)."""
         with self._errors():
             found = self._retried(lambda: self._files.find(self._root, detail=True))
-        return {path[len(self._root) + 1 :]: _version(info) for path, info in found.items()}
+        return {path[len(self._root) + 1 :]: (info["size"], _version(info)) for path, info in found.items()}
 
     def version(self) -> str:
         """Of the object at the address itself."""
@@ -70,6 +74,16 @@ class Store:
         """A small object; None if it is not there."""
         with self._errors(), contextlib.suppress(FileNotFoundError):
             return self._retried(lambda: self._files.cat_file(self._path(name)))
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Bytes start, ..., end - 1 of an object."""
+        with self._errors():
+            return self._retried(lambda: self._files.cat_file(self._path(name), start=start, end=end))
+
+    def open(self, name: str, block_size: int) -> BinaryIO:
+        """For reading, that many bytes at a time."""
+        with self._errors():
+            return self._retried(lambda: self._files.open(self._path(name), "rb", block_size=block_size))
 
     def put(self, path: pathlib.Path, name: str) -> None:
         """Copies a local file; the object, old or new, is whole at any time. FileNotFoundError if it is gone."""
@@ -149,25 +163,27 @@ def _version(info: dict) -> str:
 def fetched(
     path: Union[str, os.PathLike],
     select: Callable[[Collection[str]], Collection[str]] = lambda names: names,
+    cache: Optional[os.PathLike] = None,
 ) -> pathlib.Path:
     """A local path as it is; of an address the local copy, which is downloaded where it is not up to date.
 
-    select: which files of a folder are needed, by their names.
+    select: which files of a folder are needed, by their names. cache: the folder for copies; None: the default.
     """
+    objects = pathlib.Path(cache or default_cache_folder()) / "objects"
     if not scheme_of(path):
         return pathlib.Path(path)
     store = Store(os.fspath(path))
     if store.is_file:
         folder, _, name = store.address.rpartition("/")
-        copy = _copy_folder(folder)
-        _fetch(store, "", store.version(), copy / name)
+        copy = _copy_folder(objects, folder)
+        _fetch(objects, store, "", store.version(), copy / name)
         return copy / name
     versions = store.names()
     if not versions:
         raise UserError(f"{store.address} does not exist, or holds nothing: check the name.")
-    copy = _copy_folder(store.address)
+    copy = _copy_folder(objects, store.address)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: _fetch(store, name, versions[name], copy / name), select(versions)))
+        list(pool.map(lambda name: _fetch(objects, store, name, versions[name], copy / name), select(versions)))
     for file in [path for path in copy.rglob("*") if path.is_file()]:  # What is no longer there.
         if file.relative_to(copy).as_posix() not in versions and not is_temporary(file):
             file.unlink(missing_ok=True)
@@ -180,18 +196,17 @@ def address_of(folder: pathlib.Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else str(folder)
 
 
-def _copy_folder(address: str) -> pathlib.Path:
-    folder = default_cache_folder() / "objects" / hashlib.sha256(address.encode()).hexdigest()[:24]
+def _copy_folder(objects: pathlib.Path, address: str) -> pathlib.Path:
+    folder = objects / hashlib.sha256(address.encode()).hexdigest()[:24]
     make_folder(folder)
     with atomic_write(pathlib.Path(f"{folder}.address")) as temporary:
         temporary.write_text(address, encoding="utf-8")
     return folder
 
 
-def _fetch(store: Store, name: str, version: str, path: pathlib.Path) -> None:
+def _fetch(objects: pathlib.Path, store: Store, name: str, version: str, path: pathlib.Path) -> None:
     """Downloads the object unless the local file is of the same version, which is noted outside of the copy."""
-    cached = default_cache_folder() / "objects"
-    note = pathlib.Path(f"{cached}.versions") / path.relative_to(cached)
+    note = pathlib.Path(f"{objects}.versions") / path.relative_to(objects)
     if version and path.is_file() and note.is_file() and note.read_text(encoding="utf-8") == version:
         return
     note.unlink(missing_ok=True)

@@ -10,16 +10,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import storage, working_copy
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.storage import Store, address_of, fetched
-from tests.helpers.object_store import BUCKET, FaultyProxy, environment, s3_server
-
-
-@pytest.fixture(scope="module")
-def server():
-    with s3_server() as variables, environment(variables):
-        import s3fs
-
-        s3fs.S3FileSystem().makedirs(BUCKET, exist_ok=True)
-        yield variables
+from tests.helpers.object_store import BUCKET, FaultyProxy, environment
 
 
 @pytest.fixture
@@ -33,7 +24,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture(params=["s3", "memory"])
 def address(request, cache):
     if request.param == "s3":
-        request.getfixturevalue("server")
+        request.getfixturevalue("bucket")
         return f"s3://{BUCKET}/{request.node.name}"
     return f"memory://{request.node.name}"
 
@@ -171,8 +162,8 @@ def test_a_process_whose_folder_was_taken_over_ends_and_removes_nothing(cache, m
     assert store.read(".claim") == b'{"token": "of another"}'
 
 
-def test_uploads_that_are_cut_are_repeated(server, cache):
-    url = server["AWS_ENDPOINT_URL"].rpartition("//")[2]
+def test_uploads_that_are_cut_are_repeated(bucket, cache):
+    url = bucket["AWS_ENDPOINT_URL"].rpartition("//")[2]
     host, _, port = url.partition(":")
     proxy = FaultyProxy((host, int(port)), delay=0.2)
     content = bytes(range(256)) * 2**12
@@ -206,7 +197,7 @@ def test_uploads_that_fail_for_good_end_the_work_and_name_the_local_copy(cache, 
 
 
 @pytest.mark.parametrize("address", [f"s3://{BUCKET}-without-access/x", "gs://bucket/x"])
-def test_an_address_without_access_is_one_line(server, cache, address, monkeypatch):
+def test_an_address_without_access_is_one_line(bucket, cache, address, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
     with pytest.raises(UserError) as error:
         with working_copy.working_copy(address, exclusive=True):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
 from stylegan_tf.data.inspection import records_digest
-from stylegan_tf.data.pipeline import decoded_batches, default_shuffle_images
+from stylegan_tf.data.pipeline import decoded_batches, default_shuffle_images, level_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RealImages:
 
     def batches(self, first: int, end: int, batch_size: int) -> Iterator[np.ndarray]:
         """uint8 [n, R, R, C] of images first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
-        dataset = tf.data.TFRecordDataset(list(self.info.shards(self.resolution)))
+        dataset = level_records(self.info, self.resolution)
         if self.label_column is not None:
             mask = tf.data.Dataset.from_tensor_slices(np.isin(np.arange(self.info.count), self._chosen))
             chosen = tf.data.Dataset.zip((dataset, mask)).filter(lambda _, is_chosen: is_chosen)
@@ -105,9 +105,9 @@ class LabelledImages:
 
     def _records(self, validation: bool) -> tf.data.Dataset:
         """(serialised Example, whether it has the attribute)."""
-        paths = list(self.info.shards(self.resolution))
+        records = level_records(self.info, self.resolution)
         truth = tf.data.Dataset.from_tensor_slices((self.has_attribute, self.validation))
-        numbered = tf.data.Dataset.zip((tf.data.TFRecordDataset(paths), truth))
+        numbered = tf.data.Dataset.zip((records, truth))
         chosen = numbered.filter(lambda _, truth: truth[1] == validation)
         return chosen.map(lambda record, truth: (record, truth[0]))
 

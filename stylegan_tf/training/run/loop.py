@@ -60,7 +60,7 @@ def train(
       UserError for data, checkpoints or options that do not fit, and if training diverges.
       SystemExit if a signal stopped the run.
     """
-    info = find_dataset(config.data_dir)
+    info = find_dataset(config.data_dir, config.cache_dir, config.cache_gib)
     _, network = config.network_configs(info.resolution, info.num_channels, info.label_size)  # Checks them early.
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
