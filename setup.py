@@ -30,7 +30,7 @@ TFLITE = ['ai-edge-litert; python_version >= "3.10"']
 
 # What the tests use besides: openvino reads exports, selenium drives Chromium.
 TESTED = ["imageio-ffmpeg", "matplotlib", "wandb", *SERVING_API, "openvino", *EXPLORE, "selenium", "mypy"]
-TESTED += ["s3fs>=2025.3", "moto[s3,server]>=5.1"]  # Runs in a bucket.
+TESTED += ["s3fs>=2025.3", "moto[s3,server]>=5.1", "gcsfs>=2025.3", "gcp-storage-emulator"]  # Runs in a bucket.
 TESTED += [*ONNX, *TFLITE, "safetensors"]
 TESTED += ["build", "nbclient", "ipykernel"]  # The distributions; docs/tutorial.ipynb.
 

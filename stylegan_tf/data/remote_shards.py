@@ -9,9 +9,9 @@ from typing import BinaryIO, Optional
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.block_cache import BlockCache, CachedFile
-from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.storage import Store, default_cache_folder, fetched

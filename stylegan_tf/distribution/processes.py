@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import os
 import re
@@ -185,6 +186,17 @@ def lost_processes_named() -> Iterator[None]:
 def _free(error: Exception) -> None:
     """Frees what the frames of an error hold: TensorFlow's pool of threads, which may print a traceback at exit."""
     traceback.clear_frames(error.__traceback__)
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Ends the process with exit code 1 if the block takes longer, also where no Python code can run meanwhile."""
+    with open(os.devnull, "w") as nowhere:  # For the traceback.
+        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 @contextlib.contextmanager

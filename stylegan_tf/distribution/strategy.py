@@ -11,7 +11,13 @@ from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
-from stylegan_tf.distribution.processes import Cluster, cluster_from_environment, ended_by_signals, lost_processes_named
+from stylegan_tf.distribution.processes import (
+    Cluster,
+    cluster_from_environment,
+    ended_after,
+    ended_by_signals,
+    lost_processes_named,
+)
 from stylegan_tf.distribution.rendezvous import Facts, rendezvous
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
 
@@ -57,6 +63,9 @@ class ReplicatedFunction:
         return self._strategy.experimental_distribute_values_from_function(shard)
 
 
+_CONNECTING = 300.0  # Seconds for what takes a few, after all have met.
+
+
 def create_strategy(
     name: str, tpu: Optional[str] = None, facts: Facts = MappingProxyType({}), note: Note = ignore
 ) -> tf.distribute.Strategy:
@@ -97,8 +106,10 @@ def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note)
         note(f"process {cluster.index} of {count} at {mine}: waiting for the others")
         with ended_by_signals():
             rendezvous(cluster, {**_versions(), **facts}, note)
+        note(f"all are there; where one does not connect now, this one ends after {_CONNECTING:.0f} s")
     try:
-        with lost_processes_named(), ended_by_signals():
+        # TensorFlow waits for an hour, keeps Python from running, and replaces the handler of SIGTERM.
+        with lost_processes_named(), ended_by_signals(), ended_after(_CONNECTING):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import block_cache
 from stylegan_tf.data.block_cache import BlockCache
-from stylegan_tf.config.errors import UserError
 
 
 def _content(size):

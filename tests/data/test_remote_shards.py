@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import pipeline, remote_shards
 from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.inspection import dataset_facts, records_digest
 from stylegan_tf.data.pipeline import level_records, training_dataset
-from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.storage import Store
 from tests.helpers.array_source import write_numbered
 from tests.helpers.object_store import BUCKET

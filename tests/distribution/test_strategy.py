@@ -1,12 +1,20 @@
 """Which strategy --strategy and the environment give, where no second machine is needed to tell."""
 
+import contextlib
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.distribution import strategy
+from stylegan_tf.distribution.processes import Cluster
+from stylegan_tf.distribution.rendezvous import rendezvous
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep
@@ -49,6 +57,25 @@ def test_processes_that_would_not_know_of_each_other_are_refused(monkeypatch, na
     monkeypatch.setenv("TF_CONFIG", json.dumps(TWO))
     with pytest.raises(UserError, match=f"strategy {name} is for one process, but TF_CONFIG names 2"):
         create_strategy(name)
+
+
+def test_a_process_that_vanishes_after_the_rendezvous_is_not_waited_for_without_end():
+    """TensorFlow waits for an hour, holds Python's lock, and swallows SIGTERM."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for free in sockets:
+            free.bind(("localhost", 0))
+        addresses = [f"localhost:{free.getsockname()[1]}" for free in sockets]
+    description = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    code = (
+        "from stylegan_tf.distribution import strategy; strategy._CONNECTING = 5.0;"
+        "strategy.create_strategy('multi_worker', note=print)"
+    )
+    variables = {**os.environ, "TF_CONFIG": json.dumps(description), "CUDA_VISIBLE_DEVICES": ""}
+    with subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, text=True) as process:
+        rendezvous(Cluster(tuple(addresses), 1), strategy._versions())
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1 and "ends after 5 s" in out
 
 
 def test_a_tpu_needs_a_name():
