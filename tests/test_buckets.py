@@ -1,5 +1,6 @@
 """Commands whose files are in a bucket only: a real S3 protocol on loopback."""
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from stylegan_tf.files.storage import Store
+from tests.helpers import small_extractor
 from tests.helpers.object_store import BUCKET
 from tests.helpers.tiny_run import write_images
 from tests.kill_training import FLAGS
@@ -60,7 +62,7 @@ def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a
     _ran(tmp_path / "local", *flags, f"--data_dir={data_dir}", "--run_dir=run")
     for path in data_dir.iterdir():
         Store(f"s3://{BUCKET}/data").put(path, path.name)
-    flags += [f"--data_dir=s3://{BUCKET}/data"]
+    flags += [f"--data_dir=s3://{BUCKET}/data", "--cache_gib=7e-6"]  # Less than the images at 8x8.
     store = Store(f"s3://{BUCKET}/run")
     for kill in range(KILLS):
         before = _newest(store)
@@ -118,6 +120,25 @@ def test_networks_pictures_results_and_exports_may_be_in_a_bucket(bucket, data_d
         "variables/variables.index",
     }
     assert {name[1:] for name in names if name[0] == "1"} == {name[1:] for name in names if name[0] == "2"}
+
+
+@pytest.mark.slow
+def test_results_may_be_in_a_bucket(bucket, tmp_path):
+    address = f"s3://{BUCKET}/results"
+    from stylegan_tf.networks.network_file import DEMO_FILE
+
+    Store(address).put(DEMO_FILE, "run/network-000012.npz")
+    small_extractor.save_module(tmp_path / "module")
+    flags = ["stylegan_tf.evaluate", "--metrics=is40", f"--feature_extractor={tmp_path / 'module'}"]
+    flags.append(f"--network={address}/run")
+    outs = [
+        _ran(tmp_path / str(number), *flags, *more).split()
+        for number, more in enumerate(([], [f"--out={address}/out"], [f"--out={address}/out"]))
+    ]
+    names = sorted(Store(address).names())
+    assert [name.rpartition("/")[0] for name in names] == ["out", "run", "run"]
+    results = [json.loads(Store(address).read(name).splitlines()[0]) for name in names[:2]]
+    assert outs[0] == outs[1] == outs[2] and results[0]["results"] == results[1]["results"]
 
 
 @pytest.mark.slow
