@@ -45,7 +45,7 @@ def _command(machine, *arguments):
 
 def _ran(machine, *arguments):
     process = _command(machine, *arguments)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     return out
 
@@ -67,7 +67,7 @@ def test_a_run_in_a_bucket_that_is_killed_resumes_on_empty_machines_and_equals_a
     for kill in range(KILLS):
         before = _newest(store)
         process = _command(tmp_path / f"machine{kill}", *flags, f"--run_dir={store.address}")
-        until = time.monotonic() + 300
+        until = time.monotonic() + 600
         while _newest(store) < before + 32 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         assert process.poll() is None, process.communicate()

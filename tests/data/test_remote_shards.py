@@ -74,9 +74,7 @@ def first_batches(info, count, **options):
 
 
 @pytest.mark.parametrize(("encoding", "first"), [("raw", 0), ("png", 40)])  # A new run, a resumed one.
-def test_a_set_larger_than_the_cache_gives_the_batches_of_a_local_folder(
-    uploaded, tmp_path, encoding, first, monkeypatch
-):
+def test_a_set_larger_than_the_cache_gives_the_batches_of_a_folder(uploaded, tmp_path, encoding, first, monkeypatch):
     monkeypatch.setattr(remote_shards, "_BLOCKS", 20)
     folder, address = uploaded(encoding)
     local = find_dataset(folder)
