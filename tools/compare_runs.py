@@ -48,7 +48,8 @@ class Run:
 
     def value_after(self, minutes: float, speed: Mapping[int, float]) -> Optional[float]:
         kimg = self.kimg_after(minutes, speed)
-        return None if kimg is None else self.value_at(kimg) or _interpolated(self.measured, kimg)
+        value = None if kimg is None else _interpolated(self.measured, kimg)
+        return self.value_at(kimg) if value is None and kimg else value
 
 
 def _interpolated(points: Sequence[Point], x: float) -> Optional[float]:
@@ -88,7 +89,9 @@ def mean_text(values: Sequence[Optional[float]]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    """Without the rows that have nothing in their last columns, those of `head` that begin with a number."""
+    columns = [index for index, title in enumerate(head) if title[0].isdigit()]
+    lines = [head, ["---"] * len(head), *(row for row in rows if any(row[index] for index in columns))]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
