@@ -138,7 +138,7 @@ def _read_zip(file, size):
 def _folder(entries):
     folders = [name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(folders) != 1:
-        raise Refusal("a zip archive without the data.pkl of PyTorch", "check that it is a file of PyTorch weights")
+        raise Refusal("a zip archive without a data.pkl of PyTorch", "check that it is a file of PyTorch weights")
     if f"{folders[0]}constants.pkl" in entries:
         raise Refusal("a TorchScript archive, which is a program", "give the file of the model's state_dict")
     return folders[0]
