@@ -22,12 +22,13 @@ if not PAGES[0].is_file() or not (ROOT / "docs").is_dir():
 
 NARROW = "--fmap_base=64 --fmap_max=8 --total_kimg=0.064 --tick_kimg=0.032 --network_ticks=1 --precision=float32"
 SHORTER = {
-    # Training: narrow networks, 64 images, in 16x16 pixels.
-    r"(train --flagfile configs/\w+\.cfg)": rf"\1 {NARROW} --resolution=16 --start_resolution=16",
+    # Training: narrow networks, 64 images of 32x32 pixels, no growing.
+    r"(train --flagfile configs/\w+\.cfg)": rf"\1 {NARROW} --resolution=32 --start_resolution=32",
     r"--metric_ticks 10": "--metric_ticks 1",
     r"--total_images \d+": "--total_images 32",
     r"(train_classifier .*--all)": r"\1 --total_images 32 --fmap_base 64 --fmap_max 8",
     r"(--source demo)": r"\1 --max_images 192",
+    r"(--source celeba/.*)$": r"\1 --resolution 8",  # That of the network runs/faces.
     # Figures, animations, searches.
     r"--seeds 0-(199|999|31)\b": "--seeds 0-3",
     r"--seconds 5 --fps 16": "--seconds 1 --fps 2",
@@ -38,7 +39,7 @@ SHORTER = {
     r"\b(fid|kid|pr|is|ppl)(\d+k?)?(?=_|,| |$)": r"\g<1>32",
     r"(--metrics ls)(10k)?\b": r"\g<1>1100",  # Eight times the width of the latents, and some.
     r"(--metrics (fid|pr)(?!.*--feature_extractor).*)$": r"\1 --feature_extractor efficientnet_lite0",
-    r"--images 2048": "--images 64",
+    r"--images 2048": "--images 96",
     # Benchmarks: one size, one form.
     r"(stylegan-tf benchmark .*?)( +#.*)?$": r"\1 --runs=1 --rounds=1 --noceiling --form=fused --precision=float32 "
     "--parts=iteration --fmap_base=64 --fmap_max=8 --batch_size=4 --resolution=8",
