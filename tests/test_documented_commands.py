@@ -27,7 +27,7 @@ SHORTER = {
     r"--metric_ticks 10": "--metric_ticks 1",
     r"--total_images \d+": "--total_images 32",
     r"(train_classifier .*--all)": r"\1 --total_images 32 --fmap_base 64 --fmap_max 8",
-    r"(--source demo)": r"\1 --max_images 192",
+    r"(create_tfrecords\S* --source demo)": r"\1 --max_images 192",
     r"(--source celeba/.*)$": r"\1 --resolution 8",  # That of the network runs/faces.
     # Figures, animations, searches.
     r"--seeds 0-(199|999|31)\b": "--seeds 0-3",
@@ -47,7 +47,7 @@ SHORTER = {
 NOT_HERE = {
     r"^docker |^tensorflow_model_server|serving_client|^curl ": "needs TensorFlow Serving",
     r"^npm |--ort_dir|--format=web": "needs ONNX Runtime's files from npm; tests/serving/formats/test_web.py runs it",
-    r"^(python3 -m venv .*)?pip |pip download|build_lpips": "installs or downloads",
+    r"^python3 -m venv |^pip |build_lpips": "installs or downloads",
     r"-m pytest": "the tests themselves",
     r"s3://": "needs a bucket; tests/training/run tries one",
     r"TF_CONFIG=": "needs several machines; tests/distribution tries several processes",
@@ -103,7 +103,7 @@ def test_what_a_page_says_can_be_pasted(page, runner, tmp_path, request):
         users_files.bring(name, tmp_path)
     for name in ("configs", "tools"):
         (tmp_path / name).symlink_to(ROOT / name)
-    if page.name not in ("README.md", "getting_started.md") and re.search("(runs|datasets)/demo", text):
+    if "--dest datasets/demo" not in text and re.search("(runs|datasets)/demo", text):
         shutil.copytree(request.getfixturevalue("demo"), tmp_path, dirs_exist_ok=True)
     failed = []
     for language, step in steps(text):

@@ -1,5 +1,7 @@
 """What a reader of the documentation has at hand: photos, arrays, tables and downloads under the names of the pages."""
 
+import re
+
 import numpy as np
 from PIL import Image
 
@@ -16,18 +18,22 @@ def bring(name, folder):
 
 
 def brought_by_readers(text):
-    """The names that a page mentions."""
-    return [name for name in _WRITERS if name in text]
+    """The names that are given to the commands of a page."""
+    return [name for name in _WRITERS if re.search(rf"(--\w+[ =]|,){re.escape(name)}(?![\w.])", text)]
 
 
-def _photos(path, count=24):
+def _photos(path):
+    _pictures(path)
+    (path / "cut_off.jpg").write_bytes((path / "1.jpg").read_bytes()[:300])
+    (path / "notes.txt").write_text("not a picture")
+
+
+def _pictures(path, count=32):
     path.mkdir()
     random = np.random.RandomState(0)
     for number in range(1, count + 1):
         pixels = random.uniform(0, 255, [3, 4, 3]).astype(np.uint8)
         Image.fromarray(pixels).resize((80 + number, 70), Image.BICUBIC).save(path / f"{number}.jpg")
-    (path / "cut_off.jpg").write_bytes((path / "1.jpg").read_bytes()[:300])
-    (path / "notes.txt").write_text("not a picture")
 
 
 def _landmarks(path):
@@ -92,6 +98,7 @@ def _lpips(path):
 
 _WRITERS = {
     "photos": _photos,
+    "pictures": _pictures,
     "landmarks.csv": _landmarks,
     "aerial.npy": _planes(5),
     "rgba.npy": _planes(4),
