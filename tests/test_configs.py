@@ -38,8 +38,9 @@ def test_every_config_is_valid_and_names_its_folders(read, name):
     run = read(name)
     assert run.data_dir.startswith("datasets/")
     assert run.run_dir == f"runs/{Path(name).stem}"
-    generator, discriminator = run.network_configs(run.resolution, 3)
-    assert generator.resolution == discriminator.resolution == run.resolution
+    resolution = run.resolution or 64  # Left out: that of the data set.
+    generator, discriminator = run.network_configs(resolution, 3)
+    assert generator.resolution == discriminator.resolution == resolution
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
