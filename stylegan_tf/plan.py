@@ -40,7 +40,7 @@ def main() -> None:
     print("\n".join(plan_lines(plan)))
     tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
     for level in tight:
-        print(f"{level.resolution}x{level.resolution} does not fit: {_advice(plan, level, config)}")
+        print(f"{level.resolution}x{level.resolution} does not fit: {_advice(plan, level)}")
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -71,11 +71,11 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def _advice(plan: Plan, level, config) -> str:
-    size = fitting_batch(plan, level, config)
+def _advice(plan: Plan, level) -> str:
+    size = fitting_batch(plan, level)
     needed = f"it needs {level.memory_gib:.1f} GiB of {plan.device.gib:g}"
     if size is None:
-        return f"{needed}, also with the fewest images at once: more or larger devices, or a smaller --fmap_max."
+        return f"{needed}, also with one image at once: take larger devices, or a smaller --fmap_max."
     return f"{needed}; --max_replica_batch={level.resolution}:{size} fits."
 
 

@@ -8,6 +8,8 @@ weight:
     discriminator's step   G: forward;  D on fakes: forward, input, weight;
                            D on reals: forward, input, weight, and for R1 the gradient of the gradient by the image:
                            input (that gradient), forward (its derivative runs forward again), weight
+    rounds that split      D up to the minibatch statistics: forward, once more for each set of images and for each
+    groups                 penalty; in the generator's step G and that part of D: forward
 
 The first layer's gradient by its input is left out where nothing asks for it. Upscaling and downscaling 3x3
 convolutions do 9 multiply-adds per pixel of the large image, channel in and channel out in the plain form, and 9
@@ -67,26 +69,41 @@ def network_work(config: NetworkConfig, resolution: int, fused: bool = True, mix
     return NetworkWork(total, first, stored)
 
 
+def _scoring_layers(config: DiscriminatorConfig) -> Iterator[LayerShape]:
+    """Those after the minibatch statistics."""
+    return (layer for layer in layer_shapes(config) if layer.path.startswith(("4x4/conv", "4x4/dense")))
+
+
 def training_passes(
     generator: GeneratorConfig,
     discriminator: DiscriminatorConfig,
     resolution: int,
     fused: bool = True,
     losses: LossConfig = _PAPERS_LOSSES,
+    split_groups: bool = False,
 ) -> dict[str, Work]:
-    """The work of an iteration for one image by pass; the names of those of the discriminator's step begin with "D"."""
+    """The work of an iteration for one image by pass; the names of those of the discriminator's step begin with "D".
+
+    split_groups: with the recomputation of `training.rounds.SplitGroups`.
+    """
     g = network_work(generator, resolution, fused)
     d = network_work(discriminator, resolution, fused)
     with_weights = d.forward * 3 + d.first * -1
     penalties = [gamma > 0 for gamma in (losses.r1_gamma, losses.r2_gamma)]
+    head = [Work(layer.multiply_adds(fused), sum(layer.values())) for layer in _scoring_layers(discriminator)]
+    features = d.forward + sum(head, Work()) * -1
+    seen = 2 + bool(losses.gp_lambda)  # Each set of images gets its features once more; so does each penalty on it.
+    penalised = sum(penalties) / losses.r1_interval + bool(losses.gp_lambda)
     passes = {
         "D: generator forward": g.forward,
         "D: on fakes": with_weights,
         "D: on reals": with_weights,
         "D: R1, R2": d.forward * (3 * sum(penalties) / losses.r1_interval),
         "D: WGAN-GP": (with_weights + d.forward * 3) * bool(losses.gp_lambda),
+        "D: recomputed": features * ((seen + penalised) * split_groups),
         "G: generator": g.forward * 3 + g.first * -1,
         "G: discriminator": d.forward * 2,
+        "G: recomputed": (g.forward + features) * split_groups,
     }
     return {name: work for name, work in passes.items() if work.multiply_adds}
 

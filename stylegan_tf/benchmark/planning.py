@@ -19,6 +19,7 @@ _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in fl
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight: five sixths of what eight times would be.
 _ACTIVATIONS = 2.7  # Bytes in use at the peak of an iteration by bytes of all layers' outputs (docs/performance.md).
 _RUNTIME_GIB = 0.85  # TensorFlow itself, with its graphs.
+_GRADIENTS_OF_LOOPS = 4  # Of the discriminator, besides those of the state: the sums of `SplitGroups`' loops.
 
 
 class Device(NamedTuple):
@@ -127,18 +128,17 @@ def _level_plan(config, networks, device, replicas, resolution, images, state) -
     generator, discriminator = networks
     batch_size = batch_size_at(resolution, config.schedule, replicas)
     share = batch_size // replicas
-    rounds = accumulation_rounds(resolution, config.schedule, share, discriminator.mbstd_group_size)
+    rounds, split = accumulation_rounds(resolution, config.schedule, share, discriminator.mbstd_group_size)
     size = 4 if config.precision == "float32" else 2
-    passes = {
-        name: work._replace(values=work.values * size)
-        for name, work in training_passes(generator, discriminator, resolution, losses=config.losses).items()
-    }
+    works = training_passes(generator, discriminator, resolution, losses=config.losses, split_groups=split)
+    passes = {name: work._replace(values=work.values * size) for name, work in works.items()}
     flops = 2 * sum(work.multiply_adds for work in passes.values())
     in_bytes = sum(work.values for work in passes.values())
     # The slower of computing and moving bytes, at the share of the peak that was measured for whole iterations.
     seconds = max(flops / (device.tflops * 1e12), in_bytes / (device.gb_per_second * 1e9)) / device.share
     scaling = 1 if replicas == 1 else _SCALING
     memory = state + _RUNTIME_GIB + share // rounds * activation_gib(networks, resolution, size)
+    memory += split * _GRADIENTS_OF_LOOPS * 4 * count_parameters(discriminator) / 2**30
     return LevelPlan(
         resolution,
         images,
@@ -156,13 +156,12 @@ def activation_gib(networks: tuple[GeneratorConfig, DiscriminatorConfig], resolu
     return _ACTIVATIONS * size * sum(network_work(network, resolution).stored for network in networks) / 2**30
 
 
-def fitting_batch(plan: Plan, level: LevelPlan, config: TrainConfig) -> Optional[int]:
-    """The most images a replica can take at once at a level; None if not even a whole group of them fits."""
+def fitting_batch(plan: Plan, level: LevelPlan) -> Optional[int]:
+    """The most images a replica can take at once at a level; None if not even one fits."""
     share = level.batch_size // plan.replicas
     per_image = (level.memory_gib - plan.state_gib - _RUNTIME_GIB) / (share // level.rounds)
     fits = int((plan.device.gib - plan.state_gib - _RUNTIME_GIB) / per_image)
-    group = min(config.discriminator.mbstd_group_size, share) or 1
-    return max((size for size in range(group, min(fits, share) + 1, group) if share % size == 0), default=None)
+    return max((size for size in range(1, min(fits, share) + 1) if share % size == 0), default=None)
 
 
 def _state_gib(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -> float:

@@ -51,7 +51,8 @@ class ScheduleConfig(Options):
         SCHEDULE,
         None,
         "Most images of a batch on one replica at once, by resolution; a larger share is computed in rounds that add "
-        "up to the same gradients, in less memory. Resolutions below the first one listed are not divided.",
+        "up to the same gradients, in less memory. Below the group size of the minibatch standard deviation, parts are "
+        "computed twice. Resolutions below the first one listed are not divided.",
         above=0,
     )
     learning_rate: Optional[float] = option(

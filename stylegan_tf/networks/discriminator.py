@@ -106,6 +106,12 @@ class Discriminator(NetworkModel):
         Returns:
           float32 [N].
         """
+        if self._is_conditional or labels is not None:
+            check_labels(labels, self.config.label_size)
+        return self.scores(self.features(images, alpha), labels)
+
+    def features(self, images, alpha=None):
+        """[N, 4, 4, C], from which `scores` are computed: each image on its own. The arguments are those of `call`."""
         resolution = images.shape[1]
         square = [resolution, resolution, self.config.num_channels]
         if resolution not in self.config.resolutions or list(images.shape[1:]) != square:
@@ -115,19 +121,17 @@ class Discriminator(NetworkModel):
             )
         if not tf.as_dtype(images.dtype).is_floating:
             raise ValueError(f"images must be floats in [-1, 1], got {images.dtype}: give x / 127.5 - 1 of bytes.")
-        if self._is_conditional or labels is not None:
-            check_labels(labels, self.config.label_size)
-        x = self._features(images, resolution)
+        x = self._from_rgb(images, resolution)
         if resolution > 4:
             x = self._block(x, resolution)
-            old = self._features(downscale_2d(images), resolution // 2)
+            old = self._from_rgb(downscale_2d(images), resolution // 2)
             alpha = self.growth.asked(resolution, alpha).alpha
             x = old + (tf.cast(x, old.dtype) - old) * tf.cast(alpha, old.dtype)
         for r in reversed([r for r in self.config.resolutions[1:] if r < resolution]):
             x = self._block(x, r)
-        return self._scores(x, labels)
+        return x
 
-    def _features(self, images, resolution):
+    def _from_rgb(self, images, resolution):
         return leaky_relu(self.from_rgb[f"{resolution}x{resolution}"](images))
 
     def _block(self, x, resolution):
@@ -135,8 +139,8 @@ class Discriminator(NetworkModel):
             x = leaky_relu(layer(x))
         return x
 
-    def _scores(self, x, labels):
-        """[N, 4, 4, C] -> [N]."""
+    def scores(self, x, labels=None):
+        """float32 [N] of `features` [N, 4, 4, C]: the only part in which images meet, as groups in the statistics."""
         if self.minibatch_stddev is not None:
             x = self.minibatch_stddev(x)
         x = leaky_relu(self.conv(x))

@@ -5,7 +5,7 @@ of a replica's share, or leave the penalties out of an iteration.
 """
 
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import tensorflow as tf
 
@@ -28,6 +28,13 @@ class Images(NamedTuple):
     between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs`.
     augment_fakes: Optional[AugmentDraws] = None  # None: the discriminator sees them unchanged.
     augment_reals: Optional[AugmentDraws] = None  # Also for the interpolations between reals and fakes.
+
+
+class Seen(NamedTuple):
+    """Images for the discriminator."""
+
+    images: tf.Tensor  # [n, r, r, C]
+    augment: Optional[AugmentDraws] = None
 
 
 class Scalars(NamedTuple):
@@ -72,36 +79,58 @@ class Gradients:
         regularized: with R1 and R2, each times `r1_interval` (see `LossConfig`); False leaves both out.
         """
         fakes, w = self._generate(images, scalars)
-        variables = trainable_variables(self._discriminator)
-        trained = {name: variable for name, variable in variables.items() if not name.startswith(self._frozen)}
-        options = self._losses
-        r1_gamma, r2_gamma = (
-            gamma * regularized * options.r1_interval for gamma in (options.r1_gamma, options.r2_gamma)
-        )
+        trained, weights = self._trained_discriminator(), self._penalty_weights(regularized)
+        seen, scores, norms = self._seen(images, fakes), {}, {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(trained.values()))
-            real_scores, real_norms = self.scores_and_norms(
-                images.reals, images.labels, scalars, r1_gamma, images.augment_reals
-            )
-            fake_scores, fake_norms = self.scores_and_norms(
-                fakes, images.labels, scalars, r2_gamma, images.augment_fakes
-            )
-            loss = adversarial = losses.discriminator_loss(options, real_scores, fake_scores)
-            loss += losses.zero_centered_penalty(real_norms, r1_gamma)
-            loss += losses.zero_centered_penalty(fake_norms, r2_gamma)
-            loss += self._interpolation_penalty(images, fakes, scalars)
-            total = _scaled(self._per_image(loss), scalars)
+            tape.watch(trained)
+            for name, each in seen.items():
+                scores[name], norms[name] = self.scores_and_norms(each, images.labels, scalars, weights[name])
+            adversarial = losses.discriminator_loss(self._losses, scores["reals"], scores["fakes"])
+            loss = self._with_penalties(adversarial, norms, weights)
+            total = scaled(self._per_image(loss), scalars)
+        metrics = self._discriminator_metrics(adversarial, loss, scores, norms, seen, scalars, regularized)
+        return Sums(present(tape.gradient(total, trained)), w, metrics)
+
+    def _trained_discriminator(self) -> dict[str, tf.Variable]:
+        variables = trainable_variables(self._discriminator)
+        return {name: variable for name, variable in variables.items() if not name.startswith(self._frozen)}
+
+    def _seen(self, images: Images, fakes: tf.Tensor) -> dict[str, Seen]:
+        """What the discriminator sees: reals, fakes and, for WGAN-GP's penalty, random points between them."""
+        seen = {"reals": Seen(images.reals, images.augment_reals), "fakes": Seen(fakes, images.augment_fakes)}
+        if self._losses.gp_lambda:
+            between = images.reals + (fakes - images.reals) * images.between
+            seen["between"] = Seen(between, images.augment_reals)
+        return seen
+
+    def _penalty_weights(self, regularized: bool) -> dict[str, float]:
+        """By the images whose gradients are penalised: of R1, R2 and WGAN-GP's; 0: off."""
+        options = self._losses
+        factor = regularized * options.r1_interval
+        return {"reals": options.r1_gamma * factor, "fakes": options.r2_gamma * factor, "between": options.gp_lambda}
+
+    def _penalty(self, name: str, weight: float, norms: tf.Tensor) -> tf.Tensor:
+        if name == "between":
+            return losses.wgan_gradient_penalty(norms, weight, self._losses.gp_target)
+        return losses.zero_centered_penalty(norms, weight)
+
+    def _with_penalties(self, loss, norms, weights) -> tf.Tensor:
+        for name in norms:
+            loss += self._penalty(name, weights[name], norms[name])
+        return loss
+
+    def _discriminator_metrics(self, adversarial, loss, scores, norms, seen, scalars, regularized):
         metrics = {
             "d_loss": self._reported_loss(loss, adversarial, scalars),
-            "real_score": self._per_image(real_scores),
-            "real_sign": self._per_image(signs_of(real_scores)),
-            "fake_score": self._per_image(fake_scores),
-            "real_variety": self._per_image(_variety(images.reals)),
-            "fake_variety": self._per_image(_variety(fakes)),
+            "real_score": self._per_image(scores["reals"]),
+            "real_sign": self._per_image(signs_of(scores["reals"])),
+            "fake_score": self._per_image(scores["fakes"]),
+            "real_variety": self._per_image(_variety(seen["reals"].images)),
+            "fake_variety": self._per_image(_variety(seen["fakes"].images)),
         }
-        if options.r1_gamma:
-            metrics["r1"] = self._per_image(real_norms) if regularized else tf.constant(float("nan"))
-        return Sums(_present(tape.gradient(total, trained)), w, metrics)
+        if self._losses.r1_gamma:
+            metrics["r1"] = self._per_image(norms["reals"]) if regularized else tf.constant(float("nan"))
+        return metrics
 
     def _reported_loss(self, loss, adversarial, scalars):
         """If the loss scale is too high for the penalties, the loss without them, which is finite."""
@@ -113,50 +142,49 @@ class Gradients:
         """Gradients of the generator's loss. Metrics: g_loss."""
         trained = trainable_variables(self._generator)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(list(trained.values()))
+            tape.watch(trained)
             fakes, w = self._generate(images, scalars)
-            scores = self._scores(fakes, images.labels, scalars, images.augment_fakes)
+            scores = self._scores(Seen(fakes, images.augment_fakes), images.labels, scalars)
             loss = self._per_image(losses.generator_loss(self._losses, scores))
-            total = _scaled(loss, scalars)
-        return Sums(_present(tape.gradient(total, trained)), w, {"g_loss": loss})
+            total = scaled(loss, scalars)
+        return Sums(present(tape.gradient(total, trained)), w, {"g_loss": loss})
 
-    def _scores(self, images, labels, scalars: Scalars, augment: Optional[AugmentDraws]) -> tf.Tensor:
-        """Scores [n] of images, which are augmented first if there are draws."""
-        if augment is not None and self._augment == "ada":
-            images = ada(images, augment, scalars.augment_p, **self._ada)
-        elif augment is not None:
-            images = diffaugment(images, augment)
-        return self._discriminator(images, labels=labels, alpha=scalars.alpha)
+    def _augmented(self, seen: Seen, scalars: Scalars) -> tf.Tensor:
+        if seen.augment is None:
+            return seen.images
+        if self._augment == "ada":
+            return ada(seen.images, seen.augment, scalars.augment_p, **self._ada)
+        return diffaugment(seen.images, seen.augment)
 
-    def scores_and_norms(
-        self, images, labels, scalars: Scalars, gamma: float, augment: Optional[AugmentDraws] = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores [n] and, where gamma is not 0, squared norms of their gradient with respect to the image [n].
+    def _scores(self, seen: Seen, labels, scalars: Scalars) -> tf.Tensor:
+        """Scores [n]."""
+        return self._discriminator(self._augmented(seen, scalars), labels=labels, alpha=scalars.alpha)
 
-        The gradient is with respect to the images before augmentation. The norm is that for images upscaled to full
-        resolution, as in the paper's schedule: each of the 4^lod copies of a pixel carries 1 / 4^lod of its gradient.
-        In float16 the gradient is small, and so is the penalty's own gradient, which is proportional to it: both are
-        scaled by the square root of the loss scale.
+    def scores_and_norms(self, seen: Seen, labels, scalars: Scalars, weight: float) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores [n] and, where the penalty's weight is not 0, squared norms of their gradient by the image [n].
+
+        The gradient is with respect to the images before augmentation. In float16 it is small, and so is the penalty's
+        own gradient, which is proportional to it: both are scaled by the square root of the loss scale.
         """
-        if not gamma:
-            scores = self._scores(images, labels, scalars, augment)
+        if not weight:
+            scores = self._scores(seen, labels, scalars)
             return scores, tf.zeros_like(scores)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            scores = self._scores(images, labels, scalars, augment)
-            total = _scaled(tf.reduce_sum(scores), scalars, power=0.5)
-        norms = tf.reduce_sum(tf.square(tape.gradient(total, images)), axis=[1, 2, 3])
+            tape.watch(seen.images)
+            scores = self._scores(seen, labels, scalars)
+            total = scaled(tf.reduce_sum(scores), scalars, power=0.5)
+        return scores, self._norms(tape.gradient(total, seen.images), scalars)
+
+    def _norms(self, gradients: tf.Tensor, scalars: Scalars) -> tf.Tensor:
+        """Squared norms [n] of gradients by the images, as `scores_and_norms` scales them.
+
+        They are those for images upscaled to full resolution, as in the paper's schedule: each of the 4^lod copies of
+        a pixel carries 1 / 4^lod of its gradient.
+        """
+        norms = tf.reduce_sum(tf.square(gradients), axis=[1, 2, 3])
         if scalars.loss_scale is not None:
             norms /= scalars.loss_scale
-        return scores, norms * (self._resolution / self._discriminator.config.resolution) ** 2
-
-    def _interpolation_penalty(self, images: Images, fakes, scalars):
-        """WGAN-GP's penalty at random points between reals and fakes; 0 if it is off."""
-        if not self._losses.gp_lambda:
-            return 0.0
-        between = images.reals + (fakes - images.reals) * images.between
-        _, norms = self.scores_and_norms(between, images.labels, scalars, 1.0, images.augment_reals)
-        return losses.wgan_gradient_penalty(norms, self._losses.gp_lambda, self._losses.gp_target)
+        return norms * (self._resolution / self._discriminator.config.resolution) ** 2
 
     def _generate(self, images: Images, scalars: Scalars) -> tuple[tf.Tensor, tf.Tensor]:
         """(fakes, sum of the first latents' w [W])."""
@@ -191,42 +219,9 @@ def _variety(images: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(images - others), axis=[1, 2, 3]))
 
 
-def _scaled(total, scalars, power=1.0):
+def scaled(total, scalars, power=1.0):
     return total if scalars.loss_scale is None else total * scalars.loss_scale**power
 
 
-def _present(gradients):
+def present(gradients):
     return {name: gradient for name, gradient in gradients.items() if gradient is not None}
-
-
-def accumulated(compute: Callable[..., Any], rounds: int, jit_compile: bool = False) -> Callable[..., Any]:
-    """`compute(images, *others)`, which returns sums over its images, with its memory divided by `rounds`: in a loop
-    over parts of the images whose sums are added up (gradient accumulation).
-
-    Round m of M gets images m, m + M, m + 2M, ...: if the images per round are a multiple of the group size of the
-    minibatch standard deviation, whose members lie a fixed distance apart, the groups are those of the whole batch.
-    `images` is a structure of tensors (or None) with one entry per image, whose number is a static multiple of
-    `rounds`. jit_compile: each round is compiled with XLA.
-    """
-    if rounds == 1:
-        return tf.function(compute, jit_compile=True, autograph=False) if jit_compile else compute
-    traced = tf.function(compute, jit_compile=jit_compile or None, autograph=False)
-
-    def summed(images, *others):
-        parts = _map(lambda x: tf.reshape(x, [x.shape[0] // rounds, rounds, *x.shape[1:]]), images)
-
-        def add_round(index, totals):
-            sums = traced(_map(lambda x: x[:, index], parts), *others)
-            return index + 1, tf.nest.map_structure(tf.add, totals, sums)
-
-        first = _map(lambda x: x[:, 0], parts)
-        result = traced.get_concrete_function(first, *others).structured_outputs
-        zeros = tf.nest.map_structure(lambda x: tf.zeros(x.shape, x.dtype), result)
-        # Sequential: the memory of a round is free before the next one starts.
-        return tf.while_loop(lambda index, _: index < rounds, add_round, (0, zeros), parallel_iterations=1)[1]
-
-    return summed
-
-
-def _map(function, structure):
-    return tf.nest.map_structure(lambda x: None if x is None else function(x), structure)

@@ -7,6 +7,7 @@ thousand. `lod` (level of detail) L means that the resolution is the full one di
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.config.errors import UserError
@@ -138,7 +139,7 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
     """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided.
 
     Every replica's share must consist of whole groups of the minibatch standard deviation, `group_size` images each
-    (0: none), and be divisible into rounds of at most `max_replica_batch` images.
+    (0: none).
     """
     fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
     for level in (resolution >> fade for fade in range(fades, -1, -1)):
@@ -149,28 +150,31 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
                 f"batch_sizes: {share} images a replica at {level}x{level} make no groups of {whole} for the "
                 "minibatch standard deviation: use a multiple of it, or change `mbstd_group_size`."
             )
-        accumulation_rounds(level, schedule, share, group_size)
 
 
-def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> int:
-    """The smallest number of equal rounds, of at most `max_replica_batch` images each, for a replica's `share`.
+class Rounds(NamedTuple):
+    """How a replica's share of a batch is divided."""
 
-    1 at resolutions below the first one of that table. Groups of the minibatch standard deviation, `group_size` images
-    each (0: none), stay whole. UserError if there is no such division.
+    count: int = 1  # Equal parts, one after the other.
+    split_groups: bool = False  # Whether a group of the minibatch standard deviation spans several of them.
+
+
+WHOLE = Rounds()
+
+
+def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> Rounds:
+    """The fewest rounds of at most `max_replica_batch` images each for a replica's `share`; one below the first
+    resolution of that table.
+
+    Groups of the minibatch standard deviation, `group_size` images each (0: none), stay whole where the limit allows.
     """
     table = schedule.max_replica_batch or {}
     if share < 1 or not table or resolution < min(table):
-        return 1
-    limit = _look_up(table, resolution)
+        return WHOLE
     whole = min(group_size, share) or 1
-    for rounds in range(1, share + 1):
-        images = share // rounds
-        if share % rounds == 0 and images <= limit and images % whole == 0:
-            return rounds
-    raise UserError(
-        f"max_replica_batch: {share} images a replica at {resolution}x{resolution} cannot be divided into rounds of "
-        f"at most {limit}, as {whole} images make a group of the minibatch standard deviation: allow at least {whole}."
-    )
+    fitting = [n for n in range(1, share + 1) if share % n == 0 and share // n <= _look_up(table, resolution)]
+    with_whole_groups = [n for n in fitting if share // n % whole == 0]
+    return Rounds(min(with_whole_groups or fitting), split_groups=not with_whole_groups)
 
 
 def _level_of_detail(images_seen: int, schedule: ScheduleConfig, resolution: int) -> float:

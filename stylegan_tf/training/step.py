@@ -19,7 +19,7 @@ from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.keras_model import level_policies
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
 from stylegan_tf.training.adam import Adam
-from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums, accumulated
+from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
 from stylegan_tf.training.random_inputs import (
     DISCRIMINATOR_PASS,
     GENERATOR_PASS,
@@ -28,7 +28,8 @@ from stylegan_tf.training.random_inputs import (
     SeededDraw,
     replica_shard,
 )
-from stylegan_tf.training.schedule import accumulation_rounds
+from stylegan_tf.training.rounds import SplitGroups, accumulated
+from stylegan_tf.training.schedule import WHOLE, Rounds, accumulation_rounds
 from stylegan_tf.training.state import TrainState
 
 
@@ -57,7 +58,7 @@ def build_iteration(
     real_sign (mean sign of the real scores, see `AugmentationStrength`), real_variety and fake_variety (rms difference
     of two images of a replica, which has to compute more than one at once) and, with R1, r1 (squared gradient norm). A
     value is NaN if it is not finite, as in a skipped step, or if it was not computed in this iteration.
-    Raises UserError if a replica's share of the batch cannot be divided as `max_replica_batch` asks, or XLA is missing.
+    Raises UserError if XLA is asked for and missing.
     """
     share = batch_size // strategy.num_replicas_in_sync
     group_size = state.discriminator.config.mbstd_group_size
@@ -118,7 +119,7 @@ class TrainingStep:
         state: TrainState,
         resolution: int,
         batch_size: int,
-        rounds: int = 1,
+        rounds: Rounds = WHOLE,
         draw: Optional[Draw] = None,
     ):
         self.config = config
@@ -127,11 +128,15 @@ class TrainingStep:
         policies = level_policies(config.precision, state.generator.config.resolutions, config.half_precision_levels)
         self.scales_loss = policies[resolution] == "mixed_float16"  # Else no layer that runs computes in float16.
         self.draw = draw or SeededDraw(config, state.generator, resolution, batch_size)
-        gradients = Gradients(config, state, resolution, batch_size)
-        unregularized = functools.partial(gradients.discriminator, regularized=False)
-        self._discriminator_sums = accumulated(gradients.discriminator, rounds, config.jit_compile)
-        self._unregularized_sums = accumulated(unregularized, rounds, config.jit_compile)
-        self._generator_sums = accumulated(gradients.generator, rounds, config.jit_compile)
+        if rounds.split_groups:
+            gradients = SplitGroups(config, state, resolution, batch_size, rounds.count)
+            in_rounds = _unchanged
+        else:
+            gradients = Gradients(config, state, resolution, batch_size)
+            in_rounds = functools.partial(accumulated, rounds=rounds.count, jit_compile=config.jit_compile)
+        self._discriminator_sums = in_rounds(gradients.discriminator)
+        self._unregularized_sums = in_rounds(functools.partial(gradients.discriminator, regularized=False))
+        self._generator_sums = in_rounds(gradients.generator)
 
     def train_discriminator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
@@ -213,6 +218,10 @@ class TrainingStep:
         """w_avg <- lerp(mean of w over the global batch, w_avg, w_avg_beta), at every generator pass (App. B)."""
         w_avg = self.state.generator_variables["truncation/w_avg"]
         strategy.extended.update(w_avg, _move_towards, args=(mean, self.config.w_avg_beta), group=False)
+
+
+def _unchanged(compute):
+    return compute  # `SplitGroups` has the rounds in itself.
 
 
 def _shard(structure):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.benchmark.flops import network_work, training_flops
+from stylegan_tf.benchmark.flops import network_work, training_flops, training_passes
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.ops.forms import plain_form
 from stylegan_tf.training.gradients import Gradients, Images, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs
+from stylegan_tf.training.rounds import SplitGroups
 from stylegan_tf.training.state import TrainState
 
 BATCH = 4
@@ -68,6 +69,9 @@ def _traced(form, part, level):
     config = TrainConfig(data_dir="none", run_dir="none")
     state = TrainState(config, generator, discriminator)
     gradients = Gradients(config, state, level, BATCH)
+    if form == "split":
+        gradients = SplitGroups(config, state, level, BATCH, rounds=1)
+        gradients._in_rounds = lambda compute: compute  # Not in a loop, where one operation counts for all rounds.
     noise = [tf.zeros([BATCH, size, size, 1]) for size in (4, 4, 8, 8, 16, 16) if size <= level]
 
     @tf.function
@@ -90,4 +94,12 @@ def _traced(form, part, level):
 def test_the_count_is_that_of_the_traced_graph_of_every_level(form, level, part):
     traced, generator, discriminator = _traced(form, part, level)
     counted = training_flops(generator, discriminator, level, fused=form == "fused")[part] / 2
+    np.testing.assert_allclose(counted, traced, rtol=0.02)
+
+
+@pytest.mark.parametrize("part", ["discriminator", "generator"])
+def test_split_groups_cost_the_passes_that_are_computed_anew(part):
+    traced, generator, discriminator = _traced("split", part, 8)
+    passes = training_passes(generator, discriminator, 8, split_groups=True)
+    counted = sum(work.multiply_adds for name, work in passes.items() if name.startswith(part[0].upper()))
     np.testing.assert_allclose(counted, traced, rtol=0.02)

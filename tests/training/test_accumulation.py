@@ -5,10 +5,9 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config import ScheduleConfig
-from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.layers.progan import MinibatchStddev
-from stylegan_tf.training.gradients import accumulated
+from stylegan_tf.training.rounds import accumulated
 from stylegan_tf.training.schedule import accumulation_rounds
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import run
@@ -39,6 +38,29 @@ def test_rounds_add_up_to_the_undivided_batch(info, whole, replicas):
         np.testing.assert_allclose(arrays[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
 
 
+WGAN_GP = {"generator_loss": "wgan", "discriminator_loss": "wgan", "r1_gamma": 0.0, "gp_lambda": 10.0}
+SPLIT = {
+    "1 image, R1 and R2": (1, {}),
+    "2 images on each of 2 replicas, WGAN-GP": (2, {"strategy": two_replicas, "losses": WGAN_GP}),
+    "cross-fade, ADA, R1 in every other iteration": (
+        1,
+        {"resolution": 8, "augment": "ada", "augment_p": 0.7, "losses": {"r1_interval": 2}},
+    ),
+}
+
+
+@pytest.mark.parametrize("limit, options", SPLIT.values(), ids=SPLIT)
+def test_rounds_smaller_than_a_group_of_the_minibatch_statistics_change_nothing(info, limit, options):
+    """Groups of 4, so that R1 of one image depends on three others: gradients, and all that follows from them."""
+    options = {**OPTIONS, "batch_size": 8, **options}
+    strategy = options.pop("strategy", lambda: None)()
+    metrics, expected = run(info, **options)
+    split, arrays = run(info, strategy=strategy, schedule={"max_replica_batch": {4: limit}}, **options)
+    assert split == pytest.approx(metrics, rel=1e-4, nan_ok=True)
+    for name, value in expected.items():
+        np.testing.assert_allclose(arrays[name], value, atol=1e-5, rtol=1e-5, err_msg=name)
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_groups_of_the_minibatch_statistics_stay_whole(jit_compile):
     layer = MinibatchStddev(group_size=4)
@@ -64,9 +86,9 @@ def test_groups_of_the_minibatch_statistics_stay_whole(jit_compile):
 def test_the_fewest_rounds_that_fit_are_taken():
     def rounds(resolution, share, group_size=4, table=None):
         schedule = ScheduleConfig(max_replica_batch={16: 8, 64: 3} if table is None else table)
-        return accumulation_rounds(resolution, schedule, share, group_size)
+        return accumulation_rounds(resolution, schedule, share, group_size).count
 
-    assert accumulation_rounds(64, ScheduleConfig(), 128, 4) == 1
+    assert accumulation_rounds(64, ScheduleConfig(), 128, 4).count == 1
     assert rounds(8, 128) == 1, "below the first entry of the table"
     assert rounds(16, 8) == 1 and rounds(16, 16) == 2 and rounds(32, 64) == 8
     assert rounds(16, 24) == 3 and rounds(16, 20) == 5, "whole groups of 4: 8 + 8 + 8, and 5 times 4"
@@ -74,6 +96,10 @@ def test_the_fewest_rounds_that_fit_are_taken():
     assert rounds(64, 3) == 1 and rounds(64, 2) == 1, "one group of fewer than 4"
 
 
-def test_a_limit_below_one_group_is_refused():
-    with pytest.raises(UserError, match=r"max_replica_batch: 8 images a replica at 64x64.*at most 3.*at least 4"):
-        accumulation_rounds(64, ScheduleConfig(max_replica_batch={64: 3}), 8, 4)
+def test_groups_are_split_only_where_the_limit_is_below_one():
+    def rounds(share, limit, group_size=4):
+        return accumulation_rounds(64, ScheduleConfig(max_replica_batch={64: limit}), share, group_size)
+
+    assert rounds(8, 3) == (4, True) and rounds(8, 1) == (8, True) and rounds(3, 2) == (3, True)
+    assert rounds(12, 6) == (3, False), "4 + 4 + 4, though 6 + 6 would be fewer"
+    assert rounds(8, 1, group_size=0) == (8, False)

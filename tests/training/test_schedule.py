@@ -116,13 +116,11 @@ def test_a_users_table_holds_from_each_entry_up():
 
 
 def test_every_level_of_a_run_is_checked_before_it_starts():
-    """Groups of 4 in 12 and in 6 images; rounds of at most 4 in 12; the levels from 8x8 up."""
+    """Groups of 4 in 12 and in 6 images; the levels from 8x8 up; any limit of the rounds will do."""
     batches = {4: 6, 8: 12, 32: 6}
-    check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 4}), 16, group_size=4)
+    check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 1}), 16, group_size=4)
     with pytest.raises(UserError, match="6 images a replica at 32x32 make no groups of 4"):
         check_batches(ScheduleConfig(batch_sizes=batches), 64, group_size=4)
-    with pytest.raises(UserError, match="max_replica_batch: 12 images a replica at 16x16.*most 2"):
-        check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={16: 2}), 16, group_size=4)
     with pytest.raises(UserError, match="6 at 32x32 does not divide evenly by 4"):
         check_batches(ScheduleConfig(batch_sizes=batches), 32, num_replicas=4, group_size=0)
     nothing_grows = ScheduleConfig(batch_sizes=batches, training_kimg=0, transition_kimg=0, start_resolution=4)
