@@ -32,15 +32,20 @@ def blended(generators: Mapping[str, Generator], options: BlendOptions) -> Gener
     Raises UserError for networks of different architectures or resolutions reached.
     """
     check_alike(generators)
-    first, *_ = networks = list(generators.values())
-    result = Generator(first.config, growth=first.growth)
+    networks = list(generators.values())
+    result = Generator(networks[0].config, growth=networks[0].growth)
+    assign_blend(result, networks, options)
+    return result
+
+
+def assign_blend(result: Generator, networks: Sequence[Generator], options: BlendOptions) -> None:
+    """Sets the weights of `result`, a generator of the same architecture."""
     sources = [named_variables(network) for network in networks]
     for name, variable in named_variables(result).items():
         level = re.search(r"synthesis/(\d+)x", name)
         shares = options.shares(len(networks), int(level[1]) if level else None)
         terms = (share * source[name].numpy().astype(np.float64) for share, source in zip(shares, sources) if share)
         variable.assign(sum(terms).astype(np.float32))
-    return result
 
 
 def check_alike(generators: Mapping[str, Generator]) -> None:

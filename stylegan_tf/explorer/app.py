@@ -47,6 +47,7 @@ class Application:
             Route("/", lambda _: FileResponse(STATIC / "index.html")),
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/api/network", self._network),
+            Route("/api/network/blend", self._blend),
             Route("/api/examples/{index:int}.png", self._example),
             post("/api/picture.png", self._computing(self._picture)),
             post("/api/thumbnail.png", self._computing(self._thumbnail)),
@@ -86,7 +87,8 @@ class Application:
 
     def _view(self, data: Any) -> tuple[Choice, View]:
         choice = self._choices.get(_field(data, "network", str, ""))
-        return choice, View.from_json(data, choice.renderer.facts)
+        view = View.from_json(data, choice.renderer.facts)
+        return self._choices.get(choice.name, view.blend.network) if view.blend else choice, view
 
     # ---- A network
 
@@ -111,6 +113,7 @@ class Application:
                 "has_noise": facts.num_noise_layers > 0,
                 "labels": facts.label_names,
                 "directions": [name for name, _ in strongest],
+                "resolutions": facts.resolutions,
                 "layers": renderer.layers(),
                 "spaces": Projections.spaces(painter),
                 "max_steps": MAX_STEPS,
@@ -118,6 +121,12 @@ class Application:
                 "num_examples": EXAMPLES,
             }
         )
+
+    async def _blend(self, request):
+        """An error, if two networks cannot be blended."""
+        query = request.query_params
+        await self._in_thread(self._choices.get, query.get("name"), query.get("with", ""))
+        return JSONResponse({})
 
     async def _example(self, request):
         index = request.path_params["index"]
@@ -149,7 +158,7 @@ class Application:
     def _command(self, data):
         choice, view = self._view(data)
         names = choice.label_names
-        command = view.command(choice.path, choice.directions_file, names, self._choices.crop)
+        command = view.command(choice.path, choice.directions_file, names, self._choices.crop, choice.blended_with)
         return JSONResponse({"command": command, "needs_file": view.needs_file(names)})
 
     def _features(self, data, layer):
@@ -174,13 +183,14 @@ class Application:
         if not 0.1 <= seconds <= 10:
             raise UserError(f"seconds must be a number from 0.1 to 10, got {seconds}.")
         seen = [self._view(key) for key in keys]
-        if len({choice.name for choice, _ in seen}) > 1:
-            raise UserError("the key frames are of several networks: a video is of one.")
+        others = {view.blend.network for _, view in seen if view.blend}
+        if len({choice.name for choice, _ in seen}) > 1 or len(others) > 1:
+            raise UserError("the key frames are of several networks: a video is of one, or of blends of two.")
         if not 2 <= len(seen) <= MAX_KEYS:
             raise UserError(f"a video takes 2 to {MAX_KEYS} key frames, there are {len(seen)}.")
 
         def work(job: Job) -> Path:
-            film = Film(seen[0][0].renderer, [view for _, view in seen], seconds, loop)
+            film = Film(self._choices.get(seen[0][0].name, *others).renderer, [view for _, view in seen], seconds, loop)
             path = self._folder / f"{job.id}.{kind}"
             film.write(path, job)
             return path
@@ -192,6 +202,7 @@ class Application:
         query, upload = request.query_params, await request.body()
         data = _json(query.get("view", "{}").encode())
         choice, view = await self._in_thread(self._view, data)
+        choice = self._choices.get(choice.name)  # A picture is searched in the first of two blended networks.
         painter, space, steps = choice.renderer.painter, query.get("space"), query.get("steps", "")
         spaces = Projections.spaces(painter)
         if space not in spaces:

@@ -14,7 +14,7 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.renderer import Renderer
-from stylegan_tf.explorer.view import View
+from stylegan_tf.explorer.view import Blend, View
 from stylegan_tf.files.file_errors import os_error_line
 from stylegan_tf.visualize.animation import write_animation
 from stylegan_tf.visualize.interpolation import StyleWalk, frame_count
@@ -133,7 +133,9 @@ class Jobs:
 
 
 class Film:
-    """The way from view to view: w on a smooth curve, noise maps and their strengths evenly.
+    """The way from view to view: w on a smooth curve, noise maps, their strengths and shares of a blend evenly.
+
+    A swap of layers holds until the next view.
 
     Args:
       seconds: from one view to the next.
@@ -153,9 +155,11 @@ class Film:
         """Yields uint8 [h, w, 3]."""
         for moment in np.arange(self.num_frames) * self._step:
             key = min(int(moment), len(self._views) - 1)
-            first, second = self._noise(key), self._noise((key + 1) % len(self._views))
+            following = (key + 1) % len(self._views)
+            first, second = self._noise(key), self._noise(following)
             noise = [a + np.float32(moment - key) * (b - a) for a, b in zip(first, second)]
-            picture = self._renderer.render_styles(self._walk([moment])[0], noise).picture
+            blend = _between(self._views[key].blend, self._views[following].blend, moment - key)
+            picture = self._renderer.render_styles(self._walk([moment])[0], noise, blend).picture
             yield resized(picture, scale_for(picture.shape))
 
     def write(self, path: Path, job: Job) -> None:
@@ -169,3 +173,11 @@ class Film:
                 yield frame
 
         write_animation(reported(), self.num_frames, path, FPS)
+
+
+def _between(first: Optional[Blend], second: Optional[Blend], moment: float) -> Optional[Blend]:
+    """At a moment from 0 to 1; none is a share of 0."""
+    if first == second or any(blend and blend.swap for blend in (first, second)):
+        return first
+    start, end = (blend.share if blend else 0.0 for blend in (first, second))
+    return Blend((first or second).network, start + moment * (end - start))

@@ -11,6 +11,7 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import load_demo_images
+from stylegan_tf.editing.blending import check_alike
 from stylegan_tf.editing.directions import load_directions
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
@@ -19,7 +20,7 @@ from stylegan_tf.networks.network_file import find_networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.painter import Painter
 
-_LOADED = 2  # Networks in memory.
+_LOADED = 4  # Networks in memory, of which two may be blended.
 EXAMPLES = 6  # Pictures to project.
 
 
@@ -32,6 +33,7 @@ class Choice(NamedTuple):
     label_names: tuple[str, ...]  # () where the file has none.
     directions_file: Optional[str]  # None: there is none, or it is of another network.
     is_of_demo_set: bool
+    blended_with: Optional[str] = None  # The path of the other network, where views say how much of it there is.
 
 
 class NetworkChoices:
@@ -55,13 +57,17 @@ class NetworkChoices:
         """The one that the page starts with is the last."""
         return list(self._paths)
 
-    def get(self, name: Optional[str]) -> Choice:
-        """The network of this name, or the one to start with."""
-        name = name or self.names[-1]
-        if name not in self._paths:
-            raise UserError(f"there is no network {short(name, 60)!r} here: choose one of the list.")
+    def get(self, name: Optional[str], other: Optional[str] = None) -> Choice:
+        """The network of this name, or the one to start with; other: for views that blend it with this one.
+
+        UserError for names that are not there, and for networks that cannot be blended.
+        """
+        names = [name or self.names[-1], *([other] if other is not None else [])]
+        for each in names:
+            if each not in self._paths:
+                raise UserError(f"there is no network {short(each, 60)!r} here: choose one of the list.")
         with self._lock:
-            return self._load(name)
+            return self._load(*names)
 
     def _new_examples(self, name):
         choice = self.get(name)
@@ -71,7 +77,12 @@ class NetworkChoices:
         views = (View(seed=1000 + index, psi=1.0, classes=first.classes) for index in range(EXAMPLES))
         return [choice.renderer.render(view).picture for view in views]
 
-    def _new_choice(self, name):
+    def _new_choice(self, name, other=None):
+        if other is not None:
+            choice, second = self._load(name), self._load(other)
+            check_alike({each.name: each.renderer.painter.generator for each in (choice, second)})
+            renderer = choice.renderer.blended_with(second.renderer.painter.generator)
+            return choice._replace(renderer=renderer, blended_with=second.path)
         networks = load_networks(self._paths[name])
         box, ratio = (networks.content_box, networks.aspect_ratio) if self.crop else (None, None)
         truncation = Truncation(centre=networks.truncation_centre)

@@ -1,7 +1,9 @@
 """Views to pictures: one traced call, whatever they say."""
 
+import contextlib
 import functools
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Optional
 
@@ -9,9 +11,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from stylegan_tf.config import BlendOptions
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.editing.blending import assign_blend
 from stylegan_tf.editing.directions import Directions
-from stylegan_tf.explorer.view import Facts, View
+from stylegan_tf.explorer.view import Blend, Facts, View
+from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8
 from stylegan_tf.visualize.painter import Painter, seed_latents
@@ -38,11 +43,12 @@ def as_png(image: np.ndarray) -> bytes:
 
 
 class Renderer:
-    """Stateless: the same view is the same picture.
+    """The same view is the same picture.
 
     Args:
       label_names: by column of the label; () to call them by their numbers.
       found: the w [L, W] that `View.found` means, by its name.
+      blended: two networks of which views say how much is in the picture; the painter's network is overwritten.
     """
 
     def __init__(
@@ -51,8 +57,10 @@ class Renderer:
         directions: Optional[Directions] = None,
         label_names: Sequence[str] = (),
         found: Optional[Mapping[str, np.ndarray]] = None,
+        blended: Sequence[Generator] = (),
     ):
         self.painter, self.directions = painter, directions
+        self._blended, self._assigned, self._lock = blended, None, threading.Lock()
         self._generator, self._found = painter.generator, {} if found is None else found
         self._config = painter.config
         self.num_layers, self._w_size = painter.dlatent_shape
@@ -65,26 +73,52 @@ class Renderer:
             groups=tuple(group.name for group in self.groups) if self._config.use_styles else (),
             label_names=tuple(label_names) or tuple(map(str, range(self._config.label_size))),
             directions=directions.names if directions else (),
+            resolutions=painter.resolutions,
         )
         # They stay the same while other controls move.
         self._noise_maps = functools.lru_cache(maxsize=4)(self._new_noise_maps)
         self._centre = functools.lru_cache(maxsize=1024)(self._new_centre)
         self._synthesize, self._features = self._traced(), self._traced_features()
 
-    def render(self, view: View) -> Rendered:
-        return self._rendered(self._synthesize(*self._arguments(view)))
+    def blended_with(self, other: Generator) -> "Renderer":
+        """One for views that blend this network with another of the same architecture."""
+        own, mine = self._generator, self.painter
+        result = Generator(own.config, growth=own.growth)
+        painter = Painter(result, None, mine.content_box, mine.truncation, aspect_ratio=mine.aspect_ratio)
+        return Renderer(painter, self.directions, self.facts.label_names, self._found, [own, other])
 
-    def render_styles(self, ws: np.ndarray, noise: Sequence[np.ndarray]) -> Rendered:
+    @contextlib.contextmanager
+    def _weights_of(self, blend: Optional[Blend]):
+        """The network is this blend meanwhile."""
+        if not self._blended:
+            yield
+            return
+        options = blend.options() if blend else BlendOptions(weights="1,0")
+        with self._lock:
+            if options != self._assigned:
+                assign_blend(self._generator, self._blended, options)
+                self._noise_maps.cache_clear()
+                self._centre.cache_clear()
+                self._assigned = options
+            yield
+
+    def render(self, view: View) -> Rendered:
+        with self._weights_of(view.blend):
+            return self._rendered(self._synthesize(*self._arguments(view)))
+
+    def render_styles(self, ws: np.ndarray, noise: Sequence[np.ndarray], blend: Optional[Blend] = None) -> Rendered:
         """The picture of w [L, W] and noise maps [1, r, r, 1] of every layer."""
-        arguments = list(self._arguments(View(centre="all")))
-        arguments[6:] = [ws, True, np.zeros([self.num_layers], np.int32), np.zeros_like(ws)]
-        maps = [np.asarray(layer, np.float32) for layer in noise]
-        return self._rendered(self._synthesize(*arguments, maps, np.ones([len(maps)], np.float32)))
+        with self._weights_of(blend):
+            arguments = list(self._arguments(View(centre="all")))
+            arguments[6:] = [ws, True, np.zeros([self.num_layers], np.int32), np.zeros_like(ws)]
+            maps = [np.asarray(layer, np.float32) for layer in noise]
+            return self._rendered(self._synthesize(*arguments, maps, np.ones([len(maps)], np.float32)))
 
     def feature_maps(self, view: View, layer: int) -> np.ndarray:
         """The first channels of a layer's output, each scaled from its minimum to its maximum: uint8 [H, W, 3]."""
-        _, ws, noise = self._synthesize(*self._arguments(view))
-        maps = self._features(ws, noise)[layer].numpy()[0, ..., :_MAX_MAPS].astype(np.float32)  # [h, w, C]
+        with self._weights_of(view.blend):
+            _, ws, noise = self._synthesize(*self._arguments(view))
+            maps = self._features(ws, noise)[layer].numpy()[0, ..., :_MAX_MAPS].astype(np.float32)  # [h, w, C]
         maps = maps.transpose(2, 0, 1)[..., None]
         low, high = (edge(axis=(1, 2), keepdims=True) for edge in (maps.min, maps.max))
         scaled = 255 * (maps - low) / np.maximum(high - low, 1e-8)

@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
+from stylegan_tf.config import BlendOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.truncation import CENTRES
@@ -21,6 +22,7 @@ class Facts:
     """What a network has: the bounds of its views.
 
     groups: names of the groups of layers that styles are mixed in; () without styles.
+    resolutions: of its blocks.
     """
 
     num_layers: int
@@ -29,6 +31,19 @@ class Facts:
     groups: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()  # By column of the label; () for a network without labels.
     directions: tuple[str, ...] = ()
+    resolutions: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Blend:
+    """Another network in the picture: its share in an average of all weights, or its layers from a resolution up."""
+
+    network: str
+    share: float = 0.5
+    swap: int = 0  # The resolution; 0: the average.
+
+    def options(self) -> BlendOptions:
+        return BlendOptions(swap=self.swap) if self.swap else BlendOptions(f"{1 - self.share:.10g},{self.share:.10g}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +63,7 @@ class View:
     noise_seed: int = 0  # Of "random".
     strengths: Mapping[int, float] = dataclasses.field(default_factory=dict)  # Factors of the noise by layer, if not 1.
     moves: Mapping[str, float] = dataclasses.field(default_factory=dict)  # Directions, in standard deviations.
+    blend: Optional[Blend] = None
 
     @classmethod
     def first(cls, network: str, facts: Facts) -> "View":
@@ -90,12 +106,24 @@ class View:
         return not is_of_seed or self.has_own_noise or (bool(self.classes) and self._class_text(label_names) is None)
 
     def command(
-        self, network: str, directions: Optional[str] = None, label_names: Sequence[str] = (), crop: bool = True
+        self,
+        network: str,
+        directions: Optional[str] = None,
+        label_names: Sequence[str] = (),
+        crop: bool = True,
+        blended_with: Optional[str] = None,
     ) -> str:
         """The command that makes the same picture; with dlatents.npz in the working directory if it needs it.
 
-        network, directions: as the flags of these names.
+        network, directions: as the flags of these names; blended_with: the network of `blend`, likewise.
         """
+        if self.blend:
+            words = ["python", "-m", "stylegan_tf.blend", "--networks", f"{network},{blended_with}"]
+            options = self.blend.options()
+            words += ["--swap", str(options.swap)] if options.swap else ["--weights", options.weights]
+            blend = shlex.join([*words, "--nopicture", "--output", "blend.npz"])
+            one = dataclasses.replace(self, blend=None)
+            return f"{blend} && {one.command('blend.npz', directions, label_names, crop)}"
         words = ["python", "-m", "stylegan_tf.generate", "--network", network]
         if self.needs_file(label_names):
             words += ["--dlatents", "dlatents.npz"]
@@ -151,10 +179,20 @@ def _read_text(name, value, _facts):
     return value
 
 
+def _read_blend(name, value, facts):
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not isinstance(value.get("network"), str):
+        raise UserError(f"{name} must be a JSON object with a network, got {_brief(value)}.")
+    share = _number(0, 1)(f"{name}: share", value.get("share", 0.5), facts)
+    swap = _choice((0, *facts.resolutions))(f"{name}: swap", value.get("swap", 0), facts)
+    return Blend(value["network"], share, swap)
+
+
 def _choice(choices):
     def read(name, value, _facts):
         if value not in choices:
-            raise UserError(f"{name} must be one of {', '.join(choices)}, got {_brief(value)}.")
+            raise UserError(f"{name} must be one of {', '.join(map(str, choices))}, got {_brief(value)}.")
         return value
 
     return read
@@ -195,6 +233,7 @@ _READERS = {
     "noise_seed": _number(0, 2**31 - 1, whole=True),
     "strengths": _table(lambda facts: _numbered(facts.num_noise_layers), _number(0, 3)),
     "moves": _table(lambda facts: {name: name for name in facts.directions}, _number(-10, 10)),
+    "blend": _read_blend,
 }
 
 

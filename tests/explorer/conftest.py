@@ -63,7 +63,7 @@ class Program:
 
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory):
-    """A folder with `networks`, which holds classes.npz, growing.npz and large.npz, and with directions.npz."""
+    """A folder with directions.npz and `networks`: classes, its relative, growing and large (.npz)."""
     from stylegan_tf.editing.directions import Directions, save_directions
     from stylegan_tf.networks.growth import Growth
     from stylegan_tf.networks.network_file import Networks, save_networks
@@ -73,10 +73,11 @@ def networks(tmp_path_factory):
     names = {"label_names": ["cat", "dog", "owl"]}
     for name, options, metadata in (
         ("classes", {"resolution": 16, "label_size": 3}, names),
+        ("classes_relative", {"resolution": 16, "label_size": 3, "seed": 5}, names),
         ("growing", {"resolution": 32, "growth": Growth(16, 0.5)}, {}),
         ("large", {"resolution": 256, "fmap_base": 512}, {}),
     ):
-        generator, _ = tiny.generator(seed=4, **options)
+        generator, _ = tiny.generator(**{"seed": 4, **options})
         for to_rgb in generator.synthesis.to_rgb.values():
             for variable in to_rgb.weights:
                 variable.assign(variable * 0.2)  # Not all black and white.

@@ -9,12 +9,17 @@ from PIL import Image
 
 pytest.importorskip("starlette", reason="starlette is not installed")
 
+from stylegan_tf.config import BlendOptions
+from stylegan_tf.editing.blending import blended
 from stylegan_tf.explorer.app import Application
 from stylegan_tf.explorer.network_choices import NetworkChoices
 from stylegan_tf.explorer.projections import FoundPictures
 from stylegan_tf.explorer.renderer import as_png
 from stylegan_tf.files.dlatents import load_dlatents, load_noise
 from stylegan_tf.metrics.features.image_distance import pixel_distance
+from stylegan_tf.networks.network_file import load_networks
+from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.visualize.painter import Painter
 from tests.helpers.asgi import AsgiClient
 
 
@@ -35,7 +40,7 @@ def _pixels(answer):
 def test_a_network_is_described_with_what_its_controls_need(page):
     client, _ = page
     facts = client.get("/api/network?name=classes").json()
-    assert facts["networks"] == ["classes", "growing", "large"] and facts["network"] == "classes"
+    assert facts["networks"] == ["classes", "classes_relative", "growing", "large"] and facts["network"] == "classes"
     assert facts["labels"] == ["cat", "dog", "owl"] and facts["first"]["classes"] == {"0": 1.0}
     assert len(facts["directions"]) == 12 and facts["spaces"] == ["w+", "w"]
     assert [layer["resolution"] for layer in facts["layers"]] == [4, 4, 8, 8, 16, 16]
@@ -64,6 +69,32 @@ def test_files_hold_the_picture_that_is_shown(page, tmp_path, network, size):
     assert answer["needs_file"] and f"networks/{network}.npz --dlatents dlatents.npz" in answer["command"]
 
 
+@pytest.mark.parametrize("blend", [{"share": 0.25}, {"swap": 8}, {"share": 0.0}])
+def test_a_blend_is_the_network_that_blend_makes(page, networks, blend):
+    client, _ = page
+    options = BlendOptions(swap=8) if "swap" in blend else BlendOptions(f"{1 - blend['share']},{blend['share']}")
+    paths = [networks / "networks" / f"{name}.npz" for name in ("classes", "classes_relative")]
+    generator = blended({path.stem: load_networks(path).best_generator for path in paths}, options)
+    painter = Painter(generator, np.eye(3, dtype=np.float32)[1], None, Truncation(0.5, 6, "class"))
+    (expected,) = painter.pictures(painter.dlatents(painter.latents([7])))
+    view = {"network": "classes", "seed": 7, "psi": 0.5, "cutoff": 6, "classes": {"1": 1}}
+    one = _pixels(client.post("/api/picture.png", view))
+    both = {**view, "blend": {"network": "classes_relative", **blend}}
+    assert np.abs(_pixels(client.post("/api/picture.png", both)) - expected).max() <= 1
+    assert (_pixels(client.post("/api/picture.png", view)) == one).all()
+    assert "stylegan_tf.blend --networks " in client.post("/api/command", both).json()["command"]
+
+
+def test_networks_that_cannot_be_blended_are_named(page):
+    client, _ = page
+    address = "/api/network/blend?name=classes&with="
+    assert client.get(address + "classes_relative").status == 200
+    answer = client.get(address + "growing")
+    assert answer.status == 422
+    assert answer.json()["error"].startswith("Classes and growing cannot be blended: resolution is 16 in the first")
+    assert client.get(address + "x").json()["error"].startswith("There is no network 'x' here")
+
+
 def test_layers_have_feature_maps_and_noise(page):
     client, _ = page
     assert _pixels(client.post("/api/layers/2/features.png", {"network": "classes"})).shape == (16, 24, 3)
@@ -87,6 +118,7 @@ def test_layers_have_feature_maps_and_noise(page):
         ("films", {}, "Keys is missing"),
         ("films", {"keys": [{"network": "classes"}]}, "A video takes 2 to 32 key frames, there are 1."),
         ("films", {"keys": [{"network": "classes"}, {"network": "growing"}]}, "The key frames are of several networks"),
+        ("picture.png", {"network": "classes", "blend": {"network": "large"}}, "Classes and large cannot be blended"),
         ("films", {"keys": [{}, {}], "format": "exe"}, "Format must be one of webp, mp4, got exe."),
         ("films", {"keys": [{}, {}], "seconds": 1e9}, "Seconds must be a number"),
         ("projections?space=w%2B&steps=20", b"", "Choose a picture first."),
@@ -137,8 +169,11 @@ def test_what_is_found_is_a_view_like_any_other(page):
 def test_key_frames_become_a_video(page):
     client, _ = page
     keys = [{"network": "classes", "seed": seed, "noise_mode": "none"} for seed in (1, 2)]
+    keys[1]["blend"] = {"network": "classes_relative", "share": 1}
     path, ended = _ended(client, client.post("/api/films", {"keys": keys, "seconds": 0.25}))
     answer = client.get(f"{path}/file")
     assert ended["state"] == "done" and answer.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(answer.body)) as video:
         assert video.n_frames == 12
+        frame = np.asarray(video.convert("RGB").resize((16, 16), Image.Resampling.BOX), int)
+    assert np.abs(frame - _pixels(client.post("/api/picture.png", keys[0]))).mean() < 8  # WebP is lossy.

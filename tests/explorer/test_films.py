@@ -7,8 +7,9 @@ from PIL import Image
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import Film, Job, Stopped
 from stylegan_tf.explorer.renderer import Renderer
-from stylegan_tf.explorer.view import View
+from stylegan_tf.explorer.view import Blend, View
 from tests.helpers import painters
+from tests.helpers import tiny_networks as tiny
 
 VIEWS = [
     View(seed=1, noise_mode="random", noise_seed=3, strengths={3: 2.0}),
@@ -40,6 +41,22 @@ def test_between_them_noise_changes_evenly(renderer):
     full = renderer.render(views[1])
     expected = renderer.render_styles(full.ws, [layer * (6 / 11) for layer in full.noise]).picture
     assert np.abs(middle.astype(int) - expected).max() <= 1
+
+
+def test_between_them_the_share_of_a_blend_changes_evenly_and_a_swap_holds():
+    other, _ = tiny.generator(seed=9, resolution=16)
+    renderer = Renderer(painters.painter()[0], found={"w": tiny.normal(6, 7)}).blended_with(other)
+
+    def view(blend):
+        return View(found="w", blend=blend)
+
+    def sixth(*blends):  # Of twelve: 6/11 of the way.
+        return list(Film(renderer, [view(blend) for blend in blends], 0.5, False).frames())[6][::8, ::8].astype(int)
+
+    half, swap = Blend("b", 0.55), Blend("b", swap=8)
+    assert np.abs(sixth(None, half) - renderer.render(view(Blend("b", 0.3))).picture).max() <= 1
+    assert np.abs(sixth(swap, swap) - renderer.render(view(swap)).picture).max() <= 1
+    assert np.abs(renderer.render(view(swap)).picture.astype(int) - renderer.render(view(half)).picture).max() > 9
 
 
 def test_a_video_is_written_and_can_be_stopped(renderer, tmp_path):

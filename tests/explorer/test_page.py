@@ -21,7 +21,7 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 SIZES = [(390, 800), (768, 1000), (1400, 1000)]
-_TABS = ("seed", "mix", "move", "noise", "find", "film", "layers")
+_TABS = ("seed", "mix", "move", "blend", "noise", "find", "film", "layers")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def _settled(browser):
 
 
 def _picture(choices, view):
-    choice = choices.get(view["network"])
+    choice = choices.get(view["network"], *([view["blend"]["network"]] if view["blend"] else []))
     return choice.renderer.render(View.from_json(view, choice.renderer.facts)).picture.astype(int)
 
 
@@ -317,6 +317,36 @@ def test_classes_are_blended_with_sliders(page, choices):
     page.set("#class_0_range", 0.25)
     _shows(page, choices, classes={"0": 0.25, "2": 1})
     assert "--truncation_centre class --class cat=0.25,owl=1" in page.text("#command")
+
+
+def test_networks_are_blended_with_a_slider_or_from_a_resolution_up(page, choices, program, tmp_path):
+    page.click("#tab-blend")
+    assert not page.find("#blend_swap").is_enabled() and not page.find("#blend_share_number").is_enabled()
+    page.set("#blend_network", "growing")
+    page.until(
+        lambda: page.text("#blend_problem").startswith("Classes and growing cannot be blended: resolution is 16")
+    )
+    assert not page.find("#blend_share_number").is_enabled() and _settled(page)["blend"] is None
+    page.set("#blend_network", "classes_relative")
+    page.until(lambda: _state(page)["view"]["blend"])
+    page.set("#blend_share_number_range", 0.25)
+    _shows(page, choices, blend={"share": 0.25, "swap": 0, "network": "classes_relative"})
+    page.click("#add_key")
+    page.set("#blend_swap", 8)
+    _shows(page, choices, blend={"share": 0.25, "swap": 8, "network": "classes_relative"})
+    assert not page.find("#blend_share_number").is_enabled() and not page.find("#blend_problem").is_displayed()
+    assert _state(page)["keys"][0]["blend"]["swap"] == 0
+    picture, _, command = _saved(page)
+    assert "--swap 8" in command
+    for ours, here in (("python", sys.executable), (" out", f" {tmp_path}"), ("blend.npz", f"{tmp_path}/blend.npz")):
+        command = command.replace(ours, here)
+    subprocess.run(command, shell=True, check=True, cwd=program.folder, env=ENVIRONMENT)
+    (made,) = tmp_path.glob("*.png")
+    assert np.abs(np.asarray(Image.open(made)).astype(int) - picture).max() <= 1
+    _open(page, program, page.driver.current_url.partition("#")[2])  # As somebody else would.
+    assert _state(page)["view"]["blend"]["swap"] == 8
+    page.set("#blend_network", "")
+    _shows(page, choices, blend=None)
 
 
 def test_directions_are_searched_and_the_strongest_come_first(page, choices):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.explorer.view import Facts, View
+from stylegan_tf.explorer.view import Blend, Facts, View
 
 FACTS = Facts(
-    num_layers=8, num_noise_layers=8, groups=("coarse", "fine"), label_names=("cat", "dog"), directions=("my hat", "b")
-)
+    num_layers=8, num_noise_layers=8, groups=("coarse", "fine"), label_names=("cat", "dog"), directions=("my hat", "b"),
+    resolutions=(4, 8, 16, 32),
+)  # fmt: skip
 
 
 def test_a_whole_position_is_a_seed_and_others_lie_between_four():
@@ -29,6 +30,7 @@ def test_views_pass_through_json_unchanged():
     view = View(
         network="n", seed=5, offset=(0.5, -0.25), psi=-1.0, cutoff=3, centre="class", classes={1: 0.5}, found="name",
         mixing={"fine": 9}, noise_mode="random", noise_seed=7, strengths={2: 0.0}, moves={"b": -2.5},
+        blend=Blend("m", 0.25, 16),
     )  # fmt: skip
     assert View.from_json(json.loads(json.dumps(view.to_json())), FACTS) == view
     assert View.from_json({"network": "n"}, FACTS) == View.first("n", FACTS) == View("n", classes={0: 1.0})
@@ -54,6 +56,9 @@ def test_views_pass_through_json_unchanged():
         ({"strengths": {"8": 1}}, "strengths: the network has no 8"),
         ({"moves": {"b": "x" * 9999}}, "moves of b must be a number from -10 to 10, got 'xxx"),
         ({"found": 5}, "found must be text"),
+        ({"blend": "m"}, "blend must be a JSON object with a network, got 'm'."),
+        ({"blend": {"network": "m", "share": 2}}, "blend: share must be a number from 0 to 1, got 2."),
+        ({"blend": {"network": "m", "swap": 12}}, "blend: swap must be one of 0, 4, 8, 16, 32, got 12."),
         ({"colour": 1}, "a view has no field 'colour'."),
     ],
 )
@@ -76,6 +81,16 @@ def test_the_command_of_a_seed_needs_no_file():
     assert View(noise_mode="none").command("demo").endswith("--noise_mode none --outdir out")
     for view in (View(), View(offset=(0.5, 0.0))):
         assert view.command("demo", crop=False).endswith(" --nocrop --outdir out")
+
+
+@pytest.mark.parametrize("options, flags", [((0.25,), "--weights 0.75,0.25"), ((0.25, 16), "--swap 16")])
+def test_the_command_of_a_blend_makes_the_network_first(options, flags):
+    command = View(network="a", seed=6, blend=Blend("b", *options)).command("runs/a", blended_with="runs/b")
+    assert command == (
+        f"python -m stylegan_tf.blend --networks runs/a,runs/b {flags} --nopicture --output blend.npz && "
+        "python -m stylegan_tf.generate --network blend.npz --seeds 6 --truncation_psi 0.7 --truncation_cutoff 8 "
+        "--outdir out"
+    )
 
 
 @pytest.mark.parametrize(

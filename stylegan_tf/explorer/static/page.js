@@ -2,6 +2,7 @@
 
 import { Refused, download, get, picture, post } from "./api.js";
 import { $, choices, element, icon, say, saying, showValue, slider, typed } from "./controls.js";
+import { buildBlend, connectBlend, showBlend } from "./blend.js";
 import { connectFilm, showFilm } from "./film.js";
 import { buildFind, connectFind, showFound } from "./find.js";
 import { buildLayers, showLayers, withStrength } from "./layers.js";
@@ -120,12 +121,13 @@ function build(facts) {
   $("networks").hidden = facts.networks.length < 2;
   $("network").replaceChildren(...facts.networks.map((name) => element("option", { value: name, textContent: name })));
   $("network").value = facts.network;
-  const offered = { mix: facts.has_styles, move: facts.directions.length, noise: facts.has_noise };
+  const offered = { mix: facts.has_styles, move: facts.directions.length, noise: facts.has_noise, blend: facts.networks.length > 1 };
   buildTabs(offered);
   buildTruncation(facts);
   buildNoise(facts);
   buildMoves(facts);
   buildMixing();
+  buildBlend(facts);
   buildFind();
   buildLayers();
 }
@@ -292,6 +294,7 @@ function show(state, isSettled) {
   for (const { set, layers } of sliders.strengths) set(view.strengths[layers[0]] ?? 1);
   showClasses();
   showMoves();
+  showBlend();
   if (tab === "seed") showMap(isSettled && !walk.isOn);
   showMixing(isSettled, tab === "mix");
   showFilm();
@@ -360,6 +363,7 @@ function connect() {
   window.addEventListener("hashchange", saying(start));
   new ResizeObserver(fit).observe($("frame"));
   window.addEventListener("resize", () => store.state && showMap(false));
+  connectBlend();
   connectFind();
   connectFilm();
   connectTheme();
