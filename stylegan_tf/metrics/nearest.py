@@ -28,6 +28,7 @@ from stylegan_tf.visualize.picture_files import as_rgb, save_image
 from stylegan_tf.visualize.tile_table import Band, tile_table
 
 _BLOCK_NUMBERS = 1 << 22  # Of a block of vectors and of its distances: 32 MB each in float64.
+_BLOCK_ROWS = 1024  # Of real images.
 _BATCH = 64  # Real images at a time.
 _RESAMPLES = 2000
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
@@ -75,26 +76,44 @@ def nearest_rows(
     """
     found = np.full([len(queries), count], np.inf)
     numbers = np.full([len(queries), count], -1, np.int64)
-    first = 0
-    rows = max(1, _BLOCK_NUMBERS // max(1, queries.shape[1]))
-    for block in blocks:
-        step = max(1, min(rows, _BLOCK_NUMBERS // len(block)))
-        block = np.asarray(block, np.float64)
-        squares = (block**2).sum(axis=1)
+    first, width = 0, max(1, queries.shape[1])
+    rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // width))
+    step = max(1, min(_BLOCK_NUMBERS // width, _BLOCK_NUMBERS // rows))
+    for block in _regrouped(blocks, rows):
+        here, squares = np.arange(first, first + len(block)), (block**2).sum(axis=1)
         for start in range(0, len(queries), step):
-            part = slice(start, start + step)
-            query = np.asarray(queries[part], np.float64)
-            distances = np.maximum((query**2).sum(axis=1)[:, None] + squares - 2 * query @ block.T, 0)
+            query = np.asarray(queries[start : start + step], np.float64)
+            distances = query @ block.T
+            distances *= -2
+            distances += squares
+            distances += (query**2).sum(axis=1)[:, None]
+            np.maximum(distances, 0, out=distances)
             if own is not None:
-                distances[np.arange(first, first + len(block)) == own[part, None]] = np.inf
-            both = np.concatenate([found[part], distances], axis=1)
-            here = np.broadcast_to(np.arange(first, first + len(block)), distances.shape)
+                distances[here == own[start : start + step, None]] = np.inf
+            better = np.flatnonzero((distances < found[start : start + step, -1:]).any(axis=1))
+            part = start + better
+            both = np.concatenate([found[part], distances[better]], axis=1)
             order = np.argsort(both, axis=1, kind="stable")[:, :count]
             found[part] = np.take_along_axis(both, order, axis=1)
-            numbers[part] = np.take_along_axis(np.concatenate([numbers[part], here], axis=1), order, axis=1)
+            both = np.concatenate([numbers[part], np.broadcast_to(here, [len(part), len(here)])], axis=1)
+            numbers[part] = np.take_along_axis(both, order, axis=1)
         first += len(block)
     numbers[np.isinf(found)] = -1
     return np.sqrt(found), numbers
+
+
+def _regrouped(blocks, rows):
+    """Blocks [n, D] of any sizes -> float64 ones of `rows` rows; the last may have fewer."""
+    waiting = []
+    for block in blocks:
+        waiting.append(np.asarray(block, np.float64))
+        while sum(map(len, waiting)) >= rows:
+            joined = np.concatenate(waiting)
+            yield joined[:rows]
+            waiting = [joined[rows:]]
+    rest = np.concatenate(waiting) if waiting else ()
+    if len(rest):
+        yield rest
 
 
 def vector_blocks(reals: RealImages, vectors: ImageVectors, progress: StartProgress = Progress) -> Iterator[np.ndarray]:
