@@ -2,10 +2,11 @@
 
     minimise over w (and the noise maps n):  d(g(w, n), picture) + alpha * sum over maps and scales of L(n)
 
-The search starts from the samples whose images are nearest and halves their number several times until the best is
-left. w is perturbed by decreasing noise over the first three quarters of a start's steps and optimised by Adam with a
-learning rate that ramps up and down. All lengths are in standard deviations of w, so that the defaults suit any
-network. L is the squared correlation of a map with itself shifted by one pixel, which is 0 for noise.
+The search starts from latents that a regression on pixels predicts, and from samples whose images are near, and halves
+their number several times until the best is left. w is perturbed by decreasing noise over the first three quarters of a
+start's steps and optimised by Adam with a learning rate that ramps up and down. All lengths are in standard deviations
+of w, so that the defaults suit any network. L is the squared correlation of a map with itself shifted by one pixel,
+which is 0 for noise.
 """
 
 import dataclasses
@@ -26,8 +27,9 @@ from stylegan_tf.visualize.painter import batch_size, random_w
 from stylegan_tf.visualize.picture_files import to_uint8
 
 _STATISTICS = 10_000  # Latents behind mean and deviation of w.
-_CANDIDATES = 1000  # Samples among which the starts are chosen,
-_CANDIDATE_SIZE = 64  # by their pixels at this size at most.
+_SAMPLES = 1000  # That starts are chosen from,
+_SAMPLE_SIZE = 64  # by their pixels at this size at most.
+_RIDGES = (0.01, 0.1, 1.0, 10.0)  # Strengths of regularisation, as parts of the pixels' mean variance.
 _SMALLEST_NOISE = 8  # The correlation is taken of maps shrunk down to this size.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
@@ -68,7 +70,7 @@ class Projector:
             raise UserError("projection in z needs the label of a network with labels: give `class`.")
         self._generator, self._distance, self._label, self._box = generator, distance, label, content_box
         self.resolution = generator.growth.resolution
-        self._mean, self._deviation, self._samples = self._statistics()
+        self._mean, self._deviation, self._w = self._statistics()
         self._traced = tf.function(compiled_chains()(self._step), reduce_retracing=True)
         self._rendered = tf.function(self._images, reduce_retracing=True)
 
@@ -169,35 +171,38 @@ class Projector:
         generator = self._generator
         w = random_w(generator, _STATISTICS, self.config.seed, self._label)
         mean = w.mean(axis=0) if self._label is not None else generator.truncation.w_avg.numpy()
-        return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2))), w[:_CANDIDATES]
+        return mean, np.float32(np.sqrt(np.mean((w - w.mean(axis=0)) ** 2))), w[:_SAMPLES]
 
     def _starts(self, targets) -> list:
-        """Of the candidates those whose images are nearest to the targets: `starts` times [N, 1 or L, W], in order."""
-        candidates, pixels = self._candidates
+        """`starts` times [N, 1 or L, W]: of regressions and samples those with the nearest images, in order."""
+        x, pixels = self._samples
         wanted = self._thumbnails(targets)
-        distances = (pixels**2).sum(axis=1) - 2 * wanted @ pixels.T  # Squared, but for a constant of each target.
-        nearest = np.argsort(distances, axis=1, kind="stable")[:, : self.config.starts]
-        return [self._of_layers(start) for start in candidates[nearest.T]]
+        options = np.stack([*regressions(pixels, x, wanted), *x[_nearest_rows(pixels, wanted, self.config.starts)]])
+        images = np.stack([self._thumbnails_of(option) for option in options])
+        order = np.argsort(((images - wanted) ** 2).sum(axis=2), axis=0, kind="stable")[: self.config.starts]
+        return [self._of_layers(option) for option in np.take_along_axis(options, order[..., None], axis=0)]
 
     def _of_layers(self, x):
-        """[N, 1, W] as the search has it: in w+ for each layer."""
-        return tf.repeat(x, self.dlatent_shape[0], axis=1) if self._space == "w+" else tf.constant(x)
+        """[N, W] as the search has it: [N, 1, W], in w+ for each layer."""
+        return tf.repeat(x[:, None], self.dlatent_shape[0] if self._space == "w+" else 1, axis=1)
 
     @functools.cached_property
-    def _candidates(self):
-        """-> [M, 1, W or Z] as `_ws` takes them, and small images of them [M, pixels]."""
-        x = ((self._samples - self._mean) / self._deviation)[:, None]
+    def _samples(self):
+        """-> x [M, W or Z], as `_ws` takes them but for layers, and small images of them [M, pixels]."""
+        x = (self._w - self._mean) / self._deviation
         if self._space == "z":
-            x = np.random.RandomState(self.config.seed).randn(_CANDIDATES, 1, self._generator.config.latent_size)
+            x = np.random.RandomState(self.config.seed).randn(_SAMPLES, self._generator.config.latent_size)
         x = x.astype(np.float32)
         rows = batch_size(self.resolution)
-        parts = (self._of_layers(x[first : first + rows]) for first in range(0, len(x), rows))
-        return x, np.concatenate([self._thumbnails(self._rendered(self._ws(part), [])) for part in parts])
+        return x, np.concatenate([self._thumbnails_of(x[first : first + rows]) for first in range(0, len(x), rows)])
+
+    def _thumbnails_of(self, x):
+        return self._thumbnails(self._rendered(self._ws(self._of_layers(x)), []))
 
     @staticmethod
     def _thumbnails(images) -> np.ndarray:
         """[N, h, w, C] -> [N, pixels] of means of boxes."""
-        factor = -(-max(images.shape[1:3]) // _CANDIDATE_SIZE)
+        factor = -(-max(images.shape[1:3]) // _SAMPLE_SIZE)
         return tf.reshape(tf.nn.avg_pool2d(images, factor, factor, "SAME"), [len(images), -1]).numpy()
 
     def _start_noise(self, count):
@@ -206,6 +211,22 @@ class Projector:
             return []
         maps = self._generator.synthesis.fixed_noise(self.resolution)
         return [tf.tile(layer, [count, 1, 1, 1]) for layer in maps]
+
+
+def regressions(pixels: np.ndarray, x: np.ndarray, wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """Ridge regressions of latents x [M, D] on pixels [M, P] of their images: the latents [N, D] of `wanted` [N, P]."""
+    centre, mean = pixels.mean(axis=0), x.mean(axis=0)
+    rows = pixels - centre
+    kernel, found = rows @ rows.T, (wanted - centre) @ rows.T
+    for strength in _RIDGES:
+        ridge = strength * np.trace(kernel) / len(kernel) * np.eye(len(kernel), dtype=kernel.dtype)
+        yield mean + found @ np.linalg.solve(kernel + ridge, x - mean)
+
+
+def _nearest_rows(rows, wanted, count):
+    """Numbers of the rows [M, P] nearest to wanted [N, P]: [count, N]."""
+    distances = (rows**2).sum(axis=1) - 2 * wanted @ rows.T  # Squared, but for a constant of each target.
+    return np.argsort(distances, axis=1, kind="stable")[:, :count].T
 
 
 def search_rounds(steps: int, starts: int) -> list[tuple[int, int]]:

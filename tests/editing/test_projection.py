@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise, search_rounds
+from stylegan_tf.editing.projection import Projector, noise_correlation, normalized_noise, regressions, search_rounds
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.truncation import Truncation
@@ -64,6 +64,25 @@ def test_the_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
 def test_rounds_share_the_steps(steps, starts, rounds):
     assert search_rounds(steps, starts) == rounds
     assert sum(count * each for count, each in rounds) == steps
+
+
+def test_regressions_are_those_of_ridges_normal_equations():
+    random = np.random.RandomState(0)
+    pixels, x, wanted = random.randn(30, 6), random.randn(30, 3), random.randn(2, 6)
+    rows, y = pixels - pixels.mean(axis=0), x - x.mean(axis=0)
+    for strength, found in zip((0.01, 0.1, 1, 10), regressions(pixels, x, wanted)):
+        ridge = strength * np.mean((rows**2).sum(axis=1)) * np.eye(6)
+        expected = (wanted - pixels.mean(axis=0)) @ np.linalg.solve(rows.T @ rows + ridge, rows.T @ y)
+        np.testing.assert_allclose(found, expected + x.mean(axis=0), rtol=1e-9)
+
+
+def test_a_search_starts_nearer_than_any_sample(generator):
+    _, images = _own_images(generator, 4)
+    projector = Projector(generator, pixel_distance(), ProjectionConfig(steps=1, starts=1))
+    start = next(projector.find(images)).distances.numpy()
+    samples = np.concatenate(list(Sampler(generator).images(tiny.normal(1000, 5, seed=4)))).astype(float)
+    nearest = ((samples[:, None] - images) ** 2).mean(axis=(2, 3, 4)).min(axis=0) / 127.5**2
+    assert start.mean() < nearest.mean()
 
 
 def test_the_correlation_of_noise_is_that_of_its_neighbours_at_every_scale():
