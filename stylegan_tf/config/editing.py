@@ -29,11 +29,11 @@ class ProjectionConfig(Options):
         "z. Left out: w, and z for a traditional generator (configurations A and B).",
         choices=("z", "w", "w+"),
     )
-    steps: int = option(SEARCH, 500, "Steps of Adam.", at_least=1)
+    steps: int = option(SEARCH, 300, "Steps of Adam.", at_least=1)
     starts: int = option(
         SEARCH,
-        8,
-        "Of 1000 samples the nearest ones that the search tries; the best is refined.",
+        4,
+        "Latents that are tried, predicted from the picture or the nearest of 1000 samples; the best is refined.",
         at_least=1,
         at_most=1000,
     )
