@@ -23,7 +23,8 @@ if not PAGES[0].is_file() or not (ROOT / "docs").is_dir():
 NARROW = "--fmap_base=64 --fmap_max=8 --total_kimg=0.064 --tick_kimg=0.032 --network_ticks=1 --precision=float32"
 SHORTER = {
     # Training: narrow networks, 64 images of 32x32 pixels, no growing.
-    r"(train --flagfile configs/\w+\.cfg)": rf"\1 {NARROW} --resolution=32 --start_resolution=32",
+    r"(train --flagfile configs/small_data\.cfg)": r"\1 --total_kimg=0.032 --precision=float32",
+    r"(train --flagfile configs/(?!small_data)\w+\.cfg)": rf"\1 {NARROW} --resolution=32 --start_resolution=32",
     r"--metric_ticks 10": "--metric_ticks 1",
     r"--total_images \d+": "--total_images 32",
     r"(train_classifier .*--all)": r"\1 --total_images 32 --fmap_base 64 --fmap_max 8",
