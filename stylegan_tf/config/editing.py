@@ -19,7 +19,7 @@ class ProjectionConfig(Options):
 
     >>> from stylegan_tf import ProjectionConfig
     >>> ProjectionConfig(space="w+", steps=200).starts
-    8
+    4
     """
 
     space: Optional[str] = option(

@@ -24,9 +24,10 @@ class Truncation:
       centre: "all": the running average of w; "class": for networks with labels the mean w of each image's own label,
         see `ClassCentres`; or the centre itself, a tensor [W] or [N, W].
 
+    >>> import numpy as np
     >>> from stylegan_tf import Truncation, load_networks
     >>> generator = load_networks("demo").best_generator
-    >>> generator([[0.5] * 128], truncation=Truncation(psi=0.7, cutoff=8)).shape
+    >>> generator(np.full([1, 128], 0.5), truncation=Truncation(psi=0.7, cutoff=8)).shape
     TensorShape([1, 32, 32, 3])
     """
 
