@@ -46,6 +46,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("name", ["stylegan_tf", *stylegan_tf.__all__])
 def test_the_example_of_a_docstring_runs(folder, monkeypatch, name):
     monkeypatch.chdir(folder)
