@@ -50,7 +50,7 @@ MOVED = {
     "ops.plain_form": "ops.forms",
     "progress": "cli.progress",
     "serving.bare_function": "serving.network_parts",
-    "training.accumulation": "training.gradients",
+    "training.accumulation": "training.rounds",
     "training.loop": "training.run.loop",
     "visualize.latent_paths": "visualize.interpolation",
     "visualize.layer_groups": "visualize.style_mixing",

@@ -15,8 +15,6 @@ import numpy as np
 from stylegan_tf import generate_images, load_networks
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.data.demo import load_demo_images
-from stylegan_tf.editing.projection import Projector
-from stylegan_tf.metrics.features.image_distance import pixel_distance
 
 
 def main():
@@ -27,6 +25,9 @@ def main():
     parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="of ProjectionConfig, numbers")
     options = parser.parse_args()
     search = {name: json.loads(value) for name, value in (text.split("=") for text in options.set)}
+    from stylegan_tf.editing.projection import Projector  # Here: they import TensorFlow, which --help does not need.
+    from stylegan_tf.metrics.features.image_distance import pixel_distance
+
     generator = load_networks("demo").best_generator
     own = generate_images("demo", seeds=range(100, 100 + options.own))
     real = load_demo_images()[: options.real].reshape(-1, 32, 2, 32, 2, 3).mean(axis=(2, 4)).round().astype(np.uint8)

@@ -25,7 +25,7 @@ OTHER = {
     "image_distance": "features", "shuffle_images": 100, "keep_networks": 2, "half_precision_levels": 1,
     "const_input": False, "generator_loss": "wgan", "discriminator_loss": "wgan", "resolution": 8,
     "wgan_drift": 0.001, "use_styles": False, "freeze_d": 1, "augment_p": 0.5,
-    "keep_best": "fid5k", "patience": 3,
+    "keep_best": "fid5k", "patience": 3, "cache_dir": "elsewhere", "cache_gib": 1.0, "ema_rampup": 0.05,
 }  # fmt: skip
 # What such a value needs beside it, on both sides, where its option does not say so itself.
 BESIDE = {
@@ -35,7 +35,7 @@ BESIDE = {
 }
 IMAGES = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
 LABELS = np.eye(9, 3, dtype=np.float32)
-HARMLESS = {"data_dir", "run_dir", "init_from", "tpu"}
+HARMLESS = {"data_dir", "run_dir", "init_from", "tpu", "cache_dir", "cache_gib"}
 
 
 def _fields():
