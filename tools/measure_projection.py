@@ -12,7 +12,6 @@ import time
 import checkout  # noqa: F401
 import numpy as np
 
-from stylegan_tf import generate_images, load_networks
 from stylegan_tf.config import ProjectionConfig
 from stylegan_tf.data.demo import load_demo_images
 
@@ -25,7 +24,8 @@ def main():
     parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="of ProjectionConfig, numbers")
     options = parser.parse_args()
     search = {name: json.loads(value) for name, value in (text.split("=") for text in options.set)}
-    from stylegan_tf.editing.projection import Projector  # Here: they import TensorFlow, which --help does not need.
+    from stylegan_tf import generate_images, load_networks  # Here: TensorFlow, which --help does not need.
+    from stylegan_tf.editing.projection import Projector
     from stylegan_tf.metrics.features.image_distance import pixel_distance
 
     generator = load_networks("demo").best_generator

@@ -88,7 +88,7 @@ def _settled(browser):
 
 
 def _picture(choices, view):
-    choice = choices.get(view["network"], *([view["blend"]["network"]] if view["blend"] else []))
+    choice = choices.get(view["network"], *([view["blend"]["network"]] if view.get("blend") else []))
     return choice.renderer.render(View.from_json(view, choice.renderer.facts)).picture.astype(int)
 
 
