@@ -41,6 +41,7 @@ def test_rounds_add_up_to_the_undivided_batch(info, whole, replicas):
 WGAN_GP = {"generator_loss": "wgan", "discriminator_loss": "wgan", "r1_gamma": 0.0, "gp_lambda": 10.0}
 SPLIT = {
     "1 image, R1 and R2": (1, {}),
+    "1 image, compiled": (1, {"jit_compile": True, "losses": {}}),
     "2 images on each of 2 replicas, WGAN-GP": (2, {"strategy": two_replicas, "losses": WGAN_GP}),
     "cross-fade, ADA, R1 in every other iteration": (
         1,
