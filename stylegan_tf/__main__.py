@@ -2,7 +2,7 @@
 
 A command is a file at the top of the package, or one of `benchmark`; its docstring is its help.
 `stylegan-tf help NAME` shows it, `stylegan-tf configs` lists the training configurations that come with the package,
-`stylegan-tf --version` says which one it is, and `eval "$(stylegan-tf completion)"` lets bash complete all of this.
+`stylegan-tf --version` shows the version, and `eval "$(stylegan-tf completion)"` enables completion in bash.
 """
 
 import contextlib
@@ -53,8 +53,8 @@ def _own_answer(name: str) -> Optional[str]:
 
 
 def _overview() -> str:
-    usage = "usage: stylegan-tf NAME [--flag=value ...], or python -m stylegan_tf.NAME; stylegan-tf help NAME: its help"
-    own = "stylegan-tf configs lists training configurations; --version and completion (for bash) are there, too"
+    usage = "usage: stylegan-tf NAME [--flag=value ...], or python -m stylegan_tf.NAME; for help: stylegan-tf help NAME"
+    own = "stylegan-tf configs lists training configurations; --version and completion (for bash) also exist"
     return "\n".join([usage, "", *(_wrapped(*command) for command in commands().items()), "", own])
 
 

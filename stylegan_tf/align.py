@@ -1,10 +1,11 @@
-"""Cuts faces out of photos and turns them upright, as FFHQ's were, for training and for projecting.
+"""Crops faces from photos and aligns them upright, as in FFHQ, for training and for projection.
 
     python -m stylegan_tf.align --source photos --landmarks landmarks.csv --outdir faces
 
---landmarks is a table with the columns file, face, x0, y0, ... x67, y67: 68 points of each face (iBUG 300-W's order, in
-pixels of the upright photo) that dlib or another detector has found; docs/data.md shows the lines that write it. A
-photo may have several faces; each becomes PHOTO-FACE.png. What is left out is listed in left_out.txt.
+--landmarks is a table with the columns file, face, x0, y0, ... x67, y67: 68 points of each face, found by dlib or
+another detector, in the order of iBUG 300-W and in pixels of the upright photo. docs/data.md shows code that writes
+it. A photo may contain several faces; each is written to PHOTO-FACE.png. Faces that are left out are listed in
+left_out.txt.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -12,9 +13,9 @@ from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config.data import AlignOptions
 
 FLAGS = flags.FLAGS
-flags.define("source", None, "The photos: a folder, an archive, or the like.")
+flags.define("source", None, "Photos: a folder, an archive, or another source of pictures.")
 flags.define("landmarks", None, "A .csv file with the landmarks of the faces.")
-flags.define("outdir", None, "The new folder to write the faces to.")
+flags.define("outdir", None, "The new folder to which the faces are written.")
 flags.define_options(AlignOptions)
 
 

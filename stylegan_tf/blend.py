@@ -1,12 +1,13 @@
-"""Blends networks: averages of their weights, or the coarse layers of one with the fine layers of another.
+"""Blends networks: averages their weights, or joins the coarse layers of one with the fine layers of another.
 
     python -m stylegan_tf.blend --networks runs/faces,runs/cartoons --swap 16 --output toons.npz
     python -m stylegan_tf.blend --networks runs/a,runs/b --weights 0.7,0.3 --output mixed.npz
     python -m stylegan_tf.blend --networks runs/a --last 5 --output averaged.npz
 
-The result is a network file like any other, which says what it is made of. Beside it, a picture of the same name shows
-the images of --seeds of each network and of the result. Blend networks with a common ancestor, such as one and another
-that --init_from started from it: others give noise.
+The result is a network file like any other, and records the networks that it was made from. A picture of the same name
+is written next to it, which shows the images of --seeds of each network and of the result. The networks must have a
+common ancestor, such as a network and another one that was started from it by --init_from; otherwise the result
+generates noise.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -15,12 +16,12 @@ from stylegan_tf.config import BlendOptions
 
 FLAGS = flags.FLAGS
 flags.define("networks", [], "Network files or run folders (the newest network of each), separated by commas.")
-flags.define("last", 1, "Of a run folder, its last networks in place of the newest alone.", lower_bound=1)
+flags.define("last", 1, "Number of networks of each run folder to take, counted back from the newest.", lower_bound=1)
 flags.define("output", None, "The network file to write, ending in .npz.")
 flags.define_options(BlendOptions)
-flags.define("seeds", "0-5", "Of the images in the picture.")
-flags.define("picture", True, "Draw it.")
-flags.define("truncation_psi", 0.7, "Of the images in the picture.")
+flags.define("seeds", "0-5", "Seeds of the images in the picture.")
+flags.define("picture", True, "Draw a picture that compares the networks with the result.")
+flags.define("truncation_psi", 0.7, "Truncation psi of the images in the picture.")
 
 
 def main():

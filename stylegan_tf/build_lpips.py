@@ -1,4 +1,4 @@
-"""Builds the file of weights for LPIPS, the distance of perceptual path length, from two files that you provide.
+"""Builds the weights file of LPIPS, the distance used by perceptual path length, from two files that you provide.
 
     pip download lpips==0.1.4 --no-deps
     python -m stylegan_tf.build_lpips --vgg16 vgg16-397923af.pth --heads lpips-0.1.4-py3-none-any.whl --dest lpips.npz
@@ -11,8 +11,8 @@ the files is executed.
 from stylegan_tf.cli import command_line, flags
 
 FLAGS = flags.FLAGS
-flags.define("vgg16", None, "torchvision's file of VGG16's ImageNet weights, .pth.")
-flags.define("heads", None, "The lpips package's vgg.pth, or its .whl.")
+flags.define("vgg16", None, "torchvision's .pth file of VGG16 with ImageNet weights.")
+flags.define("heads", None, "File vgg.pth of the lpips package, or the package's .whl.")
 flags.define("dest", None, "The file to write, ending in .npz.")
 
 

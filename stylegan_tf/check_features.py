@@ -1,10 +1,10 @@
-"""Shows FID, KID, precision and recall of a dataset that is blurred, noisy or incomplete.
+"""Shows FID, KID, precision and recall between a dataset and blurred, noisy or incomplete versions of it.
 
     python -m stylegan_tf.check_features --data_dir datasets/demo --feature_extractor efficientnet_lite0
 
-Half of the images serve as the real ones, the other half, progressively degraded, as a generator's. The first line
-compares them as they are: no generator can be expected to do better with as many images. A feature extractor is
-useful for a dataset if the numbers grow from line to line.
+Half of the images serve as the real ones; the other half, progressively degraded, stand for those of a generator. The
+first line compares the two halves without degradation: no generator can be expected to do better with as many images.
+A feature extractor is useful for a dataset if the values increase from line to line.
 """
 
 import functools
@@ -16,9 +16,9 @@ from stylegan_tf.config import TrainConfig
 FLAGS = flags.FLAGS
 flags.define_data_dir()
 flags.define_options(TrainConfig, "feature_extractor")
-flags.define("images", 4096, "How many of the dataset's first images to use.", lower_bound=80)
-flags.define("resolution", None, "Level of the dataset; left out: the full one.", int)
-flags.define("seed", 0, "Seed of the halves and of the noise.", lower_bound=0)
+flags.define("images", 4096, "Number of images to use, the first ones of the dataset.", lower_bound=80)
+flags.define("resolution", None, "Resolution of the level of the dataset to use. Left out: the full resolution.", int)
+flags.define("seed", 0, "Seed of the split into halves and of the noise.", lower_bound=0)
 
 
 def main():

@@ -1,16 +1,18 @@
-"""Converts pictures of nearly any kind to TFRecords for training.
+"""Converts pictures in many formats to TFRecords for training.
 
     python -m stylegan_tf.create_tfrecords --source demo --dest datasets/demo
     python -m stylegan_tf.create_tfrecords --source ~/photos --dest datasets/photos --fit crop --resolution 256
 
---source takes a folder of images (with folders inside), a zip or tar archive of images, a .txt list of paths, .npy,
-.npz, HDF5, the folder of an LSUN database, of MNIST or Fashion-MNIST, of CIFAR-10 or CIFAR-100, of
-CelebA, a .mat of SVHN, a folder of TFRecords (ours or the authors'), 'demo' or 'synthetic'.
+--source takes a folder of images (including its subfolders), a zip or tar archive of images, a .txt list of paths, an
+.npy, .npz or HDF5 file, the folder of an LSUN database, of MNIST or Fashion-MNIST, of CIFAR-10 or CIFAR-100, or of
+CelebA, a .mat file of SVHN, a folder of TFRecords (written by this project or by the authors' code), 'demo' or
+'synthetic'.
 
-Every level from full size down to 4x4 is written. With --shards 1 the files have the names and the content that the
-authors' 2019 code reads; training here reads both kinds. An interrupted conversion resumes with the same command.
+Every level from the full resolution down to 4x4 is written. With --shards 1 the files have the names and the content
+that the authors' 2019 code reads; `train` reads both kinds. The same command resumes an interrupted conversion.
 
-Several machines share the work with --part 1/3, 2/3 and 3/3, and the same command with --join finishes the set.
+Several machines can share the work with --part 1/3, 2/3 and 3/3; the same command with --join then completes the
+dataset.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -18,7 +20,11 @@ from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
 
 FLAGS = flags.FLAGS
-flags.define("source", None, "The pictures: a folder, an archive, a list or the like, see above.")
+flags.define(
+    "source",
+    None,
+    "The source of the pictures: a folder, an archive, a list, or any other kind that --help lists.",
+)
 flags.define("dest", None, "The folder to create; its name becomes the name of the dataset.")
 flags.define_options(SourceOptions)
 flags.define_options(WriteOptions)

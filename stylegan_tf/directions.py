@@ -1,4 +1,4 @@
-"""Finds directions in the latent space of a network along which its images change in one way.
+"""Finds directions in the latent space of a network along which its images change in one respect.
 
     python -m stylegan_tf.directions --network runs/demo --method pca,sefa --output directions.npz
     python -m stylegan_tf.directions --network runs/demo --method attributes --classifiers classifiers/demo
@@ -6,10 +6,11 @@
 
 pca         principal components of w
 sefa        what changes the styles most, by their weights alone, each scaled to unit length as published
-attributes  normals of planes that separate images with and without an attribute, by classifiers or a table of labels
+attributes  normals of planes that separate images with an attribute from those without, by classifiers or by labels
 
-Amounts are standard deviations of w along the direction; of attributes, those of the attribute's own score. Beside the
-file, a picture of the same name shows the images of --seeds moved along each direction.
+Amounts are in standard deviations of w along the direction; for attributes, in standard deviations of the attribute's
+score. A picture of the same name is written next to the file, which shows the images of --seeds moved along each
+direction.
 """
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
@@ -21,9 +22,13 @@ flags.define_options(DirectionOptions)
 with flags.group("Directions"):
     flags.define("output", "directions.npz", "The file to write.")
 with flags.group("Picture"):
-    flags.define("picture", True, "Draw it.")
+    flags.define("picture", True, "Draw a picture of the directions.")
     flags.define("seeds", "0", "Seeds of the images that are moved.")
-    flags.define("amounts", ["-3", "-2", "-1", "0", "1", "2", "3"], "How far, one a column.")
+    flags.define(
+        "amounts",
+        ["-3", "-2", "-1", "0", "1", "2", "3"],
+        "Distances to move along each direction, one per column, in the unit described above.",
+    )
     flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 

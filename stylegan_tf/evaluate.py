@@ -6,8 +6,8 @@
     python -m stylegan_tf.evaluate --network 'runs/table1/*' --data_dir datasets/ffhq --table table1.md
     python -m stylegan_tf.evaluate --images pictures.zip --data_dir datasets/ffhq --metrics fid50k,pr50k
 
-Results go to metric-NAME.jsonl beside the network, and to TensorBoard. Existing results are not computed again. Those
-of `demo` and of --images are only printed, unless --out names a folder.
+Results are written to metric-NAME.jsonl next to the network, and to TensorBoard. Existing results are not computed
+again. Results for `demo` and --images are only printed, unless --out names a folder.
 """
 
 import functools
@@ -23,21 +23,25 @@ FLAGS = flags.FLAGS
 flags.define(
     "network",
     [],
-    "Network files, run folders (the newest network of each) or `demo`, separated by commas; * and ? stand for parts "
+    "Network files, run folders (the newest network of each) or `demo`, separated by commas; * and ? match parts "
     "of names.",
 )
 flags.must_exist("network", "demo")
 flags.define(
     "images",
     [],
-    "Pictures to measure in place of networks: folders, archives or other data sources, separated by commas. They must "
-    "be as large as the images of --data_dir, or see --fit.",
+    "Pictures to measure in place of networks: folders, archives or other sources, separated by commas. They "
+    "must have the size of the images of --data_dir; otherwise see --fit.",
 )
-flags.define_data_dir("A folder of TFRecords with the real images; it also has the labels, if any.")
-flags.define("metrics", "fid50k", f"Names, separated by commas: {KNOWN}.")
+flags.define_data_dir("A folder of TFRecords with the real images and, if there are any, the labels.")
+flags.define("metrics", "fid50k", f"Metrics to compute, separated by commas: {KNOWN}.")
 flags.define_options(EvaluationOptions)
-flags.define("out", None, "Folder for the results; left out: that of the network, for `demo` and --images none.")
-flags.define("table", None, "Also write the results as one table, a row for each network: .md or .csv.")
+flags.define(
+    "out",
+    None,
+    "Folder for the results. Left out: the folder of the network; for `demo` and --images no file is written.",
+)
+flags.define("table", None, "File for a table of all results with one row per network: .md or .csv.")
 
 
 def main():

@@ -1,11 +1,11 @@
-"""Opens a page in the browser to play with a network: sliders, style mixing, directions, projection, videos, layers.
+"""Opens an interactive page for a network: sliders, style mixing, directions, projection, videos, layers.
 
     python -m stylegan_tf.explore --network runs/demo
     python -m stylegan_tf.explore --network runs/demo --directions directions.npz
 
-The page switches among the networks of a run, or of any other folder of network files.
-Needs pip install -e ".[explore]". The page is served on this machine, to this machine, and loads nothing from
-elsewhere. Ctrl-C ends it.
+The page can switch between the networks of a run, or of any other folder of network files. It requires
+pip install -e ".[explore]". By default the page is served only to this machine; it loads nothing from other hosts.
+Ctrl-C stops the server.
 """
 
 import threading
@@ -16,10 +16,17 @@ from stylegan_tf.config import PageServerConfig, TrainConfig
 
 FLAGS = flags.FLAGS
 flags.define_network()
-flags.define("directions", None, "A file of stylegan_tf.directions: each gets a slider.")
-flags.define("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
-flags.define("browser", True, "Open the page in the browser.")
-flags.define("image_distance", "pixels", "For projection: `pixels`, a file of stylegan_tf.build_lpips, or `features`.")
+flags.define("directions", None, "File written by stylegan_tf.directions; each direction gets a slider.")
+flags.define(
+    "crop", True, "Undo the letterboxing or stretching of the training pictures, if they were fitted in that way."
+)
+flags.define("browser", True, "Open the page in the default browser.")
+flags.define(
+    "image_distance",
+    "pixels",
+    "Distance for projection: `pixels`, `features` (those of --feature_extractor), or a file written by "
+    "stylegan_tf.build_lpips.",
+)
 flags.define_options(TrainConfig, "feature_extractor")
 flags.define_options(PageServerConfig)
 

@@ -7,9 +7,9 @@ writes the next version in a folder of versions. With --format=onnx or --format=
 
     python -m stylegan_tf.export --network runs/demo --format=onnx --dest exports/demo --weights=float16
 
-writes generator, mapping and synthesis as files of their own, each of which is run by its runtime and compared with the
+writes generator, mapping and synthesis as separate files, each of which is run in its runtime and compared with the
 network. --format=web writes a page that runs the network in a browser, --format=hub a folder for the Hugging Face Hub.
-docs/serving.md has the formats, the signatures, and how to call them.
+docs/serving.md describes the formats, the signatures, and how to call them.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -18,14 +18,16 @@ from stylegan_tf.config import ServingOptions
 
 FLAGS = flags.FLAGS
 flags.define_network()
-flags.define("format", "saved_model", "What to write.", choices=["saved_model", "onnx", "tflite", "web", "hub"])
-flags.define("saved_model_dir", None, "A folder of versions, like saved_models/NAME; made if it is not there.")
-flags.define("dest", None, "A folder for the files of other formats; made if it is not there.")
+flags.define("format", "saved_model", "Format to write.", choices=["saved_model", "onnx", "tflite", "web", "hub"])
+flags.define(
+    "saved_model_dir", None, "A folder of versions, like saved_models/NAME; it is created if it does not exist."
+)
+flags.define("dest", None, "A folder for the files of the other formats; it is created if it does not exist.")
 flags.define(
     "ort_dir", None, "For web and hub: the folder `dist` of the npm package onnxruntime-web, see docs/serving.md."
 )
 flags.define_options(ServingOptions)
-flags.define("crop", True, "If the network was trained on letterboxed pictures: cut the bars off.")
+flags.define("crop", True, "Crop the bars from the images of a network that was trained on letterboxed pictures.")
 
 
 def main() -> None:

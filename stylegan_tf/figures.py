@@ -2,10 +2,10 @@
 
     python -m stylegan_tf.figures --network runs/demo --figure style_mixing --output mixing.png
 
-uncurated         Figure 2: images as they come, at several sizes
-style_mixing      Figure 3: coarse, middle and fine styles of the sources B in images of the sources A
-noise_detail      Figure 4: one image, several realisations of its noise, what varies over 100 of them
-noise_components  Figure 5: noise in all layers, none, fine layers only, coarse layers only
+uncurated         Figure 2: uncurated images at several sizes
+style_mixing      Figure 3: images of the sources A with the coarse, middle or fine styles of the sources B
+noise_detail      Figure 4: one image with several realisations of its noise, and what varies over 100 of them
+noise_components  Figure 5: noise in all layers, in none, in the fine layers only, in the coarse layers only
 truncation        Figure 8: psi 1, 0.7, 0.5, 0, -0.5 and -1
 """
 
@@ -19,12 +19,16 @@ FLAGS = flags.FLAGS
 _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "truncation"]
 _DEFAULT_SEEDS = {"style_mixing": "0-5", "noise_detail": "0,1", "noise_components": "0,1", "truncation": "0-2"}
 with flags.group("Figure"):
-    flags.define("figure", None, "One of those above.", choices=_FIGURES)
-    flags.define("output", None, "The picture: .png, .jpg or .webp. Left out: the figure's name and .png.")
-    flags.define("seeds", None, "Seeds like 0-7,12: one for a row; for style_mixing these are the sources A.")
-    flags.define("seeds_b", "10-14", "style_mixing: the sources B, one a column.")
-    flags.define("rows", 3, "uncurated: rows of the largest tiles.", lower_bound=1)
-    flags.define("realisations", 100, "noise_detail: number of realisations of the noise.", lower_bound=4)
+    flags.define("figure", None, "The figure to draw, one of those listed above.", choices=_FIGURES)
+    flags.define(
+        "output", None, "The picture to write: .png, .jpg or .webp. Left out: the name of the figure with .png."
+    )
+    flags.define(
+        "seeds", None, "Seeds of the images, like 0-7,12, one per row; for style_mixing, those of the sources A."
+    )
+    flags.define("seeds_b", "10-14", "For style_mixing: seeds of the sources B, one per column.")
+    flags.define("rows", 3, "For uncurated: number of rows of the largest tiles.", lower_bound=1)
+    flags.define("realisations", 100, "For noise_detail: number of realisations of the noise.", lower_bound=4)
     flags.define_scale()
 
 

@@ -5,11 +5,11 @@
     python -m stylegan_tf.generate --network runs/demo --seeds 0-49999 --outdir out.zip --truncation_psi 1
     python -m stylegan_tf.generate --network runs/demo --directions directions.npz --move pca1=2 --outdir moved
 
-Several classes (--class a,b or all) get a folder each: OUTDIR/a/seed0000.png, ...
+With several classes (--class a,b or all) each gets a folder: OUTDIR/a/seed0000.png, ...
 
-The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed is the same image.
-Images that are in --outdir already, made with the same network and flags, are not made again: an interrupted
-command resumes. The file images.jsonl in it says what made each image.
+The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed gives the same image.
+Images that --outdir already holds from the same network and flags are not generated again, so that an interrupted
+command resumes. The file images.jsonl in it records how each image was generated.
 """
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
@@ -23,23 +23,30 @@ with flags.group("What to generate"):
     flags.define(
         "dlatents",
         None,
-        "In place of seeds: a file of styles, an .npz with the entry dlatents or an .npy, [images, layers, width of w] "
-        "or [images, width of w]. They are used as they are: without truncation, without labels, and with the "
-        "noise maps in the file, if it has some and --noise_mode is const.",
+        "File of styles to use in place of seeds: an .npz with the entry dlatents, or an .npy, of shape [images, "
+        "layers, width of w] or [images, width of w]. They are used unchanged: without truncation and labels, and "
+        "with the noise maps in the file if it has any and --noise_mode is const.",
     )
 with flags.group("Where to"):
-    flags.define("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip for them.")
-    flags.define("format", "png", "Files in --outdir; png keeps every bit.", choices=["png", "jpg", "webp"])
-    flags.define("scale", 1, "Enlarge by repeating pixels, also in the grid.", lower_bound=1, upper_bound=64)
-    flags.define("grid", None, "Write one picture of all images to this file: .png, .jpg or .webp.")
+    flags.define("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip file for them.")
+    flags.define("format", "png", "Format of the files in --outdir; png is lossless.", choices=["png", "jpg", "webp"])
+    flags.define(
+        "scale",
+        1,
+        "Factor by which pixels are repeated to enlarge the images, also in the grid.",
+        lower_bound=1,
+        upper_bound=64,
+    )
+    flags.define("grid", None, "File for one picture of all images: .png, .jpg or .webp.")
     flags.define(
         "grid_columns",
         None,
-        "Images per row of the grid; left out: as many as fill all rows, or about as many as rows.",
+        "Number of images per row of the grid. Left out: a number that fills all rows, or one close to the number of "
+        "rows.",
         int,
         lower_bound=1,
     )
-    flags.define("save_dlatents", None, "Write the styles of the images, truncated, to this .npz or .npy.")
+    flags.define("save_dlatents", None, "File for the styles of the images after truncation: .npz or .npy.")
 _LARGEST_GRID = 65536
 
 

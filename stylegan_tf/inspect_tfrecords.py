@@ -1,11 +1,11 @@
-"""Inspects a dataset of TFRecords, ours or the authors': describes it and verifies every record.
+"""Describes a dataset of TFRecords, written by this project or by the authors' code, and verifies every record.
 
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --preview preview.png
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --extract pictures --resolution 32
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --compare datasets/other
 
-Damaged records are listed with their file and number, and the exit code is then 1.
+Damaged records are listed with their file and number; the exit code is 1 if there are any.
 """
 
 import pathlib
@@ -14,14 +14,14 @@ from stylegan_tf.cli import command_line, flags
 
 FLAGS = flags.FLAGS
 flags.define_data_dir()
-flags.define("verify", True, "Compare the checksum of every record, and decode it.")
-flags.define("verify_levels", False, "Also compare every level with what the largest one gives.")
-flags.define("preview", None, "Write a grid of images to this PNG file.")
-flags.define("images", 64, "Of the preview.")
-flags.define("extract", None, "Write all images as PNGs into this new folder.")
+flags.define("verify", True, "Verify the checksum of every record, and decode the record.")
+flags.define("verify_levels", False, "Also verify that every lower level matches the images of the largest one.")
+flags.define("preview", None, "PNG file for a grid of images.")
+flags.define("images", 64, "Number of images in the preview.")
+flags.define("extract", None, "New folder to which all images are written as PNG files.")
 flags.define("crop", True, "Extract letterboxed pictures without their bars.")
-flags.define("compare", None, "Folder of another dataset: list the differences.")
-flags.define("resolution", None, "Level for --preview and --extract; left out: the largest.", int)
+flags.define("compare", None, "Folder of another dataset whose differences from this one are listed.")
+flags.define("resolution", None, "Resolution of the level for --preview and --extract. Left out: the largest.", int)
 
 
 def main() -> None:

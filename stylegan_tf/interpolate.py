@@ -1,12 +1,12 @@
-"""Makes an animation that walks through images: of seeds, or of files of dlatents.
+"""Renders an animation that interpolates between images, which are given by seeds or by files of dlatents.
 
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-5 --output walk.webp
     python -m stylegan_tf.interpolate --network runs/demo --seeds 0-23 --grid 4x2 --seconds 6 --output walks.mp4
     python -m stylegan_tf.interpolate --network runs/demo --keys 5,7@1,projected/dlatents.npz:0 --noloop
     python -m stylegan_tf.interpolate --network runs/pets --seeds 3 --class cat,dog,owl
 
-With several classes each key has the next one's label; w is interpolated.
-After the last frame comes the first, unless --noloop. The noise stays the same in all frames.
+With several classes each image in turn has the label of the next class, and w is interpolated. The animation ends where
+it began, unless --noloop is given. The noise is the same in all frames.
 """
 
 import re
@@ -17,27 +17,40 @@ from stylegan_tf.cli.seeds import parse_keys, style_of
 
 FLAGS = flags.FLAGS
 with flags.group("Interpolation"):
-    flags.define("seeds", "0-5", "Seeds to walk through, like 0-5,12; with --grid split among the walks.")
-    flags.define("dlatents", None, "In place of seeds: walk through the images of this file of dlatents.")
+    flags.define(
+        "seeds",
+        "0-5",
+        "Seeds of the images to pass through, like 0-5,12; with --grid they are divided among the walks.",
+    )
+    flags.define("dlatents", None, "File of dlatents whose images are passed through, in place of seeds.")
     flags.define(
         "keys",
         None,
-        "In place of seeds: seeds, and files of dlatents or images in them, each with a psi of its own if wanted, like "
-        "0-3,7@1,w.npz:2,w.npz:0@0.5. Dlatents without a psi are used as they are.",
+        "Images to pass through, in place of --seeds: seeds, and files of dlatents or single images of them, each "
+        "optionally with a psi of its own, like 0-3,7@1,w.npz:2,w.npz:0@0.5. Dlatents without a psi are used "
+        "unchanged.",
     )
-    flags.define("loop", True, "From the last image back to the first.")
-    flags.define("space", "w", "Interpolate in z, on the sphere of the latents, or in w.", choices=["z", "w"])
+    flags.define("loop", True, "Continue from the last image back to the first.")
+    flags.define(
+        "space", "w", "Space in which to interpolate: z (on the sphere of the latents) or w.", choices=["z", "w"]
+    )
     flags.define(
         "path",
         "smooth",
-        "smooth: a spline through the seeds. straight: from seed to seed in a line (w) or an arc (z), as the paper's "
-        "perceptual path length has it.",
+        "Shape of the path. smooth: a spline through the images. straight: from image to image along a line (in w) "
+        "or an arc (in z), as in the paper's perceptual path length.",
         choices=["smooth", "straight"],
     )
-    flags.define("grid", "1x1", "Columns x rows of walks side by side.")
-    flags.define("seconds", None, "Length; left out: a second from each image to the next.", float)
-    flags.define("fps", 25.0, "Frames a second. The times of a GIF are whole hundredths of a second.")
-    flags.define("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (needs imageio-ffmpeg).")
+    flags.define("grid", "1x1", "Number of walks shown side by side, as columns x rows.")
+    flags.define(
+        "seconds", None, "Length of the animation in seconds. Left out: one second from each image to the next.", float
+    )
+    flags.define(
+        "fps", 25.0, "Frames per second. In a GIF the duration of a frame is a whole number of hundredths of a second."
+    )
+    flags.define(
+        "output", "interpolation.webp", "The animation to write: .webp, .gif, or .mp4 (requires imageio-ffmpeg)."
+    )
     flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 

@@ -1,10 +1,10 @@
-"""Mixes styles: the images of --rows with some of their layers' styles from the images of --cols.
+"""Mixes styles: shows the images of --rows with the styles of some layers taken from the images of --cols.
 
     python -m stylegan_tf.mix --network runs/demo --rows 0-3 --cols 10-14 --styles coarse --output mix.png
     python -m stylegan_tf.mix --network runs/demo --rows projected/dlatents.npz --cols 10-14@1 --styles fine
 
-Images are seeds, files of dlatents (used as they are) or images in them, each with a psi of its own if wanted, like
-0-3,7@1,w.npz:2,w.npz:0@0.5.
+Images are given by seeds, or by files of dlatents (used unchanged) or single images of them, each optionally with a psi
+of its own, like 0-3,7@1,w.npz:2,w.npz:0@0.5.
 """
 
 from pathlib import Path
@@ -15,15 +15,15 @@ from stylegan_tf.cli.seeds import parse_keys, styles_of
 
 FLAGS = flags.FLAGS
 with flags.group("Mixing"):
-    flags.define("rows", "0-3", "The sources A, one a row.")
-    flags.define("cols", "10-14", "The sources B, one a column.")
+    flags.define("rows", "0-3", "Images of the sources A, one per row.")
+    flags.define("cols", "10-14", "Images of the sources B, one per column.")
     flags.define(
         "styles",
         "middle",
-        "Layers whose styles come from B: coarse (4x4 and 8x8), middle (16x16 and 32x32), fine (the rest; fewer of "
-        "them in networks below 64x64), or layers by number like 0-3,6, two for each resolution.",
+        "Layers whose styles are taken from B: coarse (4x4 and 8x8), middle (16x16 and 32x32), fine (the rest; fewer "
+        "of them in networks below 64x64), or layers by number, like 0-3,6, two for each resolution.",
     )
-    flags.define("output", "mix.png", "The picture: .png, .jpg or .webp.")
+    flags.define("output", "mix.png", "The picture to write: .png, .jpg or .webp.")
     flags.define_scale()
 sampling_flags.define_noise_mode()
 

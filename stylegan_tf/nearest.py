@@ -1,12 +1,13 @@
-"""Shows the nearest real images of generated or given ones, and says whether a network repeats its training images.
+"""Shows the real images nearest to generated ones, and reports whether a network repeats its training images.
 
     python -m stylegan_tf.nearest --network runs/demo --data_dir datasets/demo --seeds 0-199 --table nearest.json
     python -m stylegan_tf.nearest --network runs/faces --data_dir datasets/train --held_out_dir datasets/test
     python -m stylegan_tf.nearest --images pictures --data_dir datasets/demo --image_distance features
 
-A row of the picture has an image, then its nearest real ones with their distances; --table has the record numbers and
-distances of all. The conclusion compares with held-out images of the same source (the better test), or with the
-distances of real images to each other. It needs some hundred images to say anything.
+Each row of the picture shows an image, then the real images nearest to it with their distances; --table lists the
+record numbers and distances of all. The conclusion compares these distances with those of held-out images of the same
+source (the better test), or with the distances of real images to each other. It needs a few hundred images to be
+meaningful.
 """
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
@@ -17,11 +18,18 @@ from stylegan_tf.config import NearestOptions
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
 flags.define("data_dir", None, "Folder of TFRecords with the training images.")
-flags.define("held_out_dir", None, "Folder of TFRecords of the same source that the network has not seen.")
-flags.define("seeds", "0-99", "Of the generated images.")
-flags.define("images", None, "In place of a network: pictures of the dataset's size, a folder or an archive.")
-flags.define("output", "nearest.png", "The picture.")
-flags.define("table", None, "A file for all distances, .json.")
+flags.define(
+    "held_out_dir", None, "Folder of TFRecords with images of the same source that the network was not trained on."
+)
+flags.define("seeds", "0-99", "Seeds of the generated images.")
+flags.define(
+    "images",
+    None,
+    "Pictures to compare in place of a network's, in a folder or an archive; they must have the size of the "
+    "dataset's images.",
+)
+flags.define("output", "nearest.png", "The picture to write.")
+flags.define("table", None, "A .json file for all distances.")
 flags.define_options(NearestOptions)
 
 

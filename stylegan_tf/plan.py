@@ -1,12 +1,12 @@
-"""Says what a training run will take, before it is paid for: work, memory, time and disk by level.
+"""Estimates what a training run will require, level by level: computation, memory, time and disk space.
 
     python -m stylegan_tf.plan --flagfile configs/ffhq.cfg --device V100 --devices 8
     python -m stylegan_tf.plan --flagfile configs/ffhq.cfg --device 312e12,2039,80 --precision bfloat16 --json plan.json
     python -m stylegan_tf.plan --flagfile configs/demo.cfg --resolution 32 --measure
 
-Takes all flags of training. The data set need not exist: without it the pictures are --resolution large, RGB, and
---records many. Multiply-adds, parameters, iterations and files are counted; time is estimated from the device's peak
-and the share of it that was measured (the table names where), or timed with --measure on the machine at hand.
+All flags of `train` apply. The data set need not exist: the estimate assumes --records RGB pictures of --resolution.
+Multiply-adds, parameters, iterations and files are counted; time is estimated from the device's peak and the measured
+share of it (the table says on which device), or measured on this machine with --measure.
 """
 
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
@@ -16,12 +16,17 @@ from stylegan_tf.cli.progress import ProgressBar
 FLAGS = flags.FLAGS
 with flags.group("Plan"):
     flags.define(
-        "device", "V100", "V100, A100, H100, H200, cpu, or peak FLOP/s, memory GB/s and GB, like 312e12,2039,80."
+        "device",
+        "V100",
+        "Device: V100, A100, H100, H200, cpu, or three numbers (peak FLOP/s, memory bandwidth in GB/s, memory in "
+        "GB), like 312e12,2039,80.",
     )
-    flags.define("devices", 1, "How many of them.", lower_bound=1)
-    flags.define("records", 70000, "Pictures of the data set, for its size on the disk.", lower_bound=1)
-    flags.define("measure", False, "Time a few iterations of each level here, in place of the estimate.")
-    flags.define("json", None, "A file for the whole plan.")
+    flags.define("devices", 1, "Number of devices.", lower_bound=1)
+    flags.define(
+        "records", 70000, "Number of pictures of the data set, from which its size on disk is computed.", lower_bound=1
+    )
+    flags.define("measure", False, "Time a few iterations of each level on this machine, in place of the estimate.")
+    flags.define("json", None, "A .json file for the complete plan.")
 
 
 def main() -> None:

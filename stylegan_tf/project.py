@@ -1,11 +1,11 @@
-"""Finds pictures in the latent space of a network: the styles whose images are nearest to them.
+"""Projects pictures into the latent space of a network: finds the styles whose images are nearest to them.
 
     python -m stylegan_tf.project --network runs/demo --target photo.jpg --outdir projected
     python -m stylegan_tf.project --network runs/demo --target FOLDER --outdir projected --space w+ --video
 
 Writes projected.png, target.png, both side by side in compared.png, and dlatents.npz, which generate, mix, interpolate
-and explore take. Of a folder (or any other --source of create_tfrecords) every picture gets a folder of its own, and
---outdir the dlatents.npz and compared.png of all; the same command resumes when interrupted.
+and explore accept. For a folder, or any other --source of create_tfrecords, every picture gets a folder of its own, and
+--outdir holds the dlatents.npz and compared.png of all of them. The same command resumes an interrupted projection.
 """
 
 import functools
@@ -17,26 +17,34 @@ from stylegan_tf.config import ProjectionConfig, SourceOptions, TrainConfig
 FLAGS = flags.FLAGS
 with flags.group("Network and pictures"):
     flags.define_network()
-    flags.define("target", None, "A picture, a folder of pictures, or another source of create_tfrecords.")
+    flags.define("target", None, "A picture, a folder of pictures, or another source that create_tfrecords accepts.")
     flags.define("outdir", None, "A folder for the results.")
     flags.define_options(
         SourceOptions,
-        max_images="The first pictures of a folder only.",
-        fit="Pictures of other sizes: crop: the central square; pad: letterbox; stretch: distort. Left out: as the "
-        "network's pictures were, crop if they were square.",
-        background="Of transparent and letterboxed pictures.",
+        max_images="Maximum number of pictures of a folder to take, from the first.",
+        fit="How pictures of other sizes are fitted: crop (take the central square), pad (letterbox) or stretch "
+        "(distort). Left out: as the training pictures of the network were, or crop if they were square.",
+        background="Background colour of transparent and letterboxed pictures.",
     )
-    flags.define("crop", True, "If the network was trained on letterboxed pictures: leave the bars out.")
-    flags.define("class", None, "For a network with labels: classes by name or number: cat, 3, or 0=0.3,2=1.")
-    flags.define("video", False, "Also write projection.webp: the picture beside the images of the search.")
+    flags.define("crop", True, "Crop the bars from the results of a network that was trained on letterboxed pictures.")
+    flags.define("class", None, "Classes for a network with labels, by name or number: cat, 3, or 0=0.3,2=1.")
+    flags.define(
+        "video", False, "Also write projection.webp, which shows the picture next to the images of the search."
+    )
 with flags.group("Search"):
     flags.define_options(ProjectionConfig)
-    flags.define("batch_size", None, "Pictures at a time; left out: by resolution.", int, lower_bound=1)
+    flags.define(
+        "batch_size",
+        None,
+        "Number of pictures that are searched for at once. Left out: chosen by resolution.",
+        int,
+        lower_bound=1,
+    )
     flags.define(
         "image_distance",
         "pixels",
-        "What is minimised: `pixels`, their mean squared difference; a file of stylegan_tf.build_lpips (LPIPS, best "
-        "for photos); or `features`, the squared distance of the features of --feature_extractor.",
+        "Distance to minimise: `pixels`, the mean squared difference; `features`, the squared distance of the "
+        "features of --feature_extractor; or a file written by stylegan_tf.build_lpips (LPIPS, best for photos).",
     )
     flags.define_options(TrainConfig, "feature_extractor")
 

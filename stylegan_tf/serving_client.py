@@ -1,10 +1,10 @@
-"""Requests images of seeds from a served model, saves them as PNGs, and reports how long the answers took.
+"""Requests the images of seeds from a served model, saves them as PNG files, and reports the response times.
 
     python -m stylegan_tf.serving_client --url http://localhost:8501/v1/models/demo --seeds 0-7 --outdir out
     python -m stylegan_tf.serving_client --grpc localhost:8500 --model demo --seeds 0-7 --requests 200 --concurrency 4
 
 --url needs no TensorFlow; --grpc needs tensorflow-serving-api (`pip install -e ".[grpc]"`).
-The same seed is the same image as from `python -m stylegan_tf.generate`.
+The same seed gives the same image as `python -m stylegan_tf.generate`.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -12,19 +12,23 @@ from stylegan_tf.cli.seeds import parse_seeds
 from stylegan_tf.serving.clients import RequestOptions, over_grpc, over_rest, request_images
 
 FLAGS = flags.FLAGS
-flags.define("url", None, "REST: address of the model, http://HOST:8501/v1/models/NAME[/versions/N].")
-flags.define("grpc", None, "gRPC: address of the server, HOST:8500; then give --model, too.")
+flags.define("url", None, "Address of the model for REST, http://HOST:8501/v1/models/NAME[/versions/N].")
+flags.define("grpc", None, "Address of the server for gRPC, HOST:8500; it requires --model.")
 flags.define("model", None, "Name of the model, for --grpc.")
 flags.define("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
-flags.define("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image.")
-flags.define("labels", None, "For a network with labels: the label of all images, like 0,1,0.", list)
-flags.define("outdir", None, "Folder for seed0000.png, ...; left out: nothing is saved.")
-flags.define("batch_size", 1, "Images per request.", lower_bound=1)
+flags.define("truncation_psi", 0.7, "Truncation psi: 1 for the full variety, 0 for the mean image.")
+flags.define("labels", None, "Label of all images, for a network with labels, like 0,1,0.", list)
+flags.define("outdir", None, "Folder for seed0000.png, .... Left out: the images are not saved.")
+flags.define("batch_size", 1, "Number of images per request.", lower_bound=1)
 flags.define(
-    "requests", None, "Send that many requests, the seeds again and again; left out: once.", int, lower_bound=1
+    "requests",
+    None,
+    "Number of requests to send; the seeds are repeated as needed. Left out: every seed is requested once.",
+    int,
+    lower_bound=1,
 )
-flags.define("concurrency", 1, "Requests under way at the same time.", lower_bound=1)
-flags.define("timeout", 60.0, "Seconds that a request may take, as a whole.", lower_bound=0.001)
+flags.define("concurrency", 1, "Number of requests sent at the same time.", lower_bound=1)
+flags.define("timeout", 60.0, "Maximum duration of a whole request in seconds.", lower_bound=0.001)
 
 
 def main() -> None:

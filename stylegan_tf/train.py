@@ -3,8 +3,9 @@
     python -m stylegan_tf.create_tfrecords --source demo --dest datasets/demo
     python -m stylegan_tf.train --flagfile configs/demo.cfg
 
-Everything goes to --run_dir: checkpoints, network files, pictures, logs. The same command resumes where it stopped. It
-may be a folder in a bucket, like gs://bucket/run or s3://bucket/run, where files then appear as in a local one.
+All output is written to --run_dir: checkpoints, network files, pictures and logs. The same command resumes an
+interrupted run. --run_dir may be a folder in a bucket, like gs://bucket/run or s3://bucket/run, in which the same files
+appear as in a local folder.
 """
 
 import os

@@ -4,8 +4,8 @@
     python -m stylegan_tf.train_classifier --data_dir datasets/demo --all --out classifiers/demo
     python -m stylegan_tf.evaluate --network runs/demo --classifiers classifiers/demo --metrics ls
 
-One network file for each attribute goes to --out, with its accuracy on every tenth image, which is held out from
-training. Attributes whose files exist are skipped, so that the same command resumes.
+One network file per attribute is written to --out, with its accuracy on every tenth image, which is held out from
+training. Attributes whose files exist are skipped, so that the same command resumes after an interruption.
 """
 
 import functools
@@ -16,11 +16,13 @@ from stylegan_tf.config import ClassifierTraining
 
 FLAGS = flags.FLAGS
 flags.define_data_dir("A folder of TFRecords with labels of 0 and 1.")
-flags.define("attribute", None, "Names of attributes, separated by commas.")
-flags.define("all", False, "All attributes of the dataset.")
+flags.define("attribute", None, "Attributes to train classifiers for, separated by commas.")
+flags.define("all", False, "Train classifiers for all attributes of the dataset.")
 flags.define("out", None, "A folder for the classifiers.")
-flags.define("overwrite", False, "Train again those whose files exist.")
-flags.define("resolution", None, "Size of the images; left out: the dataset's, 256 at most.", int)
+flags.define("overwrite", False, "Train again the classifiers whose files exist.")
+flags.define(
+    "resolution", None, "Resolution of the images in pixels. Left out: that of the dataset, but at most 256.", int
+)
 flags.define_options(ClassifierTraining)
 
 

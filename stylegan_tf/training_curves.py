@@ -2,7 +2,7 @@
 
     python -m stylegan_tf.training_curves --run_dir runs/demo --output curves.png
 
-Reads stats.jsonl and metric-NAME.jsonl of the run folder, also of a run that is still training. Needs matplotlib.
+Reads stats.jsonl and metric-NAME.jsonl in the run folder, also while the run is still training. Requires matplotlib.
 """
 
 from stylegan_tf.cli import command_line, flags
@@ -10,7 +10,7 @@ from stylegan_tf.cli import command_line, flags
 FLAGS = flags.FLAGS
 flags.define("run_dir", None, "The folder of the run.")
 flags.must_exist("run_dir")
-flags.define("output", None, "The picture, a .png. Left out: curves.png in the folder of the run.")
+flags.define("output", None, "The picture to write, a .png file. Left out: curves.png in the folder of the run.")
 
 
 def main():

@@ -1,1 +1,1 @@
-"""What all commands have in common: flags, seeds and labels as they are written, errors as one line."""
+"""What all commands share: the parsing of flags, seeds and labels, and errors reported in one line."""

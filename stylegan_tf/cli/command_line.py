@@ -1,4 +1,4 @@
-"""What every main has in common: flags, `--help`, and errors as one clear line. A main is
+"""What all mains share: flags, `--help`, and errors reported in one clear line. A main is
 
     from stylegan_tf.cli import command_line
 
@@ -72,7 +72,9 @@ def run(
     _RENAMED.update(renamed or {})
     _STORED.update(addresses)
     if "network" in flags.FLAGS and "which" not in flags.FLAGS:
-        text = "Of a run folder as --network: newest, best (see train --keep_best), or thousands of images."
+        text = (
+            "Network to take from a run folder: newest, best (see train --keep_best), or a number of thousand images."
+        )
         flags.DEFINE_string("which", None, text)
     try:
         try:

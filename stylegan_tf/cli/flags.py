@@ -1,4 +1,4 @@
-"""How commands define their flags, from options or by themselves, and read them."""
+"""How commands define their flags, from options or individually, and read them."""
 
 import contextlib
 import dataclasses
@@ -59,7 +59,7 @@ def define(
 
 def define_network() -> None:
     """--network: one network."""
-    define("network", None, "A network file, a run folder (its newest network), or `demo`.")
+    define("network", None, "A network file, a run folder (its newest network is used), or `demo`.")
     must_exist("network", "demo")
 
 
@@ -71,7 +71,13 @@ def define_data_dir(text: str = "A folder of TFRecords.") -> None:
 
 def define_scale() -> None:
     """--scale, of pictures that are enlarged as far as they need it."""
-    define("scale", None, "Enlarge by repeating pixels; left out: as much as small images need.", int, lower_bound=1)
+    define(
+        "scale",
+        None,
+        "Factor by which pixels are repeated to enlarge the images. Left out: as large as small images need.",
+        int,
+        lower_bound=1,
+    )
 
 
 @contextlib.contextmanager

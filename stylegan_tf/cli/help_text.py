@@ -23,7 +23,8 @@ def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
         if names:
             parts.append("\n".join([f"{title}:"] + [_describe(flags.FLAGS[name]) for name in names]))
     parts.append(
-        "  --flagfile=FILE\n" + _filled("Read flags from FILE, one --name=value a line; those of the command line win.")
+        "  --flagfile=FILE\n"
+        + _filled("Read flags from FILE, one --name=value per line; flags on the command line take precedence.")
     )
     if common:
         titles = ", ".join(title.partition(" (")[0] for title in GROUPS)

@@ -1,4 +1,4 @@
-"""The flags of commands that draw: network, truncation, class, noise, directions; the `Painter` they describe."""
+"""Flags of commands that generate images (network, truncation, class, noise, directions) and their `Painter`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,26 +10,37 @@ FLAGS = flags.FLAGS
 
 with flags.group("Network and images"):
     flags.define_network()
-    flags.define("truncation_psi", 0.7, "Truncation: 1 is the full variety, 0 the mean image, negative its opposite.")
-    flags.define("truncation_cutoff", 8, "Truncate the first layers only, up to here.", lower_bound=0)
+    flags.define(
+        "truncation_psi",
+        0.7,
+        "Truncation psi: 1 for the full variety, 0 for the mean image, negative values for its opposite.",
+    )
+    flags.define(
+        "truncation_cutoff", 8, "Number of layers, from the first, to which truncation applies.", lower_bound=0
+    )
     flags.define(
         "truncation_centre",
         None,
-        "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
-        "training. Left out: class; all for converted networks of the authors, as in their code.",
+        "The mean w towards which truncation moves the styles in a network with labels: that of the image's own "
+        "class (class), or the one over all of training (all). Left out: class, but all for networks converted from "
+        "the authors', as in their code.",
         choices=["class", "all"],
     )
     flags.define(
         "class",
         None,
-        "For a network with labels: a class by name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
-        "generate and interpolate take several: cat,dog or all.",
+        "Class for a network with labels: a name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
+        "generate and interpolate take several classes, like cat,dog, or all.",
     )
-    flags.define("crop", True, "If the training pictures were letterboxed or stretched: undo it.")
-with flags.group("Moving"):
-    flags.define("directions", None, "A file of stylegan_tf.directions.")
     flags.define(
-        "move", None, "Directions of that file and how far to go, in standard deviations, like glasses=2,pca3=-1."
+        "crop", True, "Undo the letterboxing or stretching of the training pictures, if they were fitted in that way."
+    )
+with flags.group("Moving"):
+    flags.define("directions", None, "File written by stylegan_tf.directions.")
+    flags.define(
+        "move",
+        None,
+        "Directions of that file and the distance to move along each, in standard deviations, like glasses=2,pca3=-1.",
     )
 
 

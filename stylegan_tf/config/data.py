@@ -1,4 +1,4 @@
-"""Options of making a data set: what becomes of the pictures of a source, and how they are written."""
+"""Options for making a data set: how the pictures of a source are processed, and how they are written."""
 
 import dataclasses
 import re
@@ -14,43 +14,51 @@ FITS = ("crop", "pad", "stretch")
 
 @dataclasses.dataclass(frozen=True)
 class PictureOptions(Options):
-    """How pictures become squares of one size and number of channels."""
+    """How pictures are converted to square images of one size and one number of channels."""
 
-    resolution: Optional[int] = option(PICTURES, None, "Side of the squares.", at_least=1, at_most=4096)
+    resolution: Optional[int] = option(
+        PICTURES, None, "Width and height of the images in pixels.", at_least=1, at_most=4096
+    )
     channels: Optional[int] = option(
         PICTURES,
         None,
-        "1 (gray), 3 (RGB) or 4 (with transparency, also of arrays with four planes); left out: gray or RGB.",
+        "Channels of the images: 1 (grayscale), 3 (RGB) or 4 (RGB and transparency; also for arrays with four "
+        "planes). Left out: grayscale or RGB, as the pictures are.",
         choices=(1, 3, 4),
     )
     fit: Optional[str] = option(
         PICTURES,
         None,
-        "For pictures of other sizes: central square, letterbox (its content box is recorded), or distort; with "
-        "--resolution crop, unless another is given.",
+        "How pictures of other sizes are fitted: crop (take the central square), pad (letterbox; the content box is "
+        "recorded) or stretch (distort). Left out: crop if --resolution is given.",
         choices=FITS,
     )
     filter: str = option(
         PICTURES,
         "lanczos",
-        "Of resizing: lanczos for photographs, box (means, no halos) for drawings that shrink, nearest (whole pixels) "
-        "for sprites and pixel art.",
+        "Resampling filter: lanczos for photographs, box (averages, no halos) for drawings that are reduced in size, "
+        "nearest (whole pixels) for sprites and pixel art.",
         choices=("lanczos", "box", "nearest"),
     )
     background: str = option(
-        PICTURES, "white", "Behind transparent pictures, and beside letterboxed ones: a name or #rrggbb."
+        PICTURES,
+        "white",
+        "Background colour behind transparent pictures and beside letterboxed ones: a name or #rrggbb.",
     )
     white: Optional[float] = option(
         PICTURES,
         None,
-        "The value that becomes white in pictures and arrays of more than 8 bits; left out: 65535, no floats.",
+        "Value that is mapped to white in pictures and arrays of more than 8 bits. Left out: 65535; floating-point "
+        "values need this option.",
     )
-    black: Optional[float] = option(PICTURES, None, "The value that becomes black in those; left out: 0.")
+    black: Optional[float] = option(
+        PICTURES, None, "Value that is mapped to black in pictures and arrays of more than 8 bits. Left out: 0."
+    )
     planes: Optional[int] = option(
         PICTURES,
         None,
-        "Keep the first N planes of arrays and of TIFFs as they are, none of them as transparency: spectrograms, "
-        "masks, near infrared.",
+        "Keep the first N planes of arrays and TIFFs unchanged and treat none of them as transparency, as for "
+        "spectrograms, masks and near infrared.",
         at_least=1,
         at_most=16,
     )
@@ -64,61 +72,84 @@ class PictureOptions(Options):
 
     @property
     def num_channels(self) -> int:
-        """Of the squares."""
+        """Channels of the square images."""
         return self.planes or self.channels or 3
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions(PictureOptions):
-    """Which pictures of a source are taken, with which labels, and what becomes of them."""
+    """Which pictures of a source are taken, with which labels, and how they are processed."""
 
     resolution: Optional[int] = option(
-        PICTURES, None, "Side of the images, a power of two; left out: the source's.", is_resolution=True, at_most=4096
+        PICTURES,
+        None,
+        "Width and height of the images in pixels, a power of two. Left out: that of the source.",
+        is_resolution=True,
+        at_most=4096,
     )
     labels: str = option(
         GENERAL,
         "",
-        "Labels for conditional training: classes (the source's own), folders (one class each), a .json (StyleGAN2's "
-        "dataset.json), .csv or .npy file in the source or here, or attributes (demo set, CelebA): a,b.",
+        "Labels for conditional training: classes (the source's own); folders (one class per folder); a .json "
+        "(StyleGAN2's dataset.json), .csv or .npy file, in the source or given by its path; or names of attributes "
+        "(demo set, CelebA) separated by commas: a,b.",
     )
     pages: str = option(
-        PICTURES, "first", "Of TIFFs with several: the first one, or all, each as a picture.", choices=("first", "all")
+        PICTURES,
+        "first",
+        "Pages to take from multi-page TIFFs: the first one, or all of them, each as a picture of its own.",
+        choices=("first", "all"),
     )
     max_images: Optional[int] = option(
-        GENERAL, None, "Take the first N pictures only; how many 'synthetic' has.", at_least=1
+        GENERAL,
+        None,
+        "Take only the first N pictures; for the source 'synthetic', the number of pictures to make.",
+        at_least=1,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class WriteOptions(Options):
-    """How a data set is written. What the records hold depends on shards, shuffle, seed and encoding alone."""
+    """How a data set is written. The content of the records depends only on shards, shuffle, seed and encoding."""
 
-    shards: Optional[int] = option(FILES, None, "Files per level; 1 for the authors' code; left out: 4.", at_least=1)
+    shards: Optional[int] = option(
+        FILES, None, "Number of files per level; 1 for compatibility with the authors' code. Left out: 4.", at_least=1
+    )
     shard_mb: Optional[float] = option(
-        FILES, None, "Instead of --shards: about so many MB per file of the full size.", above=0
+        FILES, None, "Approximate size in MB of each file at full resolution, in place of --shards.", above=0
     )
     encoding: str = option(
         FILES,
         "raw",
-        "Of the records; png is smaller and slower to read. jpeg keeps the files of JPEG sources as they are where "
-        "their size fits, encodes other pictures at quality 95, and has png at the levels below.",
+        "Encoding of the records: raw; png, which is smaller and slower to read; or jpeg, which stores JPEG sources "
+        "of the right size unchanged, encodes other pictures at quality 95, and uses png for the lower levels.",
         choices=("raw", "png", "jpeg"),
     )
-    shuffle: bool = option(FILES, True, "Shuffle the pictures once, here.")
+    shuffle: bool = option(FILES, True, "Shuffle the pictures once, when the dataset is written.")
     seed: int = option(
-        FILES, 123, "Of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32
+        FILES, 123, "Seed of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32
     )
-    skip_bad: bool = option(PICTURES, False, "Leave out damaged pictures, instead of failing.")
+    skip_bad: bool = option(PICTURES, False, "Skip damaged pictures instead of failing.")
     drop_duplicates: bool = option(
-        PICTURES, False, "Leave out pictures that are equal to another one, pixel by pixel; each is decoded twice."
+        PICTURES,
+        False,
+        "Skip pictures that are identical to an earlier one, pixel by pixel. Each picture is decoded twice.",
     )
-    overwrite: bool = option(FILES, False, "Replace the dataset that is at --dest.")
-    restart: bool = option(FILES, False, "Throw away what an interrupted conversion has written; not for parts.")
+    overwrite: bool = option(FILES, False, "Replace an existing dataset at --dest.")
+    restart: bool = option(
+        FILES, False, "Discard what an interrupted conversion has written and start again; not with --part."
+    )
     workers: Optional[int] = option(
-        SPEED, None, "Processes; left out: one per core. The result is the same.", at_least=1, at_most=1000
+        SPEED,
+        None,
+        "Number of processes, which does not affect the result. Left out: one per core.",
+        at_least=1,
+        at_most=1000,
     )
-    part: Optional[str] = option(SPEED, None, "i/n: write the i-th of n parts of the shards only, i from 1.")
-    join: bool = option(SPEED, False, "Check the parts that were written and finish the dataset.")
+    part: Optional[str] = option(
+        SPEED, None, "Part to write, as i/n: only the i-th of n parts of the shards, with i counted from 1."
+    )
+    join: bool = option(SPEED, False, "Check the parts that have been written and complete the dataset.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,6 +171,6 @@ class WriteOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class AlignOptions(Options):
-    """What faces become that are cut out of photos."""
+    """Options for faces that are cropped from photos."""
 
-    size: int = option(PICTURES, 1024, "Side of the faces in pixels.", at_least=4, at_most=4096)
+    size: int = option(PICTURES, 1024, "Width and height of the face images in pixels.", at_least=4, at_most=4096)

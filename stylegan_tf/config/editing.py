@@ -1,4 +1,4 @@
-"""Options of editing: the search for the latent of a picture, directions, and networks made of others."""
+"""Options for editing: finding the latent of a picture, directions in w, and blending networks."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ DIRECTION_METHODS = ("pca", "sefa", "attributes")
 
 @dataclasses.dataclass(frozen=True)
 class ProjectionConfig(Options):
-    """How `project` searches. Lengths are in standard deviations of w (of z, in z); parts are those of the steps.
+    """How `project` searches. Lengths are in standard deviations of w (or of z, when searching in z).
 
     >>> from stylegan_tf import ProjectionConfig
     >>> ProjectionConfig(space="w+", steps=200).starts
@@ -25,64 +25,79 @@ class ProjectionConfig(Options):
     space: Optional[str] = option(
         SEARCH,
         None,
-        "w: one for all layers; w+: one for each layer, which comes nearer to pictures that the network cannot make; "
-        "z. Left out: w, and z for a traditional generator (configurations A and B).",
+        "Latent space to search: w (one vector for all layers), w+ (one for each layer, which comes closer to "
+        "pictures that the network cannot generate) or z. Left out: w, or z for a traditional generator "
+        "(configurations A and B).",
         choices=("z", "w", "w+"),
     )
-    steps: int = option(SEARCH, 300, "Steps of Adam.", at_least=1)
+    steps: int = option(SEARCH, 300, "Number of optimisation steps (Adam).", at_least=1)
     starts: int = option(
         SEARCH,
         4,
-        "Latents that are tried, predicted from the picture or the nearest of 1000 samples; the best is refined.",
+        "Number of starting latents, predicted from the picture or taken from the nearest of 1000 samples; the best "
+        "one is refined.",
         at_least=1,
         at_most=1000,
     )
-    learning_rate: float = option(SEARCH, 0.1, "At its height, in standard deviations of w.", at_least=0)
-    ramp_up: float = option(SEARCH, 0.05, "Part of the steps in which it rises from 0.", at_least=0, at_most=1)
-    ramp_down: float = option(SEARCH, 0.25, "Part in which it falls to 0.", at_least=0, at_most=1)
-    exploration: float = option(SEARCH, 0.1, "Noise on w at the start, in standard deviations of w.", at_least=0)
-    exploration_end: float = option(SEARCH, 0.75, "Part of the steps after which there is none.", at_least=0, at_most=1)
-    optimize_noise: bool = option(SEARCH, False, "Fit the noise maps, too, and keep them noise.")
-    noise_weight: float = option(SEARCH, 1e5, "How strongly they are kept noise.", at_least=0)
-    distance_resolution: int = option(
-        SEARCH, 256, "Larger images are shrunk to it before they are compared.", at_least=1
+    learning_rate: float = option(SEARCH, 0.1, "Peak learning rate, in standard deviations of w.", at_least=0)
+    ramp_up: float = option(
+        SEARCH, 0.05, "Fraction of the steps over which the learning rate rises from 0.", at_least=0, at_most=1
     )
-    seed: int = option(SEARCH, 0, "Of all that is random.", at_least=0)
+    ramp_down: float = option(
+        SEARCH, 0.25, "Fraction of the steps over which the learning rate falls to 0 at the end.", at_least=0, at_most=1
+    )
+    exploration: float = option(
+        SEARCH, 0.1, "Amount of noise added to w at the start, in standard deviations of w.", at_least=0
+    )
+    exploration_end: float = option(
+        SEARCH, 0.75, "Fraction of the steps after which no noise is added to w.", at_least=0, at_most=1
+    )
+    optimize_noise: bool = option(SEARCH, False, "Also optimise the noise maps, regularised so that they remain noise.")
+    noise_weight: float = option(SEARCH, 1e5, "Weight of the noise regularisation under --optimize_noise.", at_least=0)
+    distance_resolution: int = option(
+        SEARCH, 256, "Resolution to which larger images are reduced before they are compared.", at_least=1
+    )
+    seed: int = option(SEARCH, 0, "Random seed of the search.", at_least=0)
 
     def learning_rate_at(self, step: int) -> float:
-        """Linear up, cosine down; step 0 to steps - 1."""
+        """Learning rate at a step, 0 to steps - 1: linear warm-up, cosine decay."""
         t = (step + 1) / self.steps
         down = min(1.0, (1 - t) / self.ramp_down) if self.ramp_down else 1.0
         up = min(1.0, t / self.ramp_up) if self.ramp_up else 1.0
         return self.learning_rate * (0.5 - 0.5 * math.cos(math.pi * down)) * up
 
     def exploration_at(self, step: int) -> float:
-        """A parabola down to 0."""
+        """Amount of noise on w at a step: it falls to 0 along a parabola."""
         t = step / self.steps
         return self.exploration * max(0.0, 1 - t / self.exploration_end) ** 2 if self.exploration_end else 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class DirectionOptions(Options):
-    """Which directions in w are searched for, and in what."""
+    """Which directions in w to find, and from which data."""
 
-    method: str = option(DIRECTIONS, "pca", "One or several of pca, sefa, attributes, separated by commas.")
-    count: int = option(DIRECTIONS, 10, "Directions of pca, and of sefa.", at_least=1)
+    method: str = option(DIRECTIONS, "pca", "Method, or several separated by commas: pca, sefa, attributes.")
+    count: int = option(DIRECTIONS, 10, "Number of directions to find by pca and by sefa.", at_least=1)
     layers: Optional[str] = option(
-        DIRECTIONS, None, "Layers to apply the directions to: coarse, middle, fine or like 0-3; left out: all."
+        DIRECTIONS,
+        None,
+        "Layers to which the directions are applied: coarse, middle, fine, or a range like 0-3. Left out: all.",
     )
-    samples: int = option(DIRECTIONS, 20_000, "Images or latents to analyse.", at_least=2)
-    classifiers: Optional[str] = option(DIRECTIONS, None, "attributes: a folder of stylegan_tf.train_classifier.")
+    samples: int = option(DIRECTIONS, 20_000, "Number of images or latents to analyse.", at_least=2)
+    classifiers: Optional[str] = option(
+        DIRECTIONS, None, "For attributes: a folder written by stylegan_tf.train_classifier."
+    )
     labels: Optional[str] = option(
         DIRECTIONS,
         None,
-        "attributes: in place of classifiers a .csv with the first line `seed,glasses,hat`, then for each image its "
-        "seed and 0 or 1 for each attribute, or nothing. With `image` in place of `seed`: a number in --dlatents.",
+        "For attributes, in place of classifiers: a .csv file with the header `seed,glasses,hat`, then one row per "
+        "image with its seed and 0, 1 or nothing for each attribute. With `image` in place of `seed`, the column "
+        "holds an index into --dlatents.",
     )
     dlatents: Optional[str] = option(
-        DIRECTIONS, None, "The file of dlatents that --labels is about, such as project's."
+        DIRECTIONS, None, "The dlatents file to which --labels refers, such as one written by project."
     )
-    seed: int = option(DIRECTIONS, 0, "Of the latents to analyse.", at_least=0, below=2**31)
+    seed: int = option(DIRECTIONS, 0, "Seed of the latents to analyse.", at_least=0, below=2**31)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,22 +115,30 @@ class DirectionOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class BlendOptions(Options):
-    """A weighted average of any number of networks, or two networks joined at a resolution."""
+    """How networks are blended: as a weighted average of any number, or by joining two of them at a resolution."""
 
     weights: Optional[str] = option(
-        BLENDING, None, "Of the networks in an average, like 0.7,0.3; they add up to 1. Left out: all alike."
+        BLENDING,
+        None,
+        "Weights of the networks in the average, separated by commas, like 0.7,0.3; they must add up to 1. Left out: "
+        "equal weights.",
     )
     swap: Optional[int] = option(
         BLENDING,
         None,
-        "In place of an average: mapping and layers below this resolution from the first network, the others from the "
-        "second.",
+        "Instead of averaging, join two networks at this resolution: the mapping network and the layers below it "
+        "come from the first network, the other layers from the second.",
         at_least=4,
     )
-    blend_width: float = option(BLENDING, 0.0, "Levels of resolution over which swap fades; 0: at once.", at_least=0)
+    blend_width: float = option(
+        BLENDING,
+        0.0,
+        "Number of resolution levels over which --swap blends from one network to the other; 0: an abrupt change.",
+        at_least=0,
+    )
 
     def shares(self, count: int, resolution: Optional[int]) -> list[float]:
-        """Of each of `count` networks in the variables of a resolution; None: in those of the mapping network."""
+        """Weights of `count` networks in the variables of a resolution; None: in those of the mapping network."""
         if self.swap is None:
             return self._weights(count)
         if count != 2 or self.weights is not None:

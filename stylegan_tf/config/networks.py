@@ -1,4 +1,4 @@
-"""Options of the two networks: what a network file calls its architecture."""
+"""Options of the two networks, which a network file records as its architecture."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,16 +11,20 @@ _Config = TypeVar("_Config", bound="_NetworkConfig")
 
 @dataclasses.dataclass(frozen=True)
 class _NetworkConfig(Options):
-    """What the generator and the discriminator have in common."""
+    """Options that the generator and the discriminator share."""
 
-    resolution: int = option(FROM_DATA_SET, 1024, "Full output or input size in pixels.", is_resolution=True)
-    num_channels: int = option(FROM_DATA_SET, 3, "Channels of the images.", at_least=1)
-    label_size: int = option(FROM_DATA_SET, 0, "Width of the label vector; 0: unconditional.", at_least=0)
+    resolution: int = option(
+        FROM_DATA_SET, 1024, "Full resolution of the output or input in pixels.", is_resolution=True
+    )
+    num_channels: int = option(FROM_DATA_SET, 3, "Number of channels of the images.", at_least=1)
+    label_size: int = option(FROM_DATA_SET, 0, "Length of the label vector; 0: unconditional.", at_least=0)
     fmap_base: int = option(
         NETWORKS, 8192, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).", at_least=1
     )
-    fmap_max: int = option(NETWORKS, 512, "Most channels of a layer.", at_least=1)
-    blur: bool = option(NETWORKS, True, "Low-pass filter [1,2,1] around resampling (Sec. 2, config B and later).")
+    fmap_max: int = option(NETWORKS, 512, "Maximum number of channels of a layer.", at_least=1)
+    blur: bool = option(
+        NETWORKS, True, "Apply the low-pass filter [1,2,1] around up- and downsampling (Sec. 2, config B and later)."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,7 +65,7 @@ class _NetworkConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorConfig(_NetworkConfig):
-    """Every generator of the paper's Tables 1, 2 and 4. The defaults are config F at 1024x1024.
+    """Architecture of the generator; covers those of the paper's Tables 1, 2 and 4. Defaults: config F at 1024x1024.
 
     >>> from stylegan_tf import GeneratorConfig
     >>> config = GeneratorConfig(resolution=256, label_size=10)
@@ -69,23 +73,34 @@ class GeneratorConfig(_NetworkConfig):
     ((4, 8, 16, 32, 64, 128, 256), 64)
     """
 
-    latent_size: int = option(NETWORKS, 512, "Width of z.", at_least=1)
-    dlatent_size: int = option(NETWORKS, 512, "Width of w.", at_least=1)
+    latent_size: int = option(NETWORKS, 512, "Dimension of the latent space z.", at_least=1)
+    dlatent_size: int = option(NETWORKS, 512, "Dimension of the intermediate latent space w.", at_least=1)
     mapping_layers: int = option(
-        NETWORKS, 8, "Layers of the mapping network; 0: w is the (normalised) z itself.", at_least=0
+        NETWORKS,
+        8,
+        "Number of layers of the mapping network; 0: w is z itself, after normalisation if that is on.",
+        at_least=0,
     )
-    mapping_fmaps: int = option(NETWORKS, 512, "Width of its hidden layers.", at_least=1)
-    mapping_lrmul: float = option(NETWORKS, 0.01, "Its learning-rate multiplier (App. C).", above=0)
-    normalize_latents: bool = option(NETWORKS, True, "Pixel norm on z before the mapping network.")
+    mapping_fmaps: int = option(NETWORKS, 512, "Width of the mapping network's hidden layers.", at_least=1)
+    mapping_lrmul: float = option(NETWORKS, 0.01, "Learning-rate multiplier of the mapping network (App. C).", above=0)
+    normalize_latents: bool = option(NETWORKS, True, "Normalise z by pixel norm before the mapping network.")
     use_styles: bool = option(
-        NETWORKS, True, "AdaIN (Sec. 2); off: the traditional generator, w feeds the first layer."
+        NETWORKS,
+        True,
+        "Control the layers by styles through AdaIN (Sec. 2); off: the traditional generator, in which w feeds the "
+        "first layer.",
     )
-    const_input: bool = option(NETWORKS, True, "Learned 4x4 constant (config D); off: a dense layer from w.")
-    use_noise: bool = option(NETWORKS, True, "Per-pixel noise inputs (config E).")
-    use_pixel_norm: bool = option(NETWORKS, False, "ProGAN's pixel norm (configs A and B).")
-    use_instance_norm: bool = option(NETWORKS, True, "The normalisation of AdaIN (configs C to F).")
+    const_input: bool = option(
+        NETWORKS, True, "Start from a learned 4x4 constant (config D); off: from a dense layer applied to w."
+    )
+    use_noise: bool = option(NETWORKS, True, "Add per-pixel noise inputs (config E).")
+    use_pixel_norm: bool = option(NETWORKS, False, "Use ProGAN's pixel norm (configs A and B).")
+    use_instance_norm: bool = option(NETWORKS, True, "Use instance norm, the normalisation of AdaIN (configs C to F).")
     embed_labels: bool = option(
-        NETWORKS, True, "Labels enter the generator through a learned matrix; off: beside z, as they are (config A)."
+        NETWORKS,
+        True,
+        "Pass labels to the generator through a learned embedding matrix; off: concatenate them to z unchanged "
+        "(config A).",
     )
 
     def __post_init__(self) -> None:
@@ -95,7 +110,7 @@ class GeneratorConfig(_NetworkConfig):
 
     @property
     def mapping_widths(self) -> tuple[int, ...]:
-        """Of the mapping network: of its input, and of what each of its layers gives."""
+        """Widths of the mapping network's input and of each layer's output."""
         inputs = self.latent_size
         if self.label_size:  # They are concatenated to z.
             inputs += self.latent_size if self.embed_labels else self.label_size
@@ -104,13 +119,13 @@ class GeneratorConfig(_NetworkConfig):
 
     @property
     def w_size(self) -> int:
-        """Width of what the mapping network hands over: `dlatent_size`, or its input's width without layers."""
+        """Width of the mapping network's output: `dlatent_size`, or the width of its input if it has no layers."""
         return self.mapping_widths[-1]
 
 
 @dataclasses.dataclass(frozen=True)
 class DiscriminatorConfig(_NetworkConfig):
-    """The discriminator of all configurations (ProGAN's, with the blur of config B and later).
+    """Architecture of the discriminator in all configurations (ProGAN's, with blur in config B and later).
 
     >>> from stylegan_tf import DiscriminatorConfig
     >>> DiscriminatorConfig(resolution=64, fmap_max=128).feature_maps(4)
@@ -118,10 +133,15 @@ class DiscriminatorConfig(_NetworkConfig):
     """
 
     mbstd_group_size: int = option(
-        NETWORKS, 4, "Images per group of the discriminator's minibatch standard deviation; 0: off.", at_least=0
+        NETWORKS,
+        4,
+        "Number of images per group in the discriminator's minibatch standard deviation; 0: off.",
+        at_least=0,
     )
     use_labels: bool = option(
-        NETWORKS, True, "The discriminator looks at the labels: score = sum(outputs * label); off as in config A."
+        NETWORKS,
+        True,
+        "Make the discriminator conditional: score = sum(outputs * label); off: it ignores the labels, as in config A.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of serving: of an export, and of the page of `explore`."""
+"""Options for serving: for `export`, and for the page of `explore`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _LOOPBACK = ("localhost", "::1")
 
 @dataclasses.dataclass(frozen=True)
 class ServingOptions(Options):
-    """What is decided when a network is exported.
+    """Settings that are fixed when a network is exported.
 
     >>> from stylegan_tf import ServingOptions
     >>> ServingOptions(noise_mode="random").truncation_cutoff
@@ -22,25 +22,27 @@ class ServingOptions(Options):
     noise_mode: str = option(
         GENERAL,
         "const",
-        "Noise inputs: the network's fixed maps, fresh ones for every image (SavedModels only), or none.",
+        "Noise inputs: const (the network's fixed maps), random (new ones for every image; SavedModels only) or none.",
         choices=("const", "random", "none"),
     )
     truncation_cutoff: Optional[int] = option(
-        GENERAL, 8, "truncation_psi applies to the first layers only, up to here; empty: to all.", at_least=0
+        GENERAL, 8, "Number of layers, from the first, to which truncation_psi applies; empty: all layers.", at_least=0
     )
     # Mixed labels have the mean of their classes' centres, weighted as they are mixed.
     truncation_centre: Optional[str] = option(
         GENERAL,
         None,
-        "What truncation draws towards in a network with labels: the mean w of the image's own class, or that of all "
-        "training. Left out: class; all for converted networks of the authors, as in their code.",
+        "The mean w towards which truncation moves the styles in a network with labels: that of the image's own "
+        "class (class), or the one over all of training (all). Left out: class, but all for networks converted from "
+        "the authors', as in their code.",
         choices=("class", "all"),
     )
     weights: str = option(
         GENERAL,
         "float32",
-        "How weights are stored; the network computes in float32. The 16-bit formats need half of the space; bfloat16 "
-        "is for SavedModels only, int8 for TFLite, where it is inaccurate (the error is printed).",
+        "Format in which weights are stored; the network computes in float32. The 16-bit formats take half the "
+        "space. bfloat16 is for SavedModels only; int8 is for TFLite only, where it is inaccurate (the error is "
+        "printed).",
         choices=("float32", "bfloat16", "float16", "int8"),
     )
     # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
@@ -48,14 +50,15 @@ class ServingOptions(Options):
     constants: bool = option(
         GENERAL,
         False,
-        "Write the weights into the graph, once for each signature: answers come somewhat sooner, the first one of "
-        "each signature later, and the export is several times as large.",
+        "Write the weights into the graph as constants, once for each signature: responses are somewhat faster, but "
+        "the first one of each signature is slower, and the export is several times as large.",
     )
     bad_rows: str = option(
         GENERAL,
         "fail",
-        "What NaN, infinity or a seed out of range does: the request fails, and with it all that a server has joined "
-        "to it; or its row has a gray picture and False in an output `ok`, and the other rows are answered.",
+        "How NaN, infinity and seeds out of range are handled. fail: the request fails, and with it all requests "
+        "that a server has batched with it. mark: the affected row gets a gray picture and False in the output `ok`, "
+        "and the other rows are answered.",
         choices=("fail", "mark"),
     )
     content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
@@ -63,18 +66,30 @@ class ServingOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class PageServerConfig(Options):
-    """Lists are separated by commas."""
+    """How the page of `explore` is served. Lists are separated by commas."""
 
-    host: str = option(SERVER, "127.0.0.1", "Address to listen on. One that other machines reach needs a password.")
-    port: int = option(SERVER, 7860, "Port to listen on; 0: any that is free.", at_least=0, at_most=65535)
-    password: Optional[str] = option(SERVER, None, "What the page asks for. Others see it in the list of processes.")
-    password_file: Optional[str] = option(SERVER, None, "A file that holds the password in its first line.")
-    root_path: str = option(SERVER, "", "Behind a proxy: the path under which it offers the page, like /explore.")
+    host: str = option(
+        SERVER, "127.0.0.1", "Address to listen on. One that other machines can reach requires a password."
+    )
+    port: int = option(SERVER, 7860, "Port to listen on; 0: any free port.", at_least=0, at_most=65535)
+    password: Optional[str] = option(
+        SERVER,
+        None,
+        "Password of the page. Other users of the machine can see it in the list of processes; see --password_file.",
+    )
+    password_file: Optional[str] = option(SERVER, None, "File whose first line is the password.")
+    root_path: str = option(SERVER, "", "Path under which a reverse proxy serves the page, like /explore.")
     allowed_hosts: str = option(
-        SERVER, "", "Host names besides this machine's own under which browsers reach the page, as through a proxy."
+        SERVER,
+        "",
+        "Host names, other than this machine's own, under which browsers reach the page, for instance through a "
+        "proxy; separated by commas.",
     )
     frame_ancestors: str = option(
-        SERVER, "", "Pages that may show this one in a frame, like https://huggingface.co or http://localhost:*."
+        SERVER,
+        "",
+        "Origins of pages that may embed this one in a frame, separated by commas, like "
+        "https://huggingface.co,http://localhost:*.",
     )
 
     @property

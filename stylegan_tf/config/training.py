@@ -1,4 +1,4 @@
-"""Options of a training run: its schedule, its losses, and the run as a whole."""
+"""Options of a training run: the schedule, the losses, and the run itself."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,62 +16,73 @@ AUGMENTATIONS = ("none", "diffaugment", "ada")
 INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"  # The default features of metrics.
 FEATURE_EXTRACTOR_HELP = (
     "Network whose features are compared: a TF-Hub or http:// handle, a SavedModel folder or .tar.gz, or "
-    "efficientnet_lite0 (needs no network access; its numbers are of their own kind)."
+    "efficientnet_lite0 (needs no network access; its values are not comparable with those of Inception)."
 )
 IMAGE_DISTANCE_HELP = (
-    "For ppl: a file of stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the squared distance of the "
-    "features of --feature_extractor (its numbers are of their own kind)."
+    "Distance for ppl: a file written by stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the "
+    "squared distance of the features of --feature_extractor (its values are not comparable with those of "
+    "LPIPS)."
 )
 _MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far from int64's end.
 
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig(Options):
-    """Progressive growing and everything that depends on it (App. C). `training.schedule` turns it into numbers.
+    """Progressive growing and everything that depends on it (App. C). `training.schedule` evaluates it.
 
-    A table maps a resolution to a value; a resolution that it leaves out takes the entry of the nearest listed
-    resolution below, or of the smallest one listed. None stands for the paper's table.
+    A table maps resolutions to values; a resolution that is not listed takes the entry of the nearest lower resolution
+    that is, or that of the lowest one listed. None stands for the paper's table.
 
     >>> from stylegan_tf import ScheduleConfig
     >>> ScheduleConfig(start_resolution=32, batch_sizes={32: 16}, learning_rate=0.002).start_resolution
     32
     """
 
-    start_resolution: int = option(SCHEDULE, 8, "First resolution that is trained.", is_resolution=True)
+    start_resolution: int = option(SCHEDULE, 8, "Resolution at which training starts.", is_resolution=True)
     training_kimg: float = option(
-        SCHEDULE, 600.0, "Thousands of images per level, fully faded in.", at_least=0, at_most=_MOST_KIMG
+        SCHEDULE,
+        600.0,
+        "Thousands of images for which each level is trained after it has been faded in.",
+        at_least=0,
+        at_most=_MOST_KIMG,
     )
     transition_kimg: float = option(
-        SCHEDULE, 600.0, "Thousands of images that fade in the next level.", at_least=0, at_most=_MOST_KIMG
+        SCHEDULE, 600.0, "Thousands of images over which the next level is faded in.", at_least=0, at_most=_MOST_KIMG
     )
     batch_sizes: Optional[Mapping[int, int]] = option(
-        SCHEDULE, None, "Global batch by resolution; left out: the paper's for the number of replicas.", above=0
+        SCHEDULE, None, "Global batch size by resolution. Left out: the paper's for the number of replicas.", above=0
     )
     max_replica_batch: Optional[Mapping[int, int]] = option(
         SCHEDULE,
         None,
-        "Most images of a batch on one replica at once, by resolution; a larger share is computed in rounds that add "
-        "up to the same gradients, in less memory. Below the group size of the minibatch standard deviation, parts are "
-        "computed twice. Resolutions below the first one listed are not divided.",
+        "Maximum number of images that a replica processes at once, by resolution. A larger share of the batch is "
+        "computed in several rounds whose gradients are summed, which gives the same gradients in less memory. Below "
+        "the group size of the minibatch standard deviation, parts are computed twice. Resolutions below the first "
+        "one listed are not divided.",
         above=0,
     )
     learning_rate: Optional[float] = option(
         SCHEDULE,
         None,
-        "Learning rate of both networks, at every resolution below the first one of --learning_rates; both left out: "
-        "the paper's 0.001, from 128x128 up 0.0015, 0.002, 0.003.",
+        "Learning rate of both networks, at every resolution below the first one of --learning_rates. If both are "
+        "left out: the paper's, 0.001 below 128x128, 0.0015 at 128x128, 0.002 at 256x256 and 0.003 above.",
         above=0,
     )
     learning_rates: Optional[Mapping[int, float]] = option(
-        SCHEDULE, None, "Learning rate by resolution, from the first one that is listed up.", above=0
+        SCHEDULE, None, "Learning rate by resolution, from the first resolution listed upwards.", above=0
     )
     discriminator_learning_rate: Optional[Mapping[int, float]] = option(
-        SCHEDULE, None, "The discriminator's own, by resolution or one number; left out: that of both.", above=0
+        SCHEDULE,
+        None,
+        "Separate learning rate of the discriminator, as one number or by resolution. Left out: the same as the "
+        "generator's.",
+        above=0,
     )
     tick_kimg: Optional[Mapping[int, float]] = option(
         REPORTS,
         None,
-        "Thousands of images between two reports, by resolution; left out: 160 at 4x4, 20 at 1024.",
+        "Thousands of images between two reports (one tick), by resolution. Left out: 160 at 4x4, decreasing to 20 "
+        "at 1024x1024.",
         above=0,
         at_most=_MOST_KIMG,
     )
@@ -91,26 +102,32 @@ class LossConfig(Options):
     r1_gamma: float = option(
         LOSSES,
         10.0,
-        "Weight of R1, gamma/2 * |grad D(real)|^2, the gradient penalty on real images; 0: off.",
+        "Weight gamma of the R1 gradient penalty on real images, gamma/2 * |grad D(real)|^2; 0: off.",
         at_least=0,
     )
-    r2_gamma: float = option(LOSSES, 0.0, "The same on generated images; 0: off.", at_least=0)
-    # Adam's settings stay as they are: in StyleGAN2 (App. B) the penalty had steps of its own, k + 1 in place of k;
-    # here, it is part of the k-th.
+    r2_gamma: float = option(
+        LOSSES, 0.0, "Weight of the R2 gradient penalty, the same on generated images; 0: off.", at_least=0
+    )
+    # Adam's settings need no correction: in StyleGAN2 (App. B) the penalty had optimiser steps of its own, which made
+    # k + 1 steps out of k; here, it is part of the k-th.
     r1_interval: int = option(
-        LOSSES, 1, "R1 and R2 in every k-th iteration only, k times as strong, as in StyleGAN2: less work.", at_least=1
+        LOSSES,
+        1,
+        "Apply R1 and R2 only in every k-th iteration, with k times the weight, as in StyleGAN2 (lazy "
+        "regularisation); this saves work.",
+        at_least=1,
     )
     gp_lambda: float = option(
         LOSSES,
         0.0,
-        "Weight of WGAN-GP's gradient penalty between real and generated images; 0: off. ProGAN's: 10.",
+        "Weight of WGAN-GP's gradient penalty between real and generated images; 0: off. ProGAN uses 10.",
         at_least=0,
     )
-    gp_target: float = option(LOSSES, 1.0, "Gradient norm that WGAN-GP's penalty asks for.", above=0)
+    gp_target: float = option(LOSSES, 1.0, "Target gradient norm of WGAN-GP's penalty.", above=0)
     wgan_drift: float = option(
         LOSSES,
         0.0,
-        "Weight of the squared real scores under the WGAN loss, which keeps them near 0. ProGAN's: 0.001.",
+        "Weight of the squared real scores in the WGAN loss, which keeps them near 0; 0: off. ProGAN uses 0.001.",
         at_least=0,
         requires={"discriminator_loss": ("wgan",)},
     )
@@ -123,30 +140,28 @@ class LossConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Options):
-    """One training run. The names of the fields, also of the nested parts, are the names of the flags.
+    """One training run. The fields, including those of the nested parts, have the same names as the flags.
 
     >>> from stylegan_tf import TrainConfig
     >>> TrainConfig("datasets/demo", "runs/mine", resolution=32, total_kimg=300).seed
     1000
     """
 
-    data_dir: str = option(
-        RUN, REQUIRED, "Folder of TFRecords, as stylegan_tf.create_tfrecords writes it.", is_place=True
-    )
+    data_dir: str = option(RUN, REQUIRED, "Folder of TFRecords written by stylegan_tf.create_tfrecords.", is_place=True)
     run_dir: str = option(
         RUN,
         REQUIRED,
-        "The exact folder of the run. Started again with the same folder, the run is resumed.",
+        "Folder of the run, used exactly as given. Started again with the same folder, the run is resumed.",
         is_place=True,
     )
     cache_dir: Optional[str] = option(
-        RUN, None, "Folder for copies of data in a bucket; left out: ~/.cache/stylegan_tf.", is_place=True
+        RUN, None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.", is_place=True
     )
     cache_gib: Optional[float] = option(
         RUN,
         None,
-        "Of data in a bucket, keep so many GiB on this machine, and fetch the rest again when it is needed; left out: "
-        "all of it is copied before training starts.",
+        "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Left "
+        "out: all of it is copied before training starts.",
         above=0,
         at_most=1e6,
         is_place=True,
@@ -154,43 +169,44 @@ class TrainConfig(Options):
     init_from: Optional[str] = option(
         RUN,
         None,
-        "A network file, or a run folder (its newest network), whose weights a new run starts with: to go on with a "
-        "trained or converted network, on the same or on other images. Its options and its resolution hold where no "
-        "flag sets them; another --resolution (new levels fade in), other channels and labels take over what fits, and "
-        "the rest cannot be changed. --start_resolution is where that network was trained, too.",
+        "Network file, or run folder (its newest network), whose weights initialise a new run, in order to continue "
+        "from a trained or converted network on the same or on other images. Its options and its resolution apply "
+        "where no flag sets them. With another --resolution (new levels fade in), other channels or other labels, "
+        "the weights that fit are taken over; the other options of the architecture cannot be changed. "
+        "--start_resolution is taken from that network, too: the resolution at which it was being trained.",
         is_place=True,
     )
     resolution: Optional[int] = option(
-        RUN, None, "Train up to this resolution; left out: the full one of the data set.", is_resolution=True
+        RUN, None, "Final resolution of training. Left out: the full resolution of the data set.", is_resolution=True
     )
-    conditional: bool = option(RUN, False, "Train with the labels of the data set.")
+    conditional: bool = option(RUN, False, "Train a conditional network with the labels of the data set.")
     balance_classes: bool = option(
         RUN,
         False,
-        "Show every class equally often, the images of small classes more often in an epoch.",
+        "Show every class equally often, by repeating the images of small classes more often in each epoch.",
         requires={"conditional": (True,)},
     )
-    mirror_augment: bool = option(RUN, False, "Flip half of the reals from left to right.")
+    mirror_augment: bool = option(RUN, False, "Mirror real images from left to right with probability 0.5.")
     augment: str = option(
         RUN,
         "none",
-        "Augmentation through which the discriminator sees reals and generated images, for small data sets. ada: "
-        "flips, turns, shifts, scales, colours, each with a probability that grows while the discriminator overfits; "
-        "diffaugment: colour, translation and cutout, always.",
+        "Augmentation of all images that the discriminator sees, real and generated, for small data sets. ada: "
+        "flips, rotations, translations, scaling and colour changes, each with a probability that increases while "
+        "the discriminator overfits. diffaugment: colour, translation and cutout, always applied.",
         choices=AUGMENTATIONS,
     )
     augment_kimg: float = option(
         RUN,
         500.0,
-        "Thousands of images in which ada's probability can go from 0 to 1.",
+        "Thousands of images in which ADA's probability can rise from 0 to 1.",
         above=0,
         at_most=_MOST_KIMG,
     )
     augment_target: float = option(
         RUN,
         0.6,
-        "Mean sign of the real scores that ada's probability is adapted to: above it the probability rises. 0: the "
-        "discriminator guesses; 1: it recognises every real.",
+        "Target of ADA for the mean sign of the real scores; above it the probability rises. 0 means that the "
+        "discriminator is guessing, 1 that it recognises every real image.",
         above=0,
         below=1,
         requires={"augment": ("ada",)},
@@ -198,7 +214,7 @@ class TrainConfig(Options):
     augment_p: Optional[float] = option(
         RUN,
         None,
-        "A fixed probability for ada, in place of one that adapts.",
+        "Fixed probability for ADA, in place of an adaptive one.",
         at_least=0,
         at_most=1,
         requires={"augment": ("ada",)},
@@ -206,69 +222,82 @@ class TrainConfig(Options):
     augment_filter: bool = option(
         RUN,
         False,
-        "Let ada amplify and damp bands of frequencies, too, which the paper does not by default.",
+        "Let ADA also amplify and attenuate frequency bands, which the ADA paper does not do by default.",
         requires={"augment": ("ada",)},
     )
     augment_noise: bool = option(
-        RUN, False, "Let ada add noise, too, which the paper does not by default.", requires={"augment": ("ada",)}
+        RUN,
+        False,
+        "Let ADA also add noise, which the ADA paper does not do by default.",
+        requires={"augment": ("ada",)},
     )
     augment_cutout: bool = option(
-        RUN, False, "Give ada cutout, too, which the paper does not use by default.", requires={"augment": ("ada",)}
+        RUN,
+        False,
+        "Let ADA also apply cutout, which the ADA paper does not do by default.",
+        requires={"augment": ("ada",)},
     )
     freeze_d: int = option(
         RUN,
         0,
-        "How many of the discriminator's highest resolutions keep their weights: of a network that --init_from takes, "
-        "for small data sets.",
+        "Number of the discriminator's highest resolutions whose weights are frozen at those of the network given by "
+        "--init_from, for small data sets.",
         at_least=0,
     )
     shuffle_images: Optional[int] = option(
-        RUN, None, "Images in the shuffle buffer; left out: as many as fit into half a GiB.", at_least=1
+        RUN, None, "Number of images in the shuffle buffer. Left out: as many as fit into half a GiB.", at_least=1
     )
     total_kimg: float = option(
-        RUN, 25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MOST_KIMG
+        RUN,
+        25000.0,
+        "Length of the run in thousands of real images shown to the discriminator.",
+        above=0,
+        at_most=_MOST_KIMG,
     )
-    seed: int = option(RUN, 1000, "Seed of weights, latents and data order.", at_least=0, below=2**32)
+    seed: int = option(
+        RUN, 1000, "Seed of the initial weights, the latents and the order of the data.", at_least=0, below=2**32
+    )
     strategy: str = option(
         RUN,
         "auto",
-        "Devices to train on; auto: all processes that TF_CONFIG names, if these are several; else all GPUs of this "
-        "machine; else the CPU.",
+        "Devices to train on. auto: all processes named in TF_CONFIG if there are several, else all GPUs of this "
+        "machine, else the CPU.",
         choices=STRATEGIES,
     )
     tpu: Optional[str] = option(
         RUN,
         None,
-        "Name or address of the TPU for --strategy=tpu; left out: the environment variable TPU_NAME.",
+        "Name or address of the TPU for --strategy=tpu. Left out: the environment variable TPU_NAME.",
         is_place=True,
     )
     deterministic: bool = option(
         RUN,
         False,
-        "Use only operations that give the same bits every time: slower on GPUs; on a CPU runs repeat without it.",
+        "Use only operations whose results are identical bit by bit in every run. Slower on GPUs; on a CPU runs are "
+        "repeatable without it.",
     )
     precision: str = option(
         RUN,
         "float32",
-        "What the layers compute in; weights, w, statistics, images and losses stay float32. bfloat16 is for TPUs, new "
-        "GPUs, and CPUs that have instructions for it; float16, with dynamic loss scaling, for GPUs. auto: on a CPU "
-        "the faster one of float32 and bfloat16, measured when a run starts; bfloat16 on TPUs, and on GPUs of compute "
-        "capability 8.0 or newer; a resumed run keeps what it began with.",
+        "Number format in which the layers compute; weights, w, statistics, images and losses stay in float32. "
+        "bfloat16 is for TPUs, recent GPUs and CPUs with bfloat16 instructions; float16, with dynamic loss scaling, "
+        "is for GPUs. auto: on a CPU the faster of float32 and bfloat16, measured when a run starts; bfloat16 on "
+        "TPUs and on GPUs of compute capability 8.0 or higher. A resumed run keeps the format that it started with.",
         choices=("auto", *PRECISIONS),
     )
     half_precision_levels: Optional[int] = option(
         RUN,
         None,
-        "How many of the highest resolutions compute in bfloat16 or float16, counted from the full one; left out: all "
-        "in bfloat16, 4 in float16, whose range is narrow.",
+        "Number of the highest resolutions that compute in bfloat16 or float16, counted down from the full one. Left "
+        "out: all in bfloat16, 4 in float16, whose range is narrow.",
         at_least=0,
         requires={"precision": ("bfloat16", "float16", "auto")},
     )
     jit_compile: bool = option(
         RUN,
         False,
-        "Compile the gradients of both networks with XLA: for GPUs. It takes longer to start at every resolution, and "
-        "on CPUs it is several times slower than without. TPUs always compile.",
+        "Compile the gradients of both networks with XLA, for GPUs. Training takes longer to start at every "
+        "resolution, and on CPUs it is several times slower than without XLA. On TPUs XLA is always used.",
     )
 
     # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
@@ -277,69 +306,82 @@ class TrainConfig(Options):
     schedule: ScheduleConfig = ScheduleConfig()
     losses: LossConfig = LossConfig()
 
-    iterations_per_update: int = option(SCHEDULE, 4, "Iterations between two looks at the schedule.", at_least=1)
-    adam_beta1: float = option(LOSSES, 0.0, "Decay of Adam's first moment.", at_least=0, below=1)
-    adam_beta2: float = option(LOSSES, 0.99, "Decay of Adam's second moment.", at_least=0, below=1)
-    adam_epsilon: float = option(LOSSES, 1e-8, "Adam's epsilon.", above=0)
+    iterations_per_update: int = option(
+        SCHEDULE, 4, "Number of iterations between two updates of the schedule.", at_least=1
+    )
+    adam_beta1: float = option(LOSSES, 0.0, "Decay rate of Adam's first moment (beta1).", at_least=0, below=1)
+    adam_beta2: float = option(LOSSES, 0.99, "Decay rate of Adam's second moment (beta2).", at_least=0, below=1)
+    adam_epsilon: float = option(LOSSES, 1e-8, "Epsilon of Adam.", above=0)
     style_mixing_prob: float = option(
-        LOSSES, 0.9, "Probability that a minibatch mixes two styles (Sec. 3.1).", at_least=0, at_most=1
+        LOSSES, 0.9, "Probability of style mixing in a minibatch (Sec. 3.1).", at_least=0, at_most=1
     )
     w_avg_beta: float = option(
-        LOSSES, 0.995, "Decay of the running average of w, per generator pass.", at_least=0, at_most=1
+        LOSSES, 0.995, "Decay rate of the running average of w, per generator pass.", at_least=0, at_most=1
     )
     ema_kimg: float = option(
         LOSSES,
         10.0,
-        "Half-life of the averaged generator's weights in thousands of images; 0: no averaging.",
+        "Half-life of the moving average of the generator's weights, in thousands of images; 0: no averaging.",
         at_least=0,
         at_most=_MOST_KIMG,
     )
     ema_rampup: Optional[float] = option(
         LOSSES,
         None,
-        "The half-life is at most this share of the images seen so far, so that it grows up to ema_kimg: 0.05 keeps "
-        "the first weights out of the average, and smooths more later. Left out: the half-life is constant.",
+        "Limit of the half-life as a fraction of the images seen so far, so that the half-life grows up to ema_kimg. "
+        "With 0.05 the average soon forgets the first weights and becomes smoother later. Left out: the half-life is "
+        "constant.",
         above=0,
     )
 
-    image_ticks: int = option(REPORTS, 1, "Ticks between two grids of generated images.", at_least=1)
-    network_ticks: int = option(REPORTS, 10, "Ticks between two network files.", at_least=1)
+    image_ticks: int = option(REPORTS, 1, "Number of ticks between two grids of generated images.", at_least=1)
+    network_ticks: int = option(REPORTS, 10, "Number of ticks between two network files.", at_least=1)
     keep_networks: Optional[int] = option(
-        REPORTS, None, "How many network files to keep, of the newest; left out: all.", at_least=1
+        REPORTS, None, "Number of network files to keep, the newest ones. Left out: all.", at_least=1
     )
-    checkpoint_ticks: int = option(REPORTS, 1, "Ticks between two checkpoints.", at_least=1)
-    keep_checkpoints: int = option(REPORTS, 2, "How many checkpoints to keep, of the newest.", at_least=1)
+    checkpoint_ticks: int = option(REPORTS, 1, "Number of ticks between two checkpoints.", at_least=1)
+    keep_checkpoints: int = option(REPORTS, 2, "Number of checkpoints to keep, the newest ones.", at_least=1)
     keep_checkpoint_every_kimg: float = option(
         REPORTS,
         0.0,
-        "Keep the first of every so many thousand images as well; 0: none of them.",
+        "Also keep one checkpoint, the first, of every interval of this many thousand images; 0: none.",
         at_least=0,
         at_most=_MOST_KIMG,
     )
-    grid_columns: int = option(REPORTS, 8, "Images per row of a grid.", at_least=1)
-    grid_rows: int = option(REPORTS, 4, "Rows of a grid.", at_least=1)
+    grid_columns: int = option(REPORTS, 8, "Number of images per row of a grid.", at_least=1)
+    grid_rows: int = option(REPORTS, 4, "Number of rows of a grid.", at_least=1)
     grid_planes: str = option(
         REPORTS,
         "",
-        "Planes of images that are shown in grids, one or three (red, green, blue): 0,3,4; left out: 0,1,2.",
+        "Planes of the images to show in grids: one, or three as red, green and blue, like 0,3,4. Left out: 0,1,2.",
     )
     track: str = option(
         REPORTS,
         "none",
-        "An experiment tracker that gets the reports, too (pip install wandb).",
+        "Experiment tracker to which the reports are also sent (pip install wandb).",
         choices=("none", "wandb"),
     )
-    truncation_psi: float = option(REPORTS, 0.7, "Truncation of the grids; 1: none. Training is never truncated.")
-    truncation_cutoff: int = option(REPORTS, 8, "Layers that it truncates, from the first.", at_least=0)
-    metrics: str = option(
-        METRICS, "", "Metrics of the averaged generator to follow during training, like fid5k,pr5k; empty: none."
+    truncation_psi: float = option(
+        REPORTS, 0.7, "Truncation psi of the images in the grids; 1: no truncation. Training never uses truncation."
     )
-    metric_ticks: int = option(METRICS, 10, "Ticks between two times that they are computed.", at_least=1)
+    truncation_cutoff: int = option(
+        REPORTS, 8, "Number of layers, from the first, to which truncation_psi applies.", at_least=0
+    )
+    metrics: str = option(
+        METRICS,
+        "",
+        "Metrics of the averaged generator to compute during training, separated by commas, like fid5k,pr5k. Empty: "
+        "none.",
+    )
+    metric_ticks: int = option(METRICS, 10, "Number of ticks between two computations of the metrics.", at_least=1)
     keep_best: Optional[str] = option(
-        METRICS, None, "One of the metrics, like fid5k: the network with its lowest value is kept as network-best.npz."
+        METRICS,
+        None,
+        "Metric, one of those in --metrics, by which the best network is chosen, like fid5k: the network with its "
+        "lowest value is kept as network-best.npz.",
     )
     patience: Optional[int] = option(
-        METRICS, None, "End the run after so many measurements without a better value of keep_best.", at_least=1
+        METRICS, None, "Stop the run after this many measurements without a better value of keep_best.", at_least=1
     )
     feature_extractor: str = option(
         METRICS,

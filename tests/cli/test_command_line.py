@@ -168,7 +168,7 @@ def test_help_shows_the_docstring_and_the_flags_by_group_with_defaults(script, m
               Flip it. (default: false)
 
           --flagfile=FILE
-              Read flags from FILE, one --name=value a line; those of the command line win.
+              Read flags from FILE, one --name=value per line; flags on the command line take precedence.
         """
     )
 
