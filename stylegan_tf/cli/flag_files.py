@@ -1,6 +1,6 @@
-"""Flag files: `--flagfile=NAME` in a command line becomes what the file holds, in its place.
+"""Flag files: `--flagfile=NAME` on a command line is replaced by the content of the file.
 
-absl reads them as text of the locale's encoding; names of files are bytes to the system, and any may be in our files.
+absl decodes them by the locale's encoding; but file names are bytes to the system, and our files may contain any bytes.
 """
 
 import os
@@ -19,7 +19,7 @@ _MAX_DEPTH = 20  # Of files that name files.
 
 
 def files_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments in an order in which every flag of the command line wins over those of flag files."""
+    """The same arguments, ordered so that flags on the command line take precedence over those of flag files."""
     files, others = [], []
     rest = iter(arguments)
     for argument in rest:
@@ -34,7 +34,7 @@ def files_first(arguments: Sequence[str]) -> list[str]:
 
 
 def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
-    """The arguments, with those of flag files in place of their names. Raises UserError for a file that is none."""
+    """The arguments, with flag files replaced by their content. Raises UserError for a file that is not a flag file."""
     found, rest = [], iter(arguments)
     for argument in rest:
         name, separator, value = argument.partition("=")

@@ -1,4 +1,4 @@
-"""What `--help` prints: the main's docstring, then its flags by group with their defaults, as wide as the terminal."""
+"""The text of `--help`: the main's docstring, then its flags by group with their defaults, wrapped to the terminal."""
 
 import ast
 import shutil
@@ -13,7 +13,7 @@ from stylegan_tf.cli.flags import GROUPS
 
 
 def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
-    """own: all flags of the command; common: the ones that most users need, if the others are to be left out."""
+    """own: all flags of the command; common: those that most users need, if the others are to be omitted."""
     grouped = {name for names in GROUPS.values() for name in names}
     groups = {"Flags": [name for name in own if name not in grouped], **GROUPS}
     if common:

@@ -1,4 +1,4 @@
-"""Images that are named on the command line, by seeds or as dlatents in files, each with its psi; their styles."""
+"""Images specified on the command line by seeds or by files of dlatents, each with its psi, and their styles."""
 
 import bisect
 import itertools

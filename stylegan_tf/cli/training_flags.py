@@ -1,4 +1,4 @@
-"""The flags of training, made from the options of `TrainConfig` and its parts, and how they become one."""
+"""The flags of training, made from the options of `TrainConfig` and its parts, and their conversion to a config."""
 
 import pathlib
 
@@ -18,10 +18,10 @@ flags.define_options(TrainConfig)
 
 
 def train_config_from_flags() -> TrainConfig:
-    """The validated options. Raises UserError, naming the flag, for a value that makes no sense.
+    """The validated options. Raises UserError, naming the flag, for an invalid value.
 
-    A flag that nobody has set has the value that the run in --run_dir was started with; in a new run with --init_from,
-    the networks' flags have those of that network file.
+    A flag that was not given takes the value with which the run in --run_dir was started; in a new run with
+    --init_from, the networks' flags take the values of that network file.
     """
     if not _take_flags_of_run() and FLAGS.init_from:
         _take_architecture(FLAGS.init_from)
@@ -32,7 +32,7 @@ def train_config_from_flags() -> TrainConfig:
 
 
 def _take_flags_of_run() -> bool:
-    """Gives the flags that nobody has set the values of the flags.cfg of the run to resume; False if there is none."""
+    """Sets flags that were not given to the values in flags.cfg of the run to resume; False if there is no such run."""
     run_dir = pathlib.Path(FLAGS.run_dir or "")
     path = run_dir / FLAG_FILE
     if not FLAGS.run_dir or not path.is_file() or not any(run_dir.glob("checkpoints/images-*.npz")):
@@ -52,7 +52,7 @@ def _take_flags_of_run() -> bool:
 
 
 def _reset_options_without_use() -> None:
-    """Options that the run was started with and that go only with a value of another option, which was changed."""
+    """Resets options of the original run that require a value of another option which has since been changed."""
     values = {name: FLAGS[name].value for name in OPTIONS}
     for name, field in OPTIONS.items():
         if not field.metadata["option"].is_of_use(values) and not FLAGS[name].present:
@@ -60,7 +60,7 @@ def _reset_options_without_use() -> None:
 
 
 def _take_architecture(path: str) -> None:
-    """Gives flags that nobody has set the values of the network file: its options, and the level to begin at."""
+    """Sets flags that were not given to the values of the network file: its options, and the level to start at."""
     names = {name for name in {*architecture_options(), "start_resolution"} if not FLAGS[name].present}
     if not names:
         return

@@ -1,13 +1,13 @@
 """Validated options as frozen dataclasses. No TensorFlow here, so that `--help` is instant.
 
-option.py       what an option is: its help, its group in `--help`, its bounds
+option.py       the definition of an option: its help, its group in `--help`, its bounds
 networks.py     the architectures of generator and discriminator
 training.py     schedule, losses, and the training run
-data.py         what becomes of the pictures of a new data set, and how it is written
-metrics.py      measuring networks, classifiers of attributes, the nearest real images
-editing.py      the search for the latent of a picture, directions, networks made of others
-serving.py      an export, and how the page of `explore` is served
-callbacks.py    no options: what library functions report through; errors.py: what users are told
+data.py         how the pictures of a new data set are processed, and how it is written
+metrics.py      measuring networks, classifiers of attributes, nearest real images
+editing.py      finding the latent of a picture, directions, blending networks
+serving.py      exports, and how the page of `explore` is served
+callbacks.py    no options: how library functions report progress; errors.py: the errors that users see
 """
 
 from stylegan_tf.config.data import PictureOptions, SourceOptions, WriteOptions

@@ -1,6 +1,6 @@
-"""What library functions report through: progress and notes. They print nothing; a caller decides what is shown.
+"""How library functions report progress and notes. They print nothing; the caller decides what is shown.
 
-Durations are written alike everywhere.
+Durations have the same format everywhere.
 """
 
 from typing import Callable
@@ -27,10 +27,10 @@ class Progress:
         self.close()
 
     def start_at(self, done: int) -> None:
-        """What an earlier run has done: it counts as done, but not for the rate."""
+        """Units that an earlier run has finished: they count as done, but not for the rate."""
 
     def skip(self, count: int) -> None:
-        """The same for so many of those that come next."""
+        """Counts the next `count` units as done, but not for the rate."""
 
     def update(self, done: int) -> None:
         """`done` units are finished."""

@@ -5,10 +5,10 @@ import types
 
 
 class UserError(Exception):
-    """Something that the user can put right: a flag, a file, a folder.
+    """A mistake that the user can correct: a flag, a file, a folder.
 
     The message is one line that says what was expected, what was found, where (file, record, option) and what to do.
-    Options stand in it by their Python names in backquotes (`resolution`, `fit=crop`): `cli` renders them as the flags
+    Options appear in it by their Python names in backquotes (`resolution`, `fit=crop`): `cli` renders them as the flags
     of the command at hand. The mains print it without a traceback and exit with code 1 (`command_line.run`).
 
     >>> from stylegan_tf import UserError, load_networks

@@ -4,8 +4,8 @@
     class ExampleConfig(Options):
         width: int = option(NETWORKS, 512, "Width of z.", at_least=1)
 
-is all that a new option needs: the flag --width is made from it, and a wrong value is an OptionError that names it.
-The annotation says what kind of value it is: bool, int, float, str, Optional of these, or a table: a
+is all that a new option needs: the flag --width is made from it, and a wrong value raises an OptionError that names it.
+The annotation gives the kind of value: bool, int, float, str, Optional of these, or a table: a
 `Mapping[int, int]` or `Mapping[int, float]` from resolutions to values, whose bounds are those of the values.
 """
 
@@ -19,30 +19,37 @@ from typing import Any, Optional, Union
 
 from stylegan_tf.config.errors import UserError
 
-# Headings of `--help`, in its order.
+# Headings of `--help`, in the order in which it shows them.
 RUN = "Data and run"
-SCHEDULE = "Schedule (a table is written 8:128,16:64; one number holds for all resolutions)"
+SCHEDULE = "Schedule (a table is written 8:128,16:64; one number applies to all resolutions)"
 LOSSES = "Losses and optimisers"
 NETWORKS = "Networks"
 REPORTS = "Reports"
 METRICS = "Metrics (docs/metrics.md)"
-GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # Of training; other headings follow as they come.
+GROUPS = (
+    RUN,
+    SCHEDULE,
+    LOSSES,
+    NETWORKS,
+    REPORTS,
+    METRICS,
+)  # Of training; other headings follow in order of definition.
 GENERAL = ""  # Without a heading of its own.
 FROM_DATA_SET = None  # In place of a heading: the data set decides, there is no flag.
 
 REQUIRED = dataclasses.MISSING  # In place of a default.
 
-_INT_MAX = 2**31 - 1  # An int32 tensor holds it.
-_FLOAT_MAX = 3.4028234e38  # And a float32 tensor this.
+_INT_MAX = 2**31 - 1  # The largest number that an int32 tensor holds.
+_FLOAT_MAX = 3.4028234e38  # The largest number that a float32 tensor holds.
 
 
 class OptionError(UserError):
-    """A value that an option does not take. The message begins with the option's name."""
+    """A value that an option does not accept. The message begins with the option's name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What a field tells of itself beside its name, annotation and default."""
+    """What a field declares besides its name, annotation and default."""
 
     group: Optional[str]
     help: str
@@ -52,13 +59,13 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
-    is_later: bool = False  # Networks of before it exist: digests leave its default out, so that results stay valid.
-    is_place: bool = False  # Says where something is, which may have another name elsewhere: no difference to a run.
-    # Values of other options that it goes with.
+    is_later: bool = False  # Older networks lack it: digests leave out its default, so that results stay valid.
+    is_place: bool = False  # A location, which may be named differently on other machines without affecting a run.
+    # Values of other options with which it may be combined.
     requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def is_of_use(self, values: Mapping[str, Any]) -> bool:
-        """Whether the other options (by name) have values with which this one means something."""
+        """Whether the other options (by name) have values with which this one has an effect."""
         return all(values[name] in allowed for name, allowed in self.requires.items())
 
     def range_text(self) -> str:
@@ -142,7 +149,7 @@ def is_resolution(value: Any) -> bool:
 
 
 class Options:
-    """Base of frozen dataclasses of options: a value that its field does not allow is an OptionError."""
+    """Base of frozen dataclasses of options: a value that its field does not allow raises an OptionError."""
 
     def __post_init__(self) -> None:
         for field in option_fields(type(self)):
