@@ -14,6 +14,7 @@ from typing import BinaryIO, Callable, Optional
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.files.locks import is_in_place
 
 _PATIENCE = 120.0  # Seconds that a file waits until others make room.
 _PARTIAL = ".partial"
@@ -71,7 +72,7 @@ class BlockCache:
         partial = path.with_name(path.name + _PARTIAL)
         with open(partial, "a+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if not _is_at(partial, stream):  # Whoever had the lock has renamed or removed it.
+            if not is_in_place(partial, stream):  # Whoever had the lock has renamed or removed it.
                 return True
             is_whole = False
             try:
@@ -155,16 +156,10 @@ def _locked(path: os.PathLike, operation: int) -> Optional[BinaryIO]:
         return None
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(stream, operation)
-        if _is_at(path, stream):
+        if is_in_place(path, stream):
             return stream
     stream.close()
     return None
-
-
-def _is_at(path: os.PathLike, stream: BinaryIO) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(stream.fileno()))
-    return False
 
 
 def _remove(path: os.PathLike) -> bool:

@@ -19,7 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Optional
+from typing import BinaryIO, Optional
 
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
@@ -57,6 +57,13 @@ def locked(
         lock.release()
 
 
+def is_in_place(path: os.PathLike, stream: BinaryIO) -> bool:
+    """Whether an open file is still the one at `path`: another process may have removed or replaced it."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(stream.fileno()))
+    return False
+
+
 class _Lock:
     """One attempt after another at a lock file."""
 
@@ -84,7 +91,7 @@ class _Lock:
                 if by_kernel is None or not self._is_free(stream, by_kernel):
                     return False
                 # Its last holder may have removed the file that was opened: then try again.
-                if self._is_in_place(stream) and self._sign(stream, by_kernel):
+                if is_in_place(self._path, stream) and self._sign(stream, by_kernel):
                     self._stream = stream
             finally:
                 if self._stream is not stream:
@@ -125,12 +132,6 @@ class _Lock:
         self._watched = self._watched or (*seen, time.monotonic())
         self.is_holder_silent = True
         return time.monotonic() - self._watched[2] > _DEAD_AFTER
-
-    def _is_in_place(self, stream) -> bool:
-        try:
-            return os.path.samestat(os.fstat(stream.fileno()), os.stat(self._path))
-        except FileNotFoundError:
-            return False
 
     def _sign(self, stream, by_kernel: bool) -> bool:
         name = {"process": os.getpid(), "host": socket.gethostname(), "machine": boot_id(), "token": self._token}
