@@ -1,10 +1,18 @@
 """Importing this finds the package that lies beside this folder, whether it is installed or not."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+
+def environment() -> dict[str, str]:
+    """Of processes that are to find the package, too."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def run_command(script: str) -> None:

@@ -8,12 +8,12 @@ the disk must be is said, not measured. Labels number the records, and show the 
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 
+import checkout  # noqa: F401  For `stylegan_tf` below.
 import numpy as np
-from grow_to_1024 import ROOT, measured, write_pictures
+from grow_to_1024 import measured, write_pictures
 
 BATCH = 32
 RESOLUTION = 1024
@@ -60,7 +60,6 @@ def link_records(source: Path, dest: Path, shards: int, records: int) -> None:
 
 
 def read_levels(folder: Path, seconds: float) -> None:
-    sys.path.insert(0, str(ROOT))
     from stylegan_tf.benchmark.planning import device_named, plan_run
     from stylegan_tf.config import TrainConfig
     from stylegan_tf.data.dataset_files import find_dataset

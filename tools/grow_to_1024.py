@@ -8,7 +8,6 @@ sizes by level and by command. Needs 4 GB of disk.
 """
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -17,10 +16,12 @@ import sys
 import time
 from pathlib import Path
 
+import checkout
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+from stylegan_tf.files.file_errors import read_lines
+
 KILLED_AT = 64  # Pixels.
 
 
@@ -64,7 +65,7 @@ def main():
 def training_command(options, run: Path, data: Path) -> list:
     level = options.batch / 1000
     return [
-        *("train", "--flagfile", ROOT / "configs/ffhq.cfg", "--data_dir", data, "--run_dir", run),
+        *("train", "--flagfile", checkout.ROOT / "configs/ffhq.cfg", "--data_dir", data, "--run_dir", run),
         *(f"--precision={options.precision}", f"--batch_sizes={options.batch}", "--strategy=one"),
         *(f"--max_replica_batch={options.max_replica_batch}", f"--resolution={options.resolution}"),
         *(f"--training_kimg={level}", f"--transition_kimg={2 * level}", "--iterations_per_update=1"),
@@ -91,7 +92,7 @@ def measured(*command, label=None, watch=lambda: False, kill=False) -> dict:
     """Runs a command of the package, calls `watch` now and then and, with `kill`, kills it as soon as that is true."""
     start = time.monotonic()
     arguments = [sys.executable, "-m", f"stylegan_tf.{command[0]}", *map(str, command[1:])]
-    process = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(arguments, env=checkout.environment())
     killed = False
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -110,8 +111,7 @@ def measured(*command, label=None, watch=lambda: False, kill=False) -> dict:
 
 
 def ticks(run: Path) -> list[dict]:
-    path = run / "stats.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [record for _, record in read_lines(run / "stats.jsonl")]
 
 
 def has_reached(run: Path, resolution: int) -> bool:

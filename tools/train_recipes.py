@@ -11,7 +11,6 @@ were interrupted are resumed. With --evaluate every network of a run is measured
 """
 
 import argparse
-import os
 import pathlib
 import shlex
 import signal
@@ -53,11 +52,8 @@ def pending(
 
 def run(module: str, flags: Sequence[str]) -> int:
     """Runs a command of the package, and passes on the signals that stop this script. Returns its exit status."""
-    path = os.pathsep.join(
-        [str(pathlib.Path(checkout.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-    )
     command = [sys.executable, "-m", f"stylegan_tf.{module}", *flags]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
+    process = subprocess.Popen(command, env=checkout.environment())
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         return process.wait()
