@@ -21,9 +21,7 @@ from stylegan_tf.config import SourceOptions, WriteOptions
 
 FLAGS = flags.FLAGS
 flags.define(
-    "source",
-    None,
-    "The source of the pictures: a folder, an archive, a list, or any other kind that --help lists.",
+    "source", None, "The source of the pictures: a folder, an archive, a list, or any other kind that --help lists."
 )
 flags.define("dest", None, "The folder to create; its name becomes the name of the dataset.")
 flags.define_options(SourceOptions)

@@ -4,58 +4,48 @@ import dataclasses
 import re
 from typing import Optional
 
-from stylegan_tf.config.option import GENERAL, OptionError, Options, option
+from stylegan_tf.config.option import OptionError, Options, option
 
 PICTURES = "Pictures"
-FILES = "Files"
 SPEED = "Speed"
 FITS = ("crop", "pad", "stretch")
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureOptions(Options):
+class PictureOptions(Options, group=PICTURES):
     """How pictures are converted to square images of one size and one number of channels."""
 
-    resolution: Optional[int] = option(
-        PICTURES, None, "Width and height of the images in pixels.", at_least=1, at_most=4096
-    )
+    resolution: Optional[int] = option(None, "Width and height of the images in pixels.", at_least=1, at_most=4096)
     channels: Optional[int] = option(
-        PICTURES,
         None,
         "Channels of the images: 1 (grayscale), 3 (RGB) or 4 (RGB and transparency; also for arrays with four "
         "planes). Left out: grayscale or RGB, as the pictures are.",
         choices=(1, 3, 4),
     )
     fit: Optional[str] = option(
-        PICTURES,
         None,
         "How pictures of other sizes are fitted: crop (take the central square), pad (letterbox; the content box is "
         "recorded) or stretch (distort). Left out: crop if --resolution is given.",
         choices=FITS,
     )
     filter: str = option(
-        PICTURES,
         "lanczos",
         "Resampling filter: lanczos for photographs, box (averages, no halos) for drawings that are reduced in size, "
         "nearest (whole pixels) for sprites and pixel art.",
         choices=("lanczos", "box", "nearest"),
     )
     background: str = option(
-        PICTURES,
-        "white",
-        "Background colour behind transparent pictures and beside letterboxed ones: a name or #rrggbb.",
+        "white", "Background colour behind transparent pictures and beside letterboxed ones: a name or #rrggbb."
     )
     white: Optional[float] = option(
-        PICTURES,
         None,
         "Value that is mapped to white in pictures and arrays of more than 8 bits. Left out: 65535; floating-point "
         "values need this option.",
     )
     black: Optional[float] = option(
-        PICTURES, None, "Value that is mapped to black in pictures and arrays of more than 8 bits. Left out: 0."
+        None, "Value that is mapped to black in pictures and arrays of more than 8 bits. Left out: 0."
     )
     planes: Optional[int] = option(
-        PICTURES,
         None,
         "Keep the first N planes of arrays and TIFFs unchanged and treat none of them as transparency, as for "
         "spectrograms, masks and near infrared.",
@@ -81,75 +71,66 @@ class SourceOptions(PictureOptions):
     """Which pictures of a source are taken, with which labels, and how they are processed."""
 
     resolution: Optional[int] = option(
-        PICTURES,
         None,
         "Width and height of the images in pixels, a power of two. Left out: that of the source.",
         is_resolution=True,
         at_most=4096,
+        group=PICTURES,
     )
     labels: str = option(
-        GENERAL,
         "",
         "Labels for conditional training: classes (the source's own); folders (one class per folder); a .json "
         "(StyleGAN2's dataset.json), .csv or .npy file, in the source or given by its path; or names of attributes "
         "(demo set, CelebA) separated by commas: a,b.",
     )
     pages: str = option(
-        PICTURES,
         "first",
         "Pages to take from multi-page TIFFs: the first one, or all of them, each as a picture of its own.",
         choices=("first", "all"),
+        group=PICTURES,
     )
     max_images: Optional[int] = option(
-        GENERAL,
-        None,
-        "Take only the first N pictures; for the source 'synthetic', the number of pictures to make.",
-        at_least=1,
+        None, "Take only the first N pictures; for the source 'synthetic', the number of pictures to make.", at_least=1
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class WriteOptions(Options):
+class WriteOptions(Options, group="Files"):
     """How a data set is written. The content of the records depends only on shards, shuffle, seed and encoding."""
 
     shards: Optional[int] = option(
-        FILES, None, "Number of files per level; 1 for compatibility with the authors' code. Left out: 4.", at_least=1
+        None, "Number of files per level; 1 for compatibility with the authors' code. Left out: 4.", at_least=1
     )
     shard_mb: Optional[float] = option(
-        FILES, None, "Approximate size in MB of each file at full resolution, in place of --shards.", above=0
+        None, "Approximate size in MB of each file at full resolution, in place of --shards.", above=0
     )
     encoding: str = option(
-        FILES,
         "raw",
         "Encoding of the records: raw; png, which is smaller and slower to read; or jpeg, which stores JPEG sources "
         "of the right size unchanged, encodes other pictures at quality 95, and uses png for the lower levels.",
         choices=("raw", "png", "jpeg"),
     )
-    shuffle: bool = option(FILES, True, "Shuffle the pictures once, when the dataset is written.")
-    seed: int = option(
-        FILES, 123, "Seed of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32
-    )
-    skip_bad: bool = option(PICTURES, False, "Skip damaged pictures instead of failing.")
+    shuffle: bool = option(True, "Shuffle the pictures once, when the dataset is written.")
+    seed: int = option(123, "Seed of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32)
+    skip_bad: bool = option(False, "Skip damaged pictures instead of failing.", group=PICTURES)
     drop_duplicates: bool = option(
-        PICTURES,
-        False,
-        "Skip pictures that are identical to an earlier one, pixel by pixel. Each picture is decoded twice.",
+        False, "Skip pictures with the same pixels as an earlier one. Each is decoded twice.", group=PICTURES
     )
-    overwrite: bool = option(FILES, False, "Replace an existing dataset at --dest.")
+    overwrite: bool = option(False, "Replace an existing dataset at --dest.")
     restart: bool = option(
-        FILES, False, "Discard what an interrupted conversion has written and start again; not with --part."
+        False, "Discard what an interrupted conversion has written and start again; not with --part."
     )
     workers: Optional[int] = option(
-        SPEED,
         None,
         "Number of processes, which does not affect the result. Left out: one per core.",
         at_least=1,
         at_most=1000,
+        group=SPEED,
     )
     part: Optional[str] = option(
-        SPEED, None, "Part to write, as i/n: only the i-th of n parts of the shards, with i counted from 1."
+        None, "Part to write, as i/n: only the i-th of n parts of the shards, with i counted from 1.", group=SPEED
     )
-    join: bool = option(SPEED, False, "Check the parts that have been written and complete the dataset.")
+    join: bool = option(False, "Check the parts that have been written and complete the dataset.", group=SPEED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,7 +151,7 @@ class WriteOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignOptions(Options):
+class AlignOptions(Options, group=PICTURES):
     """Options for faces that are cropped from photos."""
 
-    size: int = option(PICTURES, 1024, "Width and height of the face images in pixels.", at_least=4, at_most=4096)
+    size: int = option(1024, "Width and height of the face images in pixels.", at_least=4, at_most=4096)

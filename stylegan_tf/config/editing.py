@@ -7,14 +7,11 @@ from typing import Optional
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError, Options, option
 
-SEARCH = "Search"
-BLENDING = "Blending"
-DIRECTIONS = "Directions"
 DIRECTION_METHODS = ("pca", "sefa", "attributes")
 
 
 @dataclasses.dataclass(frozen=True)
-class ProjectionConfig(Options):
+class ProjectionConfig(Options, group="Search"):
     """How `project` searches. Lengths are in standard deviations of w (or of z, when searching in z).
 
     >>> from stylegan_tf import ProjectionConfig
@@ -23,41 +20,39 @@ class ProjectionConfig(Options):
     """
 
     space: Optional[str] = option(
-        SEARCH,
         None,
         "Latent space to search: w (one vector for all layers), w+ (one for each layer, which comes closer to "
         "pictures that the network cannot generate) or z. Left out: w, or z for a traditional generator "
         "(configurations A and B).",
         choices=("z", "w", "w+"),
     )
-    steps: int = option(SEARCH, 300, "Number of optimisation steps (Adam).", at_least=1)
+    steps: int = option(300, "Number of optimisation steps (Adam).", at_least=1)
     starts: int = option(
-        SEARCH,
         4,
         "Number of starting latents, predicted from the picture or taken from the nearest of 1000 samples; the best "
         "one is refined.",
         at_least=1,
         at_most=1000,
     )
-    learning_rate: float = option(SEARCH, 0.1, "Peak learning rate, in standard deviations of w.", at_least=0)
+    learning_rate: float = option(0.1, "Peak learning rate, in standard deviations of w.", at_least=0)
     ramp_up: float = option(
-        SEARCH, 0.05, "Fraction of the steps over which the learning rate rises from 0.", at_least=0, at_most=1
+        0.05, "Fraction of the steps over which the learning rate rises from 0.", at_least=0, at_most=1
     )
     ramp_down: float = option(
-        SEARCH, 0.25, "Fraction of the steps over which the learning rate falls to 0 at the end.", at_least=0, at_most=1
+        0.25, "Fraction of the steps over which the learning rate falls to 0 at the end.", at_least=0, at_most=1
     )
     exploration: float = option(
-        SEARCH, 0.1, "Amount of noise added to w at the start, in standard deviations of w.", at_least=0
+        0.1, "Amount of noise added to w at the start, in standard deviations of w.", at_least=0
     )
     exploration_end: float = option(
-        SEARCH, 0.75, "Fraction of the steps after which no noise is added to w.", at_least=0, at_most=1
+        0.75, "Fraction of the steps after which no noise is added to w.", at_least=0, at_most=1
     )
-    optimize_noise: bool = option(SEARCH, False, "Also optimise the noise maps, regularised so that they remain noise.")
-    noise_weight: float = option(SEARCH, 1e5, "Weight of the noise regularisation under --optimize_noise.", at_least=0)
+    optimize_noise: bool = option(False, "Also optimise the noise maps, regularised so that they remain noise.")
+    noise_weight: float = option(1e5, "Weight of the noise regularisation under --optimize_noise.", at_least=0)
     distance_resolution: int = option(
-        SEARCH, 256, "Resolution to which larger images are reduced before they are compared.", at_least=1
+        256, "Resolution to which larger images are reduced before they are compared.", at_least=1
     )
-    seed: int = option(SEARCH, 0, "Random seed of the search.", at_least=0)
+    seed: int = option(0, "Random seed of the search.", at_least=0)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate at a step, 0 to steps - 1: linear warm-up, cosine decay."""
@@ -73,31 +68,26 @@ class ProjectionConfig(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class DirectionOptions(Options):
+class DirectionOptions(Options, group="Directions"):
     """Which directions in w to find, and from which data."""
 
-    method: str = option(DIRECTIONS, "pca", "Method, or several separated by commas: pca, sefa, attributes.")
-    count: int = option(DIRECTIONS, 10, "Number of directions to find by pca and by sefa.", at_least=1)
+    method: str = option("pca", "Method, or several separated by commas: pca, sefa, attributes.")
+    count: int = option(10, "Number of directions to find by pca and by sefa.", at_least=1)
     layers: Optional[str] = option(
-        DIRECTIONS,
-        None,
-        "Layers to which the directions are applied: coarse, middle, fine, or a range like 0-3. Left out: all.",
+        None, "Layers to which the directions are applied: coarse, middle, fine, or a range like 0-3. Left out: all."
     )
-    samples: int = option(DIRECTIONS, 20_000, "Number of images or latents to analyse.", at_least=2)
-    classifiers: Optional[str] = option(
-        DIRECTIONS, None, "For attributes: a folder written by stylegan_tf.train_classifier."
-    )
+    samples: int = option(20_000, "Number of images or latents to analyse.", at_least=2)
+    classifiers: Optional[str] = option(None, "For attributes: a folder written by stylegan_tf.train_classifier.")
     labels: Optional[str] = option(
-        DIRECTIONS,
         None,
         "For attributes, in place of classifiers: a .csv file with the header `seed,glasses,hat`, then one row per "
         "image with its seed and 0, 1 or nothing for each attribute. With `image` in place of `seed`, the column "
         "holds an index into --dlatents.",
     )
     dlatents: Optional[str] = option(
-        DIRECTIONS, None, "The dlatents file to which --labels refers, such as one written by project."
+        None, "The dlatents file to which --labels refers, such as one written by project."
     )
-    seed: int = option(DIRECTIONS, 0, "Seed of the latents to analyse.", at_least=0, below=2**31)
+    seed: int = option(0, "Seed of the latents to analyse.", at_least=0, below=2**31)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,24 +104,21 @@ class DirectionOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class BlendOptions(Options):
+class BlendOptions(Options, group="Blending"):
     """How networks are blended: as a weighted average of any number, or by joining two of them at a resolution."""
 
     weights: Optional[str] = option(
-        BLENDING,
         None,
         "Weights of the networks in the average, separated by commas, like 0.7,0.3; they must add up to 1. Left out: "
         "equal weights.",
     )
     swap: Optional[int] = option(
-        BLENDING,
         None,
         "Instead of averaging, join two networks at this resolution: the mapping network and the layers below it "
         "come from the first network, the other layers from the second.",
         at_least=4,
     )
     blend_width: float = option(
-        BLENDING,
         0.0,
         "Number of resolution levels over which --swap blends from one network to the other; 0: an abrupt change.",
         at_least=0,

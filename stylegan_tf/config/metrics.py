@@ -4,47 +4,39 @@ import dataclasses
 from typing import Optional
 
 from stylegan_tf.config.data import FITS
-from stylegan_tf.config.option import GENERAL, Options, option
+from stylegan_tf.config.option import Options, option
 from stylegan_tf.config.training import FEATURE_EXTRACTOR_HELP, IMAGE_DISTANCE_HELP, INCEPTION
-
-SEARCH = "Search"
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationOptions(Options):
     """How networks or pictures are measured, independent of the metric."""
 
-    all: bool = option(GENERAL, False, "Measure every network of a run folder, from the first to the last.")
-    fit: Optional[str] = option(
-        GENERAL, None, "How --images are fitted to the size of the images of --data_dir.", choices=FITS
-    )
-    feature_extractor: str = option(GENERAL, INCEPTION, FEATURE_EXTRACTOR_HELP)
-    image_distance: Optional[str] = option(GENERAL, None, IMAGE_DISTANCE_HELP)
+    all: bool = option(False, "Measure every network of a run folder, from the first to the last.")
+    fit: Optional[str] = option(None, "How --images are fitted to the size of the images of --data_dir.", choices=FITS)
+    feature_extractor: str = option(INCEPTION, FEATURE_EXTRACTOR_HELP)
+    image_distance: Optional[str] = option(None, IMAGE_DISTANCE_HELP)
     classifiers: Optional[str] = option(
-        GENERAL, None, "For ls: a folder written by stylegan_tf.train_classifier, with one file per attribute."
+        None, "For ls: a folder written by stylegan_tf.train_classifier, with one file per attribute."
     )
     mirror_augment: Optional[bool] = option(
-        GENERAL, None, "Use every real image twice, unchanged and mirrored. Left out: as the network was trained."
+        None, "Use every real image twice, unchanged and mirrored. Left out: as the network was trained."
     )
     per_class: bool = option(
-        GENERAL,
-        False,
-        "For networks with labels: also measure each class separately, against the real images of that class.",
+        False, "For networks with labels: also measure each class separately, against the real images of that class."
     )
-    seed: int = option(GENERAL, 0, "Seed of the latents and the noise.", at_least=0, below=2**31)
-    crop: bool = option(GENERAL, True, "Compare letterboxed pictures without their bars.")
-    force: bool = option(GENERAL, False, "Compute results again even if they exist.")
+    seed: int = option(0, "Seed of the latents and the noise.", at_least=0, below=2**31)
+    crop: bool = option(True, "Compare letterboxed pictures without their bars.")
+    force: bool = option(False, "Compute results again even if they exist.")
     batch_size: Optional[int] = option(
-        GENERAL, None, "Number of images per device and call. Left out: chosen by resolution.", at_least=1
+        None, "Number of images per device and call. Left out: chosen by resolution.", at_least=1
     )
     strategy: str = option(
-        GENERAL,
         "auto",
         "Devices to use on this machine: one, mirrored (all GPUs), or auto (all GPUs if there are any, else the CPU).",
         choices=("auto", "one", "mirrored"),
     )
     cache_dir: Optional[str] = option(
-        GENERAL,
         None,
         "Folder for cached statistics of real images and for unfinished computations. Left out: ~/.cache/stylegan_tf.",
     )
@@ -55,45 +47,38 @@ class ClassifierTraining(Options):
     """How a classifier is trained: Adam (beta1 0, beta2 0.99, epsilon 1e-8) at a constant learning rate."""
 
     total_images: int = option(
-        GENERAL, 150_000, "Number of images on which each classifier is trained, counting repetitions.", at_least=1
+        150_000, "Number of images on which each classifier is trained, counting repetitions.", at_least=1
     )
-    batch_size: int = option(GENERAL, 8, "Number of images per training step.", at_least=1)
-    learning_rate: float = option(GENERAL, 0.001, "Learning rate of Adam.", above=0)
-    fmap_base: int = option(GENERAL, 8192, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).", at_least=1)
-    fmap_max: int = option(GENERAL, 512, "Maximum number of channels of a layer.", at_least=1)
-    seed: int = option(
-        GENERAL, 0, "Seed of the initial weights and of the order of the images.", at_least=0, below=2**32
-    )
+    batch_size: int = option(8, "Number of images per training step.", at_least=1)
+    learning_rate: float = option(0.001, "Learning rate of Adam.", above=0)
+    fmap_base: int = option(8192, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).", at_least=1)
+    fmap_max: int = option(512, "Maximum number of channels of a layer.", at_least=1)
+    seed: int = option(0, "Seed of the initial weights and of the order of the images.", at_least=0, below=2**32)
 
 
 @dataclasses.dataclass(frozen=True)
-class NearestOptions(Options):
+class NearestOptions(Options, group="Search"):
     """The search for the real images nearest to generated or given ones."""
 
     neighbours: int = option(
-        SEARCH,
         5,
         "Number of nearest real images shown for each image, in the picture and in the table.",
         at_least=1,
         at_most=50,
     )
-    rows: int = option(
-        SEARCH, 8, "Number of rows of the picture; the table and the conclusion cover all images.", at_least=1
-    )
+    rows: int = option(8, "Number of rows of the picture; the table and the conclusion cover all images.", at_least=1)
     compare_size: int = option(
-        SEARCH, 64, "Maximum size in pixels at which images are compared by pixels or LPIPS.", at_least=16
+        64, "Maximum size in pixels at which images are compared by pixels or LPIPS.", at_least=16
     )
     reference_images: int = option(
-        SEARCH,
         1000,
         "Number of real images whose distances to each other serve as the reference when there are no held-out images.",
         at_least=2,
     )
-    seed: int = option(SEARCH, 0, "Seed of the bootstrap.", at_least=0)
+    seed: int = option(0, "Seed of the bootstrap.", at_least=0)
     image_distance: str = option(
-        SEARCH,
         "pixels",
         "Distance between images: pixels (root mean square difference, on a scale of 0 to 255), features (those of "
         "--feature_extractor), or a file written by stylegan_tf.build_lpips.",
     )
-    feature_extractor: str = option(SEARCH, INCEPTION, FEATURE_EXTRACTOR_HELP)
+    feature_extractor: str = option(INCEPTION, FEATURE_EXTRACTOR_HELP)

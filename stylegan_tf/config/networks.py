@@ -10,20 +10,18 @@ _Config = TypeVar("_Config", bound="_NetworkConfig")
 
 
 @dataclasses.dataclass(frozen=True)
-class _NetworkConfig(Options):
+class _NetworkConfig(Options, group=NETWORKS):
     """Options that the generator and the discriminator share."""
 
     resolution: int = option(
-        FROM_DATA_SET, 1024, "Full resolution of the output or input in pixels.", is_resolution=True
+        1024, "Full resolution of the output or input in pixels.", is_resolution=True, group=FROM_DATA_SET
     )
-    num_channels: int = option(FROM_DATA_SET, 3, "Number of channels of the images.", at_least=1)
-    label_size: int = option(FROM_DATA_SET, 0, "Length of the label vector; 0: unconditional.", at_least=0)
-    fmap_base: int = option(
-        NETWORKS, 8192, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).", at_least=1
-    )
-    fmap_max: int = option(NETWORKS, 512, "Maximum number of channels of a layer.", at_least=1)
+    num_channels: int = option(3, "Number of channels of the images.", at_least=1, group=FROM_DATA_SET)
+    label_size: int = option(0, "Length of the label vector; 0: unconditional.", at_least=0, group=FROM_DATA_SET)
+    fmap_base: int = option(8192, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).", at_least=1)
+    fmap_max: int = option(512, "Maximum number of channels of a layer.", at_least=1)
     blur: bool = option(
-        NETWORKS, True, "Apply the low-pass filter [1,2,1] around up- and downsampling (Sec. 2, config B and later)."
+        True, "Apply the low-pass filter [1,2,1] around up- and downsampling (Sec. 2, config B and later)."
     )
 
     def __post_init__(self) -> None:
@@ -64,7 +62,7 @@ class _NetworkConfig(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneratorConfig(_NetworkConfig):
+class GeneratorConfig(_NetworkConfig, group=NETWORKS):
     """Architecture of the generator; covers those of the paper's Tables 1, 2 and 4. Defaults: config F at 1024x1024.
 
     >>> from stylegan_tf import GeneratorConfig
@@ -73,31 +71,26 @@ class GeneratorConfig(_NetworkConfig):
     ((4, 8, 16, 32, 64, 128, 256), 64)
     """
 
-    latent_size: int = option(NETWORKS, 512, "Dimension of the latent space z.", at_least=1)
-    dlatent_size: int = option(NETWORKS, 512, "Dimension of the intermediate latent space w.", at_least=1)
+    latent_size: int = option(512, "Dimension of the latent space z.", at_least=1)
+    dlatent_size: int = option(512, "Dimension of the intermediate latent space w.", at_least=1)
     mapping_layers: int = option(
-        NETWORKS,
-        8,
-        "Number of layers of the mapping network; 0: w is z itself, after normalisation if that is on.",
-        at_least=0,
+        8, "Number of layers of the mapping network; 0: w is z itself, after normalisation if that is on.", at_least=0
     )
-    mapping_fmaps: int = option(NETWORKS, 512, "Width of the mapping network's hidden layers.", at_least=1)
-    mapping_lrmul: float = option(NETWORKS, 0.01, "Learning-rate multiplier of the mapping network (App. C).", above=0)
-    normalize_latents: bool = option(NETWORKS, True, "Normalise z by pixel norm before the mapping network.")
+    mapping_fmaps: int = option(512, "Width of the mapping network's hidden layers.", at_least=1)
+    mapping_lrmul: float = option(0.01, "Learning-rate multiplier of the mapping network (App. C).", above=0)
+    normalize_latents: bool = option(True, "Normalise z by pixel norm before the mapping network.")
     use_styles: bool = option(
-        NETWORKS,
         True,
         "Control the layers by styles through AdaIN (Sec. 2); off: the traditional generator, in which w feeds the "
         "first layer.",
     )
     const_input: bool = option(
-        NETWORKS, True, "Start from a learned 4x4 constant (config D); off: from a dense layer applied to w."
+        True, "Start from a learned 4x4 constant (config D); off: from a dense layer applied to w."
     )
-    use_noise: bool = option(NETWORKS, True, "Add per-pixel noise inputs (config E).")
-    use_pixel_norm: bool = option(NETWORKS, False, "Use ProGAN's pixel norm (configs A and B).")
-    use_instance_norm: bool = option(NETWORKS, True, "Use instance norm, the normalisation of AdaIN (configs C to F).")
+    use_noise: bool = option(True, "Add per-pixel noise inputs (config E).")
+    use_pixel_norm: bool = option(False, "Use ProGAN's pixel norm (configs A and B).")
+    use_instance_norm: bool = option(True, "Use instance norm, the normalisation of AdaIN (configs C to F).")
     embed_labels: bool = option(
-        NETWORKS,
         True,
         "Pass labels to the generator through a learned embedding matrix; off: concatenate them to z unchanged "
         "(config A).",
@@ -124,7 +117,7 @@ class GeneratorConfig(_NetworkConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class DiscriminatorConfig(_NetworkConfig):
+class DiscriminatorConfig(_NetworkConfig, group=NETWORKS):
     """Architecture of the discriminator in all configurations (ProGAN's, with blur in config B and later).
 
     >>> from stylegan_tf import DiscriminatorConfig
@@ -133,13 +126,9 @@ class DiscriminatorConfig(_NetworkConfig):
     """
 
     mbstd_group_size: int = option(
-        NETWORKS,
-        4,
-        "Number of images per group in the discriminator's minibatch standard deviation; 0: off.",
-        at_least=0,
+        4, "Number of images per group in the discriminator's minibatch standard deviation; 0: off.", at_least=0
     )
     use_labels: bool = option(
-        NETWORKS,
         True,
         "Make the discriminator conditional: score = sum(outputs * label); off: it ignores the labels, as in config A.",
     )

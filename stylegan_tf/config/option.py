@@ -1,8 +1,8 @@
 """An option is a field of a frozen dataclass that carries its help, its group in `--help` and its bounds.
 
     @dataclasses.dataclass(frozen=True)
-    class ExampleConfig(Options):
-        width: int = option(NETWORKS, 512, "Width of z.", at_least=1)
+    class ExampleConfig(Options, group=NETWORKS):
+        width: int = option(512, "Width of z.", at_least=1)
 
 is all that a new option needs: the flag --width is made from it, and a wrong value raises an OptionError that names it.
 The annotation gives the kind of value: bool, int, float, str, Optional of these, or a table: a
@@ -12,6 +12,7 @@ The annotation gives the kind of value: bool, int, float, str, Optional of these
 import dataclasses
 import math
 import numbers
+import operator
 import os
 import typing
 from collections.abc import Mapping
@@ -26,19 +27,13 @@ LOSSES = "Losses and optimisers"
 NETWORKS = "Networks"
 REPORTS = "Reports"
 METRICS = "Metrics (docs/metrics.md)"
-GROUPS = (
-    RUN,
-    SCHEDULE,
-    LOSSES,
-    NETWORKS,
-    REPORTS,
-    METRICS,
-)  # Of training; other headings follow in order of definition.
+GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # Of training; others follow in order of definition.
 GENERAL = ""  # Without a heading of its own.
 FROM_DATA_SET = None  # In place of a heading: the data set decides, there is no flag.
 
 REQUIRED = dataclasses.MISSING  # In place of a default.
 
+_BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _INT_MAX = 2**31 - 1  # The largest number that an int32 tensor holds.
 _FLOAT_MAX = 3.4028234e38  # The largest number that a float32 tensor holds.
 
@@ -51,8 +46,8 @@ class OptionError(UserError):
 class Option:
     """What a field declares besides its name, annotation and default."""
 
-    group: Optional[str]
     help: str
+    group: Optional[str] = GENERAL
     choices: Optional[tuple[Any, ...]] = None
     at_least: Optional[float] = None
     above: Optional[float] = None
@@ -68,29 +63,19 @@ class Option:
         """Whether the other options (by name) have values with which this one has an effect."""
         return all(values[name] in allowed for name, allowed in self.requires.items())
 
-    def range_text(self) -> str:
-        """ "at least 0 and below 1"; "" for an option without bounds."""
-        bounds = (
-            ("at least", self.at_least),
-            ("above", self.above),
-            ("at most", self.at_most),
-            ("below", self.below),
-        )
-        return " and ".join(f"{words} {_brief(bound)}" for words, bound in bounds if bound is not None)
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Those that it has, by name."""
+        return {name: getattr(self, name) for name in _BOUNDS if getattr(self, name) is not None}
 
     def holds(self, value: float) -> bool:
         """Whether a number is within the bounds; NaN is within none."""
-        return (
-            (self.at_least is None or value >= self.at_least)
-            and (self.above is None or value > self.above)
-            and (self.at_most is None or value <= self.at_most)
-            and (self.below is None or value < self.below)
-        )
+        return all(_BOUNDS[name](value, bound) for name, bound in self.bounds.items())
 
 
-def option(group: Optional[str], default: Any, help: str, **bounds: Any) -> Any:
-    """A field of a dataclass of options. bounds: see `Option`, whose other attributes they may be as well."""
-    return dataclasses.field(default=default, metadata={"option": Option(group, help, **bounds)})
+def option(default: Any, help: str, **rules: Any) -> Any:
+    """A field of a dataclass of options. rules: the other attributes of `Option`; its group is that of the class."""
+    return dataclasses.field(default=default, metadata={"option": Option(help, **rules)})
 
 
 def option_fields(kind: type) -> list[dataclasses.Field[Any]]:
@@ -150,6 +135,13 @@ def is_resolution(value: Any) -> bool:
 
 class Options:
     """Base of frozen dataclasses of options: a value that its field does not allow raises an OptionError."""
+
+    def __init_subclass__(cls, group: str = GENERAL) -> None:
+        """group: the heading in `--help` of those options that name no other."""
+        for field in vars(cls).values():
+            rules = field.metadata.get("option") if isinstance(field, dataclasses.Field) else None
+            if rules is not None and rules.group == GENERAL:
+                field.metadata = {"option": dataclasses.replace(rules, group=group)}
 
     def __post_init__(self) -> None:
         for field in option_fields(type(self)):
@@ -213,7 +205,8 @@ def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
     if rule.is_resolution and not is_resolution(value):
         raise OptionError(f"{name} must be a power of two of at least 4, got {value}.")
     if not rule.holds(value):
-        raise OptionError(f"{name} must be {rule.range_text()}, got {value}.")
+        bounds = " and ".join(f"{bound.replace('_', ' ')} {limit}" for bound, limit in rule.bounds.items())
+        raise OptionError(f"{name} must be {bounds}, got {value}.")
     if kind is float and (not math.isfinite(value) or abs(value) > _FLOAT_MAX):
         raise OptionError(f"{name} must be a finite number that float32 can hold, got {value}.")
     if kind is int and rule.at_most is None and rule.below is None and abs(value) > _INT_MAX:
@@ -226,10 +219,6 @@ def _is_whole(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _brief(bound: float) -> str:
-    return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def _not_optional(annotation: Any) -> Any:

@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Optional
 
-from stylegan_tf.config.option import GENERAL, Options, option
+from stylegan_tf.config.option import Options, option
 
-SERVER = "Serving the page"
 _LOOPBACK = ("localhost", "::1")
 
 
@@ -20,17 +19,15 @@ class ServingOptions(Options):
     """
 
     noise_mode: str = option(
-        GENERAL,
         "const",
         "Noise inputs: const (the network's fixed maps), random (new ones for every image; SavedModels only) or none.",
         choices=("const", "random", "none"),
     )
     truncation_cutoff: Optional[int] = option(
-        GENERAL, 8, "Number of layers, from the first, to which truncation_psi applies; empty: all layers.", at_least=0
+        8, "Number of layers, from the first, to which truncation_psi applies; empty: all layers.", at_least=0
     )
     # Mixed labels have the mean of their classes' centres, weighted as they are mixed.
     truncation_centre: Optional[str] = option(
-        GENERAL,
         None,
         "The mean w towards which truncation moves the styles in a network with labels: that of the image's own "
         "class (class), or the one over all of training (all). Left out: class, but all for networks converted from "
@@ -38,7 +35,6 @@ class ServingOptions(Options):
         choices=("class", "all"),
     )
     weights: str = option(
-        GENERAL,
         "float32",
         "Format in which weights are stored; the network computes in float32. The 16-bit formats take half the "
         "space. bfloat16 is for SavedModels only; int8 is for TFLite only, where it is inaccurate (the error is "
@@ -48,13 +44,11 @@ class ServingOptions(Options):
     # Measured on two CPU cores: constants answer 3 to 19% sooner (most for one small image), but the first answer of
     # each signature takes 6 to 8 times as long, because the graph is optimised with its weights.
     constants: bool = option(
-        GENERAL,
         False,
         "Write the weights into the graph as constants, once for each signature: responses are somewhat faster, but "
         "the first one of each signature is slower, and the export is several times as large.",
     )
     bad_rows: str = option(
-        GENERAL,
         "fail",
         "How NaN, infinity and seeds out of range are handled. fail: the request fails, and with it all requests "
         "that a server has batched with it. mark: the affected row gets a gray picture and False in the output `ok`, "
@@ -65,28 +59,23 @@ class ServingOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class PageServerConfig(Options):
+class PageServerConfig(Options, group="Serving the page"):
     """How the page of `explore` is served. Lists are separated by commas."""
 
-    host: str = option(
-        SERVER, "127.0.0.1", "Address to listen on. One that other machines can reach requires a password."
-    )
-    port: int = option(SERVER, 7860, "Port to listen on; 0: any free port.", at_least=0, at_most=65535)
+    host: str = option("127.0.0.1", "Address to listen on. One that other machines can reach requires a password.")
+    port: int = option(7860, "Port to listen on; 0: any free port.", at_least=0, at_most=65535)
     password: Optional[str] = option(
-        SERVER,
         None,
         "Password of the page. Other users of the machine can see it in the list of processes; see --password_file.",
     )
-    password_file: Optional[str] = option(SERVER, None, "File whose first line is the password.")
-    root_path: str = option(SERVER, "", "Path under which a reverse proxy serves the page, like /explore.")
+    password_file: Optional[str] = option(None, "File whose first line is the password.")
+    root_path: str = option("", "Path under which a reverse proxy serves the page, like /explore.")
     allowed_hosts: str = option(
-        SERVER,
         "",
         "Host names, other than this machine's own, under which browsers reach the page, for instance through a "
         "proxy; separated by commas.",
     )
     frame_ancestors: str = option(
-        SERVER,
         "",
         "Origins of pages that may embed this one in a frame, separated by commas, like "
         "https://huggingface.co,http://localhost:*.",

@@ -20,14 +20,15 @@ FEATURE_EXTRACTOR_HELP = (
 )
 IMAGE_DISTANCE_HELP = (
     "Distance for ppl: a file written by stylegan_tf.build_lpips (LPIPS, the paper's), or `features`: the "
-    "squared distance of the features of --feature_extractor (its values are not comparable with those of "
-    "LPIPS)."
+    "squared distance of the features of --feature_extractor (not comparable with LPIPS)."
 )
-_MOST_KIMG = 1e9  # 10^12 images: more than any run sees, and their count is far from int64's end.
+_ADA = {"augment": ("ada",)}
+_MOST_KIMG = 10**9  # 10^12 images: more than any run sees, and their count is far from int64's end.
+_KIMG = {"at_least": 0, "at_most": _MOST_KIMG}
 
 
 @dataclasses.dataclass(frozen=True)
-class ScheduleConfig(Options):
+class ScheduleConfig(Options, group=SCHEDULE):
     """Progressive growing and everything that depends on it (App. C). `training.schedule` evaluates it.
 
     A table maps resolutions to values; a resolution that is not listed takes the entry of the nearest lower resolution
@@ -38,22 +39,15 @@ class ScheduleConfig(Options):
     32
     """
 
-    start_resolution: int = option(SCHEDULE, 8, "Resolution at which training starts.", is_resolution=True)
+    start_resolution: int = option(8, "Resolution at which training starts.", is_resolution=True)
     training_kimg: float = option(
-        SCHEDULE,
-        600.0,
-        "Thousands of images for which each level is trained after it has been faded in.",
-        at_least=0,
-        at_most=_MOST_KIMG,
+        600.0, "Thousands of images for which each level is trained after it has been faded in.", **_KIMG
     )
-    transition_kimg: float = option(
-        SCHEDULE, 600.0, "Thousands of images over which the next level is faded in.", at_least=0, at_most=_MOST_KIMG
-    )
+    transition_kimg: float = option(600.0, "Thousands of images over which the next level is faded in.", **_KIMG)
     batch_sizes: Optional[Mapping[int, int]] = option(
-        SCHEDULE, None, "Global batch size by resolution. Left out: the paper's for the number of replicas.", above=0
+        None, "Global batch size by resolution. Left out: the paper's for the number of replicas.", above=0
     )
     max_replica_batch: Optional[Mapping[int, int]] = option(
-        SCHEDULE,
         None,
         "Maximum number of images that a replica processes at once, by resolution. A larger share of the batch is "
         "computed in several rounds whose gradients are summed, which gives the same gradients in less memory. Below "
@@ -62,34 +56,32 @@ class ScheduleConfig(Options):
         above=0,
     )
     learning_rate: Optional[float] = option(
-        SCHEDULE,
         None,
         "Learning rate of both networks, at every resolution below the first one of --learning_rates. If both are "
         "left out: the paper's, 0.001 below 128x128, 0.0015 at 128x128, 0.002 at 256x256 and 0.003 above.",
         above=0,
     )
     learning_rates: Optional[Mapping[int, float]] = option(
-        SCHEDULE, None, "Learning rate by resolution, from the first resolution listed upwards.", above=0
+        None, "Learning rate by resolution, from the first resolution listed upwards.", above=0
     )
     discriminator_learning_rate: Optional[Mapping[int, float]] = option(
-        SCHEDULE,
         None,
         "Separate learning rate of the discriminator, as one number or by resolution. Left out: the same as the "
         "generator's.",
         above=0,
     )
     tick_kimg: Optional[Mapping[int, float]] = option(
-        REPORTS,
         None,
         "Thousands of images between two reports (one tick), by resolution. Left out: 160 at 4x4, decreasing to 20 "
         "at 1024x1024.",
         above=0,
         at_most=_MOST_KIMG,
+        group=REPORTS,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class LossConfig(Options):
+class LossConfig(Options, group=LOSSES):
     """Which losses train the networks, and their weights. The defaults are the paper's (App. C): logistic with R1.
 
     >>> from stylegan_tf import LossConfig
@@ -97,35 +89,27 @@ class LossConfig(Options):
     'logistic'
     """
 
-    generator_loss: str = option(LOSSES, "nonsaturating", "Loss of the generator.", choices=GENERATOR_LOSSES)
-    discriminator_loss: str = option(LOSSES, "logistic", "Loss of the discriminator.", choices=DISCRIMINATOR_LOSSES)
+    generator_loss: str = option("nonsaturating", "Loss of the generator.", choices=GENERATOR_LOSSES)
+    discriminator_loss: str = option("logistic", "Loss of the discriminator.", choices=DISCRIMINATOR_LOSSES)
     r1_gamma: float = option(
-        LOSSES,
-        10.0,
-        "Weight gamma of the R1 gradient penalty on real images, gamma/2 * |grad D(real)|^2; 0: off.",
-        at_least=0,
+        10.0, "Weight gamma of the R1 gradient penalty on real images, gamma/2 * |grad D(real)|^2; 0: off.", at_least=0
     )
     r2_gamma: float = option(
-        LOSSES, 0.0, "Weight of the R2 gradient penalty, the same on generated images; 0: off.", at_least=0
+        0.0, "Weight of the R2 gradient penalty, the same on generated images; 0: off.", at_least=0
     )
     # Adam's settings need no correction: in StyleGAN2 (App. B) the penalty had optimiser steps of its own, which made
     # k + 1 steps out of k; here, it is part of the k-th.
     r1_interval: int = option(
-        LOSSES,
         1,
         "Apply R1 and R2 only in every k-th iteration, with k times the weight, as in StyleGAN2 (lazy "
         "regularisation); this saves work.",
         at_least=1,
     )
     gp_lambda: float = option(
-        LOSSES,
-        0.0,
-        "Weight of WGAN-GP's gradient penalty between real and generated images; 0: off. ProGAN uses 10.",
-        at_least=0,
+        0.0, "Weight of WGAN-GP's penalty between real and generated images; 0: off. ProGAN uses 10.", at_least=0
     )
-    gp_target: float = option(LOSSES, 1.0, "Target gradient norm of WGAN-GP's penalty.", above=0)
+    gp_target: float = option(1.0, "Target gradient norm of WGAN-GP's penalty.", above=0)
     wgan_drift: float = option(
-        LOSSES,
         0.0,
         "Weight of the squared real scores in the WGAN loss, which keeps them near 0; 0: off. ProGAN uses 0.001.",
         at_least=0,
@@ -139,7 +123,7 @@ class LossConfig(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(Options):
+class TrainConfig(Options, group=RUN):
     """One training run. The fields, including those of the nested parts, have the same names as the flags.
 
     >>> from stylegan_tf import TrainConfig
@@ -147,27 +131,22 @@ class TrainConfig(Options):
     1000
     """
 
-    data_dir: str = option(RUN, REQUIRED, "Folder of TFRecords written by stylegan_tf.create_tfrecords.", is_place=True)
+    data_dir: str = option(REQUIRED, "Folder of TFRecords written by stylegan_tf.create_tfrecords.", is_place=True)
     run_dir: str = option(
-        RUN,
-        REQUIRED,
-        "Folder of the run, used exactly as given. Started again with the same folder, the run is resumed.",
-        is_place=True,
+        REQUIRED, "Folder of the run. Started again with the same folder, the run is resumed.", is_place=True
     )
     cache_dir: Optional[str] = option(
-        RUN, None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.", is_place=True
+        None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.", is_place=True
     )
     cache_gib: Optional[float] = option(
-        RUN,
         None,
         "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Left "
         "out: all of it is copied before training starts.",
         above=0,
-        at_most=1e6,
+        at_most=10**6,
         is_place=True,
     )
     init_from: Optional[str] = option(
-        RUN,
         None,
         "Network file, or run folder (its newest network), whose weights initialise a new run, in order to continue "
         "from a trained or converted network on the same or on other images. Its options and its resolution apply "
@@ -177,18 +156,16 @@ class TrainConfig(Options):
         is_place=True,
     )
     resolution: Optional[int] = option(
-        RUN, None, "Final resolution of training. Left out: the full resolution of the data set.", is_resolution=True
+        None, "Final resolution of training. Left out: the full resolution of the data set.", is_resolution=True
     )
-    conditional: bool = option(RUN, False, "Train a conditional network with the labels of the data set.")
+    conditional: bool = option(False, "Train a conditional network with the labels of the data set.")
     balance_classes: bool = option(
-        RUN,
         False,
-        "Show every class equally often, by repeating the images of small classes more often in each epoch.",
+        "Show every class equally often: images of small classes are repeated.",
         requires={"conditional": (True,)},
     )
-    mirror_augment: bool = option(RUN, False, "Mirror real images from left to right with probability 0.5.")
+    mirror_augment: bool = option(False, "Mirror real images from left to right with probability 0.5.")
     augment: str = option(
-        RUN,
         "none",
         "Augmentation of all images that the discriminator sees, real and generated, for small data sets. ada: "
         "flips, rotations, translations, scaling and colour changes, each with a probability that increases while "
@@ -196,88 +173,56 @@ class TrainConfig(Options):
         choices=AUGMENTATIONS,
     )
     augment_kimg: float = option(
-        RUN,
-        500.0,
-        "Thousands of images in which ADA's probability can rise from 0 to 1.",
-        above=0,
-        at_most=_MOST_KIMG,
+        500.0, "Thousands of images in which ADA's probability can rise from 0 to 1.", above=0, at_most=_MOST_KIMG
     )
     augment_target: float = option(
-        RUN,
         0.6,
         "Target of ADA for the mean sign of the real scores; above it the probability rises. 0 means that the "
         "discriminator is guessing, 1 that it recognises every real image.",
         above=0,
         below=1,
-        requires={"augment": ("ada",)},
+        requires=_ADA,
     )
     augment_p: Optional[float] = option(
-        RUN,
-        None,
-        "Fixed probability for ADA, in place of an adaptive one.",
-        at_least=0,
-        at_most=1,
-        requires={"augment": ("ada",)},
+        None, "Fixed probability for ADA, in place of an adaptive one.", at_least=0, at_most=1, requires=_ADA
     )
     augment_filter: bool = option(
-        RUN,
-        False,
-        "Let ADA also amplify and attenuate frequency bands, which the ADA paper does not do by default.",
-        requires={"augment": ("ada",)},
+        False, "Let ADA also scale frequency bands, which the ADA paper does not do by default.", requires=_ADA
     )
     augment_noise: bool = option(
-        RUN,
-        False,
-        "Let ADA also add noise, which the ADA paper does not do by default.",
-        requires={"augment": ("ada",)},
+        False, "Let ADA also add noise, which the ADA paper does not do by default.", requires=_ADA
     )
     augment_cutout: bool = option(
-        RUN,
-        False,
-        "Let ADA also apply cutout, which the ADA paper does not do by default.",
-        requires={"augment": ("ada",)},
+        False, "Let ADA also apply cutout, which the ADA paper does not do by default.", requires=_ADA
     )
     freeze_d: int = option(
-        RUN,
         0,
         "Number of the discriminator's highest resolutions whose weights are frozen at those of the network given by "
         "--init_from, for small data sets.",
         at_least=0,
     )
     shuffle_images: Optional[int] = option(
-        RUN, None, "Number of images in the shuffle buffer. Left out: as many as fit into half a GiB.", at_least=1
+        None, "Number of images in the shuffle buffer. Left out: as many as fit into half a GiB.", at_least=1
     )
-    total_kimg: float = option(
-        RUN,
-        25000.0,
-        "Length of the run in thousands of real images shown to the discriminator.",
-        above=0,
-        at_most=_MOST_KIMG,
-    )
+    total_kimg: float = option(25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MOST_KIMG)
     seed: int = option(
-        RUN, 1000, "Seed of the initial weights, the latents and the order of the data.", at_least=0, below=2**32
+        1000, "Seed of the initial weights, the latents and the order of the data.", at_least=0, below=2**32
     )
     strategy: str = option(
-        RUN,
         "auto",
         "Devices to train on. auto: all processes named in TF_CONFIG if there are several, else all GPUs of this "
         "machine, else the CPU.",
         choices=STRATEGIES,
     )
     tpu: Optional[str] = option(
-        RUN,
-        None,
-        "Name or address of the TPU for --strategy=tpu. Left out: the environment variable TPU_NAME.",
-        is_place=True,
+        None, "Name or address of the TPU for --strategy=tpu. Left out: the variable TPU_NAME.", is_place=True
     )
     deterministic: bool = option(
-        RUN,
         False,
         "Use only operations whose results are identical bit by bit in every run. Slower on GPUs; on a CPU runs are "
         "repeatable without it.",
     )
     precision: str = option(
-        RUN,
         "float32",
         "Number format in which the layers compute; weights, w, statistics, images and losses stay in float32. "
         "bfloat16 is for TPUs, recent GPUs and CPUs with bfloat16 instructions; float16, with dynamic loss scaling, "
@@ -286,7 +231,6 @@ class TrainConfig(Options):
         choices=("auto", *PRECISIONS),
     )
     half_precision_levels: Optional[int] = option(
-        RUN,
         None,
         "Number of the highest resolutions that compute in bfloat16 or float16, counted down from the full one. Left "
         "out: all in bfloat16, 4 in float16, whose range is narrow.",
@@ -294,7 +238,6 @@ class TrainConfig(Options):
         requires={"precision": ("bfloat16", "float16", "auto")},
     )
     jit_compile: bool = option(
-        RUN,
         False,
         "Compile the gradients of both networks with XLA, for GPUs. Training takes longer to start at every "
         "resolution, and on CPUs it is several times slower than without XLA. On TPUs XLA is always used.",
@@ -307,92 +250,78 @@ class TrainConfig(Options):
     losses: LossConfig = LossConfig()
 
     iterations_per_update: int = option(
-        SCHEDULE, 4, "Number of iterations between two updates of the schedule.", at_least=1
+        4, "Number of iterations between two updates of the schedule.", at_least=1, group=SCHEDULE
     )
-    adam_beta1: float = option(LOSSES, 0.0, "Decay rate of Adam's first moment (beta1).", at_least=0, below=1)
-    adam_beta2: float = option(LOSSES, 0.99, "Decay rate of Adam's second moment (beta2).", at_least=0, below=1)
-    adam_epsilon: float = option(LOSSES, 1e-8, "Epsilon of Adam.", above=0)
+    adam_beta1: float = option(0.0, "Decay rate of Adam's first moment (beta1).", at_least=0, below=1, group=LOSSES)
+    adam_beta2: float = option(0.99, "Decay rate of Adam's second moment (beta2).", at_least=0, below=1, group=LOSSES)
+    adam_epsilon: float = option(1e-8, "Epsilon of Adam.", above=0, group=LOSSES)
     style_mixing_prob: float = option(
-        LOSSES, 0.9, "Probability of style mixing in a minibatch (Sec. 3.1).", at_least=0, at_most=1
+        0.9, "Probability of style mixing in a minibatch (Sec. 3.1).", at_least=0, at_most=1, group=LOSSES
     )
     w_avg_beta: float = option(
-        LOSSES, 0.995, "Decay rate of the running average of w, per generator pass.", at_least=0, at_most=1
+        0.995, "Decay rate of the running average of w, per generator pass.", at_least=0, at_most=1, group=LOSSES
     )
     ema_kimg: float = option(
-        LOSSES,
-        10.0,
-        "Half-life of the moving average of the generator's weights, in thousands of images; 0: no averaging.",
-        at_least=0,
-        at_most=_MOST_KIMG,
+        10.0, "Half-life of the generator's moving average, in thousands of images; 0: none.", **_KIMG, group=LOSSES
     )
     ema_rampup: Optional[float] = option(
-        LOSSES,
         None,
         "Limit of the half-life as a fraction of the images seen so far, so that the half-life grows up to ema_kimg. "
         "With 0.05 the average soon forgets the first weights and becomes smoother later. Left out: the half-life is "
         "constant.",
         above=0,
+        group=LOSSES,
     )
 
-    image_ticks: int = option(REPORTS, 1, "Number of ticks between two grids of generated images.", at_least=1)
-    network_ticks: int = option(REPORTS, 10, "Number of ticks between two network files.", at_least=1)
+    image_ticks: int = option(1, "Number of ticks between two grids of generated images.", at_least=1, group=REPORTS)
+    network_ticks: int = option(10, "Number of ticks between two network files.", at_least=1, group=REPORTS)
     keep_networks: Optional[int] = option(
-        REPORTS, None, "Number of network files to keep, the newest ones. Left out: all.", at_least=1
+        None, "Number of network files to keep, the newest ones. Left out: all.", at_least=1, group=REPORTS
     )
-    checkpoint_ticks: int = option(REPORTS, 1, "Number of ticks between two checkpoints.", at_least=1)
-    keep_checkpoints: int = option(REPORTS, 2, "Number of checkpoints to keep, the newest ones.", at_least=1)
+    checkpoint_ticks: int = option(1, "Number of ticks between two checkpoints.", at_least=1, group=REPORTS)
+    keep_checkpoints: int = option(2, "Number of checkpoints to keep, the newest ones.", at_least=1, group=REPORTS)
     keep_checkpoint_every_kimg: float = option(
-        REPORTS,
-        0.0,
-        "Also keep one checkpoint, the first, of every interval of this many thousand images; 0: none.",
-        at_least=0,
-        at_most=_MOST_KIMG,
+        0.0, "Also keep the first checkpoint of every so many thousand images; 0: none.", **_KIMG, group=REPORTS
     )
-    grid_columns: int = option(REPORTS, 8, "Number of images per row of a grid.", at_least=1)
-    grid_rows: int = option(REPORTS, 4, "Number of rows of a grid.", at_least=1)
+    grid_columns: int = option(8, "Number of images per row of a grid.", at_least=1, group=REPORTS)
+    grid_rows: int = option(4, "Number of rows of a grid.", at_least=1, group=REPORTS)
     grid_planes: str = option(
-        REPORTS,
         "",
         "Planes of the images to show in grids: one, or three as red, green and blue, like 0,3,4. Left out: 0,1,2.",
+        group=REPORTS,
     )
     track: str = option(
-        REPORTS,
-        "none",
-        "Experiment tracker to which the reports are also sent (pip install wandb).",
-        choices=("none", "wandb"),
+        "none", "Experiment tracker to report to, too (pip install wandb).", choices=("none", "wandb"), group=REPORTS
     )
     truncation_psi: float = option(
-        REPORTS, 0.7, "Truncation psi of the images in the grids; 1: no truncation. Training never uses truncation."
+        0.7, "Truncation psi of the images in the grids; 1: none. Training never uses truncation.", group=REPORTS
     )
     truncation_cutoff: int = option(
-        REPORTS, 8, "Number of layers, from the first, to which truncation_psi applies.", at_least=0
+        8, "Number of layers, from the first, to which truncation_psi applies.", at_least=0, group=REPORTS
     )
     metrics: str = option(
-        METRICS,
         "",
         "Metrics of the averaged generator to compute during training, separated by commas, like fid5k,pr5k. Empty: "
         "none.",
+        group=METRICS,
     )
-    metric_ticks: int = option(METRICS, 10, "Number of ticks between two computations of the metrics.", at_least=1)
+    metric_ticks: int = option(
+        10, "Number of ticks between two computations of the metrics.", at_least=1, group=METRICS
+    )
     keep_best: Optional[str] = option(
-        METRICS,
         None,
         "Metric, one of those in --metrics, by which the best network is chosen, like fid5k: the network with its "
         "lowest value is kept as network-best.npz.",
+        group=METRICS,
     )
     patience: Optional[int] = option(
-        METRICS, None, "Stop the run after this many measurements without a better value of keep_best.", at_least=1
-    )
-    feature_extractor: str = option(
-        METRICS,
-        INCEPTION,
-        FEATURE_EXTRACTOR_HELP,
-    )
-    image_distance: Optional[str] = option(
-        METRICS,
         None,
-        IMAGE_DISTANCE_HELP,
+        "Stop the run after this many measurements without a better value of keep_best.",
+        at_least=1,
+        group=METRICS,
     )
+    feature_extractor: str = option(INCEPTION, FEATURE_EXTRACTOR_HELP, group=METRICS)
+    image_distance: Optional[str] = option(None, IMAGE_DISTANCE_HELP, group=METRICS)
 
     def __post_init__(self) -> None:
         for name, what in (("data_dir", "the folder of TFRecords"), ("run_dir", "the folder to write the run to")):

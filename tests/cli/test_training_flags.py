@@ -11,7 +11,7 @@ from stylegan_tf import config
 from stylegan_tf.cli import flags as cli_flags
 from stylegan_tf.cli import training_flags
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import GROUPS, LOSSES, Options, option, option_fields, value_type
+from stylegan_tf.config.option import GROUPS, Options, option, option_fields, value_type
 from stylegan_tf.training.run.record import write_flag_file
 
 
@@ -57,8 +57,8 @@ def test_every_option_has_a_flag_with_its_default_kind_and_help():
 def test_a_new_option_needs_its_field_only():
     @dataclasses.dataclass(frozen=True)
     class NewConfig(Options):
-        new_share: float = option(LOSSES, 0.5, "Share of what is new.", at_least=0, at_most=1)
-        new_sizes: Optional[Mapping[int, int]] = option(LOSSES, None, "Sizes by resolution.", above=0)
+        new_share: float = option(0.5, "Share of what is new.", at_least=0, at_most=1)
+        new_sizes: Optional[Mapping[int, int]] = option(None, "Sizes by resolution.", above=0)
 
     holder = flags.FlagValues()
     for field in option_fields(NewConfig):
@@ -119,13 +119,13 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--resolution=48", "resolution must be a power of two .* got 48"),
         ("--total_kimg=0", "total_kimg must be above 0"),
         ("--total_kimg=nan", "total_kimg must be above 0"),
-        ("--total_kimg=inf", "total_kimg must be above 0 and at most 1e.* got inf"),
+        ("--total_kimg=inf", "total_kimg must be above 0 and at most 1000000000, got inf"),
         ("--truncation_psi=nan", "truncation_psi must be a finite number .* got nan"),
         ("--truncation_psi=-inf", "truncation_psi must be a finite number .* got -inf"),
         ("--r1_gamma=inf", "r1_gamma must be a finite number"),
         ("--learning_rate=1e39", "learning_rate must be a finite number that float32 can hold, got 1e"),
         ("--learning_rates=8:nan", "learning_rates: the value at 8 must be above 0, got nan"),
-        ("--tick_kimg=inf", "tick_kimg: the value at 4 must be above 0 and at most 1e.* got inf"),
+        ("--tick_kimg=inf", "tick_kimg: the value at 4 must be above 0 and at most 1000000000, got inf"),
         ("--grid_rows=2147483648", "grid_rows must be at most 2147483647, got 2147483648"),
         ("--seed=-1", "seed must be at least 0"),
         ("--seed=4294967296", "seed must be at least 0 and below 4294967296, got 4294967296"),

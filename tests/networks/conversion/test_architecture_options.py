@@ -8,7 +8,7 @@ import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import NETWORKS, option
+from stylegan_tf.config.option import option
 from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
     from_authors,
@@ -151,7 +151,7 @@ def test_the_options_of_every_reference_network_describe_its_variables(reference
 
 @dataclasses.dataclass(frozen=True)
 class Newer(GeneratorConfig):
-    extra_gain: float = option(NETWORKS, 1.0, "Something new.", is_later=True)
+    extra_gain: float = option(1.0, "Something new.", is_later=True)
 
 
 def test_an_option_that_the_authors_do_not_have_is_refused_where_it_is_not_at_its_default():
