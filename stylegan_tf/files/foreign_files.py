@@ -18,12 +18,15 @@ _PICKLES = (
     (re.escape(_TORCH_MAGIC), "a file of PyTorch's weights (.pth, .pt)"),
 )  # fmt: skip
 _BEGINNINGS = (
+    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
     (b"\x89HDF", "an HDF5 file, such as Keras' weights"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
-    (b"<!DOCTYPE", "a web page: the download failed"),
-    (b"<html", "a web page: the download failed"),
+    (b"BZh", "compressed with bzip2: unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it first"),
+    (b"<", "a web page: the download failed"),
+    (b"PK\x03\x04", "a zip archive, such as an .npz or PyTorch's weights"),
 )
 
 
@@ -41,7 +44,12 @@ def foreign_kind(path: os.PathLike) -> Optional[str]:
             return _kind_of_zip(path)
     except OSError:
         return None  # Reading will report it.
-    return next((kind for beginning, kind in _BEGINNINGS if start.startswith(beginning)), None)
+    return kind_by_beginning(start)
+
+
+def kind_by_beginning(start: bytes) -> Optional[str]:
+    """What a file is that starts with these bytes, in the same words."""
+    return next((kind for beginning, kind in _BEGINNINGS if start.lstrip().startswith(beginning)), None)
 
 
 def _kind_of_pickle(content: bytes) -> str:

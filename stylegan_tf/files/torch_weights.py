@@ -19,22 +19,12 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import reason_of, short
-from stylegan_tf.files.pickle_machine import DAMAGED, Call, Machine, Refusal, Vocabulary, described, shown
+from stylegan_tf.files.pickle_machine import DAMAGED, Call, Known, Machine, Refusal, Vocabulary, described, shown
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # The pickle of the number that starts a file of the old format.
 _PROTOCOL = b"\x80\x02M\xe9\x03."  # That of 1001.
 # The tensors together may have this many times the file's bytes: float16 doubles, and storages are shared.
 _LARGEST = 4
-
-
-class _Known(Enum):
-    """What a (module, name) pair in the file may stand for."""
-
-    DICT = "a dictionary class"
-    TENSOR = "a tensor"
-    TENSOR_OF_PYTORCH_0 = "a tensor of PyTorch before 0.4"
-    PARAMETER = "a parameter"
-    STORAGE = "a storage"
 
 
 class _Numbers(Enum):
@@ -56,16 +46,14 @@ VOCABULARY = Vocabulary(
     kind="file of PyTorch weights",
     advice="nothing in it was run; only a file of torch.save(model.state_dict(), ...) can be read",
     names={
-        ("collections", "OrderedDict"): _Known.DICT,
-        ("torch._utils", "_rebuild_tensor"): _Known.TENSOR_OF_PYTORCH_0,
-        ("torch._utils", "_rebuild_tensor_v2"): _Known.TENSOR,
-        ("torch._utils", "_rebuild_parameter"): _Known.PARAMETER,
+        ("collections", "OrderedDict"): Known.DICT,
+        ("torch._utils", "_rebuild_tensor"): Known.TENSOR_OF_PYTORCH_0,
+        ("torch._utils", "_rebuild_tensor_v2"): Known.TENSOR,
+        ("torch._utils", "_rebuild_parameter"): Known.PARAMETER,
         **{(module, f"{kind.name}Storage"): kind for kind in _Numbers for module in ("torch", "torch.cuda")},
     },
-    dictionaries=frozenset({_Known.DICT}),
-    reducible=frozenset({_Known.TENSOR, _Known.TENSOR_OF_PYTORCH_0, _Known.PARAMETER}),
     ordered_dictionaries=True,
-    persistent=_Known.STORAGE,
+    storages=True,
 )
 
 
@@ -207,13 +195,13 @@ def _tensors(value) -> dict[str, _Tensor]:
 
 
 def _tensor(call, where) -> _Tensor:
-    if type(call) is Call and call.kind is _Known.PARAMETER and len(call.args) == 3:
+    if type(call) is Call and call.kind is Known.PARAMETER and len(call.args) == 3:
         call = call.args[0]  # (tensor, requires_grad, hooks)
-    counts = {_Known.TENSOR: (6, 7), _Known.TENSOR_OF_PYTORCH_0: (4,)}
+    counts = {Known.TENSOR: (6, 7), Known.TENSOR_OF_PYTORCH_0: (4,)}
     if type(call) is not Call or len(call.args) not in counts.get(call.kind, ()):
         raise Refusal(f"{where} is {described(call)}, expected a dense tensor")
     storage, offset, shape, strides = call.args[:4]
-    if type(storage) is not Call or storage.kind is not _Known.STORAGE:
+    if type(storage) is not Call or storage.kind is not Known.STORAGE:
         raise Refusal(f"{where} has {described(storage)} for its storage")
     kind, key, length = _storage_record(storage.args[0], where)
     if not _are_sizes(shape) or not _are_sizes(strides) or len(shape) != len(strides) or not _are_sizes((offset,)):

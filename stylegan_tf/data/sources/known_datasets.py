@@ -247,7 +247,7 @@ def _class_names(name: str, content: bytes) -> tuple[str, ...]:
         return tuple(content.decode("utf-8", "replace").split())
     meta = Machine(io.BytesIO(content), len(content), _VOCABULARY).run()
     names = meta.get("fine_label_names", meta.get("label_names")) if type(meta) is dict else None
-    if type(names) is not list or not all(type(entry) is str for entry in names):
+    if type(names) is not list or not all(type(entry) is str and entry.isprintable() for entry in names):
         raise ValueError(f"{name} has no names of classes")
     return tuple(names)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.foreign_files import kind_by_beginning
 from stylegan_tf.files.pickle_machine import (
     DAMAGED,
     MAX_NAME_LENGTH,
@@ -58,7 +59,9 @@ def read_network_pickle(path):
             raise Refusal(f"expected a pickle file, found {found}", "check the path")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            _check_file_kind(file.read(512))
+            kind = kind_by_beginning(file.read(512)) if size else "an empty file: download or copy it again"
+            if kind:
+                raise UserError(f"{path} is {kind}; expected a network pickle of the authors.")
             file.seek(0)
             return _Assembler(size).networks(Machine(file, size, NETWORKS).run())
     except Refusal as refusal:
@@ -282,23 +285,3 @@ def _named_variables(network):
     for part in network.components.values():
         for name, array in _named_variables(part):
             yield f"{part.name}/{name}", array
-
-
-# First bytes of files that people have in place of a network pickle, and what to do.
-_OTHER_KINDS = (
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the real file with `git lfs pull`"),
-    (b"\x1f\x8b", "gzip", "unpack it first"),
-    (b"BZh", "bzip2", "unpack it first"),
-    (b"\xfd7zXZ", "xz", "unpack it first"),
-    (b"PK\x03\x04", "a zip archive (a PyTorch checkpoint or an .npz)", "give the authors' TensorFlow .pkl"),
-    (b"\x89HDF", "HDF5", "give the authors' TensorFlow .pkl"),
-    (b"<", "a web page (perhaps the error page of a failed download)", "download the file again"),
-)
-
-
-def _check_file_kind(head):
-    if not head:
-        raise Refusal("expected a network pickle, found an empty file", "download or copy it again")
-    for start, kind, advice in _OTHER_KINDS:
-        if head.lstrip().startswith(start):
-            raise Refusal(f"expected a network pickle, found {kind}", advice)

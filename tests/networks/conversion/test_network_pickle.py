@@ -260,7 +260,7 @@ def test_only_exact_names_are_known(tmp_path, module, name):
 
 def test_names_that_are_not_text_are_refused(tmp_path):
     for first, second in ((b"K\x01", text("x")), (text("os"), b"N"), (b")", b")"), (b"]", b"}")):
-        assert "not text" in refusal(tmp_path, program(first + second + b"\x93"))
+        assert "requires str" in refusal(tmp_path, program(first + second + b"\x93"))
 
 
 RECONSTRUCT, FROMBUFFER, SCALAR, NDARRAY = (
@@ -577,7 +577,7 @@ def test_a_shape_beyond_the_bytes_allocates_nothing(tmp_path):
     for shape in ((2**30,), (2**39, 2**39), (2**62, 4), (2**64, 0), (2**64, 2), (1,) * 100_000, (2**32,) * 8, (0,)):
         value = Calls(FROMBUFFER, FOUR, F4, shape, "C")
         message = refused_within(tmp_path, pickled(network([("x", value)])), megabytes=2)
-        assert any(part in message for part in ("no valid shape", "larger than the file", "at most 64 bits")), message
+        assert any(part in message for part in ("no valid shape", "larger than the file", "more than 64 bits")), message
 
 
 def test_arrays_that_share_bytes_cannot_exceed_the_file(tmp_path):
@@ -631,8 +631,8 @@ def test_deep_nesting_is_refused_without_a_crash(tmp_path):
 
 
 def test_the_number_of_opcodes_is_limited(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickle_machine, "MAX_OPCODES", 2000)
-    assert "more than 2000 opcodes" in refusal(tmp_path, program(b"}" * 3000))
+    monkeypatch.setattr(pickle_machine, "MAX_READS", 2000)
+    assert "more than 2000 reads" in refusal(tmp_path, program(b"}" * 3000))
     assert len(read(tmp_path, pickled(generator()))) == 1
 
 
@@ -763,7 +763,7 @@ def test_a_path_without_a_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     "module, allowed",
     [
-        (pickle_machine, {"struct", "enum", "collections.abc", "dataclasses", "typing"}),
+        (pickle_machine, {"pickle", "enum", "collections.abc", "dataclasses", "typing"}),
         (
             torch_weights,
             {
@@ -788,6 +788,7 @@ def test_a_path_without_a_file_is_named(tmp_path):
                 "dataclasses",
                 "numpy",
                 "stylegan_tf.config.errors",
+                "stylegan_tf.files.foreign_files",
                 "stylegan_tf.files.pickle_machine",
             },
         ),
@@ -809,3 +810,19 @@ def test_the_reader_imports_nothing_that_looks_up_names_or_runs_them(module, all
     assert imported == allowed
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert called.isdisjoint({"getattr", "setattr", "eval", "exec", "compile", "globals", "vars", "__import__"})
+
+
+HARMLESS = """
+none true false binint binint1 binint2 binfloat
+short_binunicode binunicode binunicode8 binstring short_binstring binbytes short_binbytes binbytes8
+empty_tuple tuple tuple1 tuple2 tuple3 empty_list list append appends empty_dictionary
+mark memoize binput long_binput binget long_binget stop
+global stack_global binpersid
+"""  # The last three use methods of ours.
+
+
+def test_of_pythons_unpickler_only_opcodes_that_make_plain_values_are_reachable():
+    machine, standard = pickle_machine.Machine, set(pickle._Unpickler.dispatch.values())
+    reachable = {opcode.__name__ for opcode in machine.dispatch.values() if opcode in standard}
+    assert reachable == {f"load_{name}" for name in HARMLESS.split()}
+    assert {"find_class", "persistent_load"} <= set(vars(machine))
