@@ -41,7 +41,7 @@ flags.define("overwrite", False, "Replace an existing file at --dest.")
 
 def main() -> None:
     flags.require("source", "dest")
-    from stylegan_tf.networks.conversion.converting import convert
+    from stylegan_tf.networks.conversion.authors_networks import convert
 
     for line in convert(FLAGS.source, FLAGS.dest, FLAGS.to, FLAGS.overwrite):
         print(line)

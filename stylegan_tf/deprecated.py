@@ -46,7 +46,7 @@ MOVED = {
     "networks.synthesis": "networks.generator",
     "networks.variables": "networks.keras_model",
     "ops.compiled": "ops.forms",
-    "ops.own_gradient": "ops.custom_gradient",
+    "ops.own_gradient": "ops.forms",
     "ops.plain_form": "ops.forms",
     "progress": "cli.progress",
     "serving.bare_function": "serving.network_parts",

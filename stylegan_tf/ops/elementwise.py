@@ -10,8 +10,7 @@ import warnings
 
 import tensorflow as tf
 
-from stylegan_tf.ops.custom_gradient import are_left_out, custom_gradient
-from stylegan_tf.ops.forms import compiled_for_cpu, is_plain
+from stylegan_tf.ops.forms import are_left_out, compiled_for_cpu, custom_gradient, is_plain
 
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8

@@ -5,9 +5,11 @@ Tests compare the fast form with it on values, first and second derivatives; sty
 
 Chains of element-wise operations may be compiled with XLA: on a CPU, XLA is slow at convolutions, but such a chain
 becomes one pass over memory. Graphs with compiled chains run in TensorFlow only: training and metrics ask for them;
-graphs that are served or converted to TFLite or ONNX have none.
+graphs that are served or converted to TFLite or ONNX have none. Custom gradients are here as well, as graphs that are
+written to a file leave them out.
 """
 
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -88,3 +90,40 @@ def is_compiled(x: tf.Tensor) -> bool:
 
 def _has_accelerator() -> bool:
     return any(tf.config.list_physical_devices(kind) for kind in ("GPU", "TPU"))
+
+
+def without_custom_gradients():
+    """What is traced in this block has TensorFlow's gradients only: for graphs that are written to a file."""
+    return block("no custom gradients")
+
+
+def are_left_out() -> bool:
+    """Whether what is traced now gets no custom gradients."""
+    return is_in_block("no custom gradients")
+
+
+def custom_gradient(function: Callable) -> Callable:
+    """`tf.custom_gradient` for `function(*tensors) -> (value, gradient)`, which must be free of side effects.
+
+    TensorFlow registers every custom gradient that is traced for the life of the process, and with it the whole graph
+    around it: graphs that are traced again and again would never be freed. So each such function gets a small graph of
+    its own, traced once per shape, which larger graphs only call.
+
+    `gradient` may close over `function`'s tensors, unless it has a custom gradient in turn: that takes them as
+    arguments. In a graph the result is a function call, which TensorFlow inlines before it optimises.
+    """
+    differentiable = tf.custom_gradient(function)
+    # Graphs with compiled chains must not get into those that are free of them.
+    traced = {allowed: tf.function(differentiable, autograph=False) for allowed in (False, True)}
+    atexit.register(traced.clear)  # While TensorFlow is still there to free them.
+
+    @functools.wraps(function)
+    def chosen(*tensors):
+        if are_left_out():
+            return function(*tensors)[0]
+        if tf.executing_eagerly():
+            return differentiable(*tensors)
+        # Called directly, TensorFlow would warn of many traces: there is one for each layer's shape.
+        return traced[are_chains_allowed()].get_concrete_function(*tensors)(*tensors)
+
+    return chosen

@@ -11,9 +11,8 @@ The second derivative is written by hand as well; TensorFlow differentiates that
 
 import tensorflow as tf
 
-from stylegan_tf.ops.custom_gradient import custom_gradient
 from stylegan_tf.ops.elementwise import EPSILON, LEAKY_SLOPE
-from stylegan_tf.ops.forms import compiled_for_cpu
+from stylegan_tf.ops.forms import compiled_for_cpu, custom_gradient
 
 
 @custom_gradient

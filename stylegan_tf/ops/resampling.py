@@ -6,8 +6,7 @@ All tensors are [N, H, W, C]. Everything here is linear in x, so gradients of an
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.ops.custom_gradient import custom_gradient
-from stylegan_tf.ops.forms import is_plain
+from stylegan_tf.ops.forms import custom_gradient, is_plain
 
 
 def to_uint8(images: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.ops.custom_gradient import without_custom_gradients
+from stylegan_tf.ops.forms import without_custom_gradients
 
 DTYPES = ("float32", "bfloat16", "float16")
 

@@ -5,8 +5,15 @@ import threading
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.ops.custom_gradient import are_left_out, without_custom_gradients
-from stylegan_tf.ops.forms import are_chains_allowed, compiled_chains, in_same_blocks, is_plain, plain_form
+from stylegan_tf.ops.forms import (
+    are_chains_allowed,
+    are_left_out,
+    compiled_chains,
+    in_same_blocks,
+    is_plain,
+    plain_form,
+    without_custom_gradients,
+)
 from tests.helpers.two_replicas import two_replicas
 
 KINDS = [(plain_form, is_plain), (compiled_chains, are_chains_allowed), (without_custom_gradients, are_left_out)]

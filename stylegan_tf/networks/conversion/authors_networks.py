@@ -1,4 +1,4 @@
-"""Files of the authors' networks -> network files, and back to arrays under the authors' names.
+"""Files of the authors' networks -> network files, and back to arrays under the authors' names; `convert` for any two.
 
 Both directions read the written file back and compare every array before it gets its name.
 """
@@ -16,6 +16,7 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
     from_authors,
@@ -30,10 +31,12 @@ from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
-from stylegan_tf.networks.variable_shapes import NetworkConfig
+from stylegan_tf.networks.variable_shapes import NetworkConfig, count_parameters
 
 LICENCE = "weights converted from the authors' releases stay under their licence, CC BY-NC 4.0 (no commercial use)"
 PARTS = {"generator": "G", "discriminator": "D", "generator_ema": "Gs"}  # Ours -> the authors' names.
+_SUFFIXES = {"network": ".npz", "authors": "-authors.npz", "genforce": ".safetensors"}
+_TORCH = (".safetensors", ".pth", ".pt")
 _SUBNETWORKS = {"mapping": "G_mapping", "synthesis": "G_synthesis"}
 
 
@@ -47,6 +50,54 @@ class ConvertedNetwork(NamedTuple):
     growth: Growth
 
 
+def convert(source: str, dest: str, kind: str = "network", overwrite: bool = False) -> list[str]:
+    """Writes `source` as a network file ("network"), under the authors' names ("authors") or GenForce's ("genforce").
+
+    Args:
+      source: the authors' .pkl, GenForce's .safetensors or .pth; for other kinds than "network" a network or run.
+      dest: the file to write, or the folder for it.
+    Returns:
+      lines about what was written.
+    """
+    origin, path = pathlib.Path(source), _destination(source, dest, kind)
+    if kind == "network" and (origin.is_dir() or origin.suffix == ".npz"):
+        raise UserError(f"{origin} is no pickle of the authors; `to=authors` writes a network file under their names.")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} is there already: choose another `dest`, or add `overwrite`.")
+    read = import_genforce if origin.suffix in _TORCH else import_pickle
+    write = {"network": read, "authors": export_networks, "genforce": export_genforce}[kind]
+    networks = write(origin, path)
+    lines = [f"{path}: written and compared with {origin}", *_described(networks)]
+    if kind == "network" and "licence" in networks.metadata:
+        lines.append(f"Licence: {networks.metadata['licence']}.")
+    return lines
+
+
+def _described(networks: Networks) -> list[str]:
+    """A line for each network."""
+    lines = []
+    for part, name in PARTS.items():
+        network = getattr(networks, part)
+        if network is not None:
+            config, growth = network.config, network.growth
+            size = f"{config.resolution}x{config.resolution}x{config.num_channels}"
+            labels = f", {config.label_size} labels" if config.label_size else ""
+            grown = f", grown to {growth.resolution}x{growth.resolution}" if growth != Growth(config.resolution) else ""
+            grown += f" at alpha {growth.alpha:g}" if growth.alpha < 1 else ""
+            lines.append(f"  {part} ({name}): {size}{grown}{labels}, {count_parameters(config):,} parameters")
+    return lines
+
+
+def _destination(source: str, dest: str, kind: str) -> pathlib.Path:
+    """The file to write: `dest`, or in the folder `dest` a file named after the source."""
+    path, suffix = pathlib.Path(dest), "." + _SUFFIXES[kind].rpartition(".")[2]
+    if path.is_dir() or dest.endswith("/"):
+        return path / (pathlib.Path(source).stem + _SUFFIXES[kind])
+    if path.suffix != suffix:
+        raise UserError(f"`dest` should end in {suffix} or be a folder that exists, got {dest}.")
+    return path
+
+
 def import_pickle(source, dest) -> Networks:
     """Writes the networks of the authors' pickle file `source` to the network file `dest`; returns them.
 
@@ -57,13 +108,12 @@ def import_pickle(source, dest) -> Networks:
     metadata = {"converted_from": pathlib.Path(source).name, "licence": LICENCE, **grown.growth.to_metadata()}
     networks = Networks(**{part: _build(converted.get(part)) for part in PARTS}, metadata=metadata)
 
-    def write(path):
-        save_networks(path, networks)
-        for part, network in _present(load_networks(path)):
+    make_folder(pathlib.Path(dest).parent)
+    with atomic_write(dest) as temporary:
+        save_networks(temporary, networks)
+        for part, network in _present(load_networks(temporary)):
             written = _authors_arrays(network, converted[part].fused_from)
             _check_equal(written, {name: converted[part].variables[name] for name in written}, part)
-
-    write_verified(dest, write)
     return networks
 
 
@@ -81,12 +131,12 @@ def export_networks(source, dest) -> Networks:
         for name, value in {**_levels_of_detail(network), **_authors_arrays(network)}.items():
             entries[f"{PARTS[part]}/{name}"] = value
 
-    def write(path):
-        write_plain_arrays(path, {"config": np.array(json.dumps(options)), **entries})
+    make_folder(pathlib.Path(dest).parent)
+    with atomic_write(dest) as temporary:
+        write_plain_arrays(temporary, {"config": np.array(json.dumps(options)), **entries})
         for part, network in _present(networks):
-            _check_equal(_authors_arrays(_build(_read_exported(path, PARTS[part]))), _authors_arrays(network), part)
-
-    write_verified(dest, write)
+            written = _build(_read_exported(temporary, PARTS[part]))
+            _check_equal(_authors_arrays(written), _authors_arrays(network), part)
     return networks
 
 
@@ -208,11 +258,3 @@ def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.nd
     for name, array in expected.items():
         if not np.array_equal(written[name], np.asarray(array, np.float32), equal_nan=True):
             raise RuntimeError(f"{part}: {name} was not written as it is in the source.")
-
-
-def write_verified(dest, write) -> None:
-    """Calls `write(temporary path)`, which also verifies what it wrote, before the file gets its name."""
-    dest = pathlib.Path(dest)
-    make_folder(dest.parent)
-    with atomic_write(dest) as temporary:
-        write(temporary)

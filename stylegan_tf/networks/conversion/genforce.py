@@ -13,9 +13,9 @@ import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import reading
 from stylegan_tf.files.torch_weights import read_torch_weights
-from stylegan_tf.networks.conversion.authors_networks import write_verified
 from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, to_authors
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -38,13 +38,12 @@ def export_genforce(source, dest) -> Networks:
     arrays = {name: variable.numpy() for name, variable in named_variables(generator).items()}
     tensors = to_genforce(to_authors(arrays, config, FUSED_FROM), config.resolution)
 
-    def write(path):
-        _safetensors().save_file(tensors, str(path))
-        found = _read_safetensors(path)
+    make_folder(pathlib.Path(dest).parent)
+    with atomic_write(dest) as temporary:
+        _safetensors().save_file(tensors, str(temporary))
+        found = _read_safetensors(temporary)
         if any(not np.array_equal(found[name], tensor) for name, tensor in tensors.items()):
             raise RuntimeError(f"{dest} does not hold what was written to it.")
-
-    write_verified(dest, write)
     return Networks(None, None, generator, {})
 
 
@@ -57,7 +56,8 @@ def import_genforce(source, dest) -> Networks:
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
     networks = Networks(None, None, generator, {"converted_from": source.name})
-    write_verified(dest, lambda path: save_networks(path, networks))
+    make_folder(pathlib.Path(dest).parent)
+    save_networks(dest, networks)
     return networks
 
 
