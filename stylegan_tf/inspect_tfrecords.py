@@ -61,8 +61,7 @@ def verify(info) -> None:
     from stylegan_tf.data import inspection
 
     if FLAGS.verify:
-        found = (f"record {index} of {path}: {reason}" for path, index, reason in inspection.bad_records(info))
-        count, text = inspection.listed(found)
+        count, text = inspection.listed(inspection.bad_records(info))
         if count:
             print(text)
             flags.fail(f"{count} records are damaged: write the dataset again, or copy it again.")

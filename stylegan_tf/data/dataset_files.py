@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -150,21 +150,27 @@ def find_damage(info: DatasetInfo, resolution: int, progress: StartProgress = Pr
     return None
 
 
+def read_records(path: str) -> Iterator[Union[np.ndarray, str]]:
+    """uint8 [H, W, C] of each record of a file, or what is wrong with it: checksums are compared."""
+    with open(path, "rb") as stream:
+        for record in tfrecord_files.scan(path, verify=True):
+            found = record.damage
+            if found is None:
+                stream.seek(record.offset)
+                try:
+                    found = records.decode_example(stream.read(record.length))
+                except ValueError as error:
+                    found = str(error)
+            yield found
+
+
 def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tuple[int, str]]:
     """Compares checksums and decodes every record of a file -> (index, what is wrong) of the bad ones."""
-    with open(path, "rb") as stream:
-        for index, record in enumerate(tfrecord_files.scan(path, verify=True)):
-            if record.damage:
-                yield index, record.damage
-                continue
-            stream.seek(record.offset)
-            try:
-                shape = records.decode_example(stream.read(record.length)).shape
-            except ValueError as error:
-                yield index, str(error)
-                continue
-            if shape != expected_shape:
-                yield index, f"its shape is {list(shape)}, expected {list(expected_shape)} [H, W, C]"
+    for index, found in enumerate(read_records(path)):
+        if isinstance(found, str):
+            yield index, found
+        elif found.shape != expected_shape:
+            yield index, f"its shape is {list(found.shape)}, expected {list(expected_shape)} [H, W, C]"
 
 
 @contextlib.contextmanager
@@ -242,27 +248,20 @@ def _check_shard(path: str, resolution: int, remote: Optional[RemoteShards]) -> 
     # Raw records of one level have one length, so that the size tells their number; elsewhere headers do.
     count, rest = divmod(size, length + tfrecord_files.OVERHEAD)
     if encoding != "raw" or rest:
-        count = remote.count_records(path) if remote else len(find_records(path, checked=False))
+        count = remote.count_records(path) if remote else len(find_records(path))
     elif remote:
         remote.set_starts(path, count)
     return _Shard(shape[2], count, encoding)
 
 
-def find_records(path: str, checked: bool = True) -> list[tfrecord_files.Record]:
-    """Offsets and lengths of the records of a file. Raises UserError for a damaged length.
-
-    Without `checked`, lengths are compared with their checksums only if the file seems to be cut off.
-    """
+def find_records(path: str) -> list[tfrecord_files.Record]:
+    """Offsets and lengths of the records of a file. Raises UserError for a damaged length and for a cut off file."""
     found = list(tfrecord_files.scan(path))
-    is_cut_off = bool(found) and found[-1].damage is not None
-    if is_cut_off or checked:
-        wrong = tfrecord_files.wrong_length(path, found)
-        if wrong is not None:
-            raise UserError(
-                f"the length of record {wrong} of {path} is damaged: write the dataset again, or copy it again."
-            )
-    if is_cut_off:
-        raise UserError(f"{path} is cut off at record {len(found) - 1}: write it again.")
+    last, damage = len(found) - 1, found[-1].damage if found else None
+    if damage == tfrecord_files.CUT_OFF:
+        raise UserError(f"{path} is cut off at record {last}: write it again.")
+    if damage is not None:
+        raise UserError(f"the length of record {last} of {path} is damaged: write the dataset again, or copy it again.")
     return found
 
 

@@ -8,27 +8,19 @@ import io
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.dataset_files import DatasetInfo, damaged_records, load_labels, local_files
+from stylegan_tf.data.dataset_files import DatasetInfo, damaged_records, load_labels, local_files, read_records
 from stylegan_tf.data.letterbox import Box, scaled_box, unstretched
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 
 _LISTED = 20  # Classes, numbers or lines.
 _PUBLISHED_TOGETHER = 256  # Pictures that share one sync of the disk.
-
-
-class BadRecord(NamedTuple):
-    """A record that cannot be used, and why."""
-
-    path: str
-    index: int
-    reason: str
 
 
 def describe(info: DatasetInfo) -> str:
@@ -50,13 +42,12 @@ def describe(info: DatasetInfo) -> str:
     return "\n".join(lines)
 
 
-def bad_records(info: DatasetInfo) -> Iterator[BadRecord]:
-    """Compares the checksums of all records of all levels, and decodes them."""
+def bad_records(info: DatasetInfo) -> Iterator[str]:
+    """Compares the checksums of all records of all levels, and decodes them -> a line for each bad one."""
     for resolution, paths in info.levels.items():
         for path in paths:
-            shape = (resolution, resolution, info.num_channels)
-            for index, reason in damaged_records(path, shape):
-                yield BadRecord(path, index, reason)
+            for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
+                yield f"record {index} of {path}: {reason}"
 
 
 def level_mismatches(info: DatasetInfo) -> Iterator[str]:
@@ -73,15 +64,10 @@ def level_mismatches(info: DatasetInfo) -> Iterator[str]:
 def read_images(info: DatasetInfo, resolution: int) -> Iterator[np.ndarray]:
     """uint8 [r, r, C] in record order. Raises UserError for a damaged record."""
     for path in info.shards(resolution):
-        with open(path, "rb") as stream:
-            for index, record in enumerate(tfrecord_files.scan(path, verify=True)):
-                try:
-                    if record.damage:
-                        raise ValueError(record.damage)
-                    stream.seek(record.offset)
-                    yield records.decode_example(stream.read(record.length))
-                except ValueError as error:
-                    raise UserError(f"record {index} of {path} is damaged: {error}.") from error
+        for index, found in enumerate(read_records(path)):
+            if isinstance(found, str):
+                raise UserError(f"record {index} of {path} is damaged: {found}.")
+            yield found
 
 
 def preview(info: DatasetInfo, resolution: int, count: int) -> np.ndarray:

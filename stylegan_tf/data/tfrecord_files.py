@@ -20,6 +20,8 @@ LENGTH = struct.Struct("<Q")
 CRC = struct.Struct("<I")
 HEADER = struct.Struct("<QI")  # Length and its checksum.
 OVERHEAD = HEADER.size + CRC.size  # Bytes of a record that are not its data.
+CUT_OFF = "it is cut off"
+DAMAGED_LENGTH = "the checksum of its length is wrong; what follows cannot be read"
 # On the wire a map is a list of entries; a list leaves their order to the writer.
 _EXAMPLE_PROTO = """
 name: "example.proto" syntax: "proto3"
@@ -84,39 +86,23 @@ def scan(path, verify: bool = False) -> Iterator[Record]:
 
 
 def walk(data: Union[bytes, mmap.mmap], verify: bool = False) -> Iterator[Record]:
-    """The records of a file's content, in order.
+    """The records of a file's content, in order, up to a damaged length: what follows cannot be located.
 
-    Without `verify` only lengths are read. With it, checksums are compared, and a record whose data are damaged has a
-    `damage`; the walk continues after it. It ends at a damaged length: what follows cannot be located.
+    With `verify`, the data are compared with their checksums; the walk continues after a damaged record.
     """
     position, end = 0, len(data)
     while position < end:
         start = position + HEADER.size
-        if start > end:
-            yield Record(position, 0, "it is cut off")
+        length = HEADER.unpack_from(data, position)[0] if start <= end else 0
+        if start <= end and not is_sound_length(data[position:start]):
+            yield Record(start, 0, DAMAGED_LENGTH)
             return
-        if verify and not is_sound_length(data[position:start]):
-            yield Record(start, 0, "the checksum of its length is wrong; what follows cannot be read")
-            return
-        length, _ = HEADER.unpack_from(data, position)
         if start + length + CRC.size > end:
-            yield Record(start, 0, "it is cut off")
+            yield Record(start, 0, CUT_OFF)
             return
         position = start + length + CRC.size
         wrong = verify and not is_sound(data[start:position])
         yield Record(start, length, "its checksum is wrong" if wrong else None)
-
-
-def wrong_length(path, found: Sequence[Record]) -> Optional[int]:
-    """Index of the first record whose length does not match its checksum: no position after it can be trusted."""
-    if not found:
-        return None
-    with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for index, record in enumerate(found):
-            head = data[max(record.offset - HEADER.size, 0) : record.offset]
-            if len(head) == HEADER.size and not is_sound_length(head):
-                return index
-    return None
 
 
 @functools.cache

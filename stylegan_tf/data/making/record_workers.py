@@ -15,8 +15,8 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.letterbox import Box, union
-from stylegan_tf.data.making.report import Tally
+from stylegan_tf.data.letterbox import union
+from stylegan_tf.data.making.report import Report, Tally
 from stylegan_tf.data.sources.fitted import Square
 from stylegan_tf.data.sources.opening import BadPicture
 
@@ -30,11 +30,7 @@ class Chunk(NamedTuple):
     """The records of a few pictures."""
 
     levels: dict[int, bytes]  # Resolution -> records as they stand in a file.
-    count: int
-    bad: list[tuple[int, str]]  # (index in the source, reason) of those that cannot be read.
-    box: Optional[Box]  # Around the content of all of them; None if there are no pictures.
-    tally: Tally = Tally()
-    digests: Sequence[str] = ()  # Of the decoded pictures.
+    report: Report
 
 
 def chunks_of(source, indices: Sequence[int]) -> list[np.ndarray]:
@@ -83,14 +79,14 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
         except BadPicture as error:
             bad.append((int(index), " ".join(str(error).split())))
     if not squares:
-        return Chunk({}, 0, bad, None)
+        return Chunk({}, Report(0, bad))
     images, files = np.stack([square.image for square in squares]), [square.file for square in squares]
     encoded = records.encoded_levels(images, encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     whole = (0, 0, source.resolution, source.resolution)
     box = union(square.box or whole for square in squares)
     digests = [square.digest for square in squares if square.digest]
-    return Chunk(levels, len(squares), bad, box, Tally.of(squares), digests)
+    return Chunk(levels, Report(len(squares), bad, box, Tally.of(squares), digests))
 
 
 def digests_of(source, indices: Iterable[int]) -> list[str]:

@@ -6,13 +6,14 @@ import math
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.inspection import describe_labels, readable_size
+from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, WIDEST
 from stylegan_tf.data.sources.fitted import PIXEL_ART, Square
@@ -47,12 +48,8 @@ class Estimate(NamedTuple):
 
 def estimate(source, encoding: str) -> Estimate:
     """Exact for raw records; for the others from a few pictures, evenly spaced."""
-    if encoding == "raw":
-        squares = [_black(source)]
-    else:
-        squares = _samples(source)
     largest, total = [], []
-    for square in squares:
+    for square in [_black(source)] if encoding == "raw" else _samples(source):
         encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
         sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
         largest.append(sizes[source.resolution])
@@ -89,7 +86,7 @@ def _black(source) -> Square:
 
 
 class Tally(NamedTuple):
-    """Sums over pictures. It is stored in the report of a shard, as a JSON list.
+    """What was noticed about some pictures.
 
     counts: number of pictures by what was noticed about them.
     peak: the largest value of those of more than 8 bits.
@@ -135,28 +132,44 @@ class Tally(NamedTuple):
         return None if abs(ratio - 1) < 0.002 else ratio
 
 
-def total_tally(reports: Sequence[dict]) -> Tally:
-    """Of all shards."""
-    return functools.reduce(Tally.joined, (Tally(*found.get("tally", ())) for found in reports), Tally())
+class Report(NamedTuple):
+    """What became of some pictures: of a chunk, of a shard (stored as JSON), or of all."""
+
+    count: int = 0  # Of records.
+    bad: Sequence[tuple[int, str]] = ()  # (index in the source, reason) of those that cannot be read.
+    box: Optional[Box] = None  # Around the content of all of them; None if there are no pictures.
+    tally: Tally = Tally()
+    digests: Sequence[str] = ()  # Of the decoded pictures.
+
+    @classmethod
+    def stored(cls, found: Mapping[str, Any]) -> "Report":
+        """Of a finished shard."""
+        return cls(found["count"], found["bad"], found["box"], Tally(*found["tally"]), found["digests"])
+
+    @classmethod
+    def total(cls, reports: Sequence["Report"]) -> "Report":
+        return cls(
+            sum(report.count for report in reports),
+            [entry for report in reports for entry in report.bad],
+            union(report.box for report in reports),
+            functools.reduce(Tally.joined, (report.tally for report in reports), Tally()),
+            [digest for report in reports for digest in report.digests],
+        )
 
 
 def summary_lines(
-    source, labels: Optional[np.ndarray], reports: Sequence[dict], left_out: Sequence[LeftOut], dest: pathlib.Path
+    source, labels: Optional[np.ndarray], report: Report, left_out: Sequence[LeftOut], dest: pathlib.Path
 ) -> Iterator[str]:
-    """What the user should know about a finished set.
+    """What the user should know about a finished set in the folder `dest`.
 
-    Args:
-      labels: of the records, float32 [N, L].
-      reports: of the shards.
-      left_out: all files and pictures that are not in the set.
-      dest: the folder of the set.
+    labels: of the records, float32 [N, L]; left_out: all files and pictures that are not in the set.
     """
-    yield f"written: {sum(found['count'] for found in reports):,} of {len(source):,} pictures"
+    yield f"written: {report.count:,} of {len(source):,} pictures"
     if left_out:
         yield f"left out: {summary(left_out)}; all of them are listed in {dest / LEFT_OUT_FILE}"
     if labels is not None:
         yield describe_labels(labels, source.label_names)
-    tally, count = total_tally(reports), sum(found["count"] for found in reports)
+    tally = report.tally
     converted, broken, pages = (tally.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
     if converted or broken:
         yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
@@ -164,11 +177,10 @@ def summary_lines(
         )
     if pages:
         yield f"pages: of {pages:,} files with several, the first one was taken: `pages=all` takes all."
-    if 2 * tally.counts.get(PIXEL_ART, 0) > count:
+    if 2 * tally.counts.get(PIXEL_ART, 0) > report.count:
         yield "pixel art: most pictures have few colours and were enlarged: `filter=nearest` keeps them sharp."
-    digests = [digest for found in reports for digest in found.get("digests", ())]
-    if len(set(digests)) < len(digests):
-        again = len(digests) - len(set(digests))
+    again = len(report.digests) - len(set(report.digests))
+    if again:
         yield f"duplicates: {again:,} pictures are equal to another one: `drop_duplicates` leaves them out."
     if tally.counts.get("wide") and source.white is None and (tally.counts.get("dark") or tally.peak < WIDEST / 2):
         yield (

@@ -6,26 +6,25 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, Optional
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Optional
 
 import numpy as np
 
 from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data import letterbox, records, tfrecord_files
+from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.making.report import (
     Estimate,
-    Tally,
+    Report,
     check_disk,
     estimate,
     list_left_out,
     summary_lines,
-    total_tally,
 )
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
@@ -127,20 +126,45 @@ class _Conversion:
         total = sum(len(self.shards[shard]) for shard in mine)
         done = total - sum(len(self.shards[shard]) for shard in to_do)
         chunks = {shard: record_workers.chunks_of(self.source, self.shards[shard]) for shard in to_do}
-        with progress(total, f"Writing {self.name}", "images") as bar:
+        indices = (chunk for shard in to_do for chunk in chunks[shard])
+        num_workers = _num_workers(self.options, sum(map(len, chunks.values())))
+        job = (self.source, self.options.encoding)
+        results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
+
+        with progress(total, f"Writing {self.name}", "images") as bar, contextlib.closing(results):
             bar.start_at(done)
-            indices = (chunk for shard in to_do for chunk in chunks[shard])
-            num_workers = _num_workers(self.options, sum(map(len, chunks.values())))
-            job = (self.source, self.options.encoding)
-            results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
-            with contextlib.closing(results):
-                for shard in to_do:
-                    with _ShardFiles(self, shard, digests[shard]) as files:
-                        for chunk in itertools.islice(results, len(chunks[shard])):
-                            files.write(chunk)
-                            done += chunk.count + len(chunk.bad)
-                            bar.update(done)
+
+            def converted(shard: int) -> Iterator[record_workers.Chunk]:
+                nonlocal done
+                for chunk in itertools.islice(results, len(chunks[shard])):
+                    yield chunk
+                    done += chunk.report.count + len(chunk.report.bad)
+                    bar.update(done)
+
+            for shard in to_do:
+                self._write_shard(shard, digests[shard], converted(shard))
         self._check_bad([bad for shard in mine for bad in self.partial.shard(shard)["bad"]])
+
+    def _write_shard(self, shard: int, digest: str, chunks: Iterable[record_workers.Chunk]) -> None:
+        """Writes a file per level under a temporary name, and names all of them at the end."""
+        reports, streams, files = [], {}, []
+        with contextlib.ExitStack() as stack:
+            for chunk in chunks:
+                for resolution, data in chunk.levels.items():
+                    if resolution not in streams:
+                        name = records.shard_file_name(self.name, resolution, shard, len(self.shards))
+                        stream, temporary = self.partial.open_temporary(name)
+                        streams[resolution] = stack.enter_context(stream)
+                        files.append((temporary, name))
+                    streams[resolution].write(data)
+                reports.append(chunk.report)
+            sizes = {}
+            for resolution, stream in streams.items():
+                stream.flush()
+                sizes[resolution] = stream.tell()
+            # They are open until they are renamed: else they would be taken for leftovers.
+            report = Report.total(reports)._asdict()
+            self.partial.finish_shard(shard, files, {**report, "bytes": sizes, "pictures": digest})
 
     def _digest(self, shard: int) -> str:
         """Changes when a picture of the shard does."""
@@ -155,23 +179,23 @@ class _Conversion:
         missing = [str(shard) for shard, found in enumerate(reports) if found is None]
         if missing:
             raise UserError(f"{len(missing)} of {len(reports)} shards are not written yet: {', '.join(missing[:20])}.")
-        bad = [entry for found in reports for entry in found["bad"]]
-        self._check_bad(bad)
+        report = Report.total([Report.stored(found) for found in reports])
+        self._check_bad(report.bad)
         self._check_counts(reports)
         self._check_files(reports)
         folder = self.partial.files
-        labels = self._kept_labels(bad)
+        labels = self._kept_labels(report.bad)
         if labels is not None:
             with open(folder / records.labels_file_name(self.name), "wb") as stream:
                 np.save(stream, labels)
-        description = json.dumps(self._describe(reports), indent=1) + "\n"
+        description = json.dumps(self._describe(report), indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in bad)]
+        left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in report.bad)]
         name = self.source.name
         left_out += [LeftOut(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
         list_left_out(left_out, folder)
         self.partial.publish()
-        for line in summary_lines(self.source, labels, reports, left_out, self.partial.dest):
+        for line in summary_lines(self.source, labels, report, left_out, self.partial.dest):
             note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
@@ -215,62 +239,24 @@ class _Conversion:
                     if damaged is not None:
                         raise UserError(f"{path} is damaged: {self.partial.restart_advice}.")
 
-    def _describe(self, reports: list[dict]) -> dict:
+    def _describe(self, report: Report) -> dict:
         """The content of dataset.json."""
-        source = self.source
-        box = letterbox.union(tuple(found["box"]) for found in reports)
+        source, box = self.source, report.box
         return {
             "name": self.name,
-            "count": sum(found["count"] for found in reports),
+            "count": report.count,
             "resolution": source.resolution,
             "num_channels": source.num_channels,
             "levels": levels_of(source.resolution),
             "encoding": self.options.encoding,
-            "num_shards": len(reports),
+            "num_shards": len(self.shards),
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": total_tally(reports).aspect_ratio,
+            "aspect_ratio": report.tally.aspect_ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
-
-
-class _ShardFiles:
-    """The files of one shard, one per level, under temporary names until all of it is written."""
-
-    def __init__(self, conversion: _Conversion, shard: int, digest: str):
-        self._conversion, self._shard = conversion, shard
-        self._files: dict[int, tuple[BinaryIO, pathlib.Path]] = {}  # By level.
-        self._report = {"count": 0, "bad": [], "box": None, "bytes": {}, "tally": Tally(), "pictures": digest}
-        self._report["digests"] = []
-
-    def __enter__(self) -> "_ShardFiles":
-        return self
-
-    def write(self, chunk: record_workers.Chunk) -> None:
-        for resolution, data in chunk.levels.items():
-            if resolution not in self._files:
-                self._files[resolution] = self._conversion.partial.open_temporary(self._name(resolution))
-            self._files[resolution][0].write(data)
-        self._report["count"] += chunk.count
-        self._report["bad"] += chunk.bad
-        self._report["digests"] += chunk.digests
-        self._report["tally"] = self._report["tally"].joined(chunk.tally)
-        self._report["box"] = letterbox.union([self._report["box"], chunk.box])
-
-    def __exit__(self, kind, _error, _traceback) -> None:
-        with contextlib.ExitStack() as stack:
-            for resolution, (stream, _) in self._files.items():
-                stack.enter_context(stream)  # Open until it is renamed: else it would be taken for a leftover.
-                self._report["bytes"][resolution] = stream.tell()
-                stream.flush()
-            if kind is None:
-                files = [(path, self._name(resolution)) for resolution, (_, path) in self._files.items()]
-                self._conversion.partial.finish_shard(self._shard, files, self._report)
-
-    def _name(self, resolution: int) -> str:
-        return records.shard_file_name(self._conversion.name, resolution, self._shard, len(self._conversion.shards))
 
 
 def levels_of(resolution: int) -> list[int]:
