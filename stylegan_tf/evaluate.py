@@ -16,7 +16,7 @@ import pathlib
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import EvaluationOptions
-from stylegan_tf.metrics.kinds.parsing import KNOWN, parse_metrics
+from stylegan_tf.metrics.kinds import KNOWN, parse_metrics
 from stylegan_tf.metrics.results import check_table_path
 
 FLAGS = flags.FLAGS

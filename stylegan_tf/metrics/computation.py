@@ -2,14 +2,50 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
+from stylegan_tf.config import GeneratorConfig
+from stylegan_tf.config.errors import UserError
+from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.metrics.attribute_classifiers import load_classifiers
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.features.extractors import load_extractor
+from stylegan_tf.metrics.features.image_distance import load_distance
 from stylegan_tf.metrics.features.statistics import PROTOCOL_VERSION, measured_statistics, real_statistics
+from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.metric import Facts, FeatureMetric, Metric, Values
 from stylegan_tf.metrics.results import MetricResult
 
 OnError = Callable[[Metric, Exception], None]  # Called for a metric that cannot be computed.
+
+
+def load_metric_models(
+    metrics: Sequence[Metric],
+    feature_extractor: str,
+    image_distance: Optional[str] = None,
+    classifiers: Optional[str] = None,
+) -> dict[str, Any]:
+    """The models that these metrics need, as arguments of a context. Call it in the strategy's scope."""
+    needs = {part for metric in metrics for part in metric.needs}
+    models = dict.fromkeys(("extractor", "distance", "classifiers"))
+    wants_distance = "distance" in needs and image_distance
+    if "extractor" in needs or (wants_distance and image_distance == "features"):
+        models["extractor"] = load_extractor(feature_extractor)
+    if wants_distance:
+        models["distance"] = load_distance(image_distance, models["extractor"])
+    if "classifiers" in needs and classifiers:
+        models["classifiers"] = load_classifiers(classifiers)
+    return models
+
+
+def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) -> RealImages:
+    """Real images of the network's resolution, channels and labels. UserError if the dataset has no such images."""
+    if info.num_channels != config.num_channels:
+        raise UserError(f"{info.folder} has {info.num_channels} channel(s), the network makes {config.num_channels}.")
+    if config.label_size and info.label_size != config.label_size:
+        raise UserError(f"{info.folder} has {info.label_size} labels, the network takes {config.label_size}.")
+    info.shards(config.resolution)  # UserError if the dataset lacks that resolution.
+    return RealImages(info, config.resolution, mirror)
 
 
 def compute_metrics(

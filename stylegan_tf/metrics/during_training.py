@@ -12,11 +12,10 @@ from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.files.storage import default_cache_folder
-from stylegan_tf.metrics.computation import compute_metrics
+from stylegan_tf.metrics.computation import compute_metrics, load_metric_models, real_images_for
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.metric import Metric
-from stylegan_tf.metrics.kinds.parsing import parse_metrics
-from stylegan_tf.metrics.recording import load_metric_models, real_images_for
 from stylegan_tf.metrics.results import append_result, drop_results_beyond
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth

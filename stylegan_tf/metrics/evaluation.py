@@ -1,11 +1,12 @@
 """Metrics of networks and pictures: the values in one call, or recorded beside what was measured."""
 
 import contextlib
+import dataclasses
 import glob
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import tensorflow as tf
 
@@ -16,13 +17,21 @@ from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.files.storage import address_of, default_cache_folder
 from stylegan_tf.files.working_copy import working_copy
-from stylegan_tf.metrics import recording
-from stylegan_tf.metrics.computation import compute_metrics
+from stylegan_tf.metrics.computation import (
+    OnError,
+    compute_metrics,
+    full_protocol,
+    load_metric_models,
+    real_images_for,
+    result_name,
+)
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.images.folder import open_pictures
+from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.metric import Metric
-from stylegan_tf.metrics.kinds.parsing import parse_metrics
-from stylegan_tf.metrics.results import ResultTable
-from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks
+from stylegan_tf.metrics.results import MetricResult, ResultTable, append_result, find_result
+from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks, load_networks
 
 _PathLike = Union[str, os.PathLike[str]]
 
@@ -61,7 +70,7 @@ def evaluate(
         seed=seed,
         cache_dir=None if cache_dir is None else os.fspath(cache_dir),
     )
-    subject = recording.network_subject(_empty_context(wanted, options, progress), find_network(network), info)
+    subject = network_subject(_empty_context(wanted, options, progress), find_network(network), info)
     return {result.name: result.values for result in compute_metrics(wanted, subject.context)}
 
 
@@ -102,20 +111,110 @@ def evaluate_and_record(
             warn(f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}")
 
         try:
-            subject = _subject(template, path or name, info, options, warn)
+            if path is None:
+                subject = pictures_subject(template, name, info, options, warn)
+            else:
+                subject = network_subject(template, path, info, options)
         except UserError as error:
             on_error(None, error)
             continue
-        each = [subject, *(recording.subjects_of_classes(subject) if options.per_class and path else [])]
+        each = [subject, *(subjects_of_classes(subject) if options.per_class and path else [])]
         with _folder_for_results(out or _folder_of(path), warn) as folder:
             for one in each:
-                found = recording.measure_and_record(one, metrics, folder, on_error, options.force, note)
+                found = measure_and_record(one, metrics, folder, on_error, options.force, note)
                 rows.add(f"{name} {one.facts['class']}" if "class" in one.facts else name, found)
     if table is not None:
         rows.write(pathlib.Path(table))
     if problems:
         several = f"{len(problems)} results are missing, see above. The first: " if len(problems) > 1 else ""
         raise UserError(several + problems[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A measured network or set of pictures, and the facts about it that go into its records."""
+
+    name: str
+    context: MetricContext
+    facts: dict[str, Any]
+
+
+def network_subject(
+    template: MetricContext,
+    path: pathlib.Path,
+    info: Optional[DatasetInfo],
+    options: EvaluationOptions = EvaluationOptions(),
+) -> Subject:
+    """A network file. template: a context without a network."""
+    with template.strategy.scope():
+        networks = load_networks(path)
+    generator, metadata, mirror = networks.best_generator, networks.metadata, options.mirror_augment
+    mirror = bool(metadata.get("mirror_augment", False) if mirror is None else mirror)
+    reals = None if info is None else real_images_for(info, generator.config, mirror)
+    box = _common_box(info, networks.content_box) if options.crop else None
+    context = dataclasses.replace(template, generator=generator, reals=reals, content_box=box)
+    facts = {"network": path.name, "kimg": metadata.get("kimg"), "dataset": info.name if info else None}
+    return Subject(path.name, context, facts)
+
+
+def pictures_subject(
+    template: MetricContext,
+    path: str,
+    info: Optional[DatasetInfo],
+    options: EvaluationOptions = EvaluationOptions(),
+    note: Note = ignore,
+) -> Subject:
+    """A folder of pictures, an archive, ...: see `open_pictures`."""
+    box = info.relative_box if options.crop and info else None
+    pictures, level = open_pictures(path, info, options.fit, box, note)
+    reals = None if info is None or level is None else RealImages(info, level, bool(options.mirror_augment))
+    context = dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box)
+    return Subject(path, context, {"pictures": path, "dataset": info.name if info else None})
+
+
+def subjects_of_classes(subject: Subject) -> list[Subject]:
+    """The same network once for each class: images with its label against the real images that have it."""
+    context = subject.context
+    reals = context.reals
+    if not context.label_size or reals is None:
+        raise UserError("`per_class` needs a network with labels, and `data_dir` with the same.")
+    found = []
+    for column, name in enumerate(reals.info.label_names):
+        of_class = dataclasses.replace(context, reals=dataclasses.replace(reals, label_column=column))
+        found.append(Subject(f"{subject.name} {name}", of_class, {**subject.facts, "class": name}))
+    return found
+
+
+def measure_and_record(
+    subject: Subject,
+    metrics: Sequence[Metric],
+    out: Optional[pathlib.Path],
+    on_error: OnError,
+    force: bool = False,
+    note: Note = ignore,
+) -> list[MetricResult]:
+    """Notes a line per result, and appends it to metric-NAME.jsonl and to TensorBoard's events in `out`, if given.
+
+    Existing results with the same protocol (network, data, seed, ...) are noted and not computed again.
+    """
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    found, missing = [], []
+    for metric in metrics:
+        result = None if force or out is None else _recorded_result(metric, subject.context, out)
+        if result is None:
+            missing.append(metric)
+            continue
+        note(f"{subject.name}  {result.line()}  (already there)")
+        found.append(result)
+    for result in compute_metrics(missing, subject.context, on_error):
+        result = result.with_facts(subject.facts)
+        if out is not None:
+            append_result(out, result)
+            _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
+        note(f"{subject.name}  {result.line()}")
+        found.append(result)
+    return found
 
 
 def _empty_context(metrics: Sequence[Metric], options: EvaluationOptions, progress: StartProgress) -> MetricContext:
@@ -125,9 +224,7 @@ def _empty_context(metrics: Sequence[Metric], options: EvaluationOptions, progre
         name = "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one"
     strategy = create_strategy(name)
     with strategy.scope():
-        models = recording.load_metric_models(
-            metrics, options.feature_extractor, options.image_distance, options.classifiers
-        )
+        models = load_metric_models(metrics, options.feature_extractor, options.image_distance, options.classifiers)
     cache = pathlib.Path(options.cache_dir) if options.cache_dir else default_cache_folder()
     return MetricContext(
         None, strategy, options.seed, cache, **models, batch_size=options.batch_size, progress=progress
@@ -150,20 +247,6 @@ def _named_networks(given: Sequence[str], all_of_run: bool) -> list[tuple[str, p
     return named
 
 
-def _subject(
-    template: MetricContext,
-    place: Union[str, pathlib.Path],
-    info: Optional[DatasetInfo],
-    options: EvaluationOptions,
-    note: Note,
-) -> recording.Subject:
-    """place: the file of a network, or the name of pictures."""
-    mirror, crop = options.mirror_augment, options.crop
-    if isinstance(place, pathlib.Path):
-        return recording.network_subject(template, place, info, mirror, crop)
-    return recording.pictures_subject(template, place, info, mirror, crop, options.fit, note)
-
-
 def _folder_of(path: Optional[pathlib.Path]) -> Optional[str]:
     return None if path in (None, DEMO_FILE) else address_of(path.parent)
 
@@ -184,3 +267,30 @@ def _expected(error: Exception) -> UserError:
     if not isinstance(error, UserError):
         raise error
     return error
+
+
+def _common_box(info: Optional[DatasetInfo], of_network: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
+    of_data = info.relative_box if info else None
+    if info and of_network and of_data and max(abs(a - b) for a, b in zip(of_network, of_data)) > 1e-6:
+        raise UserError(
+            f"the network was trained on pictures with other bars than those of {info.folder}: `crop=false` compares "
+            "whole images."
+        )
+    return of_network or of_data
+
+
+def _recorded_result(metric: Metric, context: MetricContext, out: pathlib.Path) -> Optional[MetricResult]:
+    """None if there is none, also because the metric cannot be computed: the attempt will say why."""
+    with contextlib.suppress(UserError):
+        metric.check(context)
+        return find_result(out, result_name(metric, context), full_protocol(metric, context))
+    return None
+
+
+def _write_scalars(folder: pathlib.Path, result: MetricResult, images_seen: int) -> None:
+    """For TensorBoard, at the same step as the run's own scalars."""
+    writer = tf.summary.create_file_writer(str(folder), filename_suffix=".metrics")
+    with writer.as_default():
+        for name, value in result.scalars().items():
+            tf.summary.scalar(name, value, step=images_seen)
+    writer.close()

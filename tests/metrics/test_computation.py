@@ -8,18 +8,18 @@ import scipy.linalg
 import tensorflow as tf
 from PIL import Image
 
-from stylegan_tf.config import WriteOptions
+from stylegan_tf.config import EvaluationOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
+from stylegan_tf.metrics.evaluation import Subject, pictures_subject, subjects_of_classes
 from stylegan_tf.metrics.features import statistics
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.images.real import RealImages
-from stylegan_tf.metrics.kinds.parsing import parse_metrics
-from stylegan_tf.metrics.recording import Subject, pictures_subject, subjects_of_classes
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
 from tests.helpers import tiny_networks as tiny
@@ -349,7 +349,7 @@ def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
     folder, info = save_pictures(tmp_path / "wide", wide), context.reals.info
     with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: `fit=crop`"):
         pictures_subject(template, folder, info)
-    fitted = pictures_subject(template, folder, info, fit="stretch").context.pictures
+    fitted = pictures_subject(template, folder, info, EvaluationOptions(fit="stretch")).context.pictures
     assert fitted.inputs(0, 4)[0].shape == (4, 8, 8, 3)
     Image.fromarray(wide[0, :8, :8]).save(tmp_path / "wide" / "zz.png")
     uneven = pictures_subject(template, folder, None).context.pictures

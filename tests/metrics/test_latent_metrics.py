@@ -13,7 +13,7 @@ from stylegan_tf.metrics.computation import compute_metrics, full_protocol, resu
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.features.image_distance import ImageDistance, feature_distance
-from stylegan_tf.metrics.kinds.parsing import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.kinds.separability import linear_separability
 from tests.helpers import tiny_networks as tiny

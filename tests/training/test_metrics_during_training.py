@@ -12,10 +12,10 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.during_training import TrainingMetrics
+from stylegan_tf.metrics.evaluation import measure_and_record, network_subject
 from stylegan_tf.metrics.features.extractors import load_extractor
-from stylegan_tf.metrics.kinds.parsing import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.sample_quality import InceptionScoreMetric
-from stylegan_tf.metrics.recording import measure_and_record, network_subject
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, find_network, save_networks
 from stylegan_tf.training.run.loop import train

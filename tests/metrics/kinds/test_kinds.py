@@ -3,8 +3,8 @@
 import pytest
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.metrics.kinds import METRICS, parse_metrics
 from stylegan_tf.metrics.kinds.feature_distances import FrechetMetric, KernelMetric
-from stylegan_tf.metrics.kinds.parsing import METRICS, parse_metrics
 from stylegan_tf.metrics.kinds.path_length import PathLengthMetric, PathLengthProtocol
 from stylegan_tf.metrics.kinds.sample_quality import InceptionScoreMetric, PrecisionRecallMetric
 from stylegan_tf.metrics.kinds.separability import SeparabilityMetric
