@@ -14,6 +14,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
 from stylegan_tf.files.atomic_write import make_folder
 
+_INTERVAL = 60.0  # Seconds.
 _KEY = "key"  # A human-readable entry: what the file name is the hash of.
 
 
@@ -26,7 +27,6 @@ class CachedArrays:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         self.path = pathlib.Path(folder) / f"{kind}-{digest[:32]}.npz"
         self._saved_at = time.monotonic()
-        self._interval = 60.0
 
     def load(self) -> Optional[dict[str, np.ndarray]]:
         """None if the file is missing or damaged: it is then computed again."""
@@ -40,17 +40,11 @@ class CachedArrays:
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         make_folder(self.path.parent)
         write_arrays(self.path, _KEY, self._key, arrays)
+        self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether a minute has passed since the last `save_periodically`, or twenty times as long as that took."""
-        return time.monotonic() - self._saved_at >= self._interval
-
-    def save_periodically(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Saves what an interrupted computation can resume from."""
-        start = time.monotonic()
-        self.save(arrays)
-        self._saved_at = time.monotonic()
-        self._interval = max(60.0, 20 * (self._saved_at - start))
+        """Whether an unfinished computation should save what it can resume from."""
+        return time.monotonic() - self._saved_at >= _INTERVAL
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -89,7 +83,7 @@ def resumable_rows(
             done += len(block)
             bar.update(done)
             if partial and partial.is_due():
-                partial.save_periodically({"rows": rows[:done]})
+                partial.save({"rows": rows[:done]})
     if partial:
         partial.remove()
     return rows

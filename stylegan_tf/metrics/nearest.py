@@ -27,8 +27,6 @@ from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb, save_image
 from stylegan_tf.visualize.tile_table import Band, tile_table
 
-_BLOCK_NUMBERS = 1 << 22  # Of a block of vectors and of its distances: 32 MB each in float64.
-_BLOCK_ROWS = 1024  # Of real images.
 _BATCH = 64  # Real images at a time.
 _RESAMPLES = 2000
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
@@ -74,46 +72,22 @@ def nearest_rows(
     own: [Q], a row of each query that is not to be found: the query itself. Of equally near rows the first counts.
     Missing ones (fewer rows than `count`) have distance inf and number -1.
     """
-    found = np.full([len(queries), count], np.inf)
-    numbers = np.full([len(queries), count], -1, np.int64)
-    first, width = 0, max(1, queries.shape[1])
-    rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // width))
-    step = max(1, min(_BLOCK_NUMBERS // width, _BLOCK_NUMBERS // rows))
-    for block in _regrouped(blocks, rows):
-        here, squares = np.arange(first, first + len(block)), (block**2).sum(axis=1)
-        for start in range(0, len(queries), step):
-            query = np.asarray(queries[start : start + step], np.float64)
-            distances = query @ block.T
-            distances *= -2
-            distances += squares
-            distances += (query**2).sum(axis=1)[:, None]
-            np.maximum(distances, 0, out=distances)
-            if own is not None:
-                distances[here == own[start : start + step, None]] = np.inf
-            better = np.flatnonzero((distances < found[start : start + step, -1:]).any(axis=1))
-            part = start + better
-            both = np.concatenate([found[part], distances[better]], axis=1)
-            order = np.argsort(both, axis=1, kind="stable")[:, :count]
-            found[part] = np.take_along_axis(both, order, axis=1)
-            both = np.concatenate([numbers[part], np.broadcast_to(here, [len(part), len(here)])], axis=1)
-            numbers[part] = np.take_along_axis(both, order, axis=1)
+    from sklearn.metrics.pairwise import euclidean_distances  # Late: it takes a second to import.
+
+    found, numbers = np.full([len(queries), count], np.inf), np.full([len(queries), count], -1)
+    first = 0
+    for block in blocks:
+        distances = euclidean_distances(queries, block)  # Computed in float64 also for float32.
+        here = np.broadcast_to(np.arange(first, first + len(block)), distances.shape)
+        if own is not None:
+            distances[here == own[:, None]] = np.inf
+        both = np.concatenate([found, distances], axis=1)
+        order = np.argsort(both, axis=1, kind="stable")[:, :count]
+        found = np.take_along_axis(both, order, axis=1)
+        numbers = np.take_along_axis(np.concatenate([numbers, here], axis=1), order, axis=1)
         first += len(block)
     numbers[np.isinf(found)] = -1
-    return np.sqrt(found), numbers
-
-
-def _regrouped(blocks, rows):
-    """Blocks [n, D] of any sizes -> float64 ones of `rows` rows; the last may have fewer."""
-    waiting = []
-    for block in blocks:
-        waiting.append(np.asarray(block, np.float64))
-        while sum(map(len, waiting)) >= rows:
-            joined = np.concatenate(waiting)
-            yield joined[:rows]
-            waiting = [joined[rows:]]
-    rest = np.concatenate(waiting) if waiting else ()
-    if len(rest):
-        yield rest
+    return found, numbers
 
 
 def vector_blocks(reals: RealImages, vectors: ImageVectors, progress: StartProgress = Progress) -> Iterator[np.ndarray]:

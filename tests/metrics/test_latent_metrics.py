@@ -79,14 +79,14 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
     metrics = parse_metrics(name)
     (whole,) = compute_metrics(metrics, context)
     monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
-    save = CachedArrays.save_periodically
+    save = CachedArrays.save
 
     def interrupted(self, arrays):
         save(self, arrays)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(CachedArrays, "save_periodically", interrupted)
+        patch.setattr(CachedArrays, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(compute_metrics(metrics, context))
     (kept,) = context.cache_folder.iterdir()

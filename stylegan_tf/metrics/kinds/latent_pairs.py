@@ -46,17 +46,11 @@ def shrink(images: tf.Tensor) -> tf.Tensor:
 class LatentPairs:
     """Inputs of pairs by number, as NumPy arrays, and the function on tensors that computes their path lengths."""
 
-    def __init__(
-        self, context: MetricContext, space: str, sampling: str, face_crop: bool, epsilon: float, pairs_per_noise: int
-    ):
-        """The options are those of `PathLengthProtocol`."""
-        self._generator = context.generator
-        self._distance = context.distance
-        self._box = context.content_box
-        self._seed = context.seed
-        self._growth = context.growth
-        self._space, self._sampling, self._face_crop = space, sampling, face_crop
-        self._epsilon, self._pairs_per_noise = epsilon, pairs_per_noise
+    def __init__(self, context: MetricContext, protocol, pairs_per_noise: int):
+        """protocol: a `PathLengthProtocol`."""
+        self._generator, self._distance, self._growth = context.generator, context.distance, context.growth
+        self._box, self._seed = context.content_box, context.seed
+        self._protocol, self._pairs_per_noise = protocol, pairs_per_noise
         self._labels = labels_to_draw_from(context.generator, context.labels)
 
     def inputs(self, first, count):
@@ -69,7 +63,7 @@ class LatentPairs:
             random = np.random.default_rng([self._seed, number, _STREAM])
             z[row] = random.standard_normal(z.shape[1:])
             chosen[row] = random.integers(len(self._labels))
-            if self._sampling == "full":
+            if self._protocol.sampling == "full":
                 t[row] = random.random()
             noise_seeds[row] = self._seed, number // self._pairs_per_noise
         return z, t, self._labels[chosen], noise_seeds
@@ -77,15 +71,15 @@ class LatentPairs:
     def lengths(self, z, t, labels, noise_seeds):
         """-> [n], all with the noise of the first row's seed: the rows of a call belong to one group of pairs."""
         images = crop_to_box(self._images(self._steps(z, t, labels), noise_seeds[0]), self._box)
-        images = shrink(crop_to_face(images) if self._face_crop else images)
+        images = shrink(crop_to_face(images) if self._protocol.face_crop else images)
         if images.shape[-1] == 1:
             images = tf.repeat(images, 3, axis=-1)
-        return self._distance(*tf.split(images, 2)) / self._epsilon**2
+        return self._distance(*tf.split(images, 2)) / self._protocol.epsilon**2
 
     def _steps(self, z, t, labels):
         """w at both ends of the steps: [2n, W], all starts first."""
-        ends = (t, t + self._epsilon)
-        if self._space == "z":
+        ends = (t, t + self._protocol.epsilon)
+        if self._protocol.space == "z":
             z = tf.concat([slerp(z[:, 0], z[:, 1], end) for end in ends], axis=0)
             return self._generator.mapping_network(z, labels=tf.tile(labels, [2, 1]))
         w = [self._generator.mapping_network(z[:, side], labels=labels) for side in (0, 1)]

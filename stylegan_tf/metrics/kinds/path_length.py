@@ -87,9 +87,7 @@ def perceptual_path_length(
     from stylegan_tf.distribution.strategy import ReplicatedFunction
     from stylegan_tf.metrics.kinds.latent_pairs import LatentPairs
 
-    pairs = LatentPairs(
-        context, protocol.space, protocol.sampling, protocol.face_crop, protocol.epsilon, PAIRS_PER_NOISE
-    )
+    pairs = LatentPairs(context, protocol, PAIRS_PER_NOISE)
     compute = ReplicatedFunction(context.strategy, pairs.lengths, _divisor(context.rows))
     found = resumable_rows(
         protocol.num_pairs, compute.total_rows, lambda first, count: compute(*pairs.inputs(first, count)),
