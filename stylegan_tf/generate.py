@@ -57,7 +57,7 @@ def main():
         for name in ("seeds", "truncation_psi", "truncation_cutoff", "truncation_centre", "class", "save_dlatents"):
             if FLAGS[name].present:
                 flags.fail(f"--{name} does not go with --dlatents: those styles are used as they are.")
-    seeds = parse_seeds(FLAGS.seeds, most=2**40)
+    seeds = parse_seeds(FLAGS.seeds, most=2**20)
     if FLAGS.grid and len(seeds) > _LARGEST_GRID and not FLAGS.dlatents:
         flags.fail(f"--grid shows {_LARGEST_GRID:,} images at most, --seeds names {len(seeds):,}.")
     network = sampling_flags.network_path()

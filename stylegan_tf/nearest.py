@@ -35,7 +35,8 @@ flags.define_options(NearestOptions)
 
 def main():
     flags.require("data_dir")
-    flags.require_one("network", "images")
+    if bool(FLAGS.network) == bool(FLAGS.images):
+        flags.fail("give either --network or --images.")
     options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     source = FLAGS.images or sampling_flags.painter()
     if FLAGS.image_distance == "features":

@@ -21,14 +21,13 @@ import re
 import select
 import signal
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Callable, Optional
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from stylegan_tf.cli import flag_files
-from stylegan_tf.cli.flags import PATHS
-from stylegan_tf.cli.help_text import help_text
+from stylegan_tf.cli.flags import PATHS, help_text
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.addresses import check_local, scheme_of
@@ -63,7 +62,9 @@ def run(
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _open_standard_streams()
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # A shell closed it (`>&-`): else the next file that is opened gets its number.
+            setattr(sys, name, open(os.devnull, "r+"))
     for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -78,7 +79,7 @@ def run(
         flags.DEFINE_string("which", None, text)
     try:
         try:
-            app.run(lambda _: _call(main), flags_parser=lambda argv: _parse(argv, common))
+            sys.exit(_call(main, common))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -113,14 +114,24 @@ def write_json(path: str, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def _call(main: Callable[[], None]) -> int:
+def _call(main: Callable[[], None], common: Sequence[str]) -> int:
+    """The exit code."""
+    asked = [argument for argument in sys.argv[1:] if argument in _HELP_FLAGS]
+    if asked:
+        print(help_text(_own_flags(), () if "full" in asked[0] else common))
+        return 0
     logging.set_verbosity(logging.ERROR)
     try:
+        _parse(sys.argv)
         main()
     except OptionError as error:  # Which names the option first.
         return _fail(re.sub(r"^\w+", r"`\g<0>`", str(error)))
     except UserError as error:
         return _fail(str(error))
+    except flags.UnrecognizedFlagError as error:
+        return _fail(_unknown_flag(error.flagname))
+    except flags.Error as error:
+        return _fail(short(error))
     except OSError as error:
         if error.filename is None and error.errno not in FULL:  # Nameless when stdout goes to a full disk.
             raise
@@ -128,24 +139,7 @@ def _call(main: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except TypeError:
-        if sys.flags.optimize < 2 or "tensorflow" in sys.modules:
-            raise
-        return _fail(
-            "this TensorFlow cannot be imported under Python's -OO, which removes docstrings: use -O, or none."
-        )
     return 0
-
-
-def _open_standard_streams() -> None:
-    """Where a shell has closed one (`>&-`), the next file that is opened would be taken for it."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            with contextlib.suppress(OSError):
-                os.fstat(number)  # Open all the same.
-                continue
-            os.open(os.devnull, os.O_RDWR)  # Gets the lowest number that is free.
-            setattr(sys, name, open(number, "r" if name == "stdin" else "w", closefd=False))
 
 
 def _is_stdout_gone() -> bool:
@@ -170,103 +164,67 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _parse(argv: list, common: Sequence[str]) -> list:
-    """Fills absl's FLAGS; answers `--help` and complains about flags that are not there."""
-    asked = [argument for argument in argv[1:] if argument in _HELP_FLAGS]
-    if asked:
-        print(help_text(_own_flags(), () if "full" in asked[0] else common))
-        sys.exit(0)
-    try:
-        arguments = flag_files.expanded(flag_files.files_first(argv[1:]))
-        rest = flags.FLAGS([argv[0], *_with_booleans(arguments)])
-        if len(rest) > 1:
-            hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
-            raise UserError(f"unexpected argument {rest[1]!r}: {hint}.")
-        _expand_home()
-        _pick_networks()
-        for name in _own_flags():
-            value = flags.FLAGS[name].value
-            for entry in value if isinstance(value, (list, tuple)) else [value]:
-                _check_entry(name, entry, value)
-    except UserError as error:
-        sys.exit(_fail(str(error)))
-    except flags.UnrecognizedFlagError as error:
-        sys.exit(_fail(_unknown_flag(error.flagname)))
-    except flags.Error as error:
-        sys.exit(_fail(short(error)))
-    return rest
+def _parse(argv: Sequence[str]) -> None:
+    """Fills absl's FLAGS."""
+    rest = flags.FLAGS([argv[0], *_with_booleans(flag_files.expanded(argv[1:]))])
+    if len(rest) > 1:
+        hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
+        raise UserError(f"unexpected argument {rest[1]!r}: {hint}.")
+    for name in _own_flags():
+        value = flags.FLAGS[name].value
+        is_list = isinstance(value, list)
+        flags.FLAGS[name].value = [_checked(name, entry) for entry in value] if is_list else _checked(name, value)
+    which, names = (flags.FLAGS[name].value if name in flags.FLAGS else None for name in ("which", "network"))
+    if which and names:  # As in --network=RUN@best.
+        is_list = isinstance(names, list)
+        flags.FLAGS["network"].value = [f"{name}@{which}" for name in names] if is_list else f"{names}@{which}"
 
 
-def _with_booleans(arguments: Sequence[str]) -> Iterator[str]:
+def _with_booleans(arguments: Sequence[str]) -> list[str]:
     """`--mirror_augment=yes` and `--mirror_augment true`, as launchers write it, become --mirror_augment=true."""
     words = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
-    waiting = None  # A flag that is true by its name alone, unless the next word says otherwise.
+    found: list[str] = []
     for argument in arguments:
-        name, separator, value = argument.partition("=")
-        if waiting is not None:
-            said = words.get(argument.lower())
-            yield f"{waiting}={said}" if said else waiting
-            waiting = None
-            if said:
-                continue
-        known = flags.FLAGS[name.lstrip("-")] if name[:1] == "-" and name.lstrip("-") in flags.FLAGS else None
-        if known is not None and known.boolean and not separator:
-            waiting = argument
-        elif known is not None and known.boolean:
-            yield f"{name}={words.get(value.lower(), value)}"
+        name, _, value = argument.partition("=")
+        if found and _is_boolean(found[-1]) and argument.lower() in words:
+            found[-1] += f"={words[argument.lower()]}"
+        elif value and _is_boolean(name):
+            found.append(f"{name}={words.get(value.lower(), value)}")
         else:
-            yield argument
-    if waiting is not None:
-        yield waiting
+            found.append(argument)
+    return found
 
 
-def _check_entry(name: str, entry: Any, value: Any) -> None:
-    """One value of a flag: a number that a tensor can hold; no address in place of a folder, no file that is missing.
+def _is_boolean(argument: str) -> bool:
+    name = argument.lstrip("-")
+    return argument != name and name in flags.FLAGS and flags.FLAGS[name].boolean
 
-    value: all that the flag was given.
+
+def _checked(name: str, entry: Any) -> Any:
+    """One value of a flag, with the home folder for ~, which the shell replaces at the start of a word only.
+
+    UserError for a number that no tensor can hold, an address in place of a folder, or a file that is missing.
     """
-    if isinstance(entry, (int, float)) and not _is_in_range(entry):
-        raise UserError(f"--{name} must be a finite number, got {short(value, 60)}.")
-    if not isinstance(entry, str) or not entry or name in _OF_SERVERS:
-        return
+    most = 2**63 - 1 if isinstance(entry, int) else _LARGEST_FLOAT  # What int64 and float32 hold.
+    if isinstance(entry, (int, float)) and not abs(entry) <= most:
+        raise UserError(f"--{name} must be a finite number, got {short(entry, 60)}.")
+    if not isinstance(entry, str):
+        return entry
+    entry = os.path.expanduser(entry)
+    if not entry or name in _OF_SERVERS:
+        return entry
     if scheme_of(entry):
         check_supported(entry, name)
         if name not in _STORED:
             check_local(entry, name)
-        return
+        return entry
     words, place = PATHS.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
     if words is not None and place not in words and not os.path.exists(place) and not glob.has_magic(place):
         near = difflib.get_close_matches(entry, words, n=1, cutoff=0.5)
         text = flags.FLAGS[name].help
         hint = f"did you mean {near[0]}?" if near else f"give {text[:1].lower()}{text[1:]}"
         raise UserError(f"--{name}: {short(entry, 200)} does not exist: {hint}")
-
-
-def _expand_home() -> None:
-    """`--data_dir=~/set`: the shell replaces ~ at the start of a word only. No flag but paths begins so."""
-    for name in _own_flags():
-        value = flags.FLAGS[name].value
-        if isinstance(value, list):
-            flags.FLAGS[name].value = [_expanded(entry) for entry in value]
-        else:
-            flags.FLAGS[name].value = _expanded(value)
-
-
-def _pick_networks() -> None:
-    """--which belongs to the names of networks: RUN@best."""
-    which, value = flags.FLAGS["which"].value if "which" in flags.FLAGS else None, getattr(flags.FLAGS, "network", None)
-    if which and value:
-        names = [f"{name}@{which}" for name in (value if isinstance(value, list) else [value])]
-        flags.FLAGS["network"].value = names if isinstance(value, list) else names[0]
-
-
-def _expanded(value):
-    return os.path.expanduser(value) if isinstance(value, str) and value.startswith("~") else value
-
-
-def _is_in_range(number) -> bool:
-    """Whether a tensor can hold it: float32 or int64."""
-    return abs(number) < 2**63 if isinstance(number, int) else abs(number) <= _LARGEST_FLOAT
+    return entry
 
 
 def _unknown_flag(name: str) -> str:

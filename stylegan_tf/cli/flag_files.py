@@ -6,7 +6,7 @@ absl decodes them by the locale's encoding; but file names are bytes to the syst
 import os
 import pathlib
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import os_error_line, short
@@ -18,34 +18,23 @@ _LONGEST_NAME = 100  # Of a flag.
 _MAX_DEPTH = 20  # Of files that name files.
 
 
-def files_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, ordered so that flags on the command line take precedence over those of flag files."""
-    files, others = [], []
+def expanded(arguments: Iterable[str], above: Sequence[str] = ()) -> list[str]:
+    """The arguments, after the content of the flag files that they name: whoever names a file takes precedence over it.
+
+    above: the files that name these. Raises UserError for a file that is not a flag file.
+    """
+    from_files, others = [], []
     rest = iter(arguments)
     for argument in rest:
-        if argument == "--":
-            return [*files, *others, argument, *rest]
-        name, separator, _ = argument.partition("=")
-        found = files if name in _FLAG else others
-        found.append(argument)
-        if name in _FLAG and not separator:
-            found += [value for value in (next(rest, None),) if value is not None]
-    return files + others
-
-
-def expanded(arguments: Sequence[str], above: Sequence[str] = ()) -> list[str]:
-    """The arguments, with flag files replaced by their content. Raises UserError for a file that is not a flag file."""
-    found, rest = [], iter(arguments)
-    for argument in rest:
         name, separator, value = argument.partition("=")
-        if name not in _FLAG:
-            if name.startswith("-") and len(name) > _LONGEST_NAME:  # absl looks for similar names, without an end.
-                raise UserError(f"unknown flag {short(name, 100)}; --help lists all flags.")
-            found.append(argument)
-            continue
-        path = _found(os.path.expanduser(value if separator else next(rest, "")))
-        found += expanded(_lines(path, above), (*above, path))
-    return found
+        if name in _FLAG:
+            path = _found(os.path.expanduser(value if separator else next(rest, "")))
+            from_files += expanded(_lines(path, above), (*above, path))
+        elif name.startswith("-") and len(name) > _LONGEST_NAME:  # absl looks for similar names, without an end.
+            raise UserError(f"unknown flag {short(name, 100)}; --help lists all flags.")
+        else:
+            others.append(argument)
+    return from_files + others
 
 
 def packaged_configs() -> dict[str, str]:

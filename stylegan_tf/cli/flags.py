@@ -1,11 +1,14 @@
-"""How commands define their flags, from options or individually, and read them."""
+"""How commands define their flags, from options or individually, read them, and describe them in `--help`."""
 
 import contextlib
 import dataclasses
 import importlib.util
 import os
+import shutil
 import socket
+import sys
 import tempfile
+import textwrap
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,12 +110,6 @@ def require(*names: str) -> None:
             choices = getattr(flag.parser, "enum_values", None)
             text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
             fail(f"--{name} is missing: give {text}")
-
-
-def require_one(first: str, second: str) -> None:
-    """UserError unless exactly one of two flags was given."""
-    if bool(FLAGS[first].value) == bool(FLAGS[second].value):
-        fail(f"give either --{first} or --{second}{' and not both' * bool(FLAGS[first].value)}.")
 
 
 def require_suffix(name: str, suffix: str) -> None:
@@ -219,3 +216,42 @@ def parse_table(name: str, text: Optional[str], convert: Callable[[str], float])
             raise UserError(f"{name} gives two values for resolution {key}.")
         table[key] = number
     return table
+
+
+def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
+    """The text of `--help`: the main's docstring, then its flags by group with their defaults, as wide as the terminal.
+
+    own: all flags of the command; common: those that most users need, if the others are to be omitted.
+    """
+    grouped = {name for names in GROUPS.values() for name in names}
+    groups = {"Flags": [name for name in own if name not in grouped], **GROUPS}
+    if common:
+        groups = {"Flags that most runs need": common}
+    parts = [(sys.modules["__main__"].__doc__ or "").strip()]
+    for title, names in groups.items():
+        if names:
+            parts.append("\n".join([f"{title}:"] + [_describe(FLAGS[name]) for name in names]))
+    parts.append(
+        "  --flagfile=FILE\n"
+        + _filled("Read flags from FILE, one --name=value per line; flags on the command line take precedence.")
+    )
+    if common:
+        titles = ", ".join(title.partition(" (")[0] for title in GROUPS)
+        parts.append(f"--helpfull lists all {len(own)} flags ({titles}).")
+    return "\n\n".join(parts)
+
+
+def _describe(flag: flags.Flag) -> str:
+    choices = getattr(flag.parser, "enum_values", None)
+    value = "|".join(choices) if choices else {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
+    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl puts the choices before the help, too.
+    if flag.default not in (None, ""):
+        default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")
+        text += f" (default: {default})"
+    head = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
+    return f"  {head}\n" + _filled(text)
+
+
+def _filled(text: str) -> str:
+    width = max(40, min(shutil.get_terminal_size((107, 24)).columns - 1, 160))
+    return textwrap.fill(" ".join(text.split()), width, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from stylegan_tf.cli import flags
+from stylegan_tf.config import ServingOptions
 
 FLAGS = flags.FLAGS
 
@@ -18,14 +19,7 @@ with flags.group("Network and images"):
     flags.define(
         "truncation_cutoff", 8, "Number of layers, from the first, to which truncation applies.", lower_bound=0
     )
-    flags.define(
-        "truncation_centre",
-        None,
-        "The mean w towards which truncation moves the styles in a network with labels: that of the image's own "
-        "class (class), or the one over all of training (all). Left out: class, but all for networks converted from "
-        "the authors', as in their code.",
-        choices=["class", "all"],
-    )
+    flags.define_options(ServingOptions, "truncation_centre")
     flags.define(
         "class",
         None,

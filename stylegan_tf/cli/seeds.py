@@ -1,6 +1,5 @@
 """Images specified on the command line by seeds or by files of dlatents, each with its psi, and their styles."""
 
-import bisect
 import itertools
 import re
 from collections.abc import Sequence
@@ -12,25 +11,7 @@ from stylegan_tf.files.file_errors import short
 _MOST_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
 
 
-class Seeds(Sequence):
-    """The seeds of ranges, one after another, of which none is in memory."""
-
-    def __init__(self, ranges: Sequence[range]):
-        self._ranges = list(ranges)
-        self._ends = list(itertools.accumulate(map(len, self._ranges)))
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        which = bisect.bisect_right(self._ends, index)
-        return self._ranges[which][index - self._ends[which]]
-
-
-def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> Seeds:
+def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> list[int]:
     """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. most: seeds that the command can do with."""
     ranges = []
     for part in text.split(","):
@@ -43,7 +24,7 @@ def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> Seeds:
         ranges.append(range(low, high + 1))
     if sum(map(len, ranges)) > most:
         raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: {most:,} is the most here.")
-    return Seeds(ranges)
+    return list(itertools.chain(*ranges))
 
 
 def _is_count(text: str) -> bool:

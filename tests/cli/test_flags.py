@@ -45,12 +45,3 @@ def test_a_package_that_is_missing_is_named_with_its_extra():
     flags.require_packages("plots", "json")
     with pytest.raises(UserError, match=r'needs the package no_such_package: pip install -e ".\[plots\]"'):
         flags.require_packages("plots", "json", "no_such_package")
-
-
-@pytest.mark.parametrize("first, second", [(None, None), ("a", "b")])
-def test_exactly_one_of_two_flags_is_given(given, first, second):
-    given(network=first, images=second)
-    with pytest.raises(UserError, match="give either --network or --images"):
-        flags.require_one("network", "images")
-    given(network="a", images=None)
-    flags.require_one("network", "images")

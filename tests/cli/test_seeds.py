@@ -54,7 +54,7 @@ def test_styles_come_in_the_order_of_the_keys_each_truncated_as_it_says(tmp_path
     [("5", [5]), ("0-3,12", [0, 1, 2, 3, 12]), (" 7, 1-2 ", [7, 1, 2]), ("4294967295", [2**32 - 1]), ("3,3", [3, 3])],
 )
 def test_seeds_are_numbers_and_ranges(text, seeds):
-    assert list(parse_seeds(text)) == seeds
+    assert parse_seeds(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1--2", "1,,2", "1.5", "²"])
@@ -69,13 +69,7 @@ def test_seeds_beyond_what_numpy_takes_are_refused(text):
         parse_seeds(text)
 
 
-def test_a_range_of_all_seeds_takes_no_memory():
-    seeds = parse_seeds("5,0-4294967295,7-8", most=2**40)
-    assert len(seeds) == 2**32 + 3
-    assert [seeds[0], seeds[1], seeds[-3], seeds[-2], seeds[-1]] == [5, 0, 2**32 - 1, 7, 8]
-    assert seeds[2**31 : 2**31 + 2] == [2**31 - 1, 2**31]
-    with pytest.raises(IndexError):
-        seeds[len(seeds)]
+def test_more_seeds_than_a_command_takes_are_refused():
     with pytest.raises(UserError, match="--rows names 4,294,967,296 seeds: 65,536 is the most here"):
         parse_seeds("0-4294967295", "rows")
 
