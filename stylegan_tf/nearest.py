@@ -17,7 +17,7 @@ from stylegan_tf.config import NearestOptions
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
-flags.define("data_dir", None, "Folder of TFRecords with the training images.")
+flags.define_data_dir("Folder of TFRecords with the training images.")
 flags.define(
     "held_out_dir", None, "Folder of TFRecords with images of the same source that the network was not trained on."
 )

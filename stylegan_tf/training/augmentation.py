@@ -11,7 +11,7 @@ Both are differentiable twice by the images, which are [n, r, r, C] in [-1, 1] a
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,7 @@ from stylegan_tf.training.affine_sampling import (
     then,
 )
 
+_INTERVAL = 4  # Iterations between two adjustments of p.
 _UNIFORM, _NORMAL = 29, 12  # How many numbers of each kind an image needs at most.
 
 
@@ -232,3 +233,66 @@ def _cut_out(images, numbers: _Numbers, only_sometimes: bool):
 def _per_image(values):
     """[n] -> [n, 1, 1, 1]"""
     return values[:, tf.newaxis, tf.newaxis, tf.newaxis]
+
+
+class AugmentationStrength:
+    """p of ADA, adapted to how much the discriminator overfits (Sec. 3.1), as variables.
+
+    Create it in the strategy's scope. `variables` has all of it, for the checkpoint.
+
+    fixed: a constant p that replaces the adaptive one, whose variables then stay as they are.
+    target: of r_t = E[sign(D(real))], which is 0 if the discriminator guesses and 1 if it recognises every real.
+    """
+
+    def __init__(self, fixed: Optional[float] = None, target: float = 0.6):
+        self._fixed, self._target = fixed, target
+        self._p = tf.Variable(0.0, trainable=False)
+        self._overfitting = tf.Variable(0.0, trainable=False)  # r_t of the last adjustment.
+        self._signs = tf.Variable(0.0, trainable=False)  # Sum over the images since then.
+        self._images = tf.Variable(0.0, trainable=False)  # Their number.
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        return {"p": self._p, "overfitting": self._overfitting, "signs": self._signs, "images": self._images}
+
+    @property
+    def p(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self._p if self._fixed is None else self._fixed, tf.float32)
+
+    def update(self, strategy, sign: tf.Tensor, batch_size: int, kimg: float) -> None:
+        """After a discriminator's pass, in cross-replica context.
+
+        sign: mean of the real scores' signs over the global batch. kimg: thousands of images in which p can go from 0
+        to 1; 0: p is constant.
+        """
+        update, due = strategy.extended.update, _INTERVAL * batch_size
+        update(self._signs, _add, args=(sign, batch_size), group=False)
+        update(self._images, _add, args=(1.0, batch_size), group=False)
+        counts = (self._signs, self._images, due)
+        if kimg and self._fixed is None:
+            update(self._p, _adjust, args=(*counts, kimg * 1000, self._target), group=False)
+        update(self._overfitting, _assign_mean, args=counts, group=False)
+        update(self._signs, _zero_if_due, args=(self._images, due), group=False)
+        update(self._images, _zero_if_due, args=(self._images, due), group=False)
+
+
+def signs_of(scores: tf.Tensor) -> tf.Tensor:
+    """1, 0 or -1; 0 for NaN."""
+    return tf.cast(scores > 0, scores.dtype) - tf.cast(scores < 0, scores.dtype)
+
+
+def _add(total, mean, count):
+    total.assign_add(mean * count)
+
+
+def _adjust(p, signs, images, due, images_to_1, target):
+    adjusted = tf.clip_by_value(p + tf.sign(signs / images - target) * images / images_to_1, 0.0, 1.0)
+    p.assign(tf.where(images >= due, adjusted, p))
+
+
+def _assign_mean(overfitting, signs, images, due):
+    overfitting.assign(tf.where(images >= due, signs / images, overfitting))
+
+
+def _zero_if_due(value, images, due):
+    value.assign(tf.where(images >= due, tf.zeros_like(value), value))

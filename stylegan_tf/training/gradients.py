@@ -13,8 +13,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.training import losses
-from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment
-from stylegan_tf.training.augmentation_strength import signs_of
+from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment, signs_of
 from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.state import TrainState
 

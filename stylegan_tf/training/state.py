@@ -12,7 +12,7 @@ from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.keras_model import named_variables, trainable_variables
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.training.adam import Adam
-from stylegan_tf.training.augmentation_strength import AugmentationStrength
+from stylegan_tf.training.augmentation import AugmentationStrength
 
 
 class _Counter:

@@ -7,8 +7,15 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.training.augmentation import AugmentDraws, ada, band_filters, diffaugment, draw_augmentation
-from stylegan_tf.training.augmentation_strength import AugmentationStrength, signs_of
+from stylegan_tf.training.augmentation import (
+    AugmentationStrength,
+    AugmentDraws,
+    ada,
+    band_filters,
+    diffaugment,
+    draw_augmentation,
+    signs_of,
+)
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import build, run
 from tests.helpers.two_replicas import two_replicas

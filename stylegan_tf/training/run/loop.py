@@ -1,8 +1,8 @@
 """The training loop: knows time, checkpoints and reports; the step knows networks and replicas."""
 
 import contextlib
+import dataclasses
 import signal
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import Callable, Optional
@@ -20,8 +20,7 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
 from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
-from stylegan_tf.training.reports.reporting import RunReport, open_report
-from stylegan_tf.training.reports.tick_metrics import Health, TickMetrics
+from stylegan_tf.training.reports.reporting import Health, RunReport, TickMetrics, open_report
 from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_everywhere
 from stylegan_tf.training.run.initial_networks import initialise
 from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
@@ -95,13 +94,12 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     )
     resumed = restore_everywhere(checkpoints, state, processes)
     initial = [] if resumed else _initialise(config, state)
-    finished = threading.Event()
-    report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics, finished.set)
+    report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         for line in [*greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
             report.say(line)
         report.say(f"networks built in {built - start:.1f} s, weights set in {time.monotonic() - built:.1f} s")
-        loop = _Loop(setup, state, checkpoints, report, actions, finished.is_set)
+        loop = _Loop(setup, state, checkpoints, report, actions)
         if not resumed and not setup.stop:
             loop.call("reals", "fakes")
         elif setup.previous and data_changes(setup.previous, setup.record):
@@ -120,11 +118,7 @@ def _initialise(config: TrainConfig, state: TrainState) -> list[str]:
 
 
 def _open_outputs(
-    setup: RunSetup,
-    state: TrainState,
-    checkpoints: Checkpoints,
-    prepare_metrics: Optional[PrepareMetrics],
-    finish: Callable[[], None],
+    setup: RunSetup, state: TrainState, checkpoints: Checkpoints, prepare_metrics: Optional[PrepareMetrics]
 ) -> tuple[RunReport, list[TickAction]]:
     """The chief's; the other processes' report shows lines only, and they have no actions."""
     config, total_images, seen = setup.config, round(setup.config.total_kimg * 1000), state.images_seen
@@ -145,49 +139,41 @@ def _open_outputs(
         with write_errors_named(checkpoints.folder):
             checkpoints.save()
 
-    return report, tick_actions(config, setup.info, state, report, checkpoint, measure, finish)
+    return report, tick_actions(config, setup.info, state, report, checkpoint, measure, setup.finished.set)
 
 
+@dataclasses.dataclass
 class _Loop:
     """What happens at an iteration, at a change of level, at a tick."""
 
-    def __init__(
-        self,
-        setup: RunSetup,
-        state: TrainState,
-        checkpoints: Checkpoints,
-        report: RunReport,
-        actions: Sequence[TickAction],
-        finished: Callable[[], bool],
-    ):
-        """finished: whether an action has ended the run before `total_kimg`."""
-        self._config = setup.config
-        self._setup = setup
-        self._state = state
-        self._checkpoints = checkpoints
-        self._report = report
-        self._actions = actions
-        self._finished = finished
-        self._health = Health(setup.config.losses.discriminator_loss == "logistic")
-        self._from_actions: dict[str, float] = {}  # Numbers for the next report.
-        self._level: Optional[Level] = None
-        self._metrics = TickMetrics()
-        self._trained = False  # Whether this process has.
+    setup: RunSetup
+    state: TrainState
+    checkpoints: Checkpoints
+    report: RunReport
+    actions: Sequence[TickAction]
+
+    def __post_init__(self) -> None:
+        self.config = self.setup.config
+        self.health = Health(self.config.losses.discriminator_loss == "logistic")
+        self.from_actions: dict[str, float] = {}  # Numbers for the next report.
+        self.level: Optional[Level] = None
+        self.metrics = TickMetrics()
+        self.trained = False  # Whether this process has.
 
     def call(self, *names: str) -> None:
         """Calls actions by name."""
-        self._call([action for action in self._actions if action.name in names])
+        self._call([action for action in self.actions if action.name in names])
 
     def _call(self, actions: Iterable[TickAction]) -> None:
         for action in actions:
             with contextlib.suppress(Stopped):  # It can be abandoned: training does not depend on it.
-                self._from_actions.update(action.call(self._phase()) or {})
+                self.from_actions.update(action.call(self._phase()) or {})
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
-        processes, stop, total = self._setup.processes, self._setup.stop, round(self._config.total_kimg * 1000)
+        processes, stop, total = self.setup.processes, self.setup.stop, round(self.config.total_kimg * 1000)
         # A signal to one process stops all of them after the same iteration.
-        while not processes.any(stop or self._finished()) and self._state.images_seen < total:
+        while not processes.any(stop or self.setup.finished.is_set()) and self.state.images_seen < total:
             self._iterate()
         stopped = processes.any(stop)
         self._finish(stopped)
@@ -195,16 +181,16 @@ class _Loop:
 
     def _phase(self) -> Phase:
         """Of the last schedule update."""
-        replicas = self._setup.strategy.num_replicas_in_sync
-        resolution = self._state.generator.config.resolution
-        return phase_at(self._state.schedule_images, self._config.schedule, resolution, replicas)
+        replicas = self.setup.strategy.num_replicas_in_sync
+        resolution = self.state.generator.config.resolution
+        return phase_at(self.state.schedule_images, self.config.schedule, resolution, replicas)
 
     def _iterate(self) -> None:
         """One iteration; if a schedule update is due, also that, and then a tick if one is.
 
         The schedule is constant for `iterations_per_update` iterations, also if the run was stopped among them.
         """
-        state, phase = self._state, self._phase()
+        state, phase = self.state, self._phase()
         if state.lod is not None and optimizer_reset_between(state.lod, phase.lod):
             state.reset_optimizers()
         state.lod = phase.lod
@@ -215,14 +201,14 @@ class _Loop:
             generator_learning_rate=tf.constant(phase.learning_rate, tf.float32),
         )
         try:
-            self._metrics.add(self._iteration_at(phase, inputs))
+            self.metrics.add(self._iteration_at(phase, inputs))
         except Stopped:
             return
-        self._trained = True
+        self.trained = True
         state.images_seen += phase.batch_size
-        self._report.update(state.images_seen)
-        if state.images_seen - state.schedule_images >= self._config.iterations_per_update * phase.batch_size:
-            iterations = self._metrics.collect()
+        self.report.update(state.images_seen)
+        if state.images_seen - state.schedule_images >= self.config.iterations_per_update * phase.batch_size:
+            iterations = self.metrics.collect()
             self._end_if_diverged(symptom_of_losses(iterations) or symptom_of_steps(state))
             state.schedule_images = state.images_seen
             if state.images_seen - state.tick_images >= phase.tick_kimg * 1000:
@@ -230,86 +216,83 @@ class _Loop:
 
     def _iteration_at(self, phase: Phase, inputs: StepInputs) -> dict[str, tf.Tensor]:
         """Metrics of one iteration. Raises Stopped if a signal arrives while a new level is prepared."""
-        if self._level is not None and self._level.fits(phase):
+        if self.level is not None and self.level.fits(phase):
             return self._checked_iteration(inputs)
-        self._report.say(f"{level_name(phase)}: preparing the step")
-        self._level = None
-        setup = self._setup
-        # Several processes must take the same path: there, all of them trace to the end.
-        check = setup.stop.check if setup.processes.count == 1 else lambda: None
-        self._level = Level(setup.config, setup.info, setup.strategy, self._state, phase, inputs, check)
+        self.report.say(f"{level_name(phase)}: preparing the step")
+        self.level = None  # Before the next one takes memory.
+        self.level = Level(self.setup, self.state, phase, inputs)
         start = time.monotonic()
         metrics = self._checked_iteration(inputs)
         # The first call also optimises the graph and fills the shuffle buffer.
-        prepared, first = self._level.prepared_in, time.monotonic() - start
-        self._report.say(f"{level_name(phase)}: prepared in {prepared:.1f} s, first iteration {first:.1f} s")
+        prepared, first = self.level.prepared_in, time.monotonic() - start
+        self.report.say(f"{level_name(phase)}: prepared in {prepared:.1f} s, first iteration {first:.1f} s")
         return metrics
 
     def _checked_iteration(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
         """If the data cannot be read, what was trained before is saved."""
         try:
-            return self._level.iterate(inputs)
+            return self.level.iterate(inputs)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 f"out of memory at {level_name(self._phase())} ({short(error.message, 120)}): limit the images that a "
                 f"replica computes at once with `max_replica_batch`, or lower `batch_sizes`. {self._last_checkpoint()}."
             ) from error
         except UserError as error:
-            if self._trained:  # The state is that of the last complete iteration.
-                self._end_if_diverged(symptom_of_weights(self._state))
+            if self.trained:  # The state is that of the last complete iteration.
+                self._end_if_diverged(symptom_of_weights(self.state))
                 self.call("checkpoint")
             raise UserError(f"{error} {self._last_checkpoint()}.") from error
 
     def _tick(self) -> None:
         """Reports; the chief calls the actions that are due, and the others wait for it at the next step."""
-        state = self._state
+        state = self.state
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
-        self._setup.check()
-        self._call(action for action in self._actions if action.ticks and state.ticks % action.ticks == 0)
-        self._report.start_tick(state.images_seen)
+        self.setup.check()
+        self._call(action for action in self.actions if action.ticks and state.ticks % action.ticks == 0)
+        self.report.start_tick(state.images_seen)
 
     def _finish(self, stopped: bool) -> None:
         """Saves everything and says how the run ended. A later run has the same ticks as without the end."""
-        if self._trained:  # Else there is nothing new: the run was complete before.
+        if self.trained:  # Else there is nothing new: the run was complete before.
             self._report_tick()
-            due = [action for action in self._actions if action.ticks and (action.when_stopped or not stopped)]
+            due = [action for action in self.actions if action.ticks and (action.when_stopped or not stopped)]
             self._call(reversed(due) if stopped else due)
-        seen = self._state.images_seen / 1000
+        seen = self.state.images_seen / 1000
         if stopped:
-            self._report.say(f"stopped at {seen:.1f} kimg; the same command resumes from here")
+            self.report.say(f"stopped at {seen:.1f} kimg; the same command resumes from here")
         else:
-            fingerprint = self._state.fingerprint
-            self._report.say(f"finished at {seen:.1f} kimg, see {self._config.run_dir}; weights {fingerprint:08x}")
+            fingerprint = self.state.fingerprint
+            self.report.say(f"finished at {seen:.1f} kimg, see {self.config.run_dir}; weights {fingerprint:08x}")
 
     def _report_tick(self) -> None:
         """Checks the weights and reports the metrics since the last tick, if there are any."""
-        self._end_if_diverged(symptom_of_weights(self._state))
-        processes = self._setup.processes
-        if processes.count > 1 and not processes.agree_on(self._state.fingerprint):
-            self._report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
-        if self._metrics:
-            values = {**self._metrics.take_means(), **self._state.step_counts(), **self._from_actions}
-            self._from_actions = {}
+        self._end_if_diverged(symptom_of_weights(self.state))
+        processes = self.setup.processes
+        if processes.count > 1 and not processes.agree_on(self.state.fingerprint):
+            self.report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
+        if self.metrics:
+            values = {**self.metrics.take_means(), **self.state.step_counts(), **self.from_actions}
+            self.from_actions = {}
             if processes.is_chief:
-                record = self._report.tick(self._state.images_seen, self._phase(), values)
-                for line in self._health.warnings(record):
-                    self._report.say(line)
+                record = self.report.tick(self.state.images_seen, self._phase(), values)
+                for line in self.health.warnings(record):
+                    self.report.say(line)
 
     def _end_if_diverged(self, symptom: Optional[Symptom]) -> None:
         if symptom is None:
             return
-        _, rate = learning_rate_at(self._phase().resolution, self._config.schedule)
-        if symptom.of_discriminator and self._config.schedule.discriminator_learning_rate is not None:
+        _, rate = learning_rate_at(self._phase().resolution, self.config.schedule)
+        if symptom.of_discriminator and self.config.schedule.discriminator_learning_rate is not None:
             rate = "discriminator_learning_rate"
         raise UserError(
-            f"training diverged after {self._state.images_seen / 1000:.1f} kimg: {symptom.text}. "
+            f"training diverged after {self.state.images_seen / 1000:.1f} kimg: {symptom.text}. "
             f"{self._last_checkpoint()}. A lower `{rate}` or a higher `r1_gamma` helps."
         )
 
     def _last_checkpoint(self) -> str:
-        last = self._checkpoints.latest
+        last = self.checkpoints.latest
         if last is None:
             return "There is no checkpoint yet"
         return f"The last good checkpoint is {last}; the same command resumes from there"

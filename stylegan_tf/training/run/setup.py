@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
@@ -87,6 +88,7 @@ class RunSetup:
     progress: StartProgress = Progress
     trackers: Sequence[LogBackend] = ()
     check: Callable[[], None] = lambda: None  # Called at every tick; may raise UserError.
+    finished: threading.Event = dataclasses.field(default_factory=threading.Event)  # Set to end the run as complete.
 
 
 def resolve_precision(
@@ -117,33 +119,26 @@ def _with(config: TrainConfig, precision: str) -> TrainConfig:
 class Level:
     """Created anew when resolution or batch size change; `iterate` is one iteration of training."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        info: DatasetInfo,
-        strategy: tf.distribute.Strategy,
-        state: TrainState,
-        phase: Phase,
-        inputs: StepInputs,
-        check: Callable[[], None],
-    ):
-        """Traces the step, which changes nothing of the state.
+    def __init__(self, setup: RunSetup, state: TrainState, phase: Phase, inputs: StepInputs):
+        """Traces the step, which changes nothing of the state. inputs: an example of the step's.
 
-        inputs: an example of the step's. check: called now and then; what it raises ends the tracing.
+        Raises Stopped at a stop signal, if this is the only process: several must take the same path.
         """
         start = time.monotonic()
-        self._info = info
+        config, strategy = setup.config, setup.strategy
+        check = setup.stop.check if setup.processes.count == 1 else lambda: None
+        self._info = setup.info
         self._size = (phase.resolution, phase.batch_size)
         seeded = SeededDraw(config, state.generator, *self._size)
 
         def draw(images_seen: tf.Tensor, stream: int) -> RandomInputs:
-            check()
+            check()  # It is called now and then while the step is traced.
             return seeded(images_seen, stream)
 
         self._iteration = build_iteration(config, state, strategy, *self._size, draw)
         self._batches = training_batches(
             strategy,
-            info,
+            setup.info,
             *self._size,
             seed=config.seed,
             shuffle_images=config.shuffle_images,

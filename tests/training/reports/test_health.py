@@ -6,7 +6,7 @@ import pytest
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.training.reports.tick_metrics import Health
+from stylegan_tf.training.reports.reporting import Health
 from stylegan_tf.training.run.loop import train
 from tests.helpers.tiny_run import tiny_config, write_images
 
