@@ -36,7 +36,7 @@ def main() -> None:
     options = flags.read_options(ServingOptions)
     if FLAGS.format in ("onnx", "web", "hub"):
         flags.require_packages("onnx", "onnx", "tf2onnx", "onnxruntime")
-    from stylegan_tf.serving.exporting import export_network
+    from stylegan_tf.serving.saved_model import export_network
 
     where = {"kind": FLAGS.format, "dest": FLAGS[place].value, "ort_dir": FLAGS.ort_dir, "crop": FLAGS.crop}
     outputs = {"note": print, "warn": command_line.warn, "progress": ProgressBar}

@@ -15,9 +15,7 @@ import itertools
 import pathlib
 import tempfile
 
-from stylegan_tf.benchmark.cases import FORMS, PARTS, Case
-from stylegan_tf.benchmark.machine import machine_line
-from stylegan_tf.benchmark.measuring import measure, ratio_lines, table_lines
+from stylegan_tf.benchmark.measuring import FORMS, PARTS, Case, machine_line, measure, ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.config.errors import UserError
@@ -41,8 +39,13 @@ flags.define("ceiling", True, "Measure the fastest matrix product and 3x3 convol
 flags.define("data_dir", None, "A dataset to read reals from; without it random ones are written.")
 flags.define("json", None, "A file to write all measurements to.")
 
-_CHOICES = {"precision": PRECISIONS, "form": FORMS, "augment": AUGMENTATIONS, "jit_compile": ("off", "on")}
-_CHOICES["parts"] = PARTS
+_CHOICES = {
+    "precision": PRECISIONS,
+    "form": FORMS,
+    "augment": AUGMENTATIONS,
+    "jit_compile": ("off", "on"),
+    "parts": PARTS,
+}
 
 
 def main() -> None:
@@ -71,17 +74,16 @@ def _cases() -> list[Case]:
         for value in FLAGS[name].value:
             if value not in choices:
                 raise UserError(f"--{name} must be of {', '.join(choices)}; got {value!r}.")
-    cases = []
+    shared = {"fmap_base": FLAGS.fmap_base, "fmap_max": FLAGS.fmap_max, "iterations": FLAGS.iterations_per_call}
     sizes = itertools.product(_numbers("resolution", FLAGS.resolution), _numbers("batch_size", FLAGS.batch_size))
-    for resolution, batch_size in sizes:
-        kinds = itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form, FLAGS.augment)
-        for jit, precision, form, augment in kinds:
-            size = {"resolution": resolution, "batch_size": batch_size, "iterations": FLAGS.iterations_per_call}
-            width = {"fmap_base": FLAGS.fmap_base, "fmap_max": FLAGS.fmap_max}
-            options = {"precision": precision, "form": form, "jit_compile": jit == "on", "augment": augment}
-            cases.append(Case(**size, **width, **options))
-            if FLAGS.replicas > 1 and form == "fused":
-                cases.append(Case(**size, **width, **options, replicas=FLAGS.replicas))
+    kinds = itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form, FLAGS.augment)
+    cases = []
+    for (resolution, batch_size), (jit, *kind) in itertools.product(sizes, kinds):
+        options = {**dict(zip(("precision", "form", "augment"), kind)), "jit_compile": jit == "on"}
+        case = Case(resolution=resolution, batch_size=batch_size, **shared, **options)
+        cases.append(case)
+        if FLAGS.replicas > 1 and case.form == "fused":
+            cases.append(dataclasses.replace(case, replicas=FLAGS.replicas))
     return cases
 
 

@@ -9,12 +9,13 @@ Of a bucket with --cache_gib, "cold" fetches what the cache does not have: all o
 With --run_dir, "share" is how much of a training step (as that run measured it) reading its images takes.
 """
 
-import json
+import collections
 import os
-import pathlib
+import statistics
 import time
 
 from stylegan_tf.cli import command_line, flags
+from stylegan_tf.files.file_errors import read_lines
 
 FLAGS = flags.FLAGS
 flags.define("data_dir", None, "Folder of a dataset.", tuple)
@@ -80,15 +81,12 @@ def drop_from_cache(path: str) -> None:
 
 def seconds_per_image(run_dir: str) -> dict[int, float]:
     """Resolution -> what training on one image took in that run, the median of its ticks."""
-    path = pathlib.Path(run_dir) / "stats.jsonl"
-    try:
-        ticks = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        found: dict[int, list[float]] = {}
-        for tick in ticks:
-            found.setdefault(int(tick["resolution"]), []).append(tick["sec_per_kimg"] / 1000)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        flags.fail(f"--run_dir {run_dir}: cannot read {path.name} ({error}).")
-    return {resolution: sorted(values)[len(values) // 2] for resolution, values in found.items()}
+    found = collections.defaultdict(list)
+    for _, tick in read_lines(os.path.join(run_dir, "stats.jsonl")):
+        found[tick["resolution"]].append(tick["sec_per_kimg"] / 1000)
+    if not found:
+        flags.fail(f"--run_dir {run_dir}: cannot read stats.jsonl: give the folder of a training run.")
+    return {resolution: statistics.median(values) for resolution, values in found.items()}
 
 
 if __name__ == "__main__":

@@ -2,19 +2,83 @@
 
 import dataclasses
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from stylegan_tf.benchmark.cases import PARTS, Case
+import cpuinfo
+
 from stylegan_tf.benchmark.flops import training_flops
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 
-_OPERATIONS = ("matmul", "conv3x3")
-_EMULATED = 3.0  # So many times slower than float32: the CPU has no instructions for it, an iteration takes minutes.
+FORMS = ("fused", "plain")
+PARTS = ("discriminator", "generator", "iteration")
+OPERATIONS = ("matmul", "conv3x3")  # The faster one is the machine's ceiling.
 _TITLES = {"discriminator": "D step", "generator": "G step", "iteration": "iteration"}
+# What to look for among the flags of a CPU, and what it is called in the table.
+_FEATURES = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_bf16": "AMX (bfloat16)",
+    "asimd": "NEON",
+    "bf16": "BF16",
+}
+
+
+def machine_line() -> str:
+    """E.g. "AMD EPYC 7003, 2 cores: AVX2; oneDNN on (TF_ENABLE_ONEDNN_OPTS=1)"."""
+    info = cpuinfo.get_cpu_info()
+    flags = set(info.get("flags", ()))
+    features = [name for flag, name in _FEATURES.items() if flag in flags] or ["none of the instructions looked for"]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{info.get('brand_raw', 'unknown CPU')}, {cores} cores: {', '.join(features)}; {_onednn(os.environ)}"
+
+
+def _onednn(environment) -> str:
+    """As the environment has it: the commands of this package set the variable where the user did not."""
+    setting = environment.get("TF_ENABLE_ONEDNN_OPTS")
+    state = {None: "as TensorFlow chooses", "0": "off"}.get(setting, "on")
+    limit = environment.get("ONEDNN_MAX_CPU_ISA")
+    named = "" if setting is None else f" (TF_ENABLE_ONEDNN_OPTS={setting})"
+    return f"oneDNN {state}{named}" + (f", limited to {limit}" if limit else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One form of training at one size."""
+
+    resolution: int = 32
+    fmap_base: int = 2048
+    fmap_max: int = 128
+    batch_size: int = 16  # Of all replicas together.
+    precision: str = "float32"
+    form: str = "fused"  # Or "plain": see `stylegan_tf.ops.plain_form`.
+    jit_compile: bool = False  # The gradients of both networks as a whole.
+    augment: str = "none"  # What the discriminator sees images through.
+    replicas: int = 1  # Each on its share of the cores.
+    data_dir: str = ""  # Reals come from here.
+    iterations: int = 1  # Per call of `iteration`.
+
+    @property
+    def name(self) -> str:
+        """E.g. "32x32 batch 16 bfloat16 fused"."""
+        words = [f"{self.resolution}x{self.resolution} batch {self.batch_size}", self.precision, self.form]
+        words += ["jit"] if self.jit_compile else []
+        words += [self.augment] if self.augment != "none" else []
+        words += [f"{self.replicas} replicas"] if self.replicas > 1 else []
+        return " ".join(words)
+
+    @property
+    def networks(self) -> tuple[GeneratorConfig, DiscriminatorConfig]:
+        widths = {"resolution": self.resolution, "fmap_base": self.fmap_base, "fmap_max": self.fmap_max}
+        return GeneratorConfig(**widths), DiscriminatorConfig(**widths)
+
+    def images_per_call(self, part: str) -> int:
+        return self.batch_size * (self.iterations if part == "iteration" else 1)
 
 
 @dataclasses.dataclass
@@ -30,9 +94,7 @@ class Measured:
     def flops(self, part: str) -> int:
         """Per image."""
         case = self.case
-        widths = {"resolution": case.resolution, "fmap_base": case.fmap_base, "fmap_max": case.fmap_max}
-        networks = GeneratorConfig(**widths), DiscriminatorConfig(**widths)
-        return training_flops(*networks, case.resolution, fused=case.form == "fused")[part]
+        return training_flops(*case.networks, case.resolution, fused=case.form == "fused")[part]
 
 
 @dataclasses.dataclass
@@ -61,44 +123,47 @@ def measure(
 ) -> Run:
     """Starts a process for every case, one after the other, and then lets them take turns.
 
-    most_seconds: a case that has not finished its first iteration after so long is left out, as is one in a precision
-      that this CPU only emulates.
+    most_seconds: a case that has not finished its first iteration after so long is left out, as is one that fails,
+      for example in a precision that this CPU does not have. If the first case fails, all of them do.
     """
     run, workers = Run([], {}), []
     try:
         for case in cases:
-            worker = _Worker(case)
-            workers.append(worker)
-            reason = worker.answer()["emulated"]
-            start = None if reason else worker.answer(most_seconds)
+            workers.append(_Worker(case))
+            reason = f"its first iteration takes more than {most_seconds:g} s"
+            try:
+                start = workers[-1].answer(most_seconds)
+            except UserError as error:
+                if not run.cases:
+                    raise
+                start, reason = None, str(error)
             if start is None:
-                run.left_out[case.name] = reason or f"its first iteration takes more than {most_seconds:g} s"
+                run.left_out[case.name] = reason
                 workers.pop().stop()
             else:
                 run.cases.append(Measured(case, start))
         limits = {worker.case.precision: worker for worker in reversed(workers)} if with_ceiling else {}
-        run.ceilings = {worker.case.precision: dict.fromkeys(_OPERATIONS, 0.0) for worker in workers if with_ceiling}
-        for worker in workers:
-            for part in (*parts, *(_OPERATIONS if worker in limits.values() else ())):
-                worker.ask(part)  # Traces; not counted.
-        for _ in range(rounds):
-            _one_round(run, workers, limits, parts)
+        run.ceilings = {precision: dict.fromkeys(OPERATIONS, 0.0) for precision in reversed(limits)}
+        for number in range(1 + rounds):  # In the first one everything is traced.
+            _one_round(run, workers, limits, parts, counts=number > 0)
     finally:
         for worker in workers:
             worker.stop()
     return run
 
 
-def _one_round(run, workers, limits, parts):
+def _one_round(run, workers, limits, parts, counts):
     for part in parts:
         for measured, worker in zip(run.cases, workers):
             answer = worker.ask(part)
-            measured.seconds.setdefault(part, []).append(answer["seconds"])
-            measured.cpu_seconds.setdefault(part, []).append(answer["cpu_seconds"])
-            measured.peak_memory = answer["peak_memory"]
+            if counts:
+                measured.seconds.setdefault(part, []).append(answer["seconds"])
+                measured.cpu_seconds.setdefault(part, []).append(answer["cpu_seconds"])
+                measured.peak_memory = answer["peak_memory"]
     for precision, best in run.ceilings.items():
-        for operation in _OPERATIONS:
-            best[operation] = max(best[operation], limits[precision].ask(operation)["gflops"])
+        for operation in OPERATIONS:
+            found = limits[precision].ask(operation)["gflops"]
+            best[operation] = max(best[operation], found if counts else 0.0)
 
 
 class _Worker:
@@ -118,9 +183,9 @@ class _Worker:
 
     def answer(self, most_seconds: Optional[float] = None) -> Optional[dict[str, Any]]:
         """None if there is none after `most_seconds`."""
+        if not self._connection.poll(most_seconds):
+            return None
         try:
-            if not self._connection.poll(most_seconds):
-                return None
             answer = self._connection.recv()
         except EOFError:
             self._process.join()
@@ -139,39 +204,16 @@ def _serve(case: Case, connection) -> None:
     """Answers what `_Worker` asks for, until it is killed."""
     started = time.perf_counter()
     try:
-        connection.send({"emulated": _emulated(case.precision)})
-        from stylegan_tf.benchmark.machine import Ceiling
         from stylegan_tf.benchmark.training_case import TrainingCase
 
-        training, ceiling = TrainingCase(case), None
+        training = TrainingCase(case)
         connection.send(training.first_iteration(started))
         while True:
-            part = connection.recv()
-            if part in _OPERATIONS:
-                ceiling = ceiling or Ceiling(case.precision)
-                connection.send({"gflops": ceiling.measure(part)})
-            else:
-                connection.send(training.timed(part))
+            connection.send(training.timed(connection.recv()))
     except (EOFError, OSError):
         return  # Nobody asks any more.
     except Exception as error:
         connection.send({"error": f"{type(error).__name__}: {error}"})
-
-
-def _emulated(precision: str) -> Optional[str]:
-    """Why a precision that this CPU has no instructions for is left out; None for one that it has, and on GPUs."""
-    import tensorflow as tf
-
-    from stylegan_tf.distribution.fastest_precision import convolution_times
-
-    if precision == "float32" or tf.config.list_physical_devices("GPU"):
-        return None
-    times = convolution_times(precision)
-    if times.other is None:
-        return f"{precision} does not run on this CPU"
-    if times.factor <= _EMULATED:
-        return None
-    return f"{precision} is emulated on this CPU: a convolution takes {times.factor:.3g} times as long as float32"
 
 
 def table_lines(run: Run) -> list[str]:

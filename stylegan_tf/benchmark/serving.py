@@ -8,12 +8,10 @@ machine does meets them all alike: compare the ratios. "first" is the first answ
 before it is ready (warm-up). Then a process of its own answers --requests requests of changing sizes, for its memory.
 """
 
-import json
-import os
+import concurrent.futures
+import multiprocessing
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -26,10 +24,9 @@ flags.define("formats", [], "Also measure these files, run by their own runtimes
 flags.define("rounds", 20, "Requests of each kind and size.")
 flags.define("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
 
+# Of SavedModels: name -> options.
 KINDS = {
-    "float32": {},
-    "float16": {"weights": "float16"},
-    "bfloat16": {"weights": "bfloat16"},
+    **{weights: {"weights": weights} for weights in ("float32", "float16", "bfloat16")},
     "constants": {"constants": True},
 }
 
@@ -44,25 +41,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         callers = {"keras": keras_caller(generator)}
         for kind, options in KINDS.items():
-            path = export(generator, pathlib.Path(folder) / kind, options)
-            print(f"{kind:10}{megabytes(path):9.1f} MB", flush=True)
-            callers[kind] = saved_model_caller(path)
+            callers[kind] = saved_model_caller(generator, pathlib.Path(folder) / kind, options)
         for kind in FLAGS.formats:
             for weights in ("float32", "float16"):
-                name, path = f"{kind} {weights[-2:]}", pathlib.Path(folder) / f"{kind}-{weights}"
-                callers[name] = file_caller(generator, path, kind, weights)
-                print(f"{name:10}{megabytes(path):9.1f} MB", flush=True)
+                name = f"{kind} {weights[-2:]}"
+                callers[name] = file_caller(generator, pathlib.Path(folder) / name, kind, weights)
+        for kind in list(callers)[1:]:
+            print(f"{kind:10}{megabytes(pathlib.Path(folder) / kind):9.1f} MB", flush=True)
         for size in map(int, FLAGS.batch_sizes):
             measure(callers, generator.config, size)
         if FLAGS.requests:
             measure_memory(pathlib.Path(folder) / "float32" / "1", generator.config)
-
-
-def export(generator, folder, options):
-    from stylegan_tf.config import ServingOptions
-    from stylegan_tf.serving.saved_model import export_generator
-
-    return export_generator(generator, folder, ServingOptions(**options))
 
 
 def megabytes(folder) -> float:
@@ -88,10 +77,13 @@ def keras_caller(generator):
     return lambda inputs: call(*inputs.values())
 
 
-def saved_model_caller(path):
+def saved_model_caller(generator, folder, options):
     import tensorflow as tf
 
-    model = tf.saved_model.load(str(path))
+    from stylegan_tf.config import ServingOptions
+    from stylegan_tf.serving.saved_model import export_generator
+
+    model = tf.saved_model.load(str(export_generator(generator, folder, ServingOptions(**options))))
     signature = model.signatures["serving_default"]
     return lambda inputs, model=model: signature(**inputs)["images"]  # The signature alone does not keep the weights.
 
@@ -149,38 +141,29 @@ def seconds_of(call, inputs) -> float:
     return time.perf_counter() - start
 
 
-_MEMORY = """
-import json, os, sys
-import numpy as np, tensorflow as tf
-path, sizes, count = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
-model = tf.saved_model.load(path)
-def resident():
-    with open("/proc/self/statm") as stream:
-        return int(stream.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-def ask(requests):
-    for index in range(requests):
-        rows = 1 + index % 8
-        inputs = {name: tf.constant(np.random.randn(rows, *size), tf.float32) for name, size in sizes.items()}
-        model.signatures["serving_default"](**inputs)["images"].numpy()
-ask(max(100, count // 10))
-before = resident()
-ask(count)
-print(f"memory: {before:.1f} MB after a few requests, {resident():.1f} MB after {count} more of 1 to 8 rows")
-"""
-
-
 def measure_memory(path, config) -> None:
     """In a process that has only the SavedModel. Prints one line."""
-    if not os.path.exists("/proc/self/statm"):
-        print("memory: not measured, this system has no /proc")
-        return
-    sizes = {"latents": [config.latent_size], "truncation_psi": []}
-    sizes.update({"labels": [config.label_size]} if config.label_size else {})
-    command = [sys.executable, "-c", _MEMORY, str(path), json.dumps(sizes), str(FLAGS.requests)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"the process that measures memory failed: {done.stderr[-2000:]}")
-    print(done.stdout.strip())
+    shapes = {"latents": [config.latent_size], "truncation_psi": []}
+    shapes.update({"labels": [config.label_size]} if config.label_size else {})
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        print(pool.submit(memory_of_requests, str(path), shapes, FLAGS.requests).result())
+
+
+def memory_of_requests(path: str, shapes: dict[str, list[int]], count: int) -> str:
+    """One line. shapes: of a row of each input."""
+    import numpy as np
+    import tensorflow as tf
+
+    from stylegan_tf.training.reports.reporting import peak_memory
+
+    model, peaks = tf.saved_model.load(path), []
+    for requests in (max(100, count // 10), count):
+        for index in range(requests):
+            rows = 1 + index % 8
+            inputs = {name: tf.constant(np.random.randn(rows, *shape), tf.float32) for name, shape in shapes.items()}
+            model.signatures["serving_default"](**inputs)["images"].numpy()
+        peaks.append(1024 * peak_memory()["memory_gib"])
+    return f"peak memory: {peaks[0]:.1f} MiB after a few requests, {peaks[1]:.1f} MiB after {count} more of 1 to 8 rows"
 
 
 if __name__ == "__main__":

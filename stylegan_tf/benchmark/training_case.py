@@ -1,17 +1,18 @@
-"""Training, ready to be timed: one case of the benchmark, and the levels of a plan."""
+"""Training, ready to be timed: one case of the benchmark, the machine's ceiling, and the levels of a plan."""
 
 import contextlib
 import dataclasses
 import os
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Callable
 
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.benchmark.cases import Case
+from stylegan_tf.benchmark.measuring import OPERATIONS, Case
 from stylegan_tf.benchmark.planning import LevelPlan, Plan
-from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
@@ -21,23 +22,29 @@ from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
 _ITERATIONS = 3
+_MATRICES = (512, 1024, 2048)
+_IMAGES = ((16, 32, 128), (16, 16, 256), (8, 64, 64), (32, 8, 512))  # Batch, size, channels.
 
 
 class TrainingCase:
     """Networks, optimisers and data of a case, and its parts as calls that wait for their result."""
 
     def __init__(self, case: Case):
-        self.case = case
         strategy = _strategy(case.replicas)
-        self.device = strategy.extended.worker_devices[0].rpartition("/device:")[2]
-        config = _config(case)
+        generator, discriminator = case.networks
+        options = {"precision": case.precision, "jit_compile": case.jit_compile, "augment": case.augment}
+        config = TrainConfig(case.data_dir, "none", generator=generator, discriminator=discriminator, **options)
         with strategy.scope():
-            self.state = TrainState(config, config.generator, config.discriminator)
-        self._iteration = build_iteration(config, self.state, strategy, case.resolution, case.batch_size)
-        step = TrainingStep(config, self.state, case.resolution, case.batch_size)
-        self._images_seen = 0
-        self._batches = _batches(case, config, strategy)
+            state = TrainState(config, generator, discriminator)
+        self.device = strategy.extended.worker_devices[0].rpartition("/device:")[2]
+        self._form = plain_form if case.form == "plain" else contextlib.nullcontext  # Everything is traced in it.
+        self._precision, self._batch_size, self._images_seen = case.precision, case.batch_size, 0
+        self._batches = training_batches(
+            strategy, find_dataset(case.data_dir), case.resolution, case.batch_size, seed=0
+        )
         self._batch = next(self._batches)
+        self._iteration = build_iteration(config, state, strategy, case.resolution, case.batch_size)
+        step = TrainingStep(config, state, case.resolution, case.batch_size)
         self._calls = {
             "discriminator": self._traced(strategy, step.train_discriminator),
             "generator": self._traced(strategy, step.train_generator),
@@ -53,19 +60,18 @@ class TrainingCase:
         return {**seconds, "peak_memory": _peak_bytes(), "device": self.device}
 
     def timed(self, part: str) -> dict[str, Any]:
-        """One call of a part; the first one traces it."""
+        """One call of a part, or each shape of an operation once; the first call traces it."""
+        if part in OPERATIONS:
+            self._calls.setdefault(part, _products(part, self._precision))
+            return {"gflops": max(map(_gflops, self._calls[part]))}
         cpu, start = time.process_time(), time.perf_counter()
         with self._form():
             self._calls[part]()
         seconds = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu}
         return {**seconds, "peak_memory": _peak_bytes()}
 
-    def _form(self):
-        """The context in which everything has to be traced."""
-        return plain_form() if self.case.form == "plain" else contextlib.nullcontext()
-
     def _inputs(self) -> StepInputs:
-        self._images_seen += self.case.batch_size
+        self._images_seen += self._batch_size
         return StepInputs(tf.constant(self._images_seen, tf.int64), tf.constant(1.0), tf.constant(0.001))
 
     def _traced(self, strategy, step):
@@ -83,17 +89,34 @@ class TrainingCase:
         return [{name: value.numpy() for name, value in iteration.items()} for iteration in metrics]
 
 
-def _config(case: Case) -> TrainConfig:
-    widths = {"resolution": case.resolution, "fmap_base": case.fmap_base, "fmap_max": case.fmap_max}
-    return TrainConfig(
-        data_dir=case.data_dir or "random",
-        run_dir="none",
-        precision=case.precision,
-        jit_compile=case.jit_compile,
-        augment=case.augment,
-        generator=GeneratorConfig(**widths),
-        discriminator=DiscriminatorConfig(**widths),
+def _products(operation: str, dtype: str) -> list[tuple[Callable[[], tf.Tensor], int]]:
+    """Matrix products or 3x3 convolutions in a few shapes: (call, its floating-point operations)."""
+    if operation == "matmul":
+        return [_product(tf.matmul, [size, size], [size, size], max(1, 2048 // size), dtype) for size in _MATRICES]
+    shapes = [([batch, size, size, channels], [3, 3, channels, channels]) for batch, size, channels in _IMAGES]
+    return [_product(lambda x, w: tf.nn.conv2d(x, w, 1, "SAME"), *shape, 2, dtype) for shape in shapes]
+
+
+def _product(operation, shape: Sequence[int], weight_shape: Sequence[int], count: int, dtype: str):
+    """`count` operands times one weight."""
+    *operands, weight = (
+        tf.cast(tf.random.stateless_normal(size, [0, seed]), dtype)
+        for seed, size in enumerate([shape] * count + [weight_shape])
     )
+
+    def call():
+        # One number comes back, so that copying a result is not measured.
+        return tf.add_n([tf.reshape(operation(operand, weight), [-1])[0] for operand in operands])
+
+    flops = 2 * count * np.prod(shape) * np.prod(weight_shape) // weight_shape[-2]
+    return tf.function(call, autograph=False), flops
+
+
+def _gflops(product) -> float:
+    call, flops = product
+    start = time.perf_counter()
+    call().numpy()
+    return float(flops / (time.perf_counter() - start) / 1e9)
 
 
 def _strategy(replicas: int) -> tf.distribute.Strategy:
@@ -107,16 +130,6 @@ def _strategy(replicas: int) -> tf.distribute.Strategy:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     return tf.distribute.MirroredStrategy([f"{kind}:{index}" for index in range(replicas)])
-
-
-def _batches(case: Case, config: TrainConfig, strategy):
-    if case.data_dir:
-        return training_batches(strategy, find_dataset(case.data_dir), case.resolution, case.batch_size, seed=0)
-    shape = [case.batch_size // case.replicas, case.resolution, case.resolution, config.generator.num_channels]
-    images = np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)
-    batch = {"images": images, "labels": np.zeros([len(images), 0], np.float32)}
-    dataset = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
-    return iter(strategy.distribute_datasets_from_function(lambda _: dataset))
 
 
 def _peak_bytes() -> int:

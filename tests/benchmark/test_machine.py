@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylegan_tf.benchmark import machine
+from stylegan_tf.benchmark import measuring
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from stylegan_tf.benchmark import machine
     ],
 )
 def test_the_line_says_how_onednn_is_configured(environment, words):
-    assert machine._onednn(environment) == words
+    assert measuring._onednn(environment) == words
 
 
 def test_the_line_names_the_instructions_that_matter(monkeypatch):
     info = {"brand_raw": "Some CPU", "flags": ["sse2", "avx2", "amx_bf16"]}
-    monkeypatch.setattr(machine.cpuinfo, "get_cpu_info", lambda: info)
-    line = machine.machine_line()
+    monkeypatch.setattr(measuring.cpuinfo, "get_cpu_info", lambda: info)
+    line = measuring.machine_line()
     assert line.startswith("Some CPU, ")
     assert "cores: AVX2, AMX (bfloat16); oneDNN" in line

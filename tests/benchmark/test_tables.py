@@ -2,8 +2,9 @@
 
 import pytest
 
-from stylegan_tf.benchmark.cases import Case
-from stylegan_tf.benchmark.measuring import Measured, Run, ratio_lines, table_lines
+from stylegan_tf.benchmark import measuring
+from stylegan_tf.benchmark.measuring import Case, Measured, Run, measure, ratio_lines, table_lines
+from stylegan_tf.config.errors import UserError
 
 
 def _measured(seconds, **options):
@@ -64,3 +65,28 @@ def test_the_table_shows_medians_and_the_share_of_the_best_ceiling():
 @pytest.mark.parametrize("part, images", [("iteration", 64), ("generator", 16)])
 def test_a_call_of_several_iterations_counts_all_their_images(part, images):
     assert Case(iterations=4).images_per_call(part) == images
+
+
+def test_a_case_that_fails_is_left_out_with_the_reason_unless_it_is_the_first(monkeypatch):
+    class Worker:
+        def __init__(self, case):
+            self.case = case
+
+        def answer(self, most_seconds):
+            if self.case.precision == "float16":
+                raise UserError("no kernel")
+            return {}
+
+        def ask(self, part):
+            return {"seconds": 2.0, "cpu_seconds": 3.0, "peak_memory": 4}
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr(measuring, "_Worker", Worker)
+    good, bad = Case(), Case(precision="float16")
+    run = measure([good, bad], ["generator"], rounds=2, with_ceiling=False)
+    assert run.cases == [Measured(good, {}, {"generator": [2.0] * 2}, {"generator": [3.0] * 2}, 4)]
+    assert run.left_out == {"32x32 batch 16 float16 fused": "no kernel"} and run.ceilings == {}
+    with pytest.raises(UserError, match="no kernel"):
+        measure([bad, good], ["generator"], rounds=2, with_ceiling=False)

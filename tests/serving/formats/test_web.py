@@ -19,8 +19,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8
-from stylegan_tf.serving.formats.folder import export_folder
-from stylegan_tf.serving.formats.web import write_web_page
+from stylegan_tf.serving.formats.folder import export_folder, write_web_page
 from stylegan_tf.visualize.painter import seed_latents
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.browser import Browser, open_browser
