@@ -66,7 +66,7 @@ def main():
 
     offset = sampling_flags.style_offset(painters[0][1])
     if FLAGS.dlatents:
-        sets = [generating.FileStyles(painters[0][1], FLAGS.dlatents, offset, command_line.warn)]
+        sets = [generating.styles_of_file(painters[0][1], FLAGS.dlatents, offset, command_line.warn)]
     else:
         sets = generating.styles_of_seeds(painters, seeds, FLAGS["class"].value, offset)
     if len(sets) > 1 and FLAGS.outdir and FLAGS.outdir.lower().endswith(".zip"):
@@ -77,7 +77,7 @@ def main():
         moved = {"directions": FLAGS.directions, "move": FLAGS.move, "noise_mode": FLAGS.noise_mode, "crop": FLAGS.crop}
         made_with = generating.made_with(network, **moved, scale=FLAGS.scale)
         with command_line.output_path("outdir") as outdir:
-            generating.write_images(outdir, sets, made_with, FLAGS.format, FLAGS.scale, command_line.warn, ProgressBar)
+            generating.write_images(outdir, sets, made_with, FLAGS.format, FLAGS.scale, ProgressBar)
     if FLAGS.grid:
         generating.write_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
 

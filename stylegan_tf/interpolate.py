@@ -68,7 +68,7 @@ def main():
     painters = [painter for _, painter in named]
     if FLAGS.space == "z" and len(painters) > 1:
         flags.fail("from class to class the way is in w: --space=z takes one class.")
-    from stylegan_tf.visualize.interpolation import Interpolation, frame_count
+    from stylegan_tf.visualize.interpolation import frame_count, walk_frames
     from stylegan_tf.visualize.tile_table import scale_for
 
     size = painters[0].resolutions[-1]
@@ -76,9 +76,9 @@ def main():
     count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
     options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
     offset = sampling_flags.style_offset(painters[0])
-    walk = Interpolation(painters[0], walks, count, offset=offset, **options)
+    frames = walk_frames(painters[0], walks, count, offset=offset, **options)
     with ProgressBar(count, "Generating", "frames") as bar:
-        write_animation(_counted(walk.frames(), bar), count, FLAGS.output, FLAGS.fps)
+        write_animation(_counted(frames, bar), count, FLAGS.output, FLAGS.fps)
     print(FLAGS.output)
 
 

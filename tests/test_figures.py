@@ -12,7 +12,7 @@ from stylegan_tf.files.dlatents import save_dlatents
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk
+from stylegan_tf.visualize.interpolation import LatentWalk, walk_frames
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.style_mixing import mixing_picture, style_mixing_figure
 from tests.helpers import tiny_networks as tiny
@@ -75,10 +75,10 @@ def test_interpolating_a_traditional_network(tmp_path):
     assert done.returncode == 0 and "6/6 frames  100%" in done.stderr, done.stderr
     painter = Painter(generator)
     z = painter.latents([0, 1, 2, 3])
-    walk = Interpolation(painter, [LatentWalk(painter, z[:2]), LatentWalk(painter, z[2:])], 6, columns=2, scale=8)
+    frames = walk_frames(painter, [LatentWalk(painter, z[:2]), LatentWalk(painter, z[2:])], 6, columns=2, scale=8)
     with Image.open(output) as picture:
         assert (picture.n_frames, picture.size) == (6, (128, 64))
-        for index, frame in enumerate(walk.frames()):
+        for index, frame in enumerate(frames):
             picture.seek(index)
             assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - frame).mean() < 12  # Lossy.
 

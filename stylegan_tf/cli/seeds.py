@@ -75,7 +75,7 @@ def style_of(painter, key: Key):
     A seed without a psi gets the painter's; dlatents without one are used as they are.
     """
     if key.seed is not None:
-        return painter.broadcast(painter.map(painter.latents([key.seed])), key.psi)
+        return painter.broadcast(painter.map(painter.latents([key.seed])), psi=key.psi)
     from stylegan_tf.files.dlatents import load_dlatents
 
     ws = load_dlatents(key.file, *painter.dlatent_shape)
@@ -83,4 +83,4 @@ def style_of(painter, key: Key):
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")
         ws = ws[list(key.indices)]
-    return ws if key.psi is None else painter.truncate(ws, key.psi)
+    return ws if key.psi is None else painter.truncate(ws, psi=key.psi)

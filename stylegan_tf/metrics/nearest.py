@@ -241,7 +241,7 @@ def report_nearest(
         names, (images,) = [str(number) for number in range(len(pictures))], pictures.inputs(0, len(pictures))
     else:
         names, ws = [f"seed {seed}" for seed in seeds], source.dlatents(source.latents(seeds))
-        images = np.concatenate(list(source.sampler.images_of_dlatents(ws)))
+        images = np.concatenate(list(source.images_of_dlatents(ws)))
     if {info.num_channels for info in infos} != {images.shape[3]}:
         raise UserError(f"the images have {images.shape[3]} channel(s), those of the dataset {infos[0].num_channels}.")
     vectors = ImageVectors(options.image_distance, options.feature_extractor, options.compare_size)

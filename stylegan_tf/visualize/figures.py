@@ -63,7 +63,7 @@ def truncation_figure(painter: Painter, seeds, psis: Sequence[float] = TRUNCATIO
     painter.check_styles("the truncation trick")
     tiles = []
     for w in painter.map(painter.latents(seeds)):
-        tiles.append(painter.pictures(painter.broadcast(np.repeat(w[None], len(psis), axis=0), np.float32(psis))))
+        tiles.append(painter.pictures(painter.broadcast(np.repeat(w[None], len(psis), axis=0), psi=np.float32(psis))))
     above = [Band(f"psi = {psi:g}", column, column) for column, psi in enumerate(psis)]
     return tile_table(tiles, scale, above)
 

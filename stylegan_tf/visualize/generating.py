@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,82 +57,48 @@ def generate_images(
     return np.concatenate(list(painter.image_batches(ws)))
 
 
+@dataclasses.dataclass(frozen=True)
 class Styles:
     """A set of images to generate: their names, and the styles and noise maps they are made of."""
 
     painter: Painter
-    folder: str = ""  # Within the folder of all sets.
+    count: int
+    name: Callable[[int], str]  # Of the file of an index, without its suffix.
+    part: Callable[[Sequence[int]], _Part]  # w float32 [n, L, W] of indices; noise maps, or None for the painter's.
     options: Mapping[str, Any]  # What the images depend on, for their record.
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def name(self, index: int) -> str:
-        """Of the file, without its suffix."""
-        raise NotImplementedError
-
-    def part(self, indices: Iterable[int]) -> _Part:
-        """w float32 [n, L, W]; noise maps, or None for the painter's."""
-        raise NotImplementedError
+    folder: str = ""  # Within the folder of all sets.
 
     def chunks(self) -> Iterator[range]:
         """The indices of all images."""
-        for start in range(0, len(self), _CHUNK):
-            yield range(start, min(start + _CHUNK, len(self)))
-
-
-class SeedStyles(Styles):
-    """The styles of seeds in one class."""
-
-    def __init__(
-        self, painter: Painter, seeds: Sequence[int], label: Optional[str], offset: _Offset = 0, folder: str = ""
-    ):
-        """label: the class as the user named it; offset: added to the styles, see `Directions.offset`."""
-        self.painter, self.folder, self._seeds, self._offset = painter, folder, seeds, offset
-        psi, cutoff, centre = dataclasses.astuple(painter.truncation)
-        self.options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
-        if painter.label is not None and centre != "all":  # Records of earlier versions have none.
-            self.options["truncation_centre"] = centre
-
-    def __len__(self) -> int:
-        return len(self._seeds)
-
-    def name(self, index: int) -> str:
-        return f"seed{self._seeds[index]:04d}"
-
-    def part(self, indices: Iterable[int]) -> _Part:
-        ws = self.painter.dlatents(self.painter.latents(self._seeds[index] for index in indices))
-        return ws + self._offset, None
-
-
-class FileStyles(Styles):
-    """The styles in a file of dlatents, with its noise maps if the painter's noise is const."""
-
-    def __init__(self, painter: Painter, path: str, offset: _Offset = 0, note: Note = ignore):
-        self.painter = painter
-        self._ws = load_dlatents(path, *painter.dlatent_shape, note) + offset
-        uses_noise = painter.sampler.noise_mode == "const"
-        self._noise = load_noise(path, len(self._ws), painter.noise_shapes) if uses_noise else None
-        self.options = {"dlatents_sha256": file_sha256(path)}
-
-    def __len__(self) -> int:
-        return len(self._ws)
-
-    def name(self, index: int) -> str:
-        return f"image{index:04d}"
-
-    def part(self, indices: Iterable[int]) -> _Part:
-        rows = list(indices)
-        return self._ws[rows], self._noise and [maps[rows] for maps in self._noise]
+        for start in range(0, self.count, _CHUNK):
+            yield range(start, min(start + _CHUNK, self.count))
 
 
 def styles_of_seeds(
     painters: Sequence[tuple[str, Painter]], seeds: Sequence[int], classes: Optional[str], offset: _Offset = 0
 ) -> list[Styles]:
-    """One set for each class, in a folder of its own if there are several. painters, classes: see `load_painters`."""
+    """One set for each class, in a folder of its own if there are several.
+
+    painters, classes: see `load_painters`; offset: added to the styles, see `Directions.offset`.
+    """
     if len(painters) == 1:
-        return [SeedStyles(painters[0][1], seeds, classes, offset)]
-    return [SeedStyles(painter, seeds, name, offset, _folder_name(name, painter)) for name, painter in painters]
+        return [_styles_of_class(painters[0][1], seeds, classes, offset)]
+    return [_styles_of_class(painter, seeds, name, offset, _folder_name(name, painter)) for name, painter in painters]
+
+
+def _styles_of_class(
+    painter: Painter, seeds: Sequence[int], label: Optional[str], offset: _Offset, folder: str = ""
+) -> Styles:
+    """label: the class as the user named it."""
+    psi, cutoff, centre = dataclasses.astuple(painter.truncation)
+    options = {"truncation_psi": psi, "truncation_cutoff": cutoff, "class": label}
+    if painter.label is not None and centre != "all":  # Records of earlier versions have none.
+        options["truncation_centre"] = centre
+
+    def part(indices: Sequence[int]) -> _Part:
+        return painter.dlatents(painter.latents(seeds[index] for index in indices)) + offset, None
+
+    return Styles(painter, len(seeds), lambda index: f"seed{seeds[index]:04d}", part, options, folder)
 
 
 def _folder_name(name: str, painter: Painter) -> str:
@@ -141,9 +107,22 @@ def _folder_name(name: str, painter: Painter) -> str:
     return name if is_safe or painter.label is None else f"class{painter.label.argmax()}"
 
 
+def styles_of_file(painter: Painter, path: str, offset: _Offset = 0, note: Note = ignore) -> Styles:
+    """The styles in a file of dlatents, with its noise maps if the painter's noise is const."""
+    ws = load_dlatents(path, *painter.dlatent_shape, note) + offset
+    noise = load_noise(path, len(ws), painter.noise_shapes) if painter.noise_mode == "const" else None
+
+    def part(indices: Sequence[int]) -> _Part:
+        rows = list(indices)
+        return ws[rows], noise and [maps[rows] for maps in noise]
+
+    options = {"dlatents_sha256": file_sha256(path)}
+    return Styles(painter, len(ws), lambda index: f"image{index:04d}", part, options)
+
+
 def save_styles(path: Union[str, os.PathLike[str]], sets: Sequence[Styles]) -> None:
     """The styles of all sets as one file of dlatents."""
-    shape = (sum(map(len, sets)), *sets[0].painter.dlatent_shape)
+    shape = (sum(styles.count for styles in sets), *sets[0].painter.dlatent_shape)
     save_dlatents(path, shape, (styles.part(indices)[0] for styles in sets for indices in styles.chunks()))
 
 
@@ -163,7 +142,6 @@ def write_images(
     made_with: Mapping[str, Any],
     suffix: str = "png",
     scale: int = 1,
-    note: Note = ignore,
     progress: StartProgress = Progress,
 ) -> None:
     """One file for each image in a folder or a .zip; those with the same record are not made again.
@@ -173,10 +151,10 @@ def write_images(
       suffix: png, jpg or webp; scale: how often pixels are repeated.
     """
     done = 0
-    with progress(sum(map(len, sets)), "Generating", "images") as bar:
+    with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
         for styles in sets:
             place = os.path.join(path, styles.folder) if styles.folder else path
-            with open_image_folder(pathlib.Path(place), {**made_with, **styles.options}, note) as folder:
+            with open_image_folder(pathlib.Path(place), {**made_with, **styles.options}) as folder:
                 for indices in styles.chunks():
                     wanted = {f"{styles.name(index)}.{suffix}": index for index in indices}
                     missing = {name: index for name, index in wanted.items() if not folder.has(name)}
@@ -192,7 +170,7 @@ def write_grid(
     path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
 ) -> None:
     """All images as one picture. columns: see `image_grid`."""
-    parts = [_drawn(styles, {str(index): index for index in range(len(styles))}, scale) for styles in sets]
+    parts = [_drawn(styles, {str(index): index for index in range(styles.count)}, scale) for styles in sets]
     images = np.concatenate([images for part in parts for _, images in part])
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(as_shown(images), path, columns)
@@ -203,7 +181,7 @@ def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[t
     names = list(missing)
     if not names:
         return
-    ws, noise = styles.part(missing.values())
+    ws, noise = styles.part(list(missing.values()))
     for images in styles.painter.image_batches(ws, noise=noise):
         yield names[: len(images)], images.repeat(scale, axis=1).repeat(scale, axis=2)
         names = names[len(images) :]

@@ -6,17 +6,16 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
-from stylegan_tf.files.file_errors import parse_line, reading, short
+from stylegan_tf.files.file_errors import parse_line, reading
 from stylegan_tf.files.locks import locked
 from stylegan_tf.visualize.picture_files import as_shown, encoded
 
@@ -113,19 +112,16 @@ class ImageFolder:
 class ImageZip(ImageFolder):
     """Images in a zip file. Until all are there they are in a folder beside, NAME.zip.unfinished.
 
-    Images that are in the zip file already stay there, unless they are replaced or damaged. It is for one process at a
-    time.
+    Images that are in the zip file already stay there, unless they are replaced. It is for one process at a time.
     """
 
-    def __init__(self, path: os.PathLike, options: Mapping[str, Any], note: Note = ignore):
-        self.archive, self._note = Path(path), note
+    def __init__(self, path: os.PathLike, options: Mapping[str, Any]):
+        self.archive = Path(path)
         make_folder(self.archive.parent)
         with contextlib.ExitStack() as stack:
             lock = self.archive.with_name(f".{self.archive.name}.lock")
             stack.enter_context(locked(lock, str(self.archive), "wait for it, or give another `outdir`"))
-            self._archived, self._damaged = {}, frozenset()
-            if self.archive.exists():
-                self._archived, self._damaged = _archived_record(self.archive)
+            self._archived = _archived_record(self.archive) if self.archive.exists() else {}
             super().__init__(self.archive.with_name(self.archive.name + ".unfinished"), options)
             self._until_the_end = stack.pop_all()
 
@@ -143,7 +139,8 @@ class ImageZip(ImageFolder):
         new = {name: made for name, made in self.records.items() if self._is_whole(name)}
         if new or not self.archive.exists():
             with atomic_write(self.archive) as temporary, zipfile.ZipFile(temporary, "w") as target:
-                self._copy_archived(target, without=new)
+                if self.archive.exists():
+                    _copy_archived(self.archive, target, {*new, RECORD})
                 for name in new:
                     target.write(self.path / name, name)  # Images are compressed as they are.
                 lines = _record_lines({**self._archived, **new})
@@ -153,23 +150,10 @@ class ImageZip(ImageFolder):
         with contextlib.suppress(OSError):  # Somebody else's files are in it.
             self.path.rmdir()
 
-    def _copy_archived(self, target, without):
-        if not self.archive.exists():
-            return
-        with zipfile.ZipFile(self.archive) as source:
-            for name in source.namelist():
-                if name not in without and name not in self._damaged and name != RECORD:
-                    target.writestr(source.getinfo(name), source.read(name))
-        lost = sorted(self._damaged.difference(without))
-        if lost:
-            damage = f"{len(lost)} damaged file(s), such as {short(lost[0], 100)}"
-            self._note(f"{self.archive}: left out {damage}: make them again.")
 
-
-def open_image_folder(path: os.PathLike, options: Mapping[str, Any], note: Note = ignore) -> ImageFolder:
+def open_image_folder(path: os.PathLike, options: Mapping[str, Any]) -> ImageFolder:
     """A zip file if the path ends in .zip, else a folder."""
-    is_zip = Path(path).suffix.lower() == ".zip"
-    return ImageZip(path, options, note) if is_zip else ImageFolder(path, options)
+    return ImageZip(path, options) if Path(path).suffix.lower() == ".zip" else ImageFolder(path, options)
 
 
 def parse_record(text: str) -> dict[str, ImageRecord]:
@@ -210,28 +194,22 @@ def _record_lines(records: Mapping[str, ImageRecord]) -> list[str]:
     return lines
 
 
-def _archived_record(path) -> tuple[dict[str, ImageRecord], frozenset[str]]:
-    """Of the images that are whole in the zip file, as large as they were; and the names of the damaged ones.
-
-    All are read: what is found damaged when the new images are done would come too late to be made again.
-    """
-    with reading(path, "zip file", "remove it or give another name"), zipfile.ZipFile(path) as archive:
+def _archived_record(path: Path) -> dict[str, ImageRecord]:
+    """Of the images that are in the zip file, as large as they were."""
+    with _opened(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-        text = archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in sizes else ""
-        damaged = frozenset(name for name in sizes if not _is_readable(archive, name))
-    whole = {name: size for name, size in sizes.items() if name not in damaged}
-    record = parse_record(text)
-    found = {name: made for name, made in record.items() if name in whole and made.size in (None, whole[name])}
-    return found, damaged
+        record = parse_record(archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in sizes else "")
+    return {name: made for name, made in record.items() if name in sizes and made.size in (None, sizes[name])}
 
 
-def _is_readable(archive: zipfile.ZipFile, name: str) -> bool:
-    try:
-        with archive.open(name) as stream:
-            while stream.read(2**20):
-                pass
-        return True
-    except OSError:
-        raise
-    except Exception:  # A wrong checksum, or whatever a damaged head leads to.
-        return False
+def _copy_archived(path: Path, target: zipfile.ZipFile, without: Collection[str]) -> None:
+    with _opened(path) as source:
+        for entry in source.infolist():
+            if entry.filename not in without:
+                target.writestr(entry, source.read(entry))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    with reading(path, "zip file", "remove it or give another name"), zipfile.ZipFile(path) as archive:
+        yield archive

@@ -93,35 +93,29 @@ class LatentWalk:
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         psi = None if self._psi is None else self._psi(times)[:, 0]
-        return self._painter.broadcast(self._painter.map(self._path(times)), psi)
+        return self._painter.broadcast(self._painter.map(self._path(times)), psi=psi)
 
 
-class Interpolation:
-    """The frames of walks of the same length.
+def walk_frames(
+    painter: Painter, walks: Sequence, frames: int, columns=1, scale=1, offset=0, closed=True
+) -> Iterator[np.ndarray]:
+    """Yields uint8 [H, W, 3], or [H, W, 4] of a network with transparency; only a few are in memory at a time.
 
     Args:
-      walks: the upper left one, the one to its right, and so on.
+      walks: of the same length: the upper left one, the one to its right, and so on.
       frames: of a closed walk the last one precedes the first; an open one ends at its last key.
       columns: of walks; scale: enlargement by repeated pixels.
       offset: what is added to w of every layer, [L, W].
     """
-
-    def __init__(self, painter: Painter, walks: Sequence, frames: int, columns=1, scale=1, offset=0, closed=True):
-        self.num_frames = frames
-        self._painter, self._walks, self._columns, self._scale = painter, walks, columns, scale
-        self._offset = offset
-        self._step = walks[0].length / (frames if closed else frames - 1)
-
-    def frames(self) -> Iterator[np.ndarray]:
-        """Yields uint8 [H, W, 3], or [H, W, 4] of a network with transparency; only a few are in memory at a time."""
-        count = max(1, batch_size(self._painter.resolutions[-1]) // len(self._walks))
-        for start in range(0, self.num_frames, count):
-            times = np.arange(start, min(start + count, self.num_frames)) * self._step
-            ws = np.stack([walk(times) for walk in self._walks], axis=1)  # [n, walks, L, W]
-            images = np.concatenate(list(self._painter.image_batches(ws.reshape(-1, *ws.shape[2:]) + self._offset)))
-            images = images if images.shape[-1] == 4 else as_rgb(images)
-            for frame in images.reshape(len(times), len(self._walks), *images.shape[1:]):
-                yield resized(image_grid(frame, self._columns), self._scale)
+    step = walks[0].length / (frames if closed else frames - 1)
+    count = max(1, batch_size(painter.resolutions[-1]) // len(walks))
+    for start in range(0, frames, count):
+        times = np.arange(start, min(start + count, frames)) * step
+        ws = np.stack([walk(times) for walk in walks], axis=1)  # [n, walks, L, W]
+        images = np.concatenate(list(painter.image_batches(ws.reshape(-1, *ws.shape[2:]) + offset)))
+        images = images if images.shape[-1] == 4 else as_rgb(images)
+        for frame in images.reshape(len(times), len(walks), *images.shape[1:]):
+            yield resized(image_grid(frame, columns), scale)
 
 
 def split_keys(keys: Sequence, walks: int) -> list[Sequence]:

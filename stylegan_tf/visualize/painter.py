@@ -36,12 +36,23 @@ def random_w(generator: Generator, count: int, seed: int, label: Optional[np.nda
 
 
 class Sampler:
-    """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution."""
+    """Latents in, uint8 images out, in batches that fit into memory. Traces once per resolution.
 
-    def __init__(self, generator: Generator, truncation: Optional[Truncation] = None, noise_mode: str = "const"):
-        """truncation: None: none; noise_mode: see `SynthesisNetwork.call`."""
-        self._generator = generator
-        self._truncation = truncation or Truncation()
+    Args:
+      truncation: None: none; it does nothing to a traditional generator.
+      noise_mode: see `SynthesisNetwork.call`.
+      label: [label_size], the label of all images for which a call names none.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        truncation: Optional[Truncation] = None,
+        noise_mode: str = "const",
+        label: Optional[np.ndarray] = None,
+    ):
+        self.generator, self.config, self.label = generator, generator.config, label
+        self.truncation = truncation or Truncation()
         self.noise_mode = noise_mode
         self._traced = {}  # By resolution, whether it fades in, and whether the noise is given.
 
@@ -53,7 +64,7 @@ class Sampler:
         growth: what to compute of a network in training; None: what the network says itself.
         Raises ValueError without labels for a conditional network.
         """
-        growth = growth or self._generator.growth
+        growth = growth or self.generator.growth
         size = batch_size(growth.resolution)
         for start in range(0, len(z), size):
             batch = slice(start, start + size)
@@ -61,23 +72,26 @@ class Sampler:
             yield from self.images_of_dlatents(ws, growth=growth)
 
     def map(self, z: np.ndarray, labels: Optional[np.ndarray] = None) -> np.ndarray:
-        """w of the mapping network, not truncated: float32 [N, W]."""
-        return self._generator.mapping_network(z, labels=labels).numpy()
+        """z [N, latent_size] -> w of the mapping network, not truncated: float32 [N, W]."""
+        return self.generator.mapping_network(z, labels=self._labels(labels, len(z))).numpy()
 
     def dlatents(self, z: np.ndarray, labels: Optional[np.ndarray] = None, resolution=None) -> np.ndarray:
         """w of every layer up to `resolution` (None: that has grown), truncated: float32 [N, L, W]."""
         return self.broadcast(self.map(z, labels), labels, resolution=resolution)
 
-    def broadcast(self, w: np.ndarray, labels=None, truncation: Optional[Truncation] = None, resolution=None):
+    def broadcast(self, w: np.ndarray, labels=None, psi=None, resolution=None) -> np.ndarray:
         """The same w for every layer, truncated: [N, W] -> float32 [N, L, W]; L is 1 for the traditional generator."""
-        return self.truncate(
-            self._generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution), labels, truncation
-        )
+        ws = self.generator.broadcast(tf.convert_to_tensor(w, tf.float32), resolution)
+        return self.truncate(ws, labels, psi)
 
-    def truncate(self, ws: np.ndarray, labels=None, truncation: Optional[Truncation] = None) -> np.ndarray:
-        """ws [N, L, W] of images with these labels, truncated as the sampler does if `truncation` says no other."""
-        ws = tf.convert_to_tensor(ws, tf.float32)
-        return self._generator.truncate(ws, truncation or self._truncation, labels).numpy()
+    def truncate(self, ws: np.ndarray, labels=None, psi=None) -> np.ndarray:
+        """ws [N, L, W] of images with these labels, truncated; with psi (a number or [N]) in place of the sampler's."""
+        truncation = self.truncation if psi is None else self.truncation.at(psi)
+        labels = self._labels(labels, len(ws))
+        return self.generator.truncate(tf.convert_to_tensor(ws, tf.float32), truncation, labels).numpy()
+
+    def _labels(self, labels, count):
+        return np.tile(self.label, [count, 1]) if labels is None and self.label is not None else labels
 
     def images_of_dlatents(
         self,
@@ -96,7 +110,7 @@ class Sampler:
           noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
           growth: as in `images`.
         """
-        growth = growth or self._generator.growth
+        growth = growth or self.generator.growth
         size = batch_size(growth.resolution)
         synthesize = self._synthesis(growth, with_noise=noise_seeds is not None or noise is not None)
         for start in range(0, len(ws), size):
@@ -109,7 +123,7 @@ class Sampler:
 
     def _draw_noise(self, seeds, layers, resolution):
         """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
-        draws = [self._generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
+        draws = [self.generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
         noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
         if layers is not None:
             noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
@@ -119,10 +133,10 @@ class Sampler:
         fades, resolution = growth.alpha < 1, growth.resolution
         key = (resolution, fades, with_noise)
         if key not in self._traced:
-            network = self._generator.synthesis
+            network = self.generator.synthesis
             # Any batch size, so that the last and smaller batch needs no trace of its own.
             noise = [tf.TensorSpec([None, *shape]) for shape in network.noise_shapes(resolution) if with_noise]
-            signature = [tf.TensorSpec([None, None, self._generator.config.w_size]), noise, tf.TensorSpec([])]
+            signature = [tf.TensorSpec([None, None, self.generator.config.w_size]), noise, tf.TensorSpec([])]
 
             @tf.function(input_signature=signature)
             def synthesize(ws, noise, alpha):
@@ -138,14 +152,13 @@ def batch_size(resolution: int) -> int:
     return max(4, min(64, 4096 // resolution))
 
 
-class Painter:
+class Painter(Sampler):
     """A generator with its truncation, label and content box. Pictures have the size that it has grown to.
 
     Args:
       label: [label_size], the label of all pictures, for a network with labels.
       content_box: what to cut out of letterboxed pictures, see `crop_to_box`.
-      truncation: None: none; it does nothing to a traditional generator.
-      noise_mode: see `SynthesisNetwork.call`; the figures about noise have their own.
+      noise_mode: the figures about noise have their own.
       aspect_ratio: width by height of what was stretched to squares: pictures get this shape back.
     """
 
@@ -158,12 +171,10 @@ class Painter:
         noise_mode: str = "const",
         aspect_ratio: Optional[float] = None,
     ):
-        self.generator, self.config, self.label = generator, generator.config, label
+        super().__init__(generator, truncation, noise_mode, label)
         if self.config.num_channels not in (1, 3, 4):
             found = self.config.num_channels
             raise UserError(f"pictures have 1 channel (gray), 3 (RGB) or 4 (RGBA), but this network makes {found}.")
-        self.truncation = truncation or Truncation()
-        self.sampler = Sampler(generator, self.truncation, noise_mode)
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
         self.content_box, self.aspect_ratio = content_box, aspect_ratio
 
@@ -187,31 +198,9 @@ class Painter:
         """z [N, latent_size] of the seeds."""
         return seed_latents(seeds, self.config.latent_size)
 
-    def dlatents(self, z: np.ndarray) -> np.ndarray:
-        """z [N, latent_size] -> w of every layer [N, L, W], truncated."""
-        return self.broadcast(self.map(z))
-
-    def map(self, z: np.ndarray) -> np.ndarray:
-        """z [N, latent_size] -> w [N, W], not truncated."""
-        return self.sampler.map(z, self._labels(len(z)))
-
-    def broadcast(self, w: np.ndarray, psi: Optional[np.ndarray] = None) -> np.ndarray:
-        """w [N, W] -> w of every layer [N, L, W], truncated; with psi [N] in place of the painter's if it is given."""
-        return self.sampler.broadcast(w, self._labels(len(w)), self._truncation_at(psi))
-
-    def truncate(self, ws: np.ndarray, psi=None) -> np.ndarray:
-        """The same for w of every layer [N, L, W]; psi: a number or [N]."""
-        return self.sampler.truncate(ws, self._labels(len(ws)), self._truncation_at(psi))
-
-    def _labels(self, count):
-        return None if self.label is None else np.tile(self.label, [count, 1])
-
-    def _truncation_at(self, psi):
-        return self.truncation if psi is None else self.truncation.at(psi)
-
     def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""
-        for images in self.sampler.images_of_dlatents(ws, noise_seeds, noise_layers, noise=noise):
+        for images in self.images_of_dlatents(ws, noise_seeds, noise_layers, noise):
             yield self.in_shape(images)
 
     def in_shape(self, images: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.visualize.interpolation import Interpolation, LatentWalk, StyleWalk, frame_count, split_keys
+from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, frame_count, split_keys, walk_frames
 from tests.helpers import painters
 
 
@@ -19,7 +19,7 @@ def _frames(painter, seeds, frames, space="w", walks=1, smooth=True, closed=True
         paths = [LatentWalk(painter, keys, smooth=smooth, closed=closed) for keys in split_keys(z, walks)]
     else:
         paths = [StyleWalk(keys, smooth, closed) for keys in split_keys(painter.dlatents(z), walks)]
-    return np.stack(list(Interpolation(painter, paths, frames, closed=closed, **options).frames()))
+    return np.stack(list(walk_frames(painter, paths, frames, closed=closed, **options)))
 
 
 def _pictures(painter, seeds):
@@ -71,7 +71,7 @@ def test_an_open_walk_begins_at_its_first_image_and_ends_at_its_last(painter):
 def test_psi_changes_evenly_from_key_to_key(painter):
     z = painter.latents([3, 3])
     walk = LatentWalk(painter, z, np.float32([1.0, 0.0]), smooth=False, closed=False)
-    expected = painter.broadcast(np.repeat(painter.map(z[:1]), 3, axis=0), np.float32([1.0, 0.5, 0.0]))
+    expected = painter.broadcast(np.repeat(painter.map(z[:1]), 3, axis=0), psi=np.float32([1.0, 0.5, 0.0]))
     np.testing.assert_allclose(walk(np.array([0, 0.5, 1])), expected, atol=1e-4)
     assert np.abs(expected[0] - expected[2]).max() > 0.1
 
@@ -79,7 +79,7 @@ def test_psi_changes_evenly_from_key_to_key(painter):
 def test_an_offset_is_added_in_every_frame(painter):
     ws = painter.dlatents(painter.latents([3, 4]))
     offset = np.random.RandomState(0).randn(*painter.dlatent_shape).astype(np.float32)
-    (first, _) = Interpolation(painter, [StyleWalk(ws)], 2, offset=offset).frames()
+    (first, _) = walk_frames(painter, [StyleWalk(ws)], 2, offset=offset)
     assert np.abs(first.astype(int) - painter.pictures(ws[:1] + offset)[0]).mean() < 0.05
 
 
@@ -98,6 +98,6 @@ def test_frames_are_counted():
 def test_frames_of_networks_with_transparency_keep_it():
     painter, _ = painters.painter(num_channels=4)
     ws = painter.dlatents(painter.latents([1, 2]))
-    first, _ = Interpolation(painter, [StyleWalk(ws)], 2, scale=2).frames()
+    first, _ = walk_frames(painter, [StyleWalk(ws)], 2, scale=2)
     (image,) = next(painter.image_batches(ws[:1]))
     np.testing.assert_array_equal(first[::2, ::2], image)
