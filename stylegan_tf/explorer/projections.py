@@ -1,8 +1,6 @@
 """Projection of uploaded pictures: the search as a job, and what was found."""
 
-import ctypes
 import functools
-import io
 import secrets
 import time
 from collections import OrderedDict
@@ -14,7 +12,7 @@ from stylegan_tf.config import PictureOptions, ProjectionConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.data.sources.fitted import to_square
-from stylegan_tf.data.sources.opening import open_picture, picture_size
+from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.editing.projecting import fit_as_trained
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.explorer.jobs import Job, Stopped
@@ -107,17 +105,11 @@ class Projections:
 
 
 def uploaded_target(upload: bytes, painter: Painter) -> np.ndarray:
-    """uint8 [h, w, C], as large as the network's images. UserError or ValueError for what is no picture, or too large.
-
-    JPEG files are reduced while they are decoded. The memory of large ones goes back to the system.
-    """
+    """uint8 [h, w, C], as large as the network's images. UserError or ValueError for what is none, or too large."""
     check_upload(upload)
     box, size = painter.content_box, painter.resolutions[-1]
     options = PictureOptions(size, painter.config.num_channels, fit_as_trained(box, painter.aspect_ratio))
-    try:
-        return crop_to_box(to_square(_reduced(upload, size), options).image[None], box)[0]
-    finally:
-        _return_memory()
+    return crop_to_box(to_square(upload, options).image[None], box)[0]
 
 
 def check_upload(upload: bytes) -> None:
@@ -134,22 +126,3 @@ def check_upload(upload: bytes) -> None:
 
 def _in_shape(images, painter):
     return as_rgb(unstretched(images, painter.aspect_ratio))[0]
-
-
-def _reduced(upload: bytes, size: int) -> bytes:
-    """A JPEG file of 1/2, 1/4 or 1/8 of the size, of at least twice `size`; other files as they are."""
-    with open_picture(upload) as image:
-        original = image.size
-        image.draft(image.mode, (2 * size, 2 * size))  # Does nothing to other formats.
-        if image.size == original:
-            return upload
-        stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=95, icc_profile=image.info.get("icc_profile"), exif=image.getexif())
-    return stream.getvalue()
-
-
-def _return_memory() -> None:
-    """glibc keeps what is freed; other C libraries have no such function."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

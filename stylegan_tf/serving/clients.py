@@ -127,47 +127,37 @@ def _message(content: bytes) -> str:
         return short(text, 500)
 
 
-def flags_of(tensor, count: int) -> list:
-    """bool [count] in any of the ways in which a TensorProto may hold it."""
-    values = list(tensor.bool_val) or [bool(byte) for byte in tensor.tensor_content]
-    return values + values[-1:] * (count - len(values))  # Equal values at the end may stand there once.
-
-
 def over_grpc(address: str, model: Optional[str], options: RequestOptions) -> FetchImages:
-    labels = options.labels
     if not model:
         raise UserError("`model` is missing: give the name of the model that the server knows.")
     try:
         import grpc
-        from tensorflow.core.framework import tensor_pb2, types_pb2
+        import numpy as np
+        import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
     except ImportError as error:
         raise UserError(f'`grpc` needs tensorflow-serving-api ({error}): pip install -e ".[grpc]".') from None
     limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", 2**30)]
     service = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(address, options=limits))
 
-    def tensor(dtype, field, values, *sizes):
-        result = tensor_pb2.TensorProto(dtype=dtype, **{field: values})
-        for size in sizes:
-            result.tensor_shape.dim.add().size = size
-        return result
-
     def fetch(seeds: list) -> list:
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = model, SIGNATURE
-        count = len(seeds)
-        inputs = {"seeds": tensor(types_pb2.DT_INT64, "int64_val", seeds, count)}
-        inputs["truncation_psi"] = tensor(types_pb2.DT_FLOAT, "float_val", [options.truncation_psi] * count, count)
-        if labels is not None:
-            inputs["labels"] = tensor(types_pb2.DT_FLOAT, "float_val", labels * count, count, len(labels))
+        inputs = {"seeds": np.int64(seeds), "truncation_psi": np.full([len(seeds)], options.truncation_psi, np.float32)}
+        if options.labels is not None:
+            inputs["labels"] = np.tile(np.float32(options.labels), [len(seeds), 1])
         for name, value in inputs.items():
-            request.inputs[name].CopyFrom(value)
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         try:
             outputs = service.Predict(request, options.timeout).outputs
+            found = {name: tf.make_ndarray(tensor).tolist() for name, tensor in outputs.items()}
         except grpc.RpcError as error:
             raise UserError(f"{address} answers {error.code().name}: {error.details()}") from None
-        ok = flags_of(outputs["ok"], count) if "ok" in outputs else [True] * count
-        return checked(address, seeds, list(outputs["png_bytes"].string_val), ok)
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{address} gave no answer of TensorFlow Serving ({short(reason_of(error), 100)})."
+            ) from None
+        return checked(address, seeds, found.get("png_bytes", []), found.get("ok", [True] * len(seeds)))
 
     return fetch
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import Job
-from stylegan_tf.explorer.projections import FoundPictures, Projections, _reduced, check_upload, uploaded_target
+from stylegan_tf.explorer.projections import FoundPictures, Projections, check_upload, uploaded_target
 from stylegan_tf.explorer.renderer import as_png
 from stylegan_tf.metrics.features.image_distance import pixel_distance
 from stylegan_tf.visualize.painter import Painter
@@ -33,7 +33,7 @@ def test_an_upload_to_a_stretched_network_is_stretched_and_shown_in_its_shape():
 
 def test_colours_of_an_upload_are_those_that_are_seen():
     generator, _ = tiny.generator()
-    for kind, side in (("PNG", 8), ("JPEG", 400)):  # The second one is reduced.
+    for kind, side in (("PNG", 8), ("JPEG", 400)):
         stream = io.BytesIO()
         profile = rgb_profile(DISPLAY_P3, 2.2)
         Image.new("RGB", (side, side), (40, 180, 60)).save(stream, kind, icc_profile=profile, quality=95)
@@ -77,12 +77,3 @@ def test_messages_about_uploads_name_the_file_and_the_reason():
         with pytest.raises(UserError, match="^cat.png: ") as caught:
             projections.find(Job("a search", None), Painter(generator), content, "cat.png", "w", 2, ())
         assert "0x" not in str(caught.value) and "BytesIO" not in str(caught.value)
-
-
-def test_large_jpeg_files_are_reduced_while_they_are_decoded():
-    image = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0")
-    reduced = Image.open(io.BytesIO(_reduced(stream.getvalue(), 64)))
-    assert reduced.size == (200, 150) and reduced.getexif()[0x0112] == 6  # An eighth, of at least 128; still turned.
-    assert _reduced(stream.getvalue(), 800) == stream.getvalue()

@@ -120,18 +120,22 @@ def test_every_seed_has_an_answer(monkeypatch):
         _answer(monkeypatch, [_row(A)])([3, 4])
 
 
+# The ways in which a message may hold them; equal values at the end may stand there once.
 @pytest.mark.parametrize(
     "ok", [{"bool_val": [True, False, False]}, {"bool_val": [True, False]}, {"tensor_content": b"\1\0\0"}, None]
 )
 def test_marks_are_read_over_grpc(monkeypatch, ok):
     pytest.importorskip("tensorflow_serving")
-    from tensorflow.core.framework import tensor_pb2
+    from tensorflow.core.framework import tensor_pb2, types_pb2
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     answer = predict_pb2.PredictResponse()
-    answer.outputs["png_bytes"].string_val.extend([A, B, C])
+    shape = {"dim": [{"size": 3}]}
+    pngs = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=[A, B, C])
+    answer.outputs["png_bytes"].CopyFrom(pngs)
     if ok is not None:
-        answer.outputs["ok"].CopyFrom(tensor_pb2.TensorProto(**ok))
+        marks = tensor_pb2.TensorProto(dtype=types_pb2.DT_BOOL, tensor_shape=shape, **ok)
+        answer.outputs["ok"].CopyFrom(marks)
 
     class Stub:
         def __init__(self, channel):
