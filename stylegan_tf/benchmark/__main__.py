@@ -15,7 +15,8 @@ import itertools
 import pathlib
 import tempfile
 
-from stylegan_tf.benchmark.measuring import FORMS, PARTS, Case, machine_line, measure, ratio_lines, table_lines
+from stylegan_tf.benchmark.cases import FORMS, PARTS, Case, machine_line
+from stylegan_tf.benchmark.measuring import measure, ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.config.errors import UserError

@@ -10,7 +10,7 @@ from typing import Any, Callable
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.benchmark.measuring import OPERATIONS, Case
+from stylegan_tf.benchmark.cases import OPERATIONS, Case
 from stylegan_tf.benchmark.planning import LevelPlan, Plan
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress

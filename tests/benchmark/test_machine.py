@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylegan_tf.benchmark import measuring
+from stylegan_tf.benchmark import cases
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from stylegan_tf.benchmark import measuring
     ],
 )
 def test_the_line_says_how_onednn_is_configured(environment, words):
-    assert measuring._onednn(environment) == words
+    assert cases._onednn(environment) == words
 
 
 def test_the_line_names_the_instructions_that_matter(monkeypatch):
     info = {"brand_raw": "Some CPU", "flags": ["sse2", "avx2", "amx_bf16"]}
-    monkeypatch.setattr(measuring.cpuinfo, "get_cpu_info", lambda: info)
-    line = measuring.machine_line()
+    monkeypatch.setattr(cases.cpuinfo, "get_cpu_info", lambda: info)
+    line = cases.machine_line()
     assert line.startswith("Some CPU, ")
     assert "cores: AVX2, AMX (bfloat16); oneDNN" in line

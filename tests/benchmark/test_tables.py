@@ -3,7 +3,8 @@
 import pytest
 
 from stylegan_tf.benchmark import measuring
-from stylegan_tf.benchmark.measuring import Case, Measured, Run, measure, ratio_lines, table_lines
+from stylegan_tf.benchmark.cases import Case
+from stylegan_tf.benchmark.measuring import Measured, Run, measure, ratio_lines, table_lines
 from stylegan_tf.config.errors import UserError
 
 
