@@ -23,11 +23,7 @@ its final name.
 from stylegan_tf.cli import command_line, flags
 
 FLAGS = flags.FLAGS
-flags.define(
-    "source",
-    None,
-    "The authors' .pkl, GenForce's .safetensors or .pth, or a network file or run folder of this project.",
-)
+flags.define("source", None, "The authors' .pkl, GenForce's .safetensors or .pth, or a network of this project.")
 flags.define("dest", None, "The file to write, or the folder to write it to.")
 flags.define(
     "to",

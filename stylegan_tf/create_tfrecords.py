@@ -20,9 +20,7 @@ from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
 
 FLAGS = flags.FLAGS
-flags.define(
-    "source", None, "The source of the pictures: a folder, an archive, a list, or any other kind that --help lists."
-)
+flags.define("source", None, "The pictures: a folder, an archive, a list, or any other kind listed above.")
 flags.define("dest", None, "The folder to create; its name becomes the name of the dataset.")
 flags.define_options(SourceOptions)
 flags.define_options(WriteOptions)

@@ -24,11 +24,7 @@ with flags.group("Directions"):
 with flags.group("Picture"):
     flags.define("picture", True, "Draw a picture of the directions.")
     flags.define("seeds", "0", "Seeds of the images that are moved.")
-    flags.define(
-        "amounts",
-        ["-3", "-2", "-1", "0", "1", "2", "3"],
-        "Distances to move along each direction, one per column, in the unit described above.",
-    )
+    flags.define("amounts", "-3,-2,-1,0,1,2,3", "Distances to move along each direction, one per column.", list)
     flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 

@@ -36,11 +36,7 @@ flags.define(
 flags.define_data_dir("A folder of TFRecords with the real images and, if there are any, the labels.")
 flags.define("metrics", "fid50k", f"Metrics to compute, separated by commas: {KNOWN}.")
 flags.define_options(EvaluationOptions)
-flags.define(
-    "out",
-    None,
-    "Folder for the results. Left out: the folder of the network; for `demo` and --images no file is written.",
-)
+flags.define("out", None, "Folder for results. Left out: that of the network; none for `demo` and --images.")
 flags.define("table", None, "File for a table of all results with one row per network: .md or .csv.")
 
 

@@ -17,9 +17,7 @@ from stylegan_tf.config import PageServerConfig, TrainConfig
 FLAGS = flags.FLAGS
 flags.define_network()
 flags.define("directions", None, "File written by stylegan_tf.directions; each direction gets a slider.")
-flags.define(
-    "crop", True, "Undo the letterboxing or stretching of the training pictures, if they were fitted in that way."
-)
+flags.define("crop", True, "Undo the letterboxing or stretching of the training pictures.")
 flags.define("browser", True, "Open the page in the default browser.")
 flags.define(
     "image_distance",

@@ -19,13 +19,9 @@ from stylegan_tf.config import ServingOptions
 FLAGS = flags.FLAGS
 flags.define_network()
 flags.define("format", "saved_model", "Format to write.", choices=["saved_model", "onnx", "tflite", "web", "hub"])
-flags.define(
-    "saved_model_dir", None, "A folder of versions, like saved_models/NAME; it is created if it does not exist."
-)
-flags.define("dest", None, "A folder for the files of the other formats; it is created if it does not exist.")
-flags.define(
-    "ort_dir", None, "For web and hub: the folder `dist` of the npm package onnxruntime-web, see docs/serving.md."
-)
+flags.define("saved_model_dir", None, "A folder of versions, like saved_models/NAME; it may be new.")
+flags.define("dest", None, "A folder for the files of the other formats; it may be new.")
+flags.define("ort_dir", None, "For web and hub: `dist` of the npm package onnxruntime-web, see docs/serving.md.")
 flags.define_options(ServingOptions)
 flags.define("crop", True, "Crop the bars from the images of a network that was trained on letterboxed pictures.")
 

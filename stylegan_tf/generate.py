@@ -30,21 +30,10 @@ with flags.group("What to generate"):
 with flags.group("Where to"):
     flags.define("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip file for them.")
     flags.define("format", "png", "Format of the files in --outdir; png is lossless.", choices=["png", "jpg", "webp"])
-    flags.define(
-        "scale",
-        1,
-        "Factor by which pixels are repeated to enlarge the images, also in the grid.",
-        lower_bound=1,
-        upper_bound=64,
-    )
+    flags.define("scale", 1, "Factor by which pixels are repeated, also in the grid.", lower_bound=1, upper_bound=64)
     flags.define("grid", None, "File for one picture of all images: .png, .jpg or .webp.")
     flags.define(
-        "grid_columns",
-        None,
-        "Number of images per row of the grid. Left out: a number that fills all rows, or one close to the number of "
-        "rows.",
-        int,
-        lower_bound=1,
+        "grid_columns", None, "Images per row of the grid. Left out: about as many as rows.", int, lower_bound=1
     )
     flags.define("save_dlatents", None, "File for the styles of the images after truncation: .npz or .npy.")
 _LARGEST_GRID = 65536

@@ -17,11 +17,7 @@ from stylegan_tf.cli.seeds import parse_keys, style_of
 
 FLAGS = flags.FLAGS
 with flags.group("Interpolation"):
-    flags.define(
-        "seeds",
-        "0-5",
-        "Seeds of the images to pass through, like 0-5,12; with --grid they are divided among the walks.",
-    )
+    flags.define("seeds", "0-5", "Seeds of the images to pass through, like 0-5,12; --grid divides them among walks.")
     flags.define("dlatents", None, "File of dlatents whose images are passed through, in place of seeds.")
     flags.define(
         "keys",
@@ -42,15 +38,9 @@ with flags.group("Interpolation"):
         choices=["smooth", "straight"],
     )
     flags.define("grid", "1x1", "Number of walks shown side by side, as columns x rows.")
-    flags.define(
-        "seconds", None, "Length of the animation in seconds. Left out: one second from each image to the next.", float
-    )
-    flags.define(
-        "fps", 25.0, "Frames per second. In a GIF the duration of a frame is a whole number of hundredths of a second."
-    )
-    flags.define(
-        "output", "interpolation.webp", "The animation to write: .webp, .gif, or .mp4 (requires imageio-ffmpeg)."
-    )
+    flags.define("seconds", None, "Length in seconds. Left out: one second from image to image.", float)
+    flags.define("fps", 25.0, "Frames per second. In a GIF a frame takes a whole number of hundredths of a second.")
+    flags.define("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (requires imageio-ffmpeg).")
     flags.define_scale()
 sampling_flags.define_noise_mode(["const", "none"])
 

@@ -18,16 +18,9 @@ from stylegan_tf.config import NearestOptions
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
 flags.define_data_dir("Folder of TFRecords with the training images.")
-flags.define(
-    "held_out_dir", None, "Folder of TFRecords with images of the same source that the network was not trained on."
-)
+flags.define("held_out_dir", None, "Folder of TFRecords with images that the network was not trained on.")
 flags.define("seeds", "0-99", "Seeds of the generated images.")
-flags.define(
-    "images",
-    None,
-    "Pictures to compare in place of a network's, in a folder or an archive; they must have the size of the "
-    "dataset's images.",
-)
+flags.define("images", None, "Pictures to compare in place of a network's, of the dataset's size: folder or archive.")
 flags.define("output", "nearest.png", "The picture to write.")
 flags.define("table", None, "A .json file for all distances.")
 flags.define_options(NearestOptions)

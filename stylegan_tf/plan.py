@@ -22,9 +22,7 @@ with flags.group("Plan"):
         "GB), like 312e12,2039,80.",
     )
     flags.define("devices", 1, "Number of devices.", lower_bound=1)
-    flags.define(
-        "records", 70000, "Number of pictures of the data set, from which its size on disk is computed.", lower_bound=1
-    )
+    flags.define("records", 70000, "Number of pictures of the data set, for its size on disk.", lower_bound=1)
     flags.define("measure", False, "Time a few iterations of each level on this machine, in place of the estimate.")
     flags.define("json", None, "A .json file for the complete plan.")
 

@@ -28,17 +28,11 @@ with flags.group("Network and pictures"):
     )
     flags.define("crop", True, "Crop the bars from the results of a network that was trained on letterboxed pictures.")
     flags.define("class", None, "Classes for a network with labels, by name or number: cat, 3, or 0=0.3,2=1.")
-    flags.define(
-        "video", False, "Also write projection.webp, which shows the picture next to the images of the search."
-    )
+    flags.define("video", False, "Also write projection.webp, the picture next to the images of the search.")
 with flags.group("Search"):
     flags.define_options(ProjectionConfig)
     flags.define(
-        "batch_size",
-        None,
-        "Number of pictures that are searched for at once. Left out: chosen by resolution.",
-        int,
-        lower_bound=1,
+        "batch_size", None, "Pictures searched for at once. Left out: chosen by resolution.", int, lower_bound=1
     )
     flags.define(
         "image_distance",

@@ -20,13 +20,7 @@ flags.define("truncation_psi", 0.7, "Truncation psi: 1 for the full variety, 0 f
 flags.define("labels", None, "Label of all images, for a network with labels, like 0,1,0.", list)
 flags.define("outdir", None, "Folder for seed0000.png, .... Left out: the images are not saved.")
 flags.define("batch_size", 1, "Number of images per request.", lower_bound=1)
-flags.define(
-    "requests",
-    None,
-    "Number of requests to send; the seeds are repeated as needed. Left out: every seed is requested once.",
-    int,
-    lower_bound=1,
-)
+flags.define("requests", None, "Requests to send, repeating seeds. Left out: each seed once.", int, lower_bound=1)
 flags.define("concurrency", 1, "Number of requests sent at the same time.", lower_bound=1)
 flags.define("timeout", 60.0, "Maximum duration of a whole request in seconds.", lower_bound=0.001)
 

@@ -11,11 +11,7 @@ FLAGS = flags.FLAGS
 
 with flags.group("Network and images"):
     flags.define_network()
-    flags.define(
-        "truncation_psi",
-        0.7,
-        "Truncation psi: 1 for the full variety, 0 for the mean image, negative values for its opposite.",
-    )
+    flags.define("truncation_psi", 0.7, "Truncation psi: 1: full variety, 0: the mean image, negative: its opposite.")
     flags.define(
         "truncation_cutoff", 8, "Number of layers, from the first, to which truncation applies.", lower_bound=0
     )
@@ -26,9 +22,7 @@ with flags.group("Network and images"):
         "Class for a network with labels: a name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
         "generate and interpolate take several classes, like cat,dog, or all.",
     )
-    flags.define(
-        "crop", True, "Undo the letterboxing or stretching of the training pictures, if they were fitted in that way."
-    )
+    flags.define("crop", True, "Undo the letterboxing or stretching of the training pictures.")
 with flags.group("Moving"):
     flags.define("directions", None, "File written by stylegan_tf.directions.")
     flags.define(

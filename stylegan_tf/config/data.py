@@ -38,13 +38,9 @@ class PictureOptions(Options, group=PICTURES):
         "white", "Background colour behind transparent pictures and beside letterboxed ones: a name or #rrggbb."
     )
     white: Optional[float] = option(
-        None,
-        "Value that is mapped to white in pictures and arrays of more than 8 bits. Left out: 65535; floating-point "
-        "values need this option.",
+        None, "Value mapped to white beyond 8 bits. Left out: 65535; floating-point values need this option."
     )
-    black: Optional[float] = option(
-        None, "Value that is mapped to black in pictures and arrays of more than 8 bits. Left out: 0."
-    )
+    black: Optional[float] = option(None, "Value mapped to black beyond 8 bits. Left out: 0.")
     planes: Optional[int] = option(
         None,
         "Keep the first N planes of arrays and TIFFs unchanged and treat none of them as transparency, as for "
@@ -135,8 +131,8 @@ class WriteOptions(Options, group="Files"):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.part is not None:
-            match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part)
-            if not match or not 1 <= int(match[1]) <= int(match[2]):
+            number, count = self.part_numbers or (0, 0)
+            if not 1 <= number <= count:
                 raise OptionError(f"part takes i/n, like 2/4 for the second of four, got {self.part}.")
             if self.join:
                 raise OptionError("part writes a part, join finishes the set: give one of them.")
@@ -144,10 +140,8 @@ class WriteOptions(Options, group="Files"):
     @property
     def part_numbers(self) -> Optional[tuple[int, int]]:
         """(i, n) of part i of n."""
-        if self.part is None:
-            return None
-        number, count = self.part.split("/")
-        return int(number), int(count)
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part or "")
+        return (int(match[1]), int(match[2])) if match else None
 
 
 @dataclasses.dataclass(frozen=True)

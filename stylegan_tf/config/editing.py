@@ -108,9 +108,7 @@ class BlendOptions(Options, group="Blending"):
     """How networks are blended: as a weighted average of any number, or by joining two of them at a resolution."""
 
     weights: Optional[str] = option(
-        None,
-        "Weights of the networks in the average, separated by commas, like 0.7,0.3; they must add up to 1. Left out: "
-        "equal weights.",
+        None, "Weights of the networks, separated by commas, like 0.7,0.3, which add up to 1. Left out: equal."
     )
     swap: Optional[int] = option(
         None,
@@ -119,9 +117,7 @@ class BlendOptions(Options, group="Blending"):
         at_least=4,
     )
     blend_width: float = option(
-        0.0,
-        "Number of resolution levels over which --swap blends from one network to the other; 0: an abrupt change.",
-        at_least=0,
+        0.0, "Number of resolution levels over which --swap blends; 0: an abrupt change.", at_least=0
     )
 
     def shares(self, count: int, resolution: Optional[int]) -> list[float]:

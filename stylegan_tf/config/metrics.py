@@ -37,8 +37,7 @@ class EvaluationOptions(Options):
         choices=("auto", "one", "mirrored"),
     )
     cache_dir: Optional[str] = option(
-        None,
-        "Folder for cached statistics of real images and for unfinished computations. Left out: ~/.cache/stylegan_tf.",
+        None, "Folder for statistics of real images and unfinished computations. Left out: ~/.cache/stylegan_tf."
     )
 
 
@@ -60,12 +59,7 @@ class ClassifierTraining(Options):
 class NearestOptions(Options, group="Search"):
     """The search for the real images nearest to generated or given ones."""
 
-    neighbours: int = option(
-        5,
-        "Number of nearest real images shown for each image, in the picture and in the table.",
-        at_least=1,
-        at_most=50,
-    )
+    neighbours: int = option(5, "Number of nearest real images shown for each image.", at_least=1, at_most=50)
     rows: int = option(8, "Number of rows of the picture; the table and the conclusion cover all images.", at_least=1)
     compare_size: int = option(
         64, "Maximum size in pixels at which images are compared by pixels or LPIPS.", at_least=16

@@ -80,9 +80,7 @@ class GeneratorConfig(_NetworkConfig, group=NETWORKS):
     mapping_lrmul: float = option(0.01, "Learning-rate multiplier of the mapping network (App. C).", above=0)
     normalize_latents: bool = option(True, "Normalise z by pixel norm before the mapping network.")
     use_styles: bool = option(
-        True,
-        "Control the layers by styles through AdaIN (Sec. 2); off: the traditional generator, in which w feeds the "
-        "first layer.",
+        True, "Control the layers by styles through AdaIN (Sec. 2); off: the traditional generator."
     )
     const_input: bool = option(
         True, "Start from a learned 4x4 constant (config D); off: from a dense layer applied to w."
@@ -91,9 +89,7 @@ class GeneratorConfig(_NetworkConfig, group=NETWORKS):
     use_pixel_norm: bool = option(False, "Use ProGAN's pixel norm (configs A and B).")
     use_instance_norm: bool = option(True, "Use instance norm, the normalisation of AdaIN (configs C to F).")
     embed_labels: bool = option(
-        True,
-        "Pass labels to the generator through a learned embedding matrix; off: concatenate them to z unchanged "
-        "(config A).",
+        True, "Pass labels through a learned embedding; off: concatenate them to z unchanged (config A)."
     )
 
     def __post_init__(self) -> None:
@@ -129,8 +125,7 @@ class DiscriminatorConfig(_NetworkConfig, group=NETWORKS):
         4, "Number of images per group in the discriminator's minibatch standard deviation; 0: off.", at_least=0
     )
     use_labels: bool = option(
-        True,
-        "Make the discriminator conditional: score = sum(outputs * label); off: it ignores the labels, as in config A.",
+        True, "Make the discriminator conditional: score = sum(outputs * label); off: it ignores labels (config A)."
     )
 
 

@@ -71,14 +71,10 @@ class PageServerConfig(Options, group="Serving the page"):
     password_file: Optional[str] = option(None, "File whose first line is the password.")
     root_path: str = option("", "Path under which a reverse proxy serves the page, like /explore.")
     allowed_hosts: str = option(
-        "",
-        "Host names, other than this machine's own, under which browsers reach the page, for instance through a "
-        "proxy; separated by commas.",
+        "", "Other host names under which browsers reach the page, as through a proxy; separated by commas."
     )
     frame_ancestors: str = option(
-        "",
-        "Origins of pages that may embed this one in a frame, separated by commas, like "
-        "https://huggingface.co,http://localhost:*.",
+        "", "Origins of pages that may embed this one, separated by commas, like https://huggingface.co."
     )
 
     @property

@@ -65,10 +65,7 @@ class ScheduleConfig(Options, group=SCHEDULE):
         None, "Learning rate by resolution, from the first resolution listed upwards.", above=0
     )
     discriminator_learning_rate: Optional[Mapping[int, float]] = option(
-        None,
-        "Separate learning rate of the discriminator, as one number or by resolution. Left out: the same as the "
-        "generator's.",
-        above=0,
+        None, "The discriminator's own learning rate, also by resolution. Left out: the generator's.", above=0
     )
     tick_kimg: Optional[Mapping[int, float]] = option(
         None,
@@ -100,10 +97,7 @@ class LossConfig(Options, group=LOSSES):
     # Adam's settings need no correction: in StyleGAN2 (App. B) the penalty had optimiser steps of its own, which made
     # k + 1 steps out of k; here, it is part of the k-th.
     r1_interval: int = option(
-        1,
-        "Apply R1 and R2 only in every k-th iteration, with k times the weight, as in StyleGAN2 (lazy "
-        "regularisation); this saves work.",
-        at_least=1,
+        1, "Apply R1 and R2 in every k-th iteration only, with k times the weight (lazy regularisation).", at_least=1
     )
     gp_lambda: float = option(
         0.0, "Weight of WGAN-GP's penalty between real and generated images; 0: off. ProGAN uses 10.", at_least=0
@@ -196,10 +190,7 @@ class TrainConfig(Options, group=RUN):
         False, "Let ADA also apply cutout, which the ADA paper does not do by default.", requires=_ADA
     )
     freeze_d: int = option(
-        0,
-        "Number of the discriminator's highest resolutions whose weights are frozen at those of the network given by "
-        "--init_from, for small data sets.",
-        at_least=0,
+        0, "Number of the discriminator's highest resolutions that keep the weights of --init_from.", at_least=0
     )
     shuffle_images: Optional[int] = option(
         None, "Number of images in the shuffle buffer. Left out: as many as fit into half a GiB.", at_least=1
@@ -218,9 +209,7 @@ class TrainConfig(Options, group=RUN):
         None, "Name or address of the TPU for --strategy=tpu. Left out: the variable TPU_NAME.", is_place=True
     )
     deterministic: bool = option(
-        False,
-        "Use only operations whose results are identical bit by bit in every run. Slower on GPUs; on a CPU runs are "
-        "repeatable without it.",
+        False, "Use only operations whose results repeat bit by bit. Slower on GPUs; CPUs repeat without it."
     )
     precision: str = option(
         "float32",
@@ -286,9 +275,7 @@ class TrainConfig(Options, group=RUN):
     grid_columns: int = option(8, "Number of images per row of a grid.", at_least=1, group=REPORTS)
     grid_rows: int = option(4, "Number of rows of a grid.", at_least=1, group=REPORTS)
     grid_planes: str = option(
-        "",
-        "Planes of the images to show in grids: one, or three as red, green and blue, like 0,3,4. Left out: 0,1,2.",
-        group=REPORTS,
+        "", "Planes to show in grids: one, or three as red, green and blue, like 0,3,4. Left out: 0,1,2.", group=REPORTS
     )
     track: str = option(
         "none", "Experiment tracker to report to, too (pip install wandb).", choices=("none", "wandb"), group=REPORTS
@@ -300,10 +287,7 @@ class TrainConfig(Options, group=RUN):
         8, "Number of layers, from the first, to which truncation_psi applies.", at_least=0, group=REPORTS
     )
     metrics: str = option(
-        "",
-        "Metrics of the averaged generator to compute during training, separated by commas, like fid5k,pr5k. Empty: "
-        "none.",
-        group=METRICS,
+        "", "Metrics to compute during training, separated by commas, like fid5k,pr5k. Empty: none.", group=METRICS
     )
     metric_ticks: int = option(
         10, "Number of ticks between two computations of the metrics.", at_least=1, group=METRICS
@@ -315,10 +299,7 @@ class TrainConfig(Options, group=RUN):
         group=METRICS,
     )
     patience: Optional[int] = option(
-        None,
-        "Stop the run after this many measurements without a better value of keep_best.",
-        at_least=1,
-        group=METRICS,
+        None, "Stop the run after this many measurements without a better keep_best.", at_least=1, group=METRICS
     )
     feature_extractor: str = option(INCEPTION, FEATURE_EXTRACTOR_HELP, group=METRICS)
     image_distance: Optional[str] = option(None, IMAGE_DISTANCE_HELP, group=METRICS)

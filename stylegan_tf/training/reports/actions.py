@@ -117,12 +117,30 @@ class NetworkFiles:
             save_networks(path, self._state.networks(metadata))
 
 
-class BestNetwork:
-    """`network-best.npz`: the network with the lowest value of the metric `keep_best`, which its metadata has."""
+# (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
+Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]
+# (data, strategy, averaged generator, images seen, progress) -> how it is measured; loads what the metrics need.
+PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int, StartProgress], Measure]
 
-    def __init__(self, config: TrainConfig, files: NetworkFiles, state: TrainState, finish: Callable[[], None]):
+
+class Metrics:
+    """Reports the results of `measure`, at most once for the same weights, and keeps `network-best.npz`: the network
+    with the lowest value of the metric `keep_best`, which its metadata has.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        files: NetworkFiles,
+        state: TrainState,
+        report: RunReport,
+        measure: Optional[Measure],
+        finish: Callable[[], None],
+    ):
         """finish: called when `patience` measurements have brought nothing better."""
-        self._config, self._files, self._state, self._finish = config, files, state, finish
+        self._config, self._files, self._state, self._report = config, files, state, report
+        self._measure, self._finish = measure, finish
+        self._measured_at: Optional[int] = None  # Images seen.
         self._path = files.run_dir / BEST_NAME
         self._best: dict[str, Any] = {}
         if config.keep_best and self._path.exists():
@@ -130,28 +148,35 @@ class BestNetwork:
             self._best = best if best.get("metric") == config.keep_best else {}
             self._end_if_nothing_better()
 
-    def consider(self, metric: str, value: float, phase: Phase) -> Optional[str]:
-        """Keeps the network if it is better; returns a line that says so."""
-        if metric != self._config.keep_best or not math.isfinite(value):
-            return None
-        if not self._best or value < self._best["value"]:
-            self._best = {"metric": metric, "value": float(value), "ticks": self._state.ticks}
-            self._files.save(self._path, phase, best=self._best)
-            return f"best {metric} so far: {value:.5g}, kept as {self._path.name}"
-        return self._end_if_nothing_better()
+    def measure(self, phase: Phase) -> None:
+        images_seen = self._state.images_seen
+        if self._measure is None or self._measured_at == images_seen:
+            return
+        self._measured_at = images_seen
+        for line, scalars in self._measure(phase.growth, images_seen):
+            self._report.say(line)
+            self._report.scalars(scalars, images_seen)
+            for name, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
+                if name.split("/")[1].split("-")[0] == self._config.keep_best and math.isfinite(value):
+                    self._consider(float(value), phase)
 
-    def _end_if_nothing_better(self) -> Optional[str]:
+    def _consider(self, value: float, phase: Phase) -> None:
+        """Keeps the network if it is better."""
+        metric = self._config.keep_best
+        if self._best and value >= self._best["value"]:
+            self._end_if_nothing_better()
+            return
+        self._best = {"metric": metric, "value": value, "ticks": self._state.ticks}
+        self._files.save(self._path, phase, best=self._best)
+        self._report.say(f"best {metric} so far: {value:.5g}, kept as {self._path.name}")
+
+    def _end_if_nothing_better(self) -> None:
         measurements = (self._state.ticks - self._best.get("ticks", 0)) // self._config.metric_ticks
-        if self._config.patience is None or not self._best or measurements < self._config.patience:
-            return None
-        self._finish()
-        return f"no better {self._config.keep_best} in {measurements} measurements: the run ends (`patience`)"
-
-
-# (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
-Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]
-# (data, strategy, averaged generator, images seen, progress) -> how it is measured; loads what the metrics need.
-PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int, StartProgress], Measure]
+        if self._config.patience is not None and self._best and measurements >= self._config.patience:
+            self._report.say(
+                f"no better {self._config.keep_best} in {measurements} measurements: the run ends (`patience`)"
+            )
+            self._finish()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +204,7 @@ def tick_actions(
     """
     grids = Grids(config, info, state, report)
     networks = NetworkFiles(config, info, state)
-    best = BestNetwork(config, networks, state, finish)
-    metrics = Metrics(state, report, best, measure)
+    metrics = Metrics(config, networks, state, report, measure, finish)
     return [
         TickAction("reals", None, grids.write_reals),
         TickAction("fakes", config.image_ticks, grids.write_fakes),
@@ -189,24 +213,3 @@ def tick_actions(
         TickAction("checkpoint", config.checkpoint_ticks, lambda _phase: checkpoint(), when_stopped=True),
         TickAction("metrics", config.metric_ticks, metrics.measure),
     ]
-
-
-class Metrics:
-    """Reports the results of `measure`, at most once for the same weights."""
-
-    def __init__(self, state: TrainState, report: RunReport, best: BestNetwork, measure: Optional[Measure]):
-        self._state, self._report, self._best, self._measure = state, report, best, measure
-        self._measured_at: Optional[int] = None  # Images seen.
-
-    def measure(self, phase: Phase) -> None:
-        images_seen = self._state.images_seen
-        if self._measure is None or self._measured_at == images_seen:
-            return
-        self._measured_at = images_seen
-        for line, scalars in self._measure(phase.growth, images_seen):
-            self._report.say(line)
-            self._report.scalars(scalars, images_seen)
-            for name, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
-                about_best = self._best.consider(name.split("/")[1].split("-")[0], value, phase)
-                if about_best:
-                    self._report.say(about_best)
