@@ -31,7 +31,7 @@ def main():
     from stylegan_tf.editing.blending import blend_files
 
     shown = {"seeds": seeds if FLAGS.picture else (), "truncation_psi": FLAGS.truncation_psi}
-    blend_files(FLAGS.networks, FLAGS.output, options, FLAGS.last, **shown, note=print)
+    blend_files(FLAGS.networks, FLAGS.output, options, FLAGS.last, **shown, note=command_line.show)
 
 
 if __name__ == "__main__":

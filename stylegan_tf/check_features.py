@@ -7,8 +7,6 @@ first line compares the two halves without degradation: no generator can be expe
 A feature extractor is useful for a dataset if the values increase from line to line.
 """
 
-import functools
-
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import TrainConfig
@@ -27,8 +25,7 @@ def main():
     from stylegan_tf.metrics.features.self_check import check_features
 
     options = {"count": FLAGS.images, "resolution": FLAGS.resolution, "seed": FLAGS.seed}
-    note = functools.partial(print, flush=True)
-    check_features(FLAGS.data_dir, FLAGS.feature_extractor, **options, note=note, progress=ProgressBar)
+    check_features(FLAGS.data_dir, FLAGS.feature_extractor, **options, note=command_line.show, progress=ProgressBar)
 
 
 if __name__ == "__main__":

@@ -38,16 +38,12 @@ def main() -> None:
     source = open_source(FLAGS.source, pictures)
     begin_with = ["*"] if options.overwrite else ["dataset.json"]
     with command_line.output_path("dest", begin_with, in_parent=True) as folder:
-        dest = write_tfrecords(source, folder, options, print_note, ProgressBar)
+        dest = write_tfrecords(source, folder, options, command_line.show, ProgressBar)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
         where = FLAGS.dest if is_address else dest
         print(f"{where} is ready: images of {source.resolution}x{source.resolution} pixels")
-
-
-def print_note(line: str) -> None:
-    print(command_line.with_flags(line))
 
 
 if __name__ == "__main__":

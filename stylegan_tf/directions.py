@@ -36,7 +36,7 @@ def main():
     from stylegan_tf.editing.finding_directions import write_directions
 
     shown = {"seeds": seeds if FLAGS.picture else (), "amounts": amounts, "scale": FLAGS.scale}
-    write_directions(network, painter, FLAGS.output, options, **shown, note=print, warn=command_line.warn)
+    write_directions(network, painter, FLAGS.output, options, **shown, note=command_line.show, warn=command_line.warn)
 
 
 def _amounts():

@@ -10,7 +10,6 @@ Results are written to metric-NAME.jsonl next to the network, and to TensorBoard
 again. Results for `demo` and --images are only printed, unless --out names a folder.
 """
 
-import functools
 import pathlib
 
 from stylegan_tf.cli import command_line, flags
@@ -51,7 +50,7 @@ def main():
     from stylegan_tf.metrics.evaluation import evaluate_and_record
 
     places = {"out": FLAGS.out, "table": FLAGS.table}
-    outputs = {"note": functools.partial(print, flush=True), "warn": command_line.warn, "progress": ProgressBar}
+    outputs = {"note": command_line.show, "warn": command_line.warn, "progress": ProgressBar}
     evaluate_and_record(FLAGS.network, FLAGS.images, FLAGS.data_dir, metrics, options, **places, **outputs)
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     from stylegan_tf.serving.saved_model import export_network
 
     where = {"kind": FLAGS.format, "dest": FLAGS[place].value, "ort_dir": FLAGS.ort_dir, "crop": FLAGS.crop}
-    outputs = {"note": print, "warn": command_line.warn, "progress": ProgressBar}
+    outputs = {"note": command_line.show, "warn": command_line.warn, "progress": ProgressBar}
     for path in export_network(FLAGS.network, options=options, **where, **outputs):
         print(path)
 

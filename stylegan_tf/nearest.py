@@ -37,7 +37,7 @@ def main():
     from stylegan_tf.metrics.nearest import report_nearest
 
     data, files = (FLAGS.data_dir, FLAGS.held_out_dir), (FLAGS.output, FLAGS.table)
-    report_nearest(source, seeds, *data, *files, options, print, ProgressBar)
+    report_nearest(source, seeds, *data, *files, options, command_line.show, ProgressBar)
 
 
 if __name__ == "__main__":

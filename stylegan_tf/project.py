@@ -8,8 +8,6 @@ and explore accept. For a folder, or any other --source of create_tfrecords, eve
 --outdir holds the dlatents.npz and compared.png of all of them. The same command resumes an interrupted projection.
 """
 
-import functools
-
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import ProjectionConfig, SourceOptions, TrainConfig
@@ -52,7 +50,7 @@ def main():
         flags.require_extractor()
     from stylegan_tf.editing.projecting import project_files
 
-    outputs = {"note": functools.partial(print, flush=True), "warn": command_line.warn, "progress": ProgressBar}
+    outputs = {"note": command_line.show, "warn": command_line.warn, "progress": ProgressBar}
     project_files(FLAGS.network, FLAGS.target, FLAGS.outdir, **options, **outputs)
     print(FLAGS.outdir)
 

@@ -31,7 +31,7 @@ def main():
 def _print(line: str) -> None:
     """When stdout is gone (its reader ended, the disk of its file is full) the run continues without."""
     try:
-        print(command_line.with_flags(line), flush=True)
+        command_line.show(line)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

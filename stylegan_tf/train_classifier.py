@@ -8,8 +8,6 @@ One network file per attribute is written to --out, with its accuracy on every t
 training. Attributes whose files exist are skipped, so that the same command resumes after an interruption.
 """
 
-import functools
-
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import ClassifierTraining
@@ -33,8 +31,7 @@ def main():
 
     attributes = None if FLAGS.all else [name.strip() for name in FLAGS.attribute.split(",")]
     options = {"training": training, "resolution": FLAGS.resolution, "overwrite": FLAGS.overwrite}
-    note = functools.partial(print, flush=True)
-    train_classifiers(FLAGS.data_dir, FLAGS.out, attributes, **options, note=note, progress=ProgressBar)
+    train_classifiers(FLAGS.data_dir, FLAGS.out, attributes, **options, note=command_line.show, progress=ProgressBar)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,13 @@ def run(
         sys.exit(128 + signal.SIGPIPE)
 
 
+def show(note: str) -> None:
+    """Prints a line on stdout: what mains give library functions as `note`."""
+    print(with_flags(note), flush=True)
+
+
 def warn(note: str) -> None:
-    """Prints a line on stderr: what mains give library functions as `note`."""
+    """Prints a line on stderr: what mains give library functions as `warn`."""
     print(with_flags(note), file=sys.stderr, flush=True)
 
 

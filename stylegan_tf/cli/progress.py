@@ -24,9 +24,6 @@ class ProgressBar(Progress):
         self._first = self._done = 0
         self._width = 0
 
-    def start_at(self, done: int) -> None:
-        self._first = self._done = done
-
     def skip(self, count: int) -> None:
         self._first += count
         self.update(self._done + count)

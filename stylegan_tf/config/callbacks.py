@@ -26,11 +26,8 @@ class Progress:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def start_at(self, done: int) -> None:
-        """Units that an earlier run has finished: they count as done, but not for the rate."""
-
     def skip(self, count: int) -> None:
-        """Counts the next `count` units as done, but not for the rate."""
+        """Counts the next `count` units as done, but not for the rate: an earlier run has finished them."""
 
     def update(self, done: int) -> None:
         """`done` units are finished."""

@@ -260,7 +260,7 @@ def project_files(
     todo = [index for index, folder in enumerate(folders) if not folder.has_result(video)]
     with progress(len(folders) * config.steps, "Projecting", "steps") as bar:
         done = (len(folders) - len(todo)) * config.steps
-        bar.start_at(done)
+        bar.skip(done)
         rows = batch_size or projector.batch_size
         for first in range(0, len(todo), rows):
             chosen = todo[first : first + rows]

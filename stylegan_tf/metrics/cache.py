@@ -71,7 +71,7 @@ def resumable_rows(
     done = len(saved["rows"]) if saved and len(saved["rows"]) <= count else 0
     rows = saved["rows"] if done else None
     with progress(count, label, unit) as bar:
-        bar.start_at(done)
+        bar.skip(done)
         while done < count:
             block = compute(done, min(batch, count - done))
             if not np.isfinite(block).all():

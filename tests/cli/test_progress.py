@@ -30,7 +30,7 @@ def test_the_line_has_count_rate_and_time_left(clock):
 
 def test_the_rate_leaves_out_what_an_earlier_run_did(clock):
     bar = progress.ProgressBar(100, "Training", "kimg", io.StringIO())
-    bar.start_at(80)
+    bar.skip(80)
     clock[0] += 100
     bar.update(90)
     assert bar.text() == "Training  90/100 kimg  90%  0.10 kimg/s  1:40 left"

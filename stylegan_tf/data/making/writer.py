@@ -132,7 +132,7 @@ class _Conversion:
         results = record_workers.map_chunks(record_workers.convert_chunk, job, indices, num_workers)
 
         with progress(total, f"Writing {self.name}", "images") as bar, contextlib.closing(results):
-            bar.start_at(done)
+            bar.skip(done)
 
             def converted(shard: int) -> Iterator[record_workers.Chunk]:
                 nonlocal done

@@ -139,7 +139,7 @@ def _collected(statistics: Statistics, outputs_from, count, label, partial: Cach
     earlier = partial.load()
     done = statistics.restore(earlier) if earlier else 0
     with progress(count, label, "images") as bar:
-        bar.start_at(done)
+        bar.skip(done)
         for views in outputs_from(done):
             for outputs in views:
                 statistics.update(outputs)

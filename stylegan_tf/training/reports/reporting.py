@@ -39,7 +39,7 @@ class RunReport:
         self._backends, self._note = backends, note
         self._total_images = total_images
         self._bar = progress(total_images, "Training", "images")
-        self._bar.start_at(images_seen)
+        self._bar.skip(images_seen)
         self._start = self._tick_start = time.monotonic()
         self._earlier_seconds = earlier_seconds
         self._tick_images = images_seen

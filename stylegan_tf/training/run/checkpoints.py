@@ -49,7 +49,7 @@ class Checkpoints:
         """Writes a checkpoint, then removes older ones; returns its path."""
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         seen = self._state.images_seen
-        path = self._path(seen)
+        path = _path(self.folder, seen)
         make_folder(self.folder)
         record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
         write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
@@ -57,14 +57,14 @@ class Checkpoints:
         # One with a higher number is damaged: `restore` skipped it.
         kept = kept_numbers([number for number in numbers if number <= seen], self._keep, self._keep_every)
         for number in set(numbers) - kept:
-            self._path(number).unlink(missing_ok=True)
+            _path(self.folder, number).unlink(missing_ok=True)
         return str(path)
 
     @property
     def latest(self) -> Optional[str]:
         """The newest file, or None."""
         numbers = _numbers(self.folder)
-        return str(self._path(numbers[-1])) if numbers else None
+        return str(_path(self.folder, numbers[-1])) if numbers else None
 
     def restore(self) -> bool:
         """Restores the newest good checkpoint into the state; False if there is no checkpoint.
@@ -74,7 +74,7 @@ class Checkpoints:
         """
         damaged = []
         for number in reversed(_numbers(self.folder)):
-            path = self._path(number)
+            path = _path(self.folder, number)
             try:
                 arrays = self._read(path)
             except DamagedFile as error:
@@ -116,9 +116,6 @@ class Checkpoints:
                     f"found). Start with the options in {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
                     "another `run_dir`."
                 )
-
-    def _path(self, number: int) -> pathlib.Path:
-        return _path(self.folder, number)
 
 
 def newest_record(run_dir: os.PathLike) -> Optional[RunRecord]:
