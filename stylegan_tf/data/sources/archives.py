@@ -111,8 +111,7 @@ class TarCollection(ArchiveCollection):
     """The pictures in a tar archive; a compressed one is unpacked to a temporary tar file first."""
 
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
-        # Compressed streams cannot be read out of order, and training sets are shuffled.
-        self._file, links = reading.uncompressed(self._path), {}
+        self._file, links = _uncompressed(self._path), {}
         with tarfile.open(self._file.path, "r:") as archive:
             for member in archive:
                 name = posixpath.normpath(member.name).lstrip("/")
@@ -142,6 +141,17 @@ class TarCollection(ArchiveCollection):
         if len(data) != size:
             raise BadPicture("is cut off: the archive ends before it")
         return data
+
+
+def _uncompressed(path: str) -> reading.SpooledFile:
+    """Compressed archives are copied: they cannot be read out of order, and training sets are shuffled."""
+    try:
+        tarfile.open(path, "r:").close()
+        return reading.SpooledFile(path)
+    except tarfile.ReadError:
+        with tarfile.open(path, "r:*") as archive:
+            archive.fileobj.seek(0)
+            return reading.copied(archive.fileobj)
 
 
 def _followed(target: str, links: dict[str, str], members: dict) -> Optional[object]:

@@ -9,6 +9,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.letterbox import Box
 from stylegan_tf.data.sources.opening import Picture
+from stylegan_tf.files.file_errors import short
 
 _MAX_CLASSES = 100_000
 
@@ -102,8 +103,11 @@ def one_hot(classes: np.ndarray, names: Optional[tuple[str, ...]] = None) -> Lab
     return Labels(values, names, note)
 
 
-def as_labels(array: np.ndarray, where: str, count: int) -> Labels:
-    """Class numbers [N] or [N, 1] (whole numbers, of integer or floating type), or numbers [N, L]."""
+def as_labels(array: np.ndarray, where: str, count: int, pictures: Optional[Sequence[str]] = None) -> Labels:
+    """Class numbers [N] or [N, 1] (whole numbers, of integer or floating type), or numbers [N, L].
+
+    where, pictures: for messages; without names of pictures, these are numbered.
+    """
     array = np.asarray(array)
     if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or len(array) != count or not array.size:
         raise UserError(
@@ -111,12 +115,20 @@ def as_labels(array: np.ndarray, where: str, count: int) -> Labels:
             f"[{count}, labels]."
         )
     table = array.reshape(count, -1)
+    values = finite_labels(table, where, pictures or [f"picture {index}" for index in range(count)])
+    if table.shape[1] == 1 and array.dtype.kind != "b" and (table == np.rint(table)).all():
+        return one_hot(table)
+    return Labels(values, tuple(f"label{index}" for index in range(values.shape[1])))
+
+
+def finite_labels(table: np.ndarray, where: str, pictures: Sequence[str]) -> np.ndarray:
+    """Numbers [N, L] as they are stored: float32. UserError for one that is not finite then."""
     with np.errstate(over="ignore"):
         values = table.astype(np.float32)
     wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(wrong):
-        found = table[wrong[0]].tolist()
-        raise UserError(f"{where}: the label of picture {wrong[0]} is {found}, expected finite numbers.")
-    if table.shape[1] == 1 and array.dtype.kind != "b" and (table == np.rint(table)).all():
-        return one_hot(table)
-    return Labels(values, tuple(f"label{index}" for index in range(values.shape[1])))
+        label, picture = short(table[wrong[0]].tolist(), 200), short(pictures[wrong[0]], 200)
+        raise UserError(
+            f"{where} has the label {label} for {picture} ({len(wrong)} such labels), expected finite numbers."
+        )
+    return values

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Optional
 
 import google_crc32c
@@ -226,23 +226,25 @@ def choose_resolution(collection: Collection, fit: Optional[str]) -> int:
     With it, the largest power of two that does not enlarge the median of up to 100 pictures; letterboxed ones count
     with their longer side. At most 1024.
     """
+    count, step = len(collection), max(1, len(collection) // _SAMPLES)
+    sizes = _sizes(collection, range(min(count, _SAMPLES)) if fit is None else range(0, count, step))
+    first = next(sizes, None)
+    if first is None:
+        raise UserError(
+            f"none of the pictures that were tried can be read, the first is {collection.name(0)}: is this a "
+            "collection of pictures?"
+        )
     if fit is None:
-        width, height = _first_size(collection)
+        width, height = first
         if width != height or not is_resolution(width):
-            near = _power_of_two(min(width, height))
+            near = _power_of_two(min(first))
             raise UserError(
                 f"{collection.name(0)} has {width}x{height} pixels: expected a square with a power of two on each "
                 f"side. `resolution={near}` crops and resizes all images to {near}x{near}; `fit=pad` keeps all of them."
             )
         return width
     side = max if fit == "pad" else min
-    sides = []
-    for index in range(0, len(collection), max(1, len(collection) // _SAMPLES)):
-        with contextlib.suppress(BadPicture):
-            sides.append(side(_size(collection, index)))
-    if not sides:
-        raise UserError(f"none of the pictures that were tried can be read, the first is {collection.name(0)}.")
-    return _power_of_two(int(statistics.median_low(sides)))
+    return _power_of_two(statistics.median_low(side(size) for size in (first, *sizes)))
 
 
 def _power_of_two(side: int) -> int:
@@ -250,16 +252,11 @@ def _power_of_two(side: int) -> int:
     return min(1024, max(records.MIN_RESOLUTION, 1 << (side.bit_length() - 1)))
 
 
-def _first_size(collection: Collection) -> tuple[int, int]:
-    """Of the first picture that can be read."""
-    for index in range(min(len(collection), _SAMPLES)):
-        try:
-            return _size(collection, index)
-        except BadPicture as error:
-            last = str(error)
-    raise UserError(f"{last}, nor can those before it: is this a collection of pictures?")
-
-
-def _size(collection: Collection, index: int) -> tuple[int, int]:
-    with reading_picture(collection.name(index)):
-        return picture_size(collection.read(index))
+def _sizes(collection: Collection, indices: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """(width, height) of the pictures that can be read."""
+    for index in indices:
+        size = None
+        with contextlib.suppress(BadPicture), reading_picture(collection.name(index)):
+            size = picture_size(collection.read(index))
+        if size is not None:
+            yield size

@@ -14,7 +14,7 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import demo
-from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, one_hot
+from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, finite_labels, one_hot
 from stylegan_tf.data.sources.reading import reason
 from stylegan_tf.files.arrays import read_array_stream
 from stylegan_tf.files.file_errors import short
@@ -171,12 +171,9 @@ def _of_json(content: str, where: str) -> tuple[list[str], Labels]:
     names = _file_names([name for name, _ in pairs], where)
     try:
         array = np.array([label for _, label in pairs])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # Lists of several lengths.
         array = np.zeros([0])
-    if array.dtype.kind not in "iufb" or array.ndim not in (1, 2) or len(array) != len(pairs):
-        raise UserError(f"{where} should hold a file name and a class number (or a list of numbers) for each picture.")
-    _check_finite(array.reshape(len(pairs), -1), names, where)
-    return names, as_labels(array, where, len(pairs))
+    return names, as_labels(array, where, len(pairs), names)
 
 
 def _are_pairs(entries) -> bool:
@@ -200,47 +197,22 @@ def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
         if empty is not None:
             raise UserError(f"line {number} of {where} has no value in its column {short(empty, 200)}.")
     files = _file_names([row[0] for row in rows[1:]], where)
-    cells = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
-    numbers = _as_numbers(cells, files, where)
-    if len(header) == 2 and (numbers is None or (numbers == np.rint(numbers)).all()):
-        # 1 and 1.0 are one class.
-        texts = [row[0] for row in cells] if numbers is None else [str(int(value)) for value in numbers[:, 0]]
-        classes = sorted(set(texts), key=_class_order)
-        places = {name: place for place, name in enumerate(classes)}
-        return files, one_hot(np.array([places[text] for text in texts]), tuple(classes))
-    if numbers is None:
-        wrong = next(cell for row in cells for cell in row if not _is_number(cell))
-        raise UserError(f"{where} has several columns that should all be numbers: found '{short(wrong, 200)}'.")
-    return files, Labels(numbers.astype(np.float32), tuple(header[1:]))
-
-
-def _as_numbers(cells: Sequence[Sequence[str]], files: Sequence[str], where: str) -> Optional[np.ndarray]:
-    """float64 [N, columns]; None if there is any other text."""
-    if not all(_is_number(cell) for row in cells for cell in row):
-        return None
-    numbers = np.array([[float(cell) for cell in row] for row in cells])
-    _check_finite(numbers, files, where)
-    return numbers
-
-
-def _is_number(cell: str) -> bool:
+    texts = [[cell.strip() for cell in row[1:]] for row in rows[1:]]
     try:
-        return float(cell) is not None
-    except ValueError:
-        return False
-
-
-def _check_finite(table: np.ndarray, files: Sequence[str], where: str) -> None:
-    """After rounding to float32, as they are stored."""
-    with np.errstate(over="ignore"):
-        wrong = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
-    if len(wrong):
-        label = table[wrong[0]].tolist()
-        label = short(label if len(label) > 1 else label[0], 200)
-        raise UserError(
-            f"{where} has the label {label} for {short(files[wrong[0]], 200)} "
-            f"({len(wrong)} such labels), expected finite numbers."
-        )
+        numbers = np.array([[float(text) for text in row] for row in texts])
+    except ValueError as error:
+        if len(header) > 2:
+            found = short(error, 200)
+            raise UserError(f"{where} has several columns that should all be numbers: {found}.") from None
+        classes = [row[0] for row in texts]
+    else:
+        values = finite_labels(numbers, where, files)
+        if len(header) > 2 or (numbers != np.rint(numbers)).any():
+            return files, Labels(values, tuple(header[1:]))
+        classes = [str(int(number)) for number in numbers[:, 0]]  # 1 and 1.0 are one class.
+    names = sorted(set(classes), key=_class_order)
+    places = {name: place for place, name in enumerate(names)}
+    return files, one_hot(np.array([places[name] for name in classes]), tuple(names))
 
 
 def _class_order(name: str) -> tuple:

@@ -4,11 +4,8 @@ What can only be read from front to back, or as a whole, goes to a temporary fil
 the page cache, instead of each holding a copy in memory.
 """
 
-import bz2
 import contextlib
 import errno
-import gzip
-import lzma
 import os
 import re
 import shutil
@@ -25,7 +22,6 @@ from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
 MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
-_MAGIC = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 # What positions and sizes out of a damaged file lead to, as opposed to a failing disk.
 _FROM_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
 
@@ -161,22 +157,6 @@ def mapped(file: SpooledFile) -> LazyArray:
 
 def _map(file: SpooledFile) -> np.ndarray:
     return np.load(file.path, mmap_mode="r", allow_pickle=False)
-
-
-def uncompressed(path) -> SpooledFile:
-    """The file itself, or what is in it if it is compressed (gzip, bzip2, xz)."""
-    opener = decompressor(path)
-    if opener is None:
-        return SpooledFile(str(path))
-    with opener(path, "rb") as source:
-        return copied(source)
-
-
-def decompressor(path):
-    """The function that opens a compressed file, by its first bytes; None for other files."""
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    return next((opener for magic, opener in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def copied(stream) -> SpooledFile:
