@@ -20,6 +20,7 @@ from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.making.report import list_left_out
+from stylegan_tf.data.records import encode_picture
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.fitted import to_pixels
@@ -172,9 +173,8 @@ def _faces(collection, index: int, faces: Sequence[tuple], size: int, left_out: 
         return
     for face, landmarks in faces:
         try:
-            aligned, stream = crop_face(image, face_crop(landmarks), size), io.BytesIO()
+            aligned = crop_face(image, face_crop(landmarks), size)
         except ValueError as error:
             left_out.append(LeftOut(f"{name}, face {face}: {error}", "faces that cannot be cut out"))
             continue
-        Image.fromarray(aligned).save(stream, "PNG")
-        yield face, stream.getvalue()
+        yield face, encode_picture(aligned, "PNG")

@@ -83,7 +83,8 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
                     f"level {largest} hold {expected} {first.encoding} images of {first.channels}: the dataset is "
                     "incomplete or mixed, write it again."
                 )
-    description = _read_description(folder)
+    description = _read_description(folder, largest)
+    box, ratio = description.get("content_box"), description.get("aspect_ratio")
     count = sum(shard_counts)
     if description.get("count", count) != count:
         raise UserError(f"{folder} holds {count} images, its {DESCRIPTION_FILE} says {description['count']}.")
@@ -96,11 +97,11 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
         levels,
         shard_counts,
         encoding=first.encoding,
-        content_box=_content_box(description, largest, folder),
-        aspect_ratio=_aspect_ratio(description, folder),
+        content_box=None if box is None else tuple(box),
+        aspect_ratio=None if ratio is None else float(ratio),
         remote=remote,
     )
-    return _with_labels(info, folder, tuple(description.get("label_names", ())))
+    return _with_labels(info, folder, tuple(description.get("label_names") or ()))
 
 
 def local_files(info: DatasetInfo, resolution: int) -> Iterator[str]:
@@ -238,7 +239,7 @@ def _check_shard(path: str, resolution: int, remote: Optional[RemoteShards]) -> 
     if size == 0 or size < length + tfrecord_files.OVERHEAD:
         raise UserError(f"{path} is {'empty' if size == 0 else 'cut off or not a TFRecord file'}: write it again.")
     try:
-        shape, encoding = records.decode_example(serialized).shape, records.example_encoding(serialized)
+        shape, (encoding, _) = records.decode_example(serialized).shape, records.stored_picture(serialized)
     except ValueError as error:
         raise UserError(f"the first record of {path} is damaged: {error}.") from error
     if shape[:2] != (resolution, resolution):
@@ -265,29 +266,7 @@ def find_records(path: str) -> list[tfrecord_files.Record]:
     return found
 
 
-def _content_box(description: dict, resolution: int, folder) -> Optional[Box]:
-    box = description.get("content_box")
-    if box is None:
-        return None
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, int) for side in box):
-        raise UserError(f"{folder / DESCRIPTION_FILE} has a content_box {box}, expected four whole numbers.")
-    left, top, right, bottom = box
-    if not (0 <= left < right <= resolution and 0 <= top < bottom <= resolution):
-        raise UserError(f"{folder / DESCRIPTION_FILE} has a content_box {box}, which is not inside of the images.")
-    return left, top, right, bottom
-
-
-def _aspect_ratio(description: dict, folder) -> Optional[float]:
-    ratio = description.get("aspect_ratio")
-    if ratio is None:
-        return None
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.001 <= ratio <= 1000:
-        found = short(ratio, 60)
-        raise UserError(f"{folder / DESCRIPTION_FILE} has an aspect_ratio {found}, expected width by height.")
-    return float(ratio)
-
-
-def _read_description(folder: pathlib.Path) -> dict:
+def _read_description(folder: pathlib.Path, resolution: int) -> dict:
     """dataset.json, or {} without it: the authors' datasets have none, and the files hold nearly all of it."""
     path = folder / DESCRIPTION_FILE
     if not path.exists():
@@ -295,10 +274,32 @@ def _read_description(folder: pathlib.Path) -> dict:
     description = read_json(path, "description of a dataset", "write the dataset again")
     if not isinstance(description, dict):
         raise UserError(f"{path} should hold a JSON object.")
-    names = description.get("label_names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path} has label_names that are no list of names: write the dataset again.")
+    expected = {
+        "label_names": (_are_names, "a list of names"),
+        "content_box": (lambda box: _is_box(box, resolution), "left, top, right, bottom inside of the images"),
+        "aspect_ratio": (_is_ratio, "width by height"),
+    }
+    for key, (is_valid, meaning) in expected.items():
+        value = description.get(key)
+        if value is not None and not is_valid(value):
+            found = short(value, 60)
+            raise UserError(f"{path} has the {key} {found}, expected {meaning}: write the dataset again.")
     return description
+
+
+def _are_names(value) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_box(value, resolution: int) -> bool:
+    if not isinstance(value, list) or len(value) != 4 or not all(isinstance(side, int) for side in value):
+        return False
+    left, top, right, bottom = value
+    return 0 <= left < right <= resolution and 0 <= top < bottom <= resolution
+
+
+def _is_ratio(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.001 <= value <= 1000
 
 
 def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import numpy as np
-from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
@@ -107,11 +106,11 @@ def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> in
 
 def _encoded(image: np.ndarray, box: Optional[Box], ratio: Optional[float], kind: str) -> bytes:
     left, top, right, bottom = box or (0, 0, *image.shape[1::-1])
-    image, content = unstretched(image[np.newaxis, top:bottom, left:right], ratio)[0], io.BytesIO()
-    if kind == "npy":
-        np.save(content, image, allow_pickle=False)
-    else:
-        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
+    image = unstretched(image[np.newaxis, top:bottom, left:right], ratio)[0]
+    if kind == "png":
+        return records.encode_picture(image, "PNG")
+    content = io.BytesIO()
+    np.save(content, image, allow_pickle=False)
     return content.getvalue()
 
 

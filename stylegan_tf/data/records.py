@@ -83,7 +83,7 @@ def encoded_levels(
         images = images.copy()
         for index, image in enumerate(images):
             if files[index] is None:
-                files[index] = _encoded(image, "JPEG", **_JPEG)
+                files[index] = encode_picture(image, "JPEG", **_JPEG)
                 images[index] = _decoded(files[index], "JPEG")
     levels = {}
     for resolution, level in image_levels(images).items():
@@ -107,18 +107,14 @@ def encode_example(image_hwc: np.ndarray, encoding: str = "raw") -> bytes:
     if encoding == "raw":
         image_chw = np.ascontiguousarray(image_hwc.transpose(2, 0, 1))  # NumPy 1's tobytes() is slow without it.
         return serialize_example({"shape": shape, "data": image_chw.tobytes()})
-    return serialize_example({"shape": shape, "png": _encoded(image_hwc, "PNG")})
+    return serialize_example({"shape": shape, "png": encode_picture(image_hwc, "PNG")})
 
 
-def example_encoding(serialized: bytes) -> str:
-    """One of `ENCODINGS`. Raises ValueError if it is not a record of ours or of the authors."""
-    return _FEATURES[_picture_feature(parse_example(serialized))]
-
-
-def example_file(serialized: bytes) -> bytes:
-    """The picture's file in a record that is not raw."""
+def stored_picture(serialized: bytes) -> tuple[str, bytes]:
+    """-> (one of `ENCODINGS`, the raw pixels or the picture's file). ValueError if it is no record of pictures."""
     features = parse_example(serialized)
-    return features[_picture_feature(features)]
+    name = _picture_feature(features)
+    return _FEATURES[name], features[name]
 
 
 def decode_example(serialized: bytes) -> np.ndarray:
@@ -144,7 +140,8 @@ def _picture_feature(features) -> str:
     return found[0]
 
 
-def _encoded(image_hwc: np.ndarray, kind: str, **options) -> bytes:
+def encode_picture(image_hwc: np.ndarray, kind: str, **options) -> bytes:
+    """uint8 [H, W, C] -> a file; kind: "PNG" or "JPEG", with Pillow's options."""
     stream = io.BytesIO()
     Image.fromarray(image_hwc[:, :, 0] if image_hwc.shape[2] == 1 else image_hwc).save(stream, kind, **options)
     return stream.getvalue()

@@ -72,15 +72,11 @@ class AttributeClassifiers:
                 )
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        sizes = {images.shape[1]: images}
-        return tf.stack([self._logits(network, sizes) for network in self._networks], axis=1)
+        return tf.stack([self._logits(network, images) for network in self._networks], axis=1)
 
-    def _logits(self, network, sizes):
-        """sizes: resolution -> images; smaller ones are added as needed."""
-        while network.config.resolution not in sizes:
-            smallest = min(sizes)
-            sizes[smallest // 2] = downscale_2d(sizes[smallest])
-        images = sizes[network.config.resolution]
+    def _logits(self, network, images):
+        while images.shape[1] > network.config.resolution:
+            images = downscale_2d(images)
         group = network.config.mbstd_group_size
         # A network with one label multiplies its output by it.
         labels = tf.ones([tf.shape(images)[0], 1]) if network.config.label_size else None

@@ -26,7 +26,7 @@ from stylegan_tf.metrics.computation import (
     result_name,
 )
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.images.folder import open_pictures
+from stylegan_tf.metrics.images.measured import open_pictures
 from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.metric import Metric

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data import block_cache
-from stylegan_tf.data.block_cache import BlockCache
+from stylegan_tf.data import remote_shards
+from stylegan_tf.data.remote_shards import BlockCache
 
 
 def _content(size):
@@ -39,7 +39,7 @@ def test_what_is_needed_latest_makes_room(tmp_path):
 
 
 def test_what_is_in_use_stays_and_what_a_killed_process_left_does_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(block_cache, "_PATIENCE", 0.1)
+    monkeypatch.setattr(remote_shards, "_PATIENCE", 0.1)
     (tmp_path / "b.partial").write_bytes(b"x" * 30)
     (tmp_path / ".total").write_bytes(b"")
     cache = BlockCache(tmp_path, 20)

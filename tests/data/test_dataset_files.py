@@ -151,7 +151,7 @@ def test_labels_must_be_finite_and_their_names_texts(folder):
         find_dataset(folder)
     for names in ([1], "ab", {"a": 1}, 5):
         (folder / "dataset.json").write_text(json.dumps({"label_names": names}))
-        with pytest.raises(UserError, match="label_names that are no list of names"):
+        with pytest.raises(UserError, match="has the label_names"):
             find_dataset(folder)
 
 

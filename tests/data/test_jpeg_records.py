@@ -52,7 +52,7 @@ def stored(info):
     for path in info.shards(info.resolution):
         data = open(path, "rb").read()
         found += [data[record.offset : record.offset + record.length] for record in tfrecord_files.scan(path)]
-    return [records.example_file(example) for example in found]
+    return [records.stored_picture(example)[1] for example in found]
 
 
 def write(folder, dest):

@@ -247,7 +247,7 @@ class _Conversion:
             "count": report.count,
             "resolution": source.resolution,
             "num_channels": source.num_channels,
-            "levels": levels_of(source.resolution),
+            "levels": [2**log2 for log2 in range(source.resolution.bit_length() - 1, 1, -1)],
             "encoding": self.options.encoding,
             "num_shards": len(self.shards),
             "label_size": 0 if source.labels is None else source.labels.shape[1],
@@ -257,16 +257,6 @@ class _Conversion:
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
-
-
-def levels_of(resolution: int) -> list[int]:
-    """64 -> [64, 32, 16, 8, 4]."""
-    return [2**log2 for log2 in range(resolution.bit_length() - 1, 1, -1)]
-
-
-def holds_dataset(folder: pathlib.Path) -> bool:
-    """Whether there is a record file of ours or of the authors in `folder`."""
-    return any(records.parse_shard_file_name(path.name) for path in folder.iterdir())
 
 
 def _duplicates(source, options: WriteOptions, progress: StartProgress) -> dict[int, int]:
@@ -338,7 +328,8 @@ def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise UserError(f"`dest` {dest} exists and is not empty: give another folder, or `overwrite` to replace it.")
-    if not holds_dataset(dest):  # Never delete what may be somebody's photographs.
+    names = [path.name for path in dest.iterdir()]
+    if not any(map(records.parse_shard_file_name, names)):  # Never delete what may be somebody's photographs.
         raise UserError(f"`dest` {dest} exists and holds no dataset: `overwrite` replaces datasets only.")
 
 

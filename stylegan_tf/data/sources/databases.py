@@ -163,7 +163,7 @@ class TFRecordCollection(Collection):
             example = data[: -tfrecord_files.CRC.size]
             image = records.decode_example(example)
             # As a file it can be kept: a JPEG suffers from being encoded once more.
-            return records.example_file(example) if self._info.encoding == "jpeg" else image
+            return records.stored_picture(example)[1] if self._info.encoding == "jpeg" else image
         except ValueError as error:
             raise BadPicture(f"is damaged: {error}") from error
 

@@ -67,7 +67,8 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
             "pass `resolution` or `fit` to crop and resize all of them."
         )
     noticed = opened.noticed
-    if _is_enlarged(first.size, options) and len(opened.layers) == 1 and first.getcolors(_FEW_COLOURS):
+    is_blurred = options.filter != "nearest" and max(first.size) < side
+    if is_blurred and len(opened.layers) == 1 and first.getcolors(_FEW_COLOURS):
         noticed += (PIXEL_ART,)
     box = letterbox(first.size, side) if options.fit == "pad" and first.width != first.height else None
     image = _joined([_fitted(layer, box, options) for layer in opened.layers])
@@ -100,11 +101,6 @@ def _digest(layers: list[Image.Image], image: np.ndarray) -> str:
     digest = hashlib.blake2b(f"{layers[0].mode} {layers[0].size} {checksum}".encode(), digest_size=12)
     digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()
-
-
-def _is_enlarged(size: tuple[int, int], options: PictureOptions) -> bool:
-    """By a filter that mixes pixels."""
-    return options.filter != "nearest" and max(size) < options.resolution
 
 
 def _fitted(image: Image.Image, box: Optional[Box], options: PictureOptions) -> Image.Image:

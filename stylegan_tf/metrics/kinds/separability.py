@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
 
     from stylegan_tf.metrics.context import MetricContext
-    from stylegan_tf.metrics.images.generated import GeneratedImages
+    from stylegan_tf.metrics.images.measured import GeneratedImages
     from stylegan_tf.networks.generator import Generator
 
 _LATENTS_PER_CALL = 4096
@@ -153,7 +153,7 @@ def classified_samples(
     """
     from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-    from stylegan_tf.metrics.images.generated import GeneratedImages
+    from stylegan_tf.metrics.images.measured import GeneratedImages
 
     strategy, config = create_strategy("one"), generator.config
     with strategy.scope():

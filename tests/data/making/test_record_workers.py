@@ -351,7 +351,7 @@ def test_stretched_pictures_get_their_shape_back(tmp_path):
     assert Image.open(tmp_path / "upright" / "00000000.png").size == (16, 32)
     for wrong in ("0", '"wide"', "true"):
         (tmp_path / "set" / "dataset.json").write_text(upright.replace("0.5", wrong))
-        with pytest.raises(UserError, match="has an aspect_ratio"):
+        with pytest.raises(UserError, match="has the aspect_ratio"):
             find_dataset(tmp_path / "set")
 
 
@@ -369,7 +369,7 @@ def test_a_damaged_content_box_is_refused(tmp_path, box):
     folder = write_numbered(tmp_path / "set")
     description = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps({**description, "content_box": box}))
-    with pytest.raises(UserError, match="has a content_box"):
+    with pytest.raises(UserError, match="has the content_box"):
         find_dataset(folder)
 
 

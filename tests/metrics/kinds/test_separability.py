@@ -7,7 +7,7 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.images.generated import GeneratedImages
+from stylegan_tf.metrics.images.measured import GeneratedImages
 from stylegan_tf.metrics.kinds.separability import (
     conditional_entropy,
     latents,
