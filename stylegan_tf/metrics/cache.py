@@ -68,22 +68,19 @@ def resumable_rows(
       UserError for rows that are not finite.
     """
     saved = partial.load() if partial else None
-    done = len(saved["rows"]) if saved and len(saved["rows"]) <= count else 0
-    rows = saved["rows"] if done else None
+    blocks = [saved["rows"]] if saved and len(saved["rows"]) <= count else []
+    done = sum(map(len, blocks))
     with progress(count, label, unit) as bar:
         bar.skip(done)
         while done < count:
-            block = compute(done, min(batch, count - done))
+            block = compute(done, min(batch, count - done)).astype(np.float32)
             if not np.isfinite(block).all():
                 raise UserError(f"{label}: values that are not finite. Has the network diverged?")
-            if rows is None or len(rows) < count:
-                rows, earlier = np.empty([count, *block.shape[1:]], np.float32), rows
-                rows[:done] = 0 if earlier is None else earlier
-            rows[done : done + len(block)] = block
+            blocks.append(block)
             done += len(block)
             bar.update(done)
             if partial and partial.is_due():
-                partial.save({"rows": rows[:done]})
+                partial.save({"rows": np.concatenate(blocks)})
     if partial:
         partial.remove()
-    return rows
+    return np.concatenate(blocks)

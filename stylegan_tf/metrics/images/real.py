@@ -31,9 +31,7 @@ class RealImages:
         """uint8 [n, R, R, C] of images first, ..., end - 1, n <= batch_size. Raises UserError for damaged records."""
         dataset = level_records(self.info, self.resolution)
         if self.label_column is not None:
-            mask = tf.data.Dataset.from_tensor_slices(np.isin(np.arange(self.info.count), self._chosen))
-            chosen = tf.data.Dataset.zip((dataset, mask)).filter(lambda _, is_chosen: is_chosen)
-            dataset = chosen.map(lambda record, _: record)
+            dataset = _filtered(dataset, np.isin(np.arange(self.info.count), self._chosen))
         dataset = dataset.skip(first).take(end - first)
         with data_errors_named(self.info, self.resolution):
             for (images,) in decoded_batches(dataset, self.info, self.resolution, batch_size).as_numpy_iterator():
@@ -105,11 +103,15 @@ class LabelledImages:
 
     def _records(self, validation: bool) -> tf.data.Dataset:
         """(serialised Example, whether it has the attribute)."""
-        records = level_records(self.info, self.resolution)
-        truth = tf.data.Dataset.from_tensor_slices((self.has_attribute, self.validation))
-        numbered = tf.data.Dataset.zip((records, truth))
-        chosen = numbered.filter(lambda _, truth: truth[1] == validation)
-        return chosen.map(lambda record, truth: (record, truth[0]))
+        truth = tf.data.Dataset.from_tensor_slices(self.has_attribute)
+        records = tf.data.Dataset.zip((level_records(self.info, self.resolution), truth))
+        return _filtered(records, self.validation == validation)
+
+
+def _filtered(dataset: tf.data.Dataset, mask: np.ndarray) -> tf.data.Dataset:
+    """The elements for which the mask, bool [count], is true."""
+    masked = tf.data.Dataset.zip((dataset, tf.data.Dataset.from_tensor_slices(mask)))
+    return masked.filter(lambda _, is_chosen: is_chosen).map(lambda element, _: element)
 
 
 def labelled_images(info: DatasetInfo, resolution: int, attribute: str) -> LabelledImages:
