@@ -70,7 +70,7 @@ def compute_metrics(
         todo = [metric for metric in todo if metric not in together]
         start = time.monotonic()
         for metric, values, facts in _computed(together, context, on_error):
-            facts = {"seconds": round(time.monotonic() - start, 1), **facts}
+            facts = {**context.facts, "seconds": round(time.monotonic() - start, 1), **facts}
             yield MetricResult(result_name(metric, context), values, full_protocol(metric, context), facts)
 
 

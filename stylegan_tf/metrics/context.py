@@ -5,8 +5,8 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Sequence
-from typing import Optional, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 import tensorflow as tf
@@ -38,6 +38,7 @@ class MetricContext:
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
     pictures: Optional[FolderPictures] = None
     content_box: Optional[Sequence[float]] = None  # Of letterboxed images, see `crop_to_box`; None: all is measured.
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # About what is measured, for the records.
     progress: StartProgress = Progress
 
     @property

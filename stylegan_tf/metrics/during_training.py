@@ -63,12 +63,12 @@ class TrainingMetrics:
             metric.check(context)
 
         def measure(growth: Growth, images_seen: int) -> Iterator[tuple[str, dict[str, float]]]:
-            return self._lines(dataclasses.replace(context, training_growth=growth), images_seen, info.name)
+            facts = {"network": None, "kimg": images_seen / 1000, "dataset": info.name}
+            return self._lines(dataclasses.replace(context, training_growth=growth, facts=facts))
 
         return measure
 
-    def _lines(self, context: MetricContext, images_seen: int, dataset: str) -> Iterator[tuple[str, dict[str, float]]]:
-        facts = {"network": None, "kimg": images_seen / 1000, "dataset": dataset}
+    def _lines(self, context: MetricContext) -> Iterator[tuple[str, dict[str, float]]]:
         problems: list[str] = []  # E.g. no layers for so many latents yet; the cache is full; too little memory.
 
         def on_error(metric: Metric, error: Exception) -> None:
@@ -76,7 +76,6 @@ class TrainingMetrics:
 
         try:
             for result in compute_metrics(self._metrics, context, on_error):
-                result = result.with_facts(facts)
                 append_result(pathlib.Path(self._config.run_dir), result)
                 yield result.line(), result.scalars()
         except Exception as error:

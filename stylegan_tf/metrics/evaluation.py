@@ -6,7 +6,7 @@ import glob
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 import tensorflow as tf
 
@@ -70,8 +70,8 @@ def evaluate(
         seed=seed,
         cache_dir=None if cache_dir is None else os.fspath(cache_dir),
     )
-    subject = network_subject(_empty_context(wanted, options, progress), find_network(network), info)
-    return {result.name: result.values for result in compute_metrics(wanted, subject.context)}
+    context = network_context(_empty_context(wanted, options, progress), find_network(network), info)
+    return {result.name: result.values for result in compute_metrics(wanted, context)}
 
 
 def evaluate_and_record(
@@ -98,12 +98,12 @@ def evaluate_and_record(
       UserError, after all else is measured, if a result is missing.
     """
     info = find_dataset(data_dir) if data_dir else None
-    subjects: list[tuple[str, Optional[pathlib.Path]]] = [*_named_networks(networks, options.all)]
-    subjects += [(name, None) for name in pictures]
+    measured: list[tuple[str, Optional[pathlib.Path]]] = [*_named_networks(networks, options.all)]
+    measured += [(name, None) for name in pictures]
     template = _empty_context(metrics, options, progress)
     rows, problems = ResultTable(), []
 
-    for name, path in subjects:
+    for name, path in measured:
 
         def on_error(metric: Optional[Metric], error: Exception, name: str = name) -> None:  # The others continue.
             error = _expected(error)
@@ -112,13 +112,13 @@ def evaluate_and_record(
 
         try:
             if path is None:
-                subject = pictures_subject(template, name, info, options, warn)
+                context = pictures_context(template, name, info, options, warn)
             else:
-                subject = network_subject(template, path, info, options)
+                context = network_context(template, path, info, options)
         except UserError as error:
             on_error(None, error)
             continue
-        each = [subject, *(subjects_of_classes(subject) if options.per_class and path else [])]
+        each = [context, *(contexts_of_classes(context) if options.per_class and path else [])]
         with _folder_for_results(out or _folder_of(path), warn) as folder:
             for one in each:
                 found = measure_and_record(one, metrics, folder, on_error, options.force, note)
@@ -130,63 +130,52 @@ def evaluate_and_record(
         raise UserError(several + problems[0])
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A measured network or set of pictures, and the facts about it that go into its records."""
-
-    name: str
-    context: MetricContext
-    facts: dict[str, Any]
-
-
-def network_subject(
+def network_context(
     template: MetricContext,
     path: pathlib.Path,
     info: Optional[DatasetInfo],
     options: EvaluationOptions = EvaluationOptions(),
-) -> Subject:
-    """A network file. template: a context without a network."""
+) -> MetricContext:
+    """Of a network file. template: a context without a network."""
     with template.strategy.scope():
         networks = load_networks(path)
     generator, metadata, mirror = networks.best_generator, networks.metadata, options.mirror_augment
     mirror = bool(metadata.get("mirror_augment", False) if mirror is None else mirror)
     reals = None if info is None else real_images_for(info, generator.config, mirror)
     box = _common_box(info, networks.content_box) if options.crop else None
-    context = dataclasses.replace(template, generator=generator, reals=reals, content_box=box)
     facts = {"network": path.name, "kimg": metadata.get("kimg"), "dataset": info.name if info else None}
-    return Subject(path.name, context, facts)
+    return dataclasses.replace(template, generator=generator, reals=reals, content_box=box, facts=facts)
 
 
-def pictures_subject(
+def pictures_context(
     template: MetricContext,
     path: str,
     info: Optional[DatasetInfo],
     options: EvaluationOptions = EvaluationOptions(),
     note: Note = ignore,
-) -> Subject:
-    """A folder of pictures, an archive, ...: see `open_pictures`."""
+) -> MetricContext:
+    """Of a folder of pictures, an archive, ...: see `open_pictures`."""
     box = info.relative_box if options.crop and info else None
     pictures, level = open_pictures(path, info, options.fit, box, note)
     reals = None if info is None or level is None else RealImages(info, level, bool(options.mirror_augment))
-    context = dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box)
-    return Subject(path, context, {"pictures": path, "dataset": info.name if info else None})
+    facts = {"pictures": path, "dataset": info.name if info else None}
+    return dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box, facts=facts)
 
 
-def subjects_of_classes(subject: Subject) -> list[Subject]:
+def contexts_of_classes(context: MetricContext) -> list[MetricContext]:
     """The same network once for each class: images with its label against the real images that have it."""
-    context = subject.context
     reals = context.reals
     if not context.label_size or reals is None:
         raise UserError("`per_class` needs a network with labels, and `data_dir` with the same.")
     found = []
     for column, name in enumerate(reals.info.label_names):
-        of_class = dataclasses.replace(context, reals=dataclasses.replace(reals, label_column=column))
-        found.append(Subject(f"{subject.name} {name}", of_class, {**subject.facts, "class": name}))
+        of_class = dataclasses.replace(reals, label_column=column)
+        found.append(dataclasses.replace(context, reals=of_class, facts={**context.facts, "class": name}))
     return found
 
 
 def measure_and_record(
-    subject: Subject,
+    context: MetricContext,
     metrics: Sequence[Metric],
     out: Optional[pathlib.Path],
     on_error: OnError,
@@ -197,22 +186,22 @@ def measure_and_record(
 
     Existing results with the same protocol (network, data, seed, ...) are noted and not computed again.
     """
+    name = " ".join(str(context.facts[key]) for key in ("network", "pictures", "class") if key in context.facts)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     found, missing = [], []
     for metric in metrics:
-        result = None if force or out is None else _recorded_result(metric, subject.context, out)
+        result = None if force or out is None else _recorded_result(metric, context, out)
         if result is None:
             missing.append(metric)
             continue
-        note(f"{subject.name}  {result.line()}  (already there)")
+        note(f"{name}  {result.line()}  (already there)")
         found.append(result)
-    for result in compute_metrics(missing, subject.context, on_error):
-        result = result.with_facts(subject.facts)
+    for result in compute_metrics(missing, context, on_error):
         if out is not None:
             append_result(out, result)
-            _write_scalars(out, result, round((subject.facts.get("kimg") or 0) * 1000))
-        note(f"{subject.name}  {result.line()}")
+            _write_scalars(out, result, round((context.facts.get("kimg") or 0) * 1000))
+        note(f"{name}  {result.line()}")
         found.append(result)
     return found
 

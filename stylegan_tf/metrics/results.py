@@ -31,9 +31,6 @@ class MetricResult:
     # Kilo-images, names, seconds: information for readers.
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def with_facts(self, facts: Mapping[str, Any]) -> "MetricResult":
-        return dataclasses.replace(self, facts={**facts, **self.facts})
-
     def line(self) -> str:
         """`fid50k-efficientnet_lite0  fid 12.34 +- 0.12`, with the standard error if there is one."""
         parts = [self.name]

@@ -15,7 +15,7 @@ from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.computation import compute_metrics
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.evaluation import Subject, pictures_subject, subjects_of_classes
+from stylegan_tf.metrics.evaluation import contexts_of_classes, pictures_context
 from stylegan_tf.metrics.features import statistics
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.images.real import RealImages
@@ -161,16 +161,15 @@ def test_mirrored_copies_are_added_to_the_reals(context, generator):
 def test_a_class_is_measured_against_its_own_reals(context, tmp_path):
     reals = RealImages(find_dataset(write_set(tmp_path / "set", REALS, LABELS)), 8)
     generator = tiny.generator(label_size=2, **tiny.ROWS["d"])[0]
-    subject = Subject("net", dataclasses.replace(context, generator=generator, reals=reals), {})
-    of_class = subjects_of_classes(subject)[1]
-    (result,) = results("fid35", of_class.context).values()
+    of_class = contexts_of_classes(dataclasses.replace(context, generator=generator, reals=reals))[1]
+    (result,) = results("fid35", of_class).values()
     assert result.name == "fid35-cells-class1" and of_class.facts["class"] == reals.info.label_names[1]
     z = np.float32([np.random.default_rng([7, number]).standard_normal(5) for number in range(35)])
     images = to_uint8(generator(z, labels=np.tile(np.float32([0, 1]), [35, 1])).numpy())
     expected = distance_by_scipy(features_of(REALS[1::2])[0], features_of(images)[0])
     assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
     with pytest.raises(UserError, match="needs a network with labels"):
-        subjects_of_classes(Subject("net", context, {}))
+        contexts_of_classes(context)
 
 
 def test_another_seed_is_another_sample(context):
@@ -330,17 +329,17 @@ def test_pictures_of_a_folder_are_measured_as_those_of_a_network_would_be(contex
     expected = results("fid40,pr40", context)
     folder = save_pictures(tmp_path / "pictures", fakes(generator, 40))
     template = dataclasses.replace(context, generator=None, reals=None)
-    subject = pictures_subject(template, folder, context.reals.info)
-    found = results("fid40,pr40,fid60", subject.context)
+    measured = pictures_context(template, folder, context.reals.info)
+    found = results("fid40,pr40,fid60", measured)
     assert {name: found[name].values for name in expected} == {
         name: pytest.approx(result.values) for name, result in expected.items()
     }
     assert "fid60-cells-40images" in found
     assert "network_digest" not in found["fid40-cells"].protocol
     with pytest.raises(UserError, match="fid40_mix2 mixes the latents of a network"):
-        results("fid40_mix2", subject.context)
+        results("fid40_mix2", measured)
     with pytest.raises(UserError, match="ppl_wend needs a network"):
-        results("ppl_wend", subject.context)
+        results("ppl_wend", measured)
 
 
 def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
@@ -348,11 +347,11 @@ def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
     wide = np.random.RandomState(0).randint(0, 256, [4, 10, 20, 3]).astype(np.uint8)
     folder, info = save_pictures(tmp_path / "wide", wide), context.reals.info
     with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: `fit=crop`"):
-        pictures_subject(template, folder, info)
-    fitted = pictures_subject(template, folder, info, EvaluationOptions(fit="stretch")).context.pictures
+        pictures_context(template, folder, info)
+    fitted = pictures_context(template, folder, info, EvaluationOptions(fit="stretch")).pictures
     assert fitted.inputs(0, 4)[0].shape == (4, 8, 8, 3)
     Image.fromarray(wide[0, :8, :8]).save(tmp_path / "wide" / "zz.png")
-    uneven = pictures_subject(template, folder, None).context.pictures
+    uneven = pictures_context(template, folder, None).pictures
     with pytest.raises(UserError, match="zz.png has 8x8 pixels, the first picture 20x10"):
         uneven.inputs(0, 5)
 
@@ -362,9 +361,9 @@ def test_pictures_without_bars_are_compared_with_letterboxed_images_without_thei
     info = find_dataset(tmp_path / "set")
     folder = save_pictures(tmp_path / "narrow", np.ascontiguousarray(REALS[:30, :, 2:6]))
     template = dataclasses.replace(context, generator=None, reals=None)
-    subject = pictures_subject(template, folder, info)
-    assert subject.context.content_box == (0.25, 0, 0.75, 1)
-    narrow = dataclasses.replace(subject.context, extractor=narrow_extractor(context.extractor))
+    measured = pictures_context(template, folder, info)
+    assert measured.content_box == (0.25, 0, 0.75, 1)
+    narrow = dataclasses.replace(measured, extractor=narrow_extractor(context.extractor))
     (result,) = results("fid30", narrow).values()
     assert result.values["fid"] == pytest.approx(0, abs=0.05), "the pictures are the reals"
 

@@ -12,7 +12,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.during_training import TrainingMetrics
-from stylegan_tf.metrics.evaluation import measure_and_record, network_subject
+from stylegan_tf.metrics.evaluation import measure_and_record, network_context
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.sample_quality import InceptionScoreMetric
@@ -80,8 +80,8 @@ def test_results_come_every_metric_ticks_and_at_the_end(runs, configs):
 def measure(path, metrics, config, cache, **options):
     strategy, extractor = tf.distribute.OneDeviceStrategy("CPU:0"), load_extractor(config.feature_extractor)
     template = MetricContext(None, strategy, 0, cache, extractor=extractor)
-    subject = network_subject(template, path, find_dataset(config.data_dir))
-    measure_and_record(subject, parse_metrics(metrics), path.parent, raising, **options)
+    context = network_context(template, path, find_dataset(config.data_dir))
+    measure_and_record(context, parse_metrics(metrics), path.parent, raising, **options)
 
 
 def raising(_metric, error):
