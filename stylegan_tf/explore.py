@@ -12,20 +12,14 @@ import threading
 import webbrowser
 
 from stylegan_tf.cli import command_line, flags
-from stylegan_tf.config import PageServerConfig, TrainConfig
+from stylegan_tf.config import NearestOptions, PageServerConfig
 
 FLAGS = flags.FLAGS
 flags.define_network()
 flags.define("directions", None, "File written by stylegan_tf.directions; each direction gets a slider.")
 flags.define("crop", True, "Undo the letterboxing or stretching of the training pictures.")
 flags.define("browser", True, "Open the page in the default browser.")
-flags.define(
-    "image_distance",
-    "pixels",
-    "Distance for projection: `pixels`, `features` (those of --feature_extractor), or a file written by "
-    "stylegan_tf.build_lpips.",
-)
-flags.define_options(TrainConfig, "feature_extractor")
+flags.define_options(NearestOptions, "image_distance", "feature_extractor")
 flags.define_options(PageServerConfig)
 
 

@@ -10,7 +10,7 @@ and explore accept. For a folder, or any other --source of create_tfrecords, eve
 
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.config import ProjectionConfig, SourceOptions, TrainConfig
+from stylegan_tf.config import NearestOptions, ProjectionConfig, SourceOptions
 
 FLAGS = flags.FLAGS
 with flags.group("Network and pictures"):
@@ -32,13 +32,7 @@ with flags.group("Search"):
     flags.define(
         "batch_size", None, "Pictures searched for at once. Left out: chosen by resolution.", int, lower_bound=1
     )
-    flags.define(
-        "image_distance",
-        "pixels",
-        "Distance to minimise: `pixels`, the mean squared difference; `features`, the squared distance of the "
-        "features of --feature_extractor; or a file written by stylegan_tf.build_lpips (LPIPS, best for photos).",
-    )
-    flags.define_options(TrainConfig, "feature_extractor")
+    flags.define_options(NearestOptions, "image_distance", "feature_extractor")
 
 
 def main():

@@ -180,14 +180,9 @@ def read_options(kind: type, **given: Any) -> Any:
         if dataclasses.is_dataclass(field.type):
             values[field.name] = read_options(field.type)
         elif field.name in FLAGS and "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
-            values[field.name] = flag_value(field)
+            value, is_table = FLAGS[field.name].value, value_type(field) is Mapping
+            values[field.name] = parse_table(field.name, value, table_value_type(field)) if is_table else value
     return kind(**values)
-
-
-def flag_value(field: dataclasses.Field, flag_values: flags.FlagValues = FLAGS) -> Any:
-    """What the flag of an option says, as the dataclass takes it."""
-    value = flag_values[field.name].value
-    return parse_table(field.name, value, table_value_type(field)) if value_type(field) is Mapping else value
 
 
 def parse_table(name: str, text: Optional[str], convert: Callable[[str], float]) -> Optional[dict]:

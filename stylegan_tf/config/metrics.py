@@ -73,6 +73,6 @@ class NearestOptions(Options, group="Search"):
     image_distance: str = option(
         "pixels",
         "Distance between images: pixels (root mean square difference, on a scale of 0 to 255), features (those of "
-        "--feature_extractor), or a file written by stylegan_tf.build_lpips.",
+        "--feature_extractor), or a file written by stylegan_tf.build_lpips (LPIPS, best for photos).",
     )
     feature_extractor: str = option(INCEPTION, FEATURE_EXTRACTOR_HELP)

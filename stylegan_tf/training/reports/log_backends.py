@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import tensorflow as tf
@@ -46,50 +46,40 @@ class LogBackend:
         """The end of the run. Raises nothing."""
 
 
-class _LineFile(LogBackend):
-    """A text file in the run folder that lines are appended to."""
-
-    def __init__(self, path: Path, **options: str):
-        with write_errors_named(path):
-            self._file = open(path, "a", encoding="utf-8", **options)
-
-    def _append(self, line: str) -> None:
-        with write_errors_named(self._file.name):
-            self._file.write(line + "\n")
-            self._file.flush()
-
-    def sync(self) -> None:
-        with write_errors_named(self._file.name):
-            os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # A write that failed was reported before.
-            self._file.close()
-
-
-class TextLog(_LineFile):
-    """log.txt: the lines."""
-
-    def __init__(self, run_dir: os.PathLike):
-        super().__init__(Path(run_dir) / "log.txt", errors="backslashreplace")
-
-    def line(self, text: str) -> None:
-        self._append(text)
-
-
-class StatsLog(_LineFile):
-    """stats.jsonl: one JSON object per tick; null for what is not finite."""
+class RunFiles(LogBackend):
+    """log.txt: the lines; stats.jsonl: one JSON object per tick, with null for what is not finite."""
 
     def __init__(self, run_dir: os.PathLike, images_seen: int):
         """Drops the records beyond `images_seen`, where the run resumes: those images are trained on again."""
-        path = Path(run_dir) / "stats.jsonl"
-        with write_errors_named(path):
-            last = repair_stats(path, images_seen)
+        log, stats = Path(run_dir) / "log.txt", Path(run_dir) / "stats.jsonl"
+        with write_errors_named(log):
+            self._log = open(log, "a", encoding="utf-8", errors="backslashreplace")
+        with write_errors_named(stats):
+            last = repair_stats(stats, images_seen)
+            self._stats = open(stats, "a", encoding="utf-8")
         self.earlier_seconds: float = last.get("total_seconds", 0.0)  # The duration of the run until then.
-        super().__init__(path)
+
+    def line(self, text: str) -> None:
+        _append(self._log, text)
 
     def tick(self, record: Mapping[str, Any]) -> None:
-        self._append(json.dumps({name: _finite(value) for name, value in record.items()}))
+        _append(self._stats, json.dumps({name: _finite(value) for name, value in record.items()}))
+
+    def sync(self) -> None:
+        for file in (self._log, self._stats):
+            with write_errors_named(file.name):
+                os.fsync(file.fileno())
+
+    def close(self) -> None:
+        for file in (self._log, self._stats):
+            with contextlib.suppress(OSError):  # A write that failed was reported before.
+                file.close()
+
+
+def _append(file: TextIO, line: str) -> None:
+    with write_errors_named(file.name):
+        file.write(line + "\n")
+        file.flush()
 
 
 def repair_stats(path: os.PathLike, images_seen: int) -> dict:
@@ -103,7 +93,7 @@ def repair_stats(path: os.PathLike, images_seen: int) -> dict:
     return kept[-1][1] if kept else {}
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """JSON has no NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

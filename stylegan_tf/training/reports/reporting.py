@@ -14,7 +14,7 @@ import tensorflow as tf
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, format_duration, ignore
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.reports.disk import write_errors_named
-from stylegan_tf.training.reports.log_backends import LogBackend, StatsLog, TensorBoardLog, TextLog
+from stylegan_tf.training.reports.log_backends import LogBackend, RunFiles, TensorBoardLog
 from stylegan_tf.training.schedule import Phase
 
 _TICKS = 5  # In a row, before a symptom is reported: a rare one means nothing.
@@ -118,9 +118,9 @@ def open_report(
     """The chief's: appends to what the run wrote before it was at `images_seen`. UserError if it cannot."""
     with write_errors_named(run_dir):
         make_folder(run_dir)
-    stats = StatsLog(run_dir, images_seen)
-    backends = [TextLog(run_dir), stats, TensorBoardLog(run_dir, images_seen), *trackers]
-    return RunReport(total_images, images_seen, backends, stats.earlier_seconds, note, progress)
+    files = RunFiles(run_dir, images_seen)
+    backends = [files, TensorBoardLog(run_dir, images_seen), *trackers]
+    return RunReport(total_images, images_seen, backends, files.earlier_seconds, note, progress)
 
 
 def tick_line(record: Mapping[str, Any], values: Mapping[str, float]) -> str:
