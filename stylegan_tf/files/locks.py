@@ -47,7 +47,7 @@ def locked(
     lock = _Lock(pathlib.Path(path), note)
     until = time.monotonic() + wait
     while not lock.acquire():
-        if time.monotonic() >= until and not lock.is_holder_silent:
+        if lock.holder and time.monotonic() >= until:
             raise UserError(f"{what} is in use by {lock.holder}: {advice}.")
         time.sleep(_POLL)
     try:
@@ -71,36 +71,29 @@ class _Lock:
         self._path, self._note = path, note
         self._stream = None
         self._token = secrets.token_hex(8)
-        self._watched = None  # (token of a holder elsewhere, time of the file, since when these have not changed)
-        self.holder = "another process"
-        self.is_holder_silent = False  # It is elsewhere, and no heartbeat was seen yet.
+        self._watched = None  # (token of a holder elsewhere, time of the file), and since when it is watched.
+        self.holder: Optional[str] = None
         self.warnings: list[str] = []
 
     def acquire(self) -> bool:
-        """Whether it is ours now; if not, `holder` says whose it is."""
+        """Whether it is ours now; if not, `holder` describes a process that has it and is known to be alive."""
+        self.holder = None
         try:
-            return self._acquire()
-        except OSError as error:  # Of a full disk, writing and closing name no file.
-            raise OSError(error.errno, error.strerror, os.fspath(self._path)) from error
-
-    def _acquire(self) -> bool:
-        while self._stream is None:
-            stream = open(self._path, "a+", encoding="utf-8", errors="replace")
-            try:
+            with contextlib.ExitStack() as stack:
+                stream = stack.enter_context(open(self._path, "a+", encoding="utf-8", errors="replace"))
                 by_kernel = self._kernel_lock(stream)
                 if by_kernel is None or not self._is_free(stream, by_kernel):
                     return False
-                # Its last holder may have removed the file that was opened: then try again.
+                # Its last holder may have removed the file that was opened.
                 if is_in_place(self._path, stream) and self._sign(stream, by_kernel):
                     self._stream = stream
-            finally:
-                if self._stream is not stream:
-                    stream.close()
-        return True
+                    stack.pop_all()
+        except OSError as error:  # Of a full disk, writing and closing name no file.
+            raise OSError(error.errno, error.strerror, os.fspath(self._path)) from error
+        return self._stream is not None
 
     def _kernel_lock(self, stream) -> Optional[bool]:
         """True: acquired; False: this file system has no locks; None: another process has it."""
-        self.is_holder_silent = False
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -117,21 +110,18 @@ class _Lock:
             return False
 
     def _is_free(self, stream, by_kernel: bool) -> bool:
-        """Whether it names no holder, or a dead one."""
+        """Whether it names no holder, or one that gave no heartbeat for a minute."""
         holder = _content(stream)
         if holder is None or (by_kernel and holder.get("machine") == boot_id()):
             return True  # Its kernel has dropped the lock.
-        self.holder = _described(holder)
         seen = (holder.get("token"), os.fstat(stream.fileno()).st_mtime)
-        if self._watched is None and _age(self._path, seen[1]) > _DEAD_AFTER:
-            return True
         if self._watched is None:
-            self._note(f"waiting for a heartbeat of {self.holder}, for {_DEAD_AFTER:.0f} s at most")
-        elif self._watched[:2] != seen:
+            self._note(f"waiting for a heartbeat of {_described(holder)}, for {_DEAD_AFTER:.0f} s at most")
+            self._watched = (seen, time.monotonic())
+        if self._watched[0] != seen:
+            self.holder = _described(holder)
             return False
-        self._watched = self._watched or (*seen, time.monotonic())
-        self.is_holder_silent = True
-        return time.monotonic() - self._watched[2] > _DEAD_AFTER
+        return time.monotonic() - self._watched[1] > _DEAD_AFTER
 
     def _sign(self, stream, by_kernel: bool) -> bool:
         name = {"process": os.getpid(), "host": socket.gethostname(), "machine": boot_id(), "token": self._token}
@@ -170,18 +160,6 @@ def _content(stream) -> Optional[dict]:
 
 def _described(holder: Optional[dict]) -> str:
     return f"process {holder.get('process')} on {holder.get('host')}" if holder else "another process"
-
-
-def _age(path: pathlib.Path, time_of_file: float) -> float:
-    """Seconds, by the clock of the file's own server."""
-    probe = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(probe, "w", encoding="utf-8") as stream:
-            return os.fstat(stream.fileno()).st_mtime - time_of_file
-    except OSError:
-        return 0.0
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 @functools.cache
