@@ -1,21 +1,22 @@
 """The rendezvous of all processes of a run before TensorFlow connects them: no TensorFlow here.
 
 TensorFlow waits in silence for processes that are missing, does not react to a signal meanwhile, and does not compare
-flags and data. So every process first listens at its own address, and reports to the chief who it is and what it is
-about to do. The chief releases all of them once they are complete and agree, or ends all with one line that names the
-difference. Whoever else connects is refused: a report is signed with the run's token, if it has one (`RUN_TOKEN`).
+flags and data. So every process first listens at its own address, and twice a second reports to the chief who it is
+and what it is about to do. The chief's answer is to wait, to go, once they are complete and agree, or a line that names
+the difference. Whoever else connects is refused: a report is signed with the run's token, if it has one (`RUN_TOKEN`).
 """
 
 import contextlib
 import hmac
 import json
+import math
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
@@ -26,7 +27,10 @@ RUN_TOKEN = "STYLEGAN_TF_RUN_TOKEN"  # Environment variable: a secret that all p
 _MAGIC = "stylegan_tf"
 _LONGEST = 2**20  # Bytes of a line.
 _RETRY, _REMINDER, _PATIENCE = 0.5, 60.0, 10.0  # Seconds.
+_FRESH = 3.0  # Seconds since its last report for which a process counts as present.
 _STRANGERS = 3  # Refused connections in a row after which a line says so.
+
+_NEVER = ("", -math.inf)  # Token and time of the last report of a process that was not here yet.
 
 Facts = Mapping[str, Any]  # Name -> value, as JSON has it: equal in all processes.
 
@@ -61,8 +65,10 @@ class _Listener:
     def __init__(self, cluster: Cluster, facts: Facts):
         self.token = secrets.token_hex(8)
         self._cluster, self._facts = cluster, facts
-        self._present: dict[int, tuple[socket.socket, str]] = {}  # Index -> its connection and token.
+        self._present: dict[int, tuple[str, float]] = {}  # Index -> its token, and the time of its last report.
         self._problem: Optional[str] = None
+        self._released = False
+        self._informed: set[int] = set()  # Indices of those that know about the problem or the release.
         self._refused: list[str] = []  # Why, for those since the last process of this run.
         self._changed = threading.Condition()
         self._closed = False
@@ -77,17 +83,14 @@ class _Listener:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # Ends `accept` in the other thread.
         self._socket.close()
-        with self._changed:  # Other threads remove processes that leave meanwhile.
-            for connection, _ in self._present.values():
-                connection.close()
 
     def wait_for_all(self, note: Note) -> None:
         """The chief's part."""
         reminder, until = time.monotonic() + _REMINDER, None
         with self._changed:
-            while len(self._present) < len(self._cluster.addresses) - 1:
+            while len(self._informed) < len(self._cluster.addresses) - 1:
                 self._changed.wait(_RETRY)
-                if self._problem:  # Processes that arrive within the next seconds learn about it, too.
+                if self._problem or self._released:  # Those that ask within the next seconds learn about it, too.
                     until = until or time.monotonic() + _PATIENCE
                     if time.monotonic() > until:
                         break
@@ -97,66 +100,59 @@ class _Listener:
                     self._refused.clear()
                 if time.monotonic() > reminder:
                     reminder += _REMINDER
-                    line = f"still waiting for {self._missing()}"
-                    note(line)
-                    self._send_all("waiting " + line)
-            self._send_all(f"refused {self._problem}" if self._problem else "go")
+                    note(f"still waiting for {self._missing()}")
         if self._problem:
             raise UserError(self._problem)
 
     def _missing(self) -> str:
-        missing = [index for index in range(1, len(self._cluster.addresses)) if index not in self._present]
-        return ", ".join(_named(self._cluster, index) for index in missing)
-
-    def _send_all(self, line: str) -> None:
-        for connection, _ in self._present.values():
-            with contextlib.suppress(OSError):
-                connection.sendall(f"{line}\n".encode())
+        """Those whose last report was too long ago; "" if there are none."""
+        since = time.monotonic() - _FRESH
+        indices = range(1, len(self._cluster.addresses))
+        return ", ".join(_named(self._cluster, i) for i in indices if self._present.get(i, _NEVER)[1] < since)
 
     def _accept(self) -> None:
         while not self._closed:
             try:
                 connection, _ = self._socket.accept()
-                threading.Thread(target=self._answer, args=[connection], daemon=True).start()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
             except (OSError, RuntimeError):  # Closed; or no more files or threads for the moment.
                 time.sleep(_RETRY)
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket) -> None:
         """Whatever comes in: nothing of it may end this process or print a traceback."""
         with contextlib.suppress(Exception), connection:
             connection.settimeout(_PATIENCE)
-            line = next(_lines(connection), "")
-            if line == f"{_MAGIC} who":
-                connection.sendall(f"{self.token}\n".encode())
-                return
+            line = _line(connection)
             try:
-                report = _parsed_report(line, self._cluster)
+                report = None if line == f"{_MAGIC} who" else _parsed_report(line, self._cluster)
+                answer = self.token if report is None else self._register(report)
             except ValueError as error:
                 with self._changed:
                     self._refused.append(short(error, 100))
-                connection.sendall(f"refused by {_named(self._cluster, self._cluster.index)}: {error}\n".encode())
-                return
-            if self._cluster.index == 0:
-                self._register(connection, report)
+                report, answer = None, f"refused by {_named(self._cluster, self._cluster.index)}: {error}"
+            connection.sendall(f"{answer}\n".encode())
+            if report is not None and answer in ("go", f"refused {self._problem}"):
+                with self._changed:  # Only now: with the last of them TensorFlow starts, and keeps Python from running.
+                    self._informed.add(report.index)
+                    self._changed.notify_all()
 
-    def _register(self, connection: socket.socket, report: _Report) -> None:
-        """A process is here; returns when it leaves or has been released."""
+    def _register(self, report: _Report) -> str:
+        """A process is here -> the answer."""
+        if self._cluster.index:
+            return f"waiting {_named(self._cluster, 0)}"
         with self._changed:
-            problem = _difference(self._cluster, report, self._facts)
-            if report.index in self._present and self._present[report.index][1] != report.token:
-                text = f"{_named(self._cluster, report.index)} is there already: two processes have the same TF_CONFIG"
-                connection.sendall(f"refused {text}\n".encode())
-                return
+            token, time_of_report = self._present.get(report.index, _NEVER)
+            if token != report.token and time.monotonic() - time_of_report < _FRESH:
+                name = _named(self._cluster, report.index)
+                return f"refused {name} is there already: two processes have the same TF_CONFIG"
             self._refused.clear()
-            self._present[report.index] = (connection, report.token)
-            self._problem = self._problem or problem
-            self._changed.notify_all()
-        connection.settimeout(None)
-        with contextlib.suppress(OSError):
-            if not connection.recv(1):
-                with self._changed:
-                    if self._present.get(report.index, (None,))[0] is connection:
-                        del self._present[report.index]
+            self._present[report.index] = (report.token, time.monotonic())
+            self._problem = self._problem or _difference(self._cluster, report, self._facts)
+            missing = self._missing()
+            self._released = self._released or not (missing or self._problem)
+            if self._problem:
+                return f"refused {self._problem}"
+            return "go" if self._released else f"waiting {missing}"
 
 
 def _bound_socket(cluster: Cluster) -> socket.socket:
@@ -165,17 +161,12 @@ def _bound_socket(cluster: Cluster) -> socket.socket:
     problem: Optional[OSError] = None
     for name in (host.strip("[]"), ""):
         try:
-            family = socket.getaddrinfo(name or None, int(port), type=socket.SOCK_STREAM)[0][0] if name else None
-            listening = socket.socket(family or socket.AF_INET)
+            family = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)[0][0] if name else socket.AF_INET
         except (OSError, UnicodeError):  # The name is unknown here.
             continue
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((name, int(port)))
-            listening.listen(len(cluster.addresses) + 16)
-            return listening
+            return socket.create_server((name, int(port)), family=family, backlog=len(cluster.addresses) + 16)
         except OSError as error:
-            listening.close()
             problem = error
     raise UserError(
         f"{_named(cluster, cluster.index)} cannot start: port {port} of this machine is taken "
@@ -224,9 +215,7 @@ def _check_own_address(cluster: Cluster, token: str, note: Note) -> None:
     """Which process answers at this one's address?"""
     address = cluster.addresses[cluster.index]
     try:
-        with _connected(address, 2.0) as connection:
-            connection.sendall(f"{_MAGIC} who\n".encode())
-            answer = next(_lines(connection), "")
+        answer = _ask(address, f"{_MAGIC} who", 2.0)
     except OSError as error:
         note(
             f"warning: {_named(cluster, cluster.index)} cannot be reached from its own machine ({reason_of(error)}): "
@@ -244,62 +233,48 @@ def _report_to_chief(cluster: Cluster, token: str, facts: Facts, note: Note) -> 
     """The part of all but the chief."""
     body = json.dumps(_Report(cluster.index, token, list(cluster.addresses), dict(facts))._asdict())
     reminder = time.monotonic() + _REMINDER
-
-    def remind(how: str = "") -> None:
-        nonlocal reminder
+    while True:
+        missing = _named(cluster, 0)
+        with contextlib.suppress(OSError):
+            answer = _ask(cluster.addresses[0], f"{_MAGIC} {_signature(body)} {body}", _PATIENCE)
+            kind, _, text = (answer or "").partition(" ")
+            if kind == "go":
+                return
+            if kind == "refused":
+                raise UserError(text)
+            if kind == "waiting":
+                missing = text
+            elif answer:  # TensorFlow, or something else.
+                raise UserError(
+                    f"at {cluster.addresses[0]}, the chief's address, another program answers, or a run that is under "
+                    "way without this process: start all processes of a run together."
+                )
+            elif answer is None:
+                missing += ", which accepts connections but does not answer"
         if time.monotonic() > reminder:
             reminder += _REMINDER
-            note(f"still waiting for {_named(cluster, 0)}{how}")
-
-    while True:
-        with contextlib.suppress(OSError), _connected(cluster.addresses[0], _PATIENCE) as connection:
-            connection.sendall(f"{_MAGIC} {_signature(body)} {body}\n".encode())
-            connection.settimeout(_RETRY)
-            for line in _lines(connection, lambda: remind(", which accepts connections but does not answer")):
-                kind, _, text = line.partition(" ")
-                if kind == "go":
-                    return
-                if kind == "refused":
-                    raise UserError(text)
-                if kind != "waiting":  # TensorFlow, or something else.
-                    raise UserError(
-                        f"at {cluster.addresses[0]}, the chief's address, another program answers, or a run that "
-                        "is under way without this process: start all processes of a run together."
-                    )
-                note(text)
-                reminder = time.monotonic() + 1.5 * _REMINDER
-        remind()
+            note(f"still waiting for {missing}")
         time.sleep(_RETRY)
 
 
-@contextlib.contextmanager
-def _connected(address: str, timeout: float) -> Iterator[socket.socket]:
+def _ask(address: str, line: str, timeout: float) -> Optional[str]:
+    """The answer to a line: "" if it is none, None after `timeout` seconds. OSError if there is no connection."""
     host, _, port = address.rpartition(":")
     try:
         connection = socket.create_connection((host.strip("[]"), int(port)), timeout)
     except UnicodeError:  # An empty or too long part between dots.
         raise UserError(f"TF_CONFIG: {short(host, 100)!r} is not the name of a machine.") from None
     with connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # A machine that dies closes nothing.
-        yield connection
-
-
-def _lines(connection: socket.socket, idle: Optional[Callable[[], None]] = None) -> Iterator[str]:
-    """What comes in, line by line, until the other end closes it. idle: called after each timeout, else an error."""
-    rest = b""
-    while len(rest) < _LONGEST:
+        connection.sendall(f"{line}\n".encode())
         try:
-            piece = connection.recv(2**16)
+            return _line(connection)
         except socket.timeout:
-            if idle is None:
-                raise
-            idle()
-            continue
-        if not piece:
-            return
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", errors="replace")
+            return None
+
+
+def _line(connection: socket.socket) -> str:
+    with connection.makefile("rb") as stream:
+        return stream.readline(_LONGEST).decode("utf-8", errors="replace").rstrip("\n")
 
 
 def _named(cluster: Cluster, index: int) -> str:

@@ -62,28 +62,15 @@ def test_a_fact_that_differs_ends_all_of_them_in_one_line_that_names_it(addresse
     assert "has --learning_rate 0.002, the chief has 0.001" in error and "start all processes with the same" in error
 
 
-def test_a_process_may_go_away_while_the_rendezvous_ends(addresses):
-    class Leaving:
-        """Another thread takes its process out as soon as it is closed, as `_register` does."""
-
-        def __init__(self, index):
-            self.index, self.leaves = index, None
-
-        def close(self):
-            self.leaves = threading.Thread(daemon=True, target=self._leave)
-            self.leaves.start()
-            self.leaves.join(0.05)
-
-        def _leave(self):
-            with listener._changed:
-                del listener._present[self.index]
-
-    leaving = [Leaving(1), Leaving(2)]
-    with module._Listener(Cluster(addresses, 0), {}) as listener:
-        listener._present = {process.index: (process, "token") for process in leaving}
-    for process in leaving:
-        process.leaves.join(30)
-    assert listener._present == {}
+def test_a_process_that_leaves_is_waited_for_again(addresses, monkeypatch):
+    monkeypatch.setattr(module, "_FRESH", 0.2)
+    with (
+        module._Listener(Cluster(addresses, 0), {}) as listener,
+        _connected(addresses, _report(addresses)) as connection,
+    ):
+        assert connection.makefile().readline() == f"waiting process 2 at {addresses[2]}\n"
+        time.sleep(0.3)
+        assert listener._missing().startswith("process 1 at")
 
 
 def test_different_clusters_are_told(addresses):
@@ -151,11 +138,9 @@ def test_an_address_that_leads_nowhere_is_a_warning(addresses):
 
 
 def test_a_second_process_of_one_index_is_refused(addresses):
-    chief = Cluster(addresses, 0)
-    with module._Listener(chief, {}) as listener, pytest.raises(UserError, match="process 1 .*is there already"):
-        with _connected(addresses, _report(addresses)):
-            while 1 not in listener._present:
-                time.sleep(0.01)
+    with module._Listener(Cluster(addresses, 0), {}), _connected(addresses, _report(addresses)) as connection:
+        assert connection.makefile().readline().startswith("waiting")
+        with pytest.raises(UserError, match="process 1 .*is there already"):
             module._report_to_chief(Cluster(addresses, 1), "second", {}, print)
 
 
@@ -216,6 +201,7 @@ def test_a_process_without_the_runs_token_is_refused(addresses, monkeypatch):
 
 def test_a_chiefs_address_that_accepts_and_says_nothing_is_reported(addresses, monkeypatch):
     monkeypatch.setattr(module, "_REMINDER", 0.1)
+    monkeypatch.setattr(module, "_PATIENCE", 0.5)
     notes, event = [], threading.Event()
 
     def note(line):
