@@ -59,7 +59,10 @@ def load_dlatents(path: Union[str, os.PathLike], num_layers: int, w_size: int, n
     A file of [N, w_size] or [N, 1, w_size] gives every layer the same w; one of [num_layers, w_size] is taken as the
     layers of one image, which `note` takes a line about. UserError for anything else.
     """
-    (array,) = _read(Path(path))
+    array = _read(Path(path), [_KEY]).get(_KEY)
+    if array is None:
+        found = ", ".join(list(read_arrays(path, _KIND))[:5]) or "nothing"
+        raise UserError(f"{path} has no entry {_KEY!r}, it holds: {short(found)}.")
     shape = list(array.shape)
     if shape == [num_layers, w_size] and num_layers > 1:
         note(
@@ -85,29 +88,22 @@ def load_dlatents(path: Union[str, os.PathLike], num_layers: int, w_size: int, n
 def load_noise(path: Union[str, os.PathLike], count: int, shapes: Sequence[tuple]) -> Optional[list[np.ndarray]]:
     """The noise maps in the file, float32 [count, r, r, 1] for each of `shapes` = (r, r, 1); None if it has none."""
     names = [_NOISE.format(layer) for layer in range(len(shapes))]
-    maps = _read(Path(path), names, optional=True)
-    if maps is None:
+    maps = _read(Path(path), names)
+    if not names or not set(names) <= set(maps):
         return None
-    for name, array, shape in zip(names, maps, shapes):
+    for name, shape in zip(names, shapes):
+        array = maps[name]
         if array.shape != (count, *shape) or array.dtype != np.float32 or not np.isfinite(array).all():
             raise UserError(
                 f"{path} holds {name} {array.dtype} {list(array.shape)}; expected finite float32 {[count, *shape]}."
             )
-    return maps
+    return [maps[name] for name in names]
 
 
-def _read(path, keys=(_KEY,), optional=False):
-    """The arrays of these names, or the one array of an .npy. None if they are optional and not all there."""
+def _read(path, names):
+    """Those of these arrays that the file has, by name; an .npy holds the dlatents alone."""
     if not path.is_file():
         raise UserError(f"{path} does not exist: `dlatents` takes an .npz with the entry {_KEY!r}, or an .npy.")
     with open(path, "rb") as stream:
         is_array = stream.read(6) == b"\x93NUMPY"
-    if is_array:
-        return None if optional else [read_array(path, _KIND)]
-    arrays = read_arrays(path, _KIND, only=keys)
-    if keys and len(arrays) == len(keys):
-        return [arrays[key] for key in keys]
-    if optional:
-        return None
-    found = ", ".join(list(read_arrays(path, _KIND))[:5]) or "nothing"
-    raise UserError(f"{path} has no entry {_KEY!r}, it holds: {short(found)}.")
+    return {_KEY: read_array(path, _KIND)} if is_array else read_arrays(path, _KIND, only=names)

@@ -10,11 +10,16 @@ Memory: every length is checked against the bytes that remain before anything is
 which each opcode needs one at least, is limited.
 """
 
+import contextlib
+import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
+
+from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.file_errors import reason_of, short
 
 MAX_READS = 1_000_000  # A file (G, D, Gs) at 256x256 needs about 12,000.
 MAX_NAME_LENGTH = 200
@@ -77,6 +82,25 @@ class Call:
         self.array = None  # Filled by the assembler: one array however often the file refers to it.
 
 
+@contextlib.contextmanager
+def opened(path, vocabulary: Vocabulary) -> Iterator[tuple[BinaryIO, int]]:
+    """The file at `path` and its size. Whatever the block raises becomes a UserError: one line, with the path."""
+    try:
+        if not os.path.isfile(path):
+            found = "a folder" if os.path.isdir(path) else "no file"
+            raise Refusal(f"expected a {vocabulary.kind}, found {found}", "check the path")
+        with open(path, "rb") as file:
+            yield file, os.fstat(file.fileno()).st_size
+    except (UserError, MemoryError):
+        raise
+    except Refusal as refusal:
+        raise UserError(f"{path}: {refusal.found}; {refusal.advice or vocabulary.advice}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # Damaged bytes can raise almost anything.
+        raise UserError(f"{path}: a damaged {vocabulary.kind} ({short(reason_of(error), 100)}); {DAMAGED}") from None
+
+
 class _Bytes:
     """The part of a file that a machine reads: `left` bytes."""
 
@@ -135,7 +159,7 @@ class Machine(pickle._Unpickler):
         except (Refusal, OSError, MemoryError):
             raise
         except Exception as error:  # Damaged bytes can raise almost anything.
-            raise Refusal(f"a damaged pickle ({shown(str(error) or type(error).__name__)})", DAMAGED) from None
+            raise Refusal(f"a damaged pickle ({short(reason_of(error), 100)})", DAMAGED) from None
         if self._bytes.left and to_the_end:
             raise Refusal(f"{self._bytes.left} bytes follow the end of the pickle", DAMAGED)
         return value

@@ -17,9 +17,17 @@ from enum import Enum
 
 import numpy as np
 
-from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.file_errors import reason_of, short
-from stylegan_tf.files.pickle_machine import DAMAGED, Call, Known, Machine, Refusal, Vocabulary, described, shown
+from stylegan_tf.files.pickle_machine import (
+    DAMAGED,
+    Call,
+    Known,
+    Machine,
+    Refusal,
+    Vocabulary,
+    described,
+    opened,
+    shown,
+)
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # The pickle of the number that starts a file of the old format.
 _PROTOCOL = b"\x80\x02M\xe9\x03."  # That of 1001.
@@ -63,28 +71,15 @@ def read_torch_weights(path) -> dict[str, np.ndarray]:
     Every kind of float becomes float32; integers and bools keep their type. Both formats are read, on any byte order.
     Raises UserError (one line, with the path) for anything else; nothing in the file is executed.
     """
-    try:
-        if not os.path.isfile(path):
-            found = "a folder" if os.path.isdir(path) else "no file"
-            raise Refusal(f"expected a file of PyTorch weights, found {found}", "check the path")
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(len(_MAGIC))
-            if head.startswith(b"PK\x03\x04"):
-                tensors, storages = _read_zip(file, size)
-            elif head == _MAGIC:
-                tensors, storages = _read_legacy(file, size)
-            else:
-                raise Refusal("expected a file of PyTorch weights, found another kind of file", "check the path")
+    with opened(path, VOCABULARY) as (file, size):
+        head = file.read(len(_MAGIC))
+        if head.startswith(b"PK\x03\x04"):
+            tensors, storages = _read_zip(file, size)
+        elif head == _MAGIC:
+            tensors, storages = _read_legacy(file, size)
+        else:
+            raise Refusal("expected a file of PyTorch weights, found another kind of file", "check the path")
         return _arrays(tensors, storages, size)
-    except Refusal as refusal:
-        raise UserError(f"{path}: {refusal.found}; {refusal.advice or VOCABULARY.advice}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # Damaged bytes can raise almost anything.
-        raise UserError(f"{path}: damaged PyTorch weights ({short(reason_of(error), 100)}); {DAMAGED}") from None
 
 
 @dataclass(frozen=True)
@@ -103,24 +98,19 @@ class _Tensor:
 
 
 def _read_zip(file, size):
-    try:
-        with zipfile.ZipFile(file) as archive:
-            entries = {entry.filename: entry for entry in archive.infolist()}
-            folder = _folder(entries)
-            data = _entry(archive, entries, f"{folder}data.pkl", size)
-            tensors = _tensors(Machine(io.BytesIO(data), len(data), VOCABULARY).run())
-            big = f"{folder}byteorder" in entries and _entry(archive, entries, f"{folder}byteorder", size) == b"big"
-            storages, left = {}, size
-            for where, tensor in tensors.items():
-                if tensor.key not in storages:
-                    data = _entry(archive, entries, f"{folder}data/{tensor.key}", left)
-                    left -= len(data)  # Entries of an archive may overlap.
-                    storages[tensor.key] = _storage(data, tensor, where, big)
-            return tensors, storages
-    except (Refusal, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise Refusal(f"a damaged zip archive ({short(reason_of(error), 100)})", DAMAGED) from None
+    with zipfile.ZipFile(file) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        folder = _folder(entries)
+        data = _entry(archive, entries, f"{folder}data.pkl", size)
+        tensors = _tensors(Machine(io.BytesIO(data), len(data), VOCABULARY).run())
+        big = f"{folder}byteorder" in entries and _entry(archive, entries, f"{folder}byteorder", size) == b"big"
+        storages, left = {}, size
+        for where, tensor in tensors.items():
+            if tensor.key not in storages:
+                data = _entry(archive, entries, f"{folder}data/{tensor.key}", left)
+                left -= len(data)  # Entries of an archive may overlap.
+                storages[tensor.key] = _storage(data, tensor, where, big)
+        return tensors, storages
 
 
 def _folder(entries):

@@ -21,8 +21,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
-from stylegan_tf.files.file_errors import short
-from stylegan_tf.files.foreign_files import foreign_kind
+from stylegan_tf.files.file_errors import foreign_kind, short
 from stylegan_tf.files.storage import fetched
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator

@@ -90,7 +90,7 @@ def kinds(folder: pathlib.Path) -> dict[str, Kind]:
 def _text_kinds() -> dict[str, Kind]:
     from stylegan_tf.distribution.processes import cluster_from_environment
     from stylegan_tf.files import locks
-    from stylegan_tf.files.foreign_files import foreign_kind
+    from stylegan_tf.files.file_errors import foreign_kind
     from stylegan_tf.metrics.results import drop_results_beyond, find_result, results_of_network
     from stylegan_tf.training.reports.log_backends import repair_stats
     from stylegan_tf.visualize.image_folders import parse_record

@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.ops import resampling
-from stylegan_tf.ops.elementwise import add_broadcast, leaky_relu, multiply_broadcast
-from stylegan_tf.ops.fused_epilogue import noise_activation_adain
+from stylegan_tf.ops.elementwise import add_broadcast, leaky_relu, multiply_broadcast, noise_activation_adain
 
 
 def _layer_end(x):

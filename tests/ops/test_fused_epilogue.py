@@ -9,8 +9,8 @@ import tensorflow as tf
 from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.networks.layers.progan import EqualizedConv2D
 from stylegan_tf.networks.layers.style import SynthesisLayer
+from stylegan_tf.ops.elementwise import noise_activation_adain
 from stylegan_tf.ops.forms import compiled_chains, compiled_for_cpu, is_compiled, plain_form
-from stylegan_tf.ops.fused_epilogue import noise_activation_adain
 from tests.helpers import numpy_networks as plain
 
 

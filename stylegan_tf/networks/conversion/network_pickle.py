@@ -8,13 +8,12 @@ larger than the file (twice that for float16), and the nesting is limited.
 """
 
 import math
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.foreign_files import kind_by_beginning
+from stylegan_tf.files.file_errors import kind_by_beginning
 from stylegan_tf.files.pickle_machine import (
     DAMAGED,
     MAX_NAME_LENGTH,
@@ -24,6 +23,7 @@ from stylegan_tf.files.pickle_machine import (
     Machine,
     Refusal,
     described,
+    opened,
     shown,
 )
 
@@ -53,21 +53,12 @@ def read_network_pickle(path):
     The file holds one network or a tuple or list of networks (G, D, Gs), in pickle protocol 2 to 5.
     Raises `UserError` (one line, with the path) for anything else; nothing in the file is executed.
     """
-    try:
-        if not os.path.isfile(path):
-            found = "a folder" if os.path.isdir(path) else "no file"
-            raise Refusal(f"expected a pickle file, found {found}", "check the path")
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            kind = kind_by_beginning(file.read(512)) if size else "an empty file: download or copy it again"
-            if kind:
-                raise UserError(f"{path} is {kind}; expected a network pickle of the authors.")
-            file.seek(0)
-            return _Assembler(size).networks(Machine(file, size, NETWORKS).run())
-    except Refusal as refusal:
-        raise UserError(f"{path}: {refusal.found}; {refusal.advice or NETWORKS.advice}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    with opened(path, NETWORKS) as (file, size):
+        kind = kind_by_beginning(file.read(512)) if size else "an empty file: download or copy it again"
+        if kind:
+            raise UserError(f"{path} is {kind}; expected a network pickle of the authors.")
+        file.seek(0)
+        return _Assembler(size).networks(Machine(file, size, NETWORKS).run())
 
 
 # Data types by NumPy's codes: numbers of fixed size, nothing that holds references.

@@ -3,9 +3,15 @@
 import tensorflow as tf
 
 from stylegan_tf.networks.layers.progan import SQRT_2, EqualizedConv2D, EqualizedDense, PreciseLayer, build_named
-from stylegan_tf.ops.elementwise import add_broadcast, instance_norm_layer, leaky_relu, multiply_broadcast, pixel_norm
+from stylegan_tf.ops.elementwise import (
+    add_broadcast,
+    instance_norm_layer,
+    leaky_relu,
+    multiply_broadcast,
+    noise_activation_adain,
+    pixel_norm,
+)
 from stylegan_tf.ops.forms import is_compiled
-from stylegan_tf.ops.fused_epilogue import noise_activation_adain
 
 
 class LearnedConstant(PreciseLayer):
