@@ -1,6 +1,7 @@
 """Objects in buckets, `gs://`, `s3://`, `az://` and whatever else fsspec knows: list, read, put whole, remove.
 
-Credentials and endpoints are those of fsspec's implementations (environment variables, files in the home folder).
+Credentials and endpoints are those of fsspec's implementations (environment variables, files in the home folder), which
+repeat requests that fail.
 What is read gets a local copy in the cache; what is written is mirrored from a local folder (`working_copy`).
 """
 
@@ -9,7 +10,6 @@ import hashlib
 import os
 import pathlib
 import re
-import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, Callable, Optional, Union
@@ -21,8 +21,6 @@ from stylegan_tf.files.file_errors import reason_of, short
 
 EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "az": "azure", "abfs": "azure"}  # Scheme -> extra of this package.
 _READ_ONLY = ("http", "https")
-_PAUSES = (0.5, 1.0, 2.0, 4.0)  # Seconds between attempts.
-_FINAL = (FileNotFoundError, FileExistsError, PermissionError, ImportError)  # Errors that no further attempt mends.
 _IN_MEMORY = 2**26  # Bytes: smaller files are read first, as one that grows while it is sent may be refused.
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "last_modified", "mtime", "created")
 
@@ -47,7 +45,7 @@ class Store:
     def is_file(self) -> bool:
         """Whether there is an object of this very name; the web has nothing else."""
         with self._errors():
-            return scheme_of(self.address) in _READ_ONLY or self._retried(lambda: self._files.isfile(self._root))
+            return scheme_of(self.address) in _READ_ONLY or self._files.isfile(self._root)
 
     def names(self) -> dict[str, str]:
         """Names of all objects relative to the address -> what changes with their content."""
@@ -56,47 +54,47 @@ class Store:
     def sizes(self) -> dict[str, tuple[int, str]]:
         """Names of all objects relative to the address -> (bytes, what changes with their content)."""
         with self._errors():
-            found = self._retried(lambda: self._files.find(self._root, detail=True))
+            found = self._files.find(self._root, detail=True)
         return {path[len(self._root) + 1 :]: (info["size"], _version(info)) for path, info in found.items()}
 
     def version(self) -> str:
         """Of the object at the address itself."""
         with self._errors():
-            return _version(self._retried(lambda: self._files.info(self._root)))
+            return _version(self._files.info(self._root))
 
     def get(self, name: str, path: pathlib.Path) -> None:
         """Copies an object to a local file; "": the object at the address itself."""
         make_folder(path.parent)
         with self._errors(), atomic_write(path) as temporary:
-            self._retried(lambda: self._files.get_file(self._path(name), str(temporary)))
+            self._files.get_file(self._path(name), str(temporary))
 
     def read(self, name: str) -> Optional[bytes]:
         """A small object; None if it is not there."""
         with self._errors(), contextlib.suppress(FileNotFoundError):
-            return self._retried(lambda: self._files.cat_file(self._path(name)))
+            return self._files.cat_file(self._path(name))
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes start, ..., end - 1 of an object."""
         with self._errors():
-            return self._retried(lambda: self._files.cat_file(self._path(name), start=start, end=end))
+            return self._files.cat_file(self._path(name), start=start, end=end)
 
     def open(self, name: str, block_size: int) -> BinaryIO:
         """For reading, that many bytes at a time."""
         with self._errors():
-            return self._retried(lambda: self._files.open(self._path(name), "rb", block_size=block_size))
+            return self._files.open(self._path(name), "rb", block_size=block_size)
 
     def put(self, path: pathlib.Path, name: str) -> None:
         """Copies a local file; the object, old or new, is whole at any time. FileNotFoundError if it is gone."""
         content = path.read_bytes() if path.stat().st_size < _IN_MEMORY else None
         with self._errors():
             if content is None:
-                self._retried(lambda: self._files.put_file(str(path), self._path(name)))
+                self._files.put_file(str(path), self._path(name))
             else:
-                self._retried(lambda: self._files.pipe_file(self._path(name), content))
+                self._files.pipe_file(self._path(name), content)
 
     def write(self, name: str, content: bytes) -> None:
         with self._errors():
-            self._retried(lambda: self._files.pipe_file(self._path(name), content))
+            self._files.pipe_file(self._path(name), content)
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes an object unless there is one; returns whether it did (a conditional put: one of several wins)."""
@@ -109,21 +107,10 @@ class Store:
 
     def remove(self, name: str) -> None:
         with self._errors(), contextlib.suppress(FileNotFoundError):
-            self._retried(lambda: self._files.rm_file(self._path(name)))
+            self._files.rm_file(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
-
-    def _retried(self, action: Callable):
-        for pause in (*_PAUSES, None):
-            try:
-                return action()
-            except _FINAL:
-                raise
-            except Exception:
-                if pause is None:
-                    raise
-                time.sleep(pause)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

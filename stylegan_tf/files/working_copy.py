@@ -6,7 +6,6 @@ bucket holds, at any moment, what a kill at some earlier moment would have left 
 """
 
 import contextlib
-import fcntl
 import fnmatch
 import json
 import os
@@ -24,7 +23,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.file_errors import parse_line
-from stylegan_tf.files.locks import boot_id
+from stylegan_tf.files.locks import boot_id, locked
 from stylegan_tf.files.storage import Store, default_cache_folder
 
 _LAST = ("checkpoints/*", "*saved_model.pb", "*dataset.json")
@@ -179,19 +178,12 @@ def _new_folder() -> Iterator[pathlib.Path]:
     """A new folder in the cache; those of processes that were killed go first."""
     parent = make_folder(default_cache_folder() / "working_copies")
     for lock in parent.glob("*.lock"):
-        with contextlib.suppress(OSError), open(lock, "r+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError, UserError), locked(lock, "a working copy"):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
     folder = parent / secrets.token_hex(8)
-    lock = folder.with_suffix(".lock")
-    with open(lock, "wb") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with locked(folder.with_suffix(".lock"), "a working copy"):
         folder.mkdir()
-        try:
-            yield folder
-        finally:  # A folder that stays, as uploads failed, is nobody's to remove.
-            lock.unlink(missing_ok=True)
+        yield folder  # If it stays, as uploads failed, it is nobody's to remove.
 
 
 @contextlib.contextmanager

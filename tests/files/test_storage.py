@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files import storage, working_copy
+from stylegan_tf.files import working_copy
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.storage import Store, address_of, fetched
 from tests.helpers.object_store import BUCKET, FaultyProxy, environment, gcs_server
@@ -18,7 +18,6 @@ from tests.helpers.object_store import BUCKET, FaultyProxy, environment, gcs_ser
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(working_copy, "_PERIOD", 0.02)
-    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
     return tmp_path / "cache" / "stylegan_tf"
 
 
@@ -178,7 +177,6 @@ def faulty(bucket, monkeypatch):
     import s3fs
 
     monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", 1)
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 2)
     host, _, port = bucket["AWS_ENDPOINT_URL"].rpartition("//")[2].partition(":")
     with contextlib.ExitStack() as stack:
 
@@ -213,7 +211,8 @@ def test_a_slow_store_only_takes_longer(faulty, cache):
     assert fetched(f"s3://{BUCKET}/slow/x").read_bytes() == b"x" * 2**20
 
 
-def test_a_store_that_keeps_failing_is_one_line(faulty, cache):
+def test_a_store_that_keeps_failing_is_one_line(faulty, cache, monkeypatch):
+    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
     store = Store(f"s3://{BUCKET}/always")
     store.write("x", b"x")
     faulty("503", 1)
