@@ -5,7 +5,6 @@ absl decodes them by the locale's encoding; but file names are bytes to the syst
 
 import os
 import pathlib
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 
 from stylegan_tf.config.errors import UserError
@@ -64,13 +63,11 @@ def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
     if path in above or len(above) >= _MAX_DEPTH:
         raise UserError(f"the flag file {path} leads back to itself: {' -> '.join((*above[-3:], path))}.")
     try:
-        if stat.S_ISREG(os.stat(path).st_mode) and os.path.getsize(path) > _MAX_BYTES:
-            raise UserError(f"{path} is too large for a flag file, which is text: one --name=value a line.")
         with open(path, "rb") as stream:
-            content = stream.read(_MAX_BYTES)
+            content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot open the flag file {os_error_line(error)}") from error
-    if b"\0" in content:
+    if b"\0" in content or len(content) > _MAX_BYTES:
         raise UserError(f"{path} is no flag file, which is text: one --name=value a line.")
     for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         text = line.decode("utf-8", "surrogateescape").strip()
