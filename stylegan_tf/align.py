@@ -10,22 +10,20 @@ left_out.txt.
 
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.config.data import AlignOptions
 
 FLAGS = flags.FLAGS
 flags.define("source", None, "Photos: a folder, an archive, or another source of pictures.")
 flags.define("landmarks", None, "A .csv file with the landmarks of the faces.")
 flags.define("outdir", None, "The new folder to which the faces are written.")
-flags.define_options(AlignOptions)
+flags.define("size", 1024, "Width and height of the face images in pixels.", lower_bound=4, upper_bound=4096)
 
 
 def main() -> None:
     flags.require("source", "landmarks", "outdir")
-    options = flags.read_options(AlignOptions)
     from stylegan_tf.data.alignment import align_faces
 
-    count = align_faces(FLAGS.source, FLAGS.landmarks, FLAGS.outdir, options.size, command_line.warn, ProgressBar)
-    print(f"{count} faces of {options.size}x{options.size} pixels are in {FLAGS.outdir}")
+    count = align_faces(FLAGS.source, FLAGS.landmarks, FLAGS.outdir, FLAGS.size, command_line.warn, ProgressBar)
+    print(f"{count} faces of {FLAGS.size}x{FLAGS.size} pixels are in {FLAGS.outdir}")
 
 
 if __name__ == "__main__":

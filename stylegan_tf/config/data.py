@@ -142,10 +142,3 @@ class WriteOptions(Options, group="Files"):
         """(i, n) of part i of n."""
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.part or "")
         return (int(match[1]), int(match[2])) if match else None
-
-
-@dataclasses.dataclass(frozen=True)
-class AlignOptions(Options, group=PICTURES):
-    """Options for faces that are cropped from photos."""
-
-    size: int = option(1024, "Width and height of the face images in pixels.", at_least=4, at_most=4096)
