@@ -1,7 +1,7 @@
 """Objects in buckets, `gs://`, `s3://`, `az://` and whatever else fsspec knows: list, read, put whole, remove.
 
 Credentials and endpoints are those of fsspec's implementations (environment variables, files in the home folder), which
-repeat requests that fail.
+repeat requests that fail; that of https:// does not.
 What is read gets a local copy in the cache; what is written is mirrored from a local folder (`working_copy`).
 """
 
@@ -10,6 +10,7 @@ import hashlib
 import os
 import pathlib
 import re
+import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, Callable, Optional, Union
@@ -21,6 +22,7 @@ from stylegan_tf.files.file_errors import reason_of, short
 
 EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "az": "azure", "abfs": "azure"}  # Scheme -> extra of this package.
 _READ_ONLY = ("http", "https")
+_PAUSES = (0.5, 1.0, 2.0, 4.0)  # Seconds between attempts to read from the web.
 _IN_MEMORY = 2**26  # Bytes: smaller files are read first, as one that grows while it is sent may be refused.
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "last_modified", "mtime", "created")
 
@@ -60,13 +62,13 @@ class Store:
     def version(self) -> str:
         """Of the object at the address itself."""
         with self._errors():
-            return _version(self._files.info(self._root))
+            return _version(self._read(lambda: self._files.info(self._root)))
 
     def get(self, name: str, path: pathlib.Path) -> None:
         """Copies an object to a local file; "": the object at the address itself."""
         make_folder(path.parent)
         with self._errors(), atomic_write(path) as temporary:
-            self._files.get_file(self._path(name), str(temporary))
+            self._read(lambda: self._files.get_file(self._path(name), str(temporary)))
 
     def read(self, name: str) -> Optional[bytes]:
         """A small object; None if it is not there."""
@@ -108,6 +110,16 @@ class Store:
     def remove(self, name: str) -> None:
         with self._errors(), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
+
+    def _read(self, action: Callable):
+        for pause in _PAUSES if scheme_of(self.address) in _READ_ONLY else ():
+            try:
+                return action()
+            except FileNotFoundError:
+                raise
+            except Exception:
+                time.sleep(pause)
+        return action()
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root

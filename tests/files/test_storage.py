@@ -1,6 +1,8 @@
 """Objects in buckets: a real S3 protocol on loopback, fsspec's memory, and a network that fails."""
 
 import contextlib
+import functools
+import http.server
 import threading
 import time
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files import working_copy
+from stylegan_tf.files import storage, working_copy
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.storage import Store, address_of, fetched
 from tests.helpers.object_store import BUCKET, FaultyProxy, environment, gcs_server
@@ -202,6 +204,20 @@ def test_a_store_that_fails_now_and_then_loses_nothing(faulty, cache, kind):
     assert _contents(address) == contents
     assert {path.name: path.read_bytes() for path in fetched(address).iterdir()} == contents
     assert Store(address).read_range("a", 10, 20) == b"a" * 10 and proxy.faults >= 1
+
+
+@pytest.mark.parametrize("kind", ["503", "cut"])
+def test_a_download_from_the_web_repeats_requests(tmp_path, cache, monkeypatch, kind):
+    monkeypatch.setattr(storage, "_PAUSES", (0.01, 0.01))
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "x.npz").write_bytes(b"x" * 2**18)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with contextlib.closing(FaultyProxy(server.server_address, kind, every=2)) as proxy:
+            assert fetched(f"{proxy.url}/x.npz").read_bytes() == b"x" * 2**18
+        server.shutdown()
+    assert proxy.faults
 
 
 def test_a_slow_store_only_takes_longer(faulty, cache):
