@@ -12,7 +12,6 @@ in the primal form, which converges where the dual, with more samples than dimen
 import dataclasses
 import re
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Optional
 
 import numpy as np
@@ -21,7 +20,7 @@ from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.callbacks import Progress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.cache import CachedArrays, resumable_rows
-from stylegan_tf.metrics.kinds.metric import NetworkMetric, number
+from stylegan_tf.metrics.kinds.metric import Facts, NetworkMetric, Values, number
 
 if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
@@ -58,37 +57,20 @@ class SeparabilityMetric(NetworkMetric):
         context.classifiers.check(config.resolution, config.num_channels)
 
     def compute(self, context, protocol):
-        found = linear_separability(context, self.count, CachedArrays(context.cache_folder, "classified", protocol))
-        attributes = {name: dataclasses.asdict(each) for name, each in found.attributes.items()}
-        return {"z": found.z, "w": found.w}, {"attributes": attributes}
-
-
-@dataclasses.dataclass(frozen=True)
-class AttributeSeparation:
-    """H(Y|X) of one attribute in bits, and the share of the kept samples that have it according to its classifier."""
-
-    z: float
-    w: float
-    share: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Separability:
-    """Scores in both spaces, at least 1; lower is better."""
-
-    z: float
-    w: float
-    attributes: Mapping[str, AttributeSeparation]
+        return linear_separability(context, self.count, CachedArrays(context.cache_folder, "classified", protocol))
 
 
 def linear_separability(
     context: "MetricContext", num_samples: int, partial: Optional[CachedArrays] = None
-) -> Separability:
+) -> tuple[Values, Facts]:
     """Without truncation; the same for any `context.rows` and any number of replicas, but for predictions near 0.
 
     Args:
       num_samples: images to classify; the paper's 200,000. Half of them are kept, see `check_samples`.
       partial: as for `path_length.perceptual_path_length`.
+
+    Returns the scores in the spaces "z" and "w", at least 1 (lower is better), and "attributes" by name: H(Y|X) in bits
+    in both spaces, and the "share" of the kept samples that have it according to its classifier.
     """
     check_samples(context.generator.config, num_samples)
     classifiers, source = context.classifiers, context.source()
@@ -99,11 +81,11 @@ def linear_separability(
         for index, name in enumerate(classifiers.names):
             kept = most_confident(logits[:, index])
             predictions = logits[kept, index] > 0
-            bits = [separation_entropy(points[kept], predictions) for points in (z, w)]
-            attributes[name] = AttributeSeparation(*bits, share=float(predictions.mean()))
+            bits = {space: separation_entropy(points[kept], predictions) for space, points in (("z", z), ("w", w))}
+            attributes[name] = {**bits, "share": float(predictions.mean())}
             bar.update(index + 1)
-    found = attributes.values()
-    return Separability(2.0 ** sum(each.z for each in found), 2.0 ** sum(each.w for each in found), attributes)
+    scores = {space: 2.0 ** sum(found[space] for found in attributes.values()) for space in ("z", "w")}
+    return scores, {"attributes": attributes}
 
 
 def check_samples(config: GeneratorConfig, num_samples: int) -> None:
