@@ -10,7 +10,6 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
-from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
@@ -128,26 +127,22 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
     return labels
 
 
-def find_damage(info: DatasetInfo, resolution: int, progress: StartProgress = Progress) -> Optional[str]:
+def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
     """Checks one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
     advice = "put it back (python -m stylegan_tf.create_tfrecords writes the same files again)"
     paths = info.shards(resolution)
     for path, expected in zip(paths, info.shard_counts):  # The quick checks come first.
         try:
             count = len(find_records(path))
-        except FileNotFoundError:
-            return f"{path} is gone, it was there when the run started: {advice}."
         except OSError as error:
             return f"{path} cannot be read any more ({error.strerror}): {advice}."
         except UserError as error:
             return str(error)
         if count != expected:
             return f"{path} holds {count} records now, it held {expected} when the run started: {advice}."
-    with progress(len(paths), "Checking the data", "files") as bar:
-        for done, path in enumerate(paths):
-            bar.update(done)
-            for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
-                return f"record {index} of {path} is damaged ({reason}): write the dataset again, or copy it again."
+    for path in paths:
+        for index, reason in damaged_records(path, (resolution, resolution, info.num_channels)):
+            return f"record {index} of {path} is damaged ({reason}): write the dataset again, or copy it again."
     return None
 
 

@@ -116,15 +116,13 @@ def host_share(global_batch: int, num_replicas: int, index: int, num_hosts: int)
     return images[images % (num_replicas * num_hosts) // num_replicas == index]
 
 
-def process_reals(images, alpha, mirror=None) -> tf.Tensor:
+def process_reals(images, alpha) -> tf.Tensor:
     """uint8 [N, r, r, C] -> float32 [N, r, r, C] in [-1, 1], faded in with `alpha` (scalar in [0, 1], may be a tensor).
 
     While a new level fades in, the real images lose their finest detail to the same degree as the generated ones:
-    lerp(image at half the resolution, image, alpha). `mirror`: bool [N], which images to flip left-right.
+    lerp(image at half the resolution, image, alpha).
     """
     images = tf.cast(images, tf.float32) / 127.5 - 1.0
-    if mirror is not None:
-        images = tf.where(mirror[:, tf.newaxis, tf.newaxis, tf.newaxis], tf.reverse(images, axis=[2]), images)
     resolution, channels = images.shape[1], images.shape[3]
     quads = tf.reshape(images, [-1, resolution // 2, 2, resolution // 2, 2, channels])
     means = tf.reduce_mean(quads, axis=[2, 4], keepdims=True)  # [N, r/2, 1, r/2, 1, C]: broadcasts to r x r.

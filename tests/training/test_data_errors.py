@@ -51,11 +51,11 @@ def become_a_folder(path):
 
 
 CHANGES = [
-    (vanish, "is gone, it was there when the run started: put it back"),
+    (vanish, "cannot be read any more .No such file or directory.: put it back"),
     (cut_within_a_record, "is cut off at record 15"),
     (cut_between_records, "holds 8 records now, it held 16 when the run started"),
     (replace_by_another_level, r"record 0 of .* is damaged \(its shape is"),
-    (become_a_folder, "cannot be read any more"),
+    (become_a_folder, "cannot be read any more .Is a directory."),
 ]
 
 

@@ -73,9 +73,10 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
     """Of the features of `wanted` measured images. Resumes an interrupted call."""
     kinds, count = sorted(kinds), context.count(wanted)
     source = context.source(mixed_latents)
+    box = None if source.is_cropped else context.content_box
 
     def features(*inputs):
-        return context.extractor(crop_to_box(source.images(*inputs), source.content_box(context.content_box)))
+        return context.extractor(crop_to_box(source.images(*inputs), box))
 
     compute = ReplicatedFunction(context.strategy, features, context.rows)
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}

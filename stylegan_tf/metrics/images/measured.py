@@ -39,6 +39,8 @@ _READERS = 8  # Threads that read pictures.
 class GeneratedImages:
     """Inputs of images by number, as NumPy arrays, and the function on tensors that makes images of them."""
 
+    is_cropped = False
+
     def __init__(
         self,
         generator: Generator,
@@ -77,10 +79,6 @@ class GeneratedImages:
             latent_of_layer[row] = latent_of_layers(random, self._mixed_latents, num_layers)
         noise_seeds = np.array([[self._seed, number] for number in numbers], np.int32)
         return z, self._labels[chosen], noise_seeds, latent_of_layer
-
-    def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
-        """The part of these images that is measured where the content box is `box`: just that."""
-        return box
 
     def images(self, z, labels, noise_seeds, latent_of_layer) -> tf.Tensor:
         """-> uint8 [n, R, R, 1 or 3] at full resolution R.
@@ -149,7 +147,7 @@ class FolderPictures:
           size: (height, width) of all pictures after that.
           is_cropped: whether the bars of letterboxed pictures are removed already.
         """
-        self._collection, self._options, self._is_cropped = collection, options, is_cropped
+        self._collection, self._options, self.is_cropped = collection, options, is_cropped
         self.size = size
         self._lock = threading.Lock()  # Readers of an archive or a database seek in one shared stream.
 
@@ -175,10 +173,6 @@ class FolderPictures:
 
     def images(self, images):
         return images
-
-    def content_box(self, box: Optional[Sequence[float]]) -> Optional[Sequence[float]]:
-        """The part of these images that is measured where the content box is `box`."""
-        return None if self._is_cropped else box
 
     def _read(self, index: int) -> np.ndarray:
         name = self._collection.name(index)
