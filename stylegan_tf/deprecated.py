@@ -40,7 +40,7 @@ MOVED = {
     "metrics.classifier_training": "metrics.attribute_classifiers",
     "metrics.features.lpips": "metrics.features.image_distance",
     "metrics.image_distance": "metrics.features.image_distance",
-    "metrics.images.labelled": "metrics.images.real",
+    "metrics.images.labelled": "metrics.real_images",
     "metrics.lpips": "metrics.features.image_distance",
     "networks.mapping": "networks.generator",
     "networks.synthesis": "networks.generator",

@@ -22,7 +22,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.files.atomic_write import make_folder
-from stylegan_tf.metrics.images.real import LabelledImages, attribute_columns, labelled_images
+from stylegan_tf.metrics.real_images import LabelledImages, attribute_columns, labelled_images
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks

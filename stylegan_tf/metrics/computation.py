@@ -12,8 +12,8 @@ from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import load_distance
 from stylegan_tf.metrics.features.statistics import PROTOCOL_VERSION, measured_statistics, real_statistics
-from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.metric import Facts, FeatureMetric, Metric, Values
+from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.metrics.results import MetricResult
 
 OnError = Callable[[Metric, Exception], None]  # Called for a metric that cannot be computed.

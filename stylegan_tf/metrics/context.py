@@ -15,8 +15,8 @@ from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.features.image_distance import ImageDistance
-from stylegan_tf.metrics.images.measured import FolderPictures, GeneratedImages
-from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.measured_images import FolderPictures, GeneratedImages
+from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables

@@ -26,10 +26,10 @@ from stylegan_tf.metrics.computation import (
     result_name,
 )
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.images.measured import open_pictures
-from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.metric import Metric
+from stylegan_tf.metrics.measured_images import open_pictures
+from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.metrics.results import MetricResult, ResultTable, append_result, find_result
 from stylegan_tf.networks.network_file import DEMO_FILE, find_network, find_networks, load_networks
 

@@ -21,8 +21,8 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import load_lpips
-from stylegan_tf.metrics.images.measured import open_pictures
-from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.measured_images import open_pictures
+from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb, save_image
 from stylegan_tf.visualize.tile_table import Band, tile_table

@@ -12,7 +12,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-from stylegan_tf.metrics.images.real import attribute_columns, labelled_images
+from stylegan_tf.metrics.real_images import attribute_columns, labelled_images
 from tests.helpers.array_source import ArraySource
 
 COUNT = 97

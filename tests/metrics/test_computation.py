@@ -18,8 +18,8 @@ from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.evaluation import contexts_of_classes, pictures_context
 from stylegan_tf.metrics.features import statistics
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
-from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds import parse_metrics
+from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
 from tests.helpers import tiny_networks as tiny

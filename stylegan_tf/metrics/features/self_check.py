@@ -11,9 +11,9 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import ReplicatedFunction, create_strategy
 from stylegan_tf.metrics.features.extractors import FeatureExtractor, load_extractor
-from stylegan_tf.metrics.images.real import RealImages
 from stylegan_tf.metrics.kinds.feature_distances import FeatureMoments, frechet_distance, kernel_distance
 from stylegan_tf.metrics.kinds.sample_quality import precision_and_recall
+from stylegan_tf.metrics.real_images import RealImages
 
 BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.
 NOISE_DEVIATIONS = (6, 18, 54)  # Of 255.

@@ -6,7 +6,7 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.images.measured import labels_to_draw_from
+from stylegan_tf.metrics.measured_images import labels_to_draw_from
 from stylegan_tf.ops.resampling import enlarge_2d
 
 MAX_IMAGE_SIZE = 256  # Larger images are shrunk to it before they are compared.

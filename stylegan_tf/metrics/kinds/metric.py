@@ -97,7 +97,7 @@ class FeatureMetric(Metric):
         if self.mixed_latents > 1:
             if context.generator is None:
                 raise UserError(f"{self.text} mixes the latents of a network: give `network`, not pictures.")
-            from stylegan_tf.metrics.images.measured import check_mixing
+            from stylegan_tf.metrics.measured_images import check_mixing
 
             check_mixing(context.generator, self.mixed_latents, context.growth.resolution)
 

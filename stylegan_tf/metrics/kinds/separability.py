@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sklearn.svm import LinearSVC
 
     from stylegan_tf.metrics.context import MetricContext
-    from stylegan_tf.metrics.images.measured import GeneratedImages
+    from stylegan_tf.metrics.measured_images import GeneratedImages
     from stylegan_tf.networks.generator import Generator
 
 _LATENTS_PER_CALL = 4096
@@ -135,7 +135,7 @@ def classified_samples(
     """
     from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
-    from stylegan_tf.metrics.images.measured import GeneratedImages
+    from stylegan_tf.metrics.measured_images import GeneratedImages
 
     strategy, config = create_strategy("one"), generator.config
     with strategy.scope():

@@ -7,7 +7,6 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers
 from stylegan_tf.metrics.context import MetricContext
-from stylegan_tf.metrics.images.measured import GeneratedImages
 from stylegan_tf.metrics.kinds.separability import (
     conditional_entropy,
     latents,
@@ -15,6 +14,7 @@ from stylegan_tf.metrics.kinds.separability import (
     most_confident,
     separation_entropy,
 )
+from stylegan_tf.metrics.measured_images import GeneratedImages
 from stylegan_tf.networks.network_file import Networks, save_networks
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.two_replicas import two_replicas

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from stylegan_tf.metrics.images.measured import open_pictures
+from stylegan_tf.metrics.measured_images import open_pictures
 from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.distribution.strategy import ReplicatedFunction
-from stylegan_tf.metrics.images.measured import GeneratedImages
+from stylegan_tf.metrics.measured_images import GeneratedImages
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import tiny_networks as tiny

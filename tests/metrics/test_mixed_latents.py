@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.metrics.images.measured import GeneratedImages, latent_of_layers
+from stylegan_tf.metrics.measured_images import GeneratedImages, latent_of_layers
 from tests.helpers import tiny_networks as tiny
 
 

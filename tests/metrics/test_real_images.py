@@ -10,7 +10,7 @@ from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.metrics.images.real import RealImages
+from stylegan_tf.metrics.real_images import RealImages
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 
