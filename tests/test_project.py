@@ -68,7 +68,7 @@ def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
 def test_a_missing_target_is_told_in_one_line(network, tmp_path):
     done = _project(network, f"--target={tmp_path / 'nowhere.png'}", f"--outdir={tmp_path}")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "nowhere.png does not exist" in done.stderr.splitlines()[-1]
+    assert "nowhere.png: there is no such file or folder" in done.stderr.splitlines()[-1]
 
 
 def test_pictures_for_a_network_of_stretched_ones_are_stretched(network, tmp_path):

@@ -18,9 +18,8 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
-from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.fitted import FittedSource
-from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, FileCollection, note_left_out
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_left_out
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.files.arrays import file_sha256
@@ -63,16 +62,9 @@ class Targets:
         max_images: Optional[int] = None,
         note: Note = ignore,
     ):
-        file = pathlib.Path(path).expanduser()
-        self.is_one_picture = file.is_file() and file.name.lower().endswith(IMAGE_SUFFIXES)
-        collection: Collection
-        if self.is_one_picture:
-            collection = FileCollection(str(file.parent), [file.name])
-        else:
-            if path not in ("demo", "synthetic") and not file.exists():
-                raise UserError(f"`target` {path} does not exist: give a picture or a folder of pictures.")
-            collection = open_collection(path, options.resolution, max_images)
-            note_left_out(path, collection.left_out, note)
+        self.is_one_picture = path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(os.path.expanduser(path))
+        collection = open_collection(path, options.resolution, max_images)
+        note_left_out(path, collection.left_out, note)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
         self._content_box = content_box

@@ -1,12 +1,13 @@
 """Long work for the page, one piece after the other: projections and videos of key frames."""
 
 import functools
-import queue
 import secrets
 import threading
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -73,18 +74,16 @@ class Job:
             self.state, self.text = "failed", str(error)
         except OSError as error:
             self.state, self.text = "failed", os_error_line(error)
-        except BaseException:
+        except Exception:
             self.state, self.text = "failed", "The program failed: its terminal says how."
-            raise
+            traceback.print_exc()
 
 
 class Jobs:
     """Runs jobs in one thread, in their order. Finished ones are kept for a while."""
 
     def __init__(self):
-        self._queue, self._jobs, self._lock = queue.Queue(), OrderedDict(), threading.Lock()
-        self._running: Optional[Job] = None
-        threading.Thread(target=self._run, daemon=True).start()
+        self._jobs, self._lock, self._pool = OrderedDict(), threading.Lock(), ThreadPoolExecutor(1)
 
     def start(self, what: str, work: Callable[[Job], Any]) -> Job:
         job = Job(what, work)
@@ -93,7 +92,7 @@ class Jobs:
             if sum(other.state == "waiting" for other in self._jobs.values()) >= _MAX_WAITING:
                 raise UserError("too many others are waiting: try again in some minutes.")
             self._jobs[job.id] = job
-        self._queue.put(job)
+        self._pool.submit(job.run)
         return job
 
     def get(self, job_id: str) -> Job:
@@ -106,21 +105,17 @@ class Jobs:
     def waits_for(self, job: Job) -> str:
         """What comes before a waiting job, in a sentence."""
         with self._lock:
-            waiting = [other for other in self._jobs.values() if other.state == "waiting"]
-        running, ahead = self._running, waiting.index(job) if job in waiting else 0
-        parts = [f"{running.what} that is running ({running.text or 'preparing'})"] if running else []
+            running, waiting = (
+                [one for one in self._jobs.values() if one.state == it] for it in ("running", "waiting")
+            )
+        ahead = waiting.index(job) if job in waiting else 0
+        parts = [f"{one.what} that is running ({one.text or 'preparing'})" for one in running]
         parts += [f"{ahead} that came before"] if ahead else []
         return f"Waiting for {' and '.join(parts) or 'its turn'}."
 
     def close(self) -> None:
         for job in list(self._jobs.values()):
             job.stop()
-
-    def _run(self):
-        while True:
-            job = self._running = self._queue.get()
-            job.run()
-            self._running = None
 
     def _forget(self):
         """Jobs that ended long ago, and the oldest of many."""

@@ -1,6 +1,5 @@
 """Curves of a training run as a picture: losses, scores, penalties, speed, metrics. Needs matplotlib."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,32 +40,27 @@ def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]
     ]
     if not stats:
         raise UserError(f"{run_dir} holds no stats.jsonl with records: give the folder of a training run.")
-    titles = dict(_PANELS)
     known = {name for names in _PANELS.values() for name in names} | _NOT_PLOTTED
     others = dict.fromkeys(name for record in stats for name in record if name not in known)
-    titles.update({name.replace("_", " ").capitalize(): {name: ""} for name in others})
-    panels = []
-    for title, names in titles.items():
-        curves = {label: _curve(stats, name) for name, label in names.items()}
-        panels.append(Panel(title, {label: curve for label, curve in curves.items() if curve[0]}))
+    titles = {**_PANELS, **{name.replace("_", " ").capitalize(): {name: ""} for name in others}}
+    panels = [Panel(title, _curves(stats, names)) for title, names in titles.items()]
     for path in sorted(run_dir.glob("metric-*.jsonl")):
-        results = [record for _, record in read_lines(path)]
-        names = dict.fromkeys(name for record in results for name in record.get("results", {}))
-        flat = [{**record.get("results", {}), "kimg": record.get("kimg")} for record in results]
-        flat.sort(key=lambda record: record["kimg"] if isinstance(record["kimg"], (int, float)) else math.inf)
-        curves = {name if len(names) > 1 else "": _curve(flat, name) for name in names}
-        panels.append(Panel(path.stem[len("metric-") :], {name: curve for name, curve in curves.items() if curve[0]}))
+        found = [{**record.get("results", {}), "kimg": record.get("kimg")} for _, record in read_lines(path)]
+        names = dict.fromkeys(name for record in found for name in record if name != "kimg")
+        labels = {name: name if len(names) > 1 else "" for name in names}
+        panels.append(Panel(path.stem[len("metric-") :], _curves(found, labels)))
     return [panel for panel in panels if panel.curves], stats
 
 
-def _curve(records, name):
-    """(kimg, values) of the records that have a number there."""
-    points = [
-        (record["kimg"], record[name])
-        for record in records
-        if isinstance(record.get("kimg"), (int, float)) and isinstance(record.get(name), (int, float))
-    ]
-    return [x for x, _ in points], [y for _, y in points]
+def _curves(records, names):
+    """Label of each name -> (kimg, values), in order, of the records that have a number there."""
+    curves = {}
+    for name, label in names.items():
+        points = [(record.get("kimg"), record.get(name)) for record in records]
+        points = sorted(point for point in points if all(isinstance(number, (int, float)) for number in point))
+        if points:
+            curves[label] = [kimg for kimg, _ in points], [value for _, value in points]
+    return curves
 
 
 def resolution_spans(stats: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, str]]:

@@ -49,9 +49,13 @@ def test_what_goes_wrong_is_said_in_a_line():
     def full(job):
         raise OSError(28, "No space left on device", "/tmp/film.webp")
 
+    def bug(job):
+        raise KeyError("x")
+
     jobs = Jobs()
-    failed, stopped, disk = (jobs.start("a search", work) for work in (fail, stop, full))
-    assert (_ended(failed), _ended(stopped), _ended(disk)) == ("failed", "stopped", "failed")
+    failed, stopped, broken, disk = (jobs.start("a search", work) for work in (fail, stop, bug, full))
+    assert (_ended(failed), _ended(stopped), _ended(broken), _ended(disk)) == ("failed", "stopped", "failed", "failed")
+    assert broken.text == "The program failed: its terminal says how."
     assert failed.text == "cat.png: this is no picture." and "No space left on device: make room" in disk.text
 
 
