@@ -1,4 +1,4 @@
-"""Views to pictures: one traced call, whatever they say."""
+"""Views to pictures: nothing is traced anew, whatever they say."""
 
 import contextlib
 import functools
@@ -18,13 +18,11 @@ from stylegan_tf.editing.directions import Directions
 from stylegan_tf.explorer.view import Blend, Facts, View
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.ops.resampling import to_uint8
-from stylegan_tf.visualize.painter import Painter, seed_latents
+from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid
 from stylegan_tf.visualize.style_mixing import layer_groups
 
 _MAX_MAPS = 64  # Channels in a picture of feature maps.
-_CORNERS = 4
 
 
 class Rendered(NamedTuple):
@@ -63,11 +61,10 @@ class Renderer:
         self._blended, self._assigned, self._lock = blended, None, threading.Lock()
         self._generator, self._found = painter.generator, {} if found is None else found
         self._config = painter.config
-        self.num_layers, self._w_size = painter.dlatent_shape
         self.groups = layer_groups(painter.resolutions)
         self._resolution = painter.resolutions[-1]
         self.facts = Facts(
-            num_layers=self.num_layers,
+            num_layers=painter.dlatent_shape[0],
             num_noise_layers=len(painter.noise_shapes),
             centre=painter.truncation.centre,
             groups=tuple(group.name for group in self.groups) if self._config.use_styles else (),
@@ -78,7 +75,10 @@ class Renderer:
         # They stay the same while other controls move.
         self._noise_maps = functools.lru_cache(maxsize=4)(self._new_noise_maps)
         self._centre = functools.lru_cache(maxsize=1024)(self._new_centre)
-        self._synthesize, self._features = self._traced(), self._traced_features()
+        shapes = [None, self._config.latent_size], [self._config.label_size], [4], [], [], [1, self._config.w_size]
+        dtypes = *[tf.float32] * 4, tf.int32, tf.float32
+        self._traced_styles = tf.function(self._new_styles, input_signature=list(map(tf.TensorSpec, shapes, dtypes)))
+        self._features = tf.function(self._new_features, reduce_retracing=True)
 
     def blended_with(self, other: Generator) -> "Renderer":
         """One for views that blend this network with another of the same architecture."""
@@ -104,21 +104,18 @@ class Renderer:
 
     def render(self, view: View) -> Rendered:
         with self._weights_of(view.blend):
-            return self._rendered(self._synthesize(*self._arguments(view)))
+            return self._rendered(self._styles(view), self._noise(view))
 
     def render_styles(self, ws: np.ndarray, noise: Sequence[np.ndarray], blend: Optional[Blend] = None) -> Rendered:
         """The picture of w [L, W] and noise maps [1, r, r, 1] of every layer."""
         with self._weights_of(blend):
-            arguments = list(self._arguments(View(centre="all")))
-            arguments[6:] = [ws, True, np.zeros([self.num_layers], np.int32), np.zeros_like(ws)]
-            maps = [np.asarray(layer, np.float32) for layer in noise]
-            return self._rendered(self._synthesize(*arguments, maps, np.ones([len(maps)], np.float32)))
+            return self._rendered(ws, list(noise))
 
     def feature_maps(self, view: View, layer: int) -> np.ndarray:
         """The first channels of a layer's output, each scaled from its minimum to its maximum: uint8 [H, W, 3]."""
         with self._weights_of(view.blend):
-            _, ws, noise = self._synthesize(*self._arguments(view))
-            maps = self._features(ws, noise)[layer].numpy()[0, ..., :_MAX_MAPS].astype(np.float32)  # [h, w, C]
+            outputs = self._features(self._styles(view)[None], self._noise(view))
+            maps = outputs[layer].numpy()[0, ..., :_MAX_MAPS].astype(np.float32)  # [h, w, C]
         maps = maps.transpose(2, 0, 1)[..., None]
         low, high = (edge(axis=(1, 2), keepdims=True) for edge in (maps.min, maps.max))
         scaled = 255 * (maps - low) / np.maximum(high - low, 1e-8)
@@ -126,120 +123,73 @@ class Renderer:
 
     def noise_picture(self, view: View, layer: int) -> np.ndarray:
         """A layer's noise map times its factor, from black at -3 to white at 3: uint8 [r, r, 3]."""
-        noise = self.render(view).noise[layer][0]
+        with self._weights_of(view.blend):
+            noise = self._noise(view)[layer][0]
         return as_rgb(np.clip(np.rint(127.5 + 42.5 * noise), 0, 255).astype(np.uint8))
 
     def layers(self) -> list[dict]:
         """Name, size, channels and learned noise strength (root of the mean square over channels) of every layer."""
-        synthesis, described = self._generator.synthesis, []
+        described = []
         for resolution in self.painter.resolutions:
-            for layer in synthesis.blocks[f"{resolution}x{resolution}"]:
-                strength = None
+            for layer in self._generator.synthesis.blocks[f"{resolution}x{resolution}"]:
+                entry = {
+                    "name": layer.name,
+                    "resolution": resolution,
+                    "channels": layer.source.filters,
+                    "strength": None,
+                }
                 if layer.noise is not None:
-                    strength = float(np.sqrt(np.mean(np.square(tf.convert_to_tensor(layer.noise.strength)))))
-                described.append(
-                    {
-                        "name": layer.name,
-                        "resolution": resolution,
-                        "channels": layer.source.filters,
-                        "strength": strength,
-                    }
-                )
+                    strength = tf.convert_to_tensor(layer.noise.strength)
+                    entry["strength"] = float(np.sqrt(np.mean(np.square(strength))))
+                described.append(entry)
         return described
 
-    # ---- Arguments of the traced call: of the same shapes for every view
+    def _rendered(self, ws, noise):
+        (images,) = self.painter.image_batches(ws[None], noise=noise or None)
+        return Rendered(as_rgb(images)[0], ws, noise)
 
-    def _arguments(self, view):
-        seeds, shares = view.corners()
-        others = [view.mixing.get(group.name, 0) for group in self.groups]
-        z = seed_latents([*seeds, *others], self._config.latent_size)
+    def _styles(self, view) -> np.ndarray:
+        """w of every layer: float32 [L, W]."""
         label = np.zeros([self._config.label_size], np.float32)
         for column, weight in view.classes.items():
             label[column] = weight
-        found = np.zeros([self.num_layers, self._w_size], np.float32)
+        mixed = [group for group in self.groups if group.name in view.mixing]
+        seeds, shares = view.corners()
+        z = self.painter.latents([*seeds, *(view.mixing[group.name] for group in mixed)])
+        truncation = (view.psi, view.cutoff, self._centre(view.centre, label.tobytes()))
+        ws, *others = self._traced_styles(z, label, shares, *truncation).numpy()
         if view.found is not None:
-            found = self._found[view.found]
-            if found.shape != (self.num_layers, self._w_size):
+            ws = np.array(self._found[view.found])
+            if ws.shape != self.painter.dlatent_shape:
                 raise UserError("the picture that was found is another network's: find it again with this one.")
-        maps = self._noise_maps(view.noise_mode, view.noise_seed)
-        truncation = (np.float32(view.psi), np.int32(view.cutoff), self._centre(view.centre, label.tobytes()))
-        return (
-            *(z, label, shares, *truncation),
-            *(found, view.found is not None, self._sources(view), self._offset(view)),
-            *(maps, self._strengths(view)),
-        )
+        for group, other in zip(mixed, others):
+            ws[group.layers] = other[group.layers]
+        return ws if self.directions is None else ws + self.directions.offset(view.moves, len(ws))
+
+    def _new_styles(self, z, label, shares, psi, cutoff, centre):
+        """z of the four seeds around the position, and of others -> ws [1 + others, L, W], truncated."""
+        labels = tf.tile(label[None], [tf.shape(z)[0], 1]) if self._config.label_size else None
+        w = self._generator.mapping_network(z, labels=labels)
+        w = tf.concat([shares[None] @ w[:4], w[4:]], axis=0)
+        return self._generator.truncate(self._generator.broadcast(w), Truncation(psi, cutoff, centre))
+
+    def _new_features(self, ws, noise):
+        return self._generator.synthesis.features(ws, self._resolution, noise, use_noise=bool(noise))
 
     def _new_centre(self, centre, label):
         """What truncation draws towards with these bytes of a label: float32 [1, W]."""
         labels = np.frombuffer(label, np.float32)[None] if label else None
-        return np.reshape(self._generator.truncation_centre(centre, labels), [1, self._w_size])
+        return np.reshape(self._generator.truncation_centre(centre, labels), [1, self._config.w_size])
 
-    def _sources(self, view):
-        """Whose styles each layer has, 0: its own, k: those of the k-th group's seed. int32 [L]."""
-        sources = np.zeros([self.num_layers], np.int32)
-        for index, group in enumerate(self.groups):
-            if group.name in view.mixing:
-                sources[list(group.layers)] = 1 + index
-        return sources
-
-    def _offset(self, view):
-        if self.directions is None:
-            return np.zeros([self.num_layers, self._w_size], np.float32)
-        return self.directions.offset(view.moves, self.num_layers)
-
-    def _strengths(self, view):
-        """Factor of every layer's noise: float32 [noise layers]."""
-        strengths = np.full([self.facts.num_noise_layers], float(view.noise_mode != "none"), np.float32)
-        for layer, factor in view.strengths.items():
-            strengths[layer] *= factor
-        return strengths
+    def _noise(self, view) -> list[np.ndarray]:
+        """A layer's maps times its factor, float32 [1, r, r, 1] each."""
+        maps, is_on = self._noise_maps(view.noise_mode, view.noise_seed), float(view.noise_mode != "none")
+        return [layer * np.float32(is_on * view.strengths.get(index, 1.0)) for index, layer in enumerate(maps)]
 
     def _new_noise_maps(self, mode, seed):
-        """Tensors [1, r, r, 1] a layer."""
-        if not self._config.use_noise:
-            return []
-        if mode == "random":
-            return list(self._generator.synthesis.draw_noise(1, self._resolution, seed=tf.constant([seed, 0])))
-        return self._generator.synthesis.fixed_noise(self._resolution)
-
-    # ---- The call
-
-    def _rendered(self, outputs):
-        images, ws, noise = outputs
-        picture = as_rgb(self.painter.in_shape(images.numpy()))[0]
-        return Rendered(picture, ws.numpy()[0], [layer.numpy() for layer in noise])
-
-    def _traced(self):
-        config, num_layers = self._config, self.num_layers
-        seeds = _CORNERS + len(self.groups)
-        styles = tf.TensorSpec([num_layers, self._w_size])
-        noise = [tf.TensorSpec([1, *shape]) for shape in self.painter.noise_shapes]
-        signature = [
-            *(tf.TensorSpec([seeds, config.latent_size]), tf.TensorSpec([config.label_size]), tf.TensorSpec([4])),
-            *(tf.TensorSpec([]), tf.TensorSpec([], tf.int32), tf.TensorSpec([1, self._w_size])),
-            *(styles, tf.TensorSpec([], tf.bool), tf.TensorSpec([num_layers], tf.int32), styles),
-            *(noise, tf.TensorSpec([len(noise)])),
-        ]
-
-        @tf.function(input_signature=signature)
-        def synthesize(z, label, shares, psi, cutoff, centre, found, use_found, sources, offset, maps, strengths):
-            """-> images uint8 [1, R, R, C], ws [1, L, W], noise of every layer."""
-            labels = tf.tile(label[None], [seeds, 1]) if config.label_size else None
-            w = self._generator.mapping_network(z, labels=labels)
-            own = tf.linalg.matvec(w[:_CORNERS], shares, transpose_a=True)  # Between the four seeds.
-            ws = self._generator.broadcast(tf.concat([own[None], w[_CORNERS:]], axis=0))  # [1 + groups, L, W]
-            ws = self._generator.truncate(ws, Truncation(psi, cutoff, centre))
-            ws = tf.concat([tf.where(use_found, found, ws[0])[None], ws[1:]], axis=0)
-            mixed = tf.gather_nd(ws, tf.stack([sources, tf.range(num_layers)], axis=1)) + offset
-            noise = [layer * strengths[index] for index, layer in enumerate(maps)]
-            images = self._generator.synthesis(mixed[None], noise_mode="none", noise=noise or None)
-            return to_uint8(images), mixed[None], noise
-
-        return synthesize
-
-    def _traced_features(self):
-        @tf.function(reduce_retracing=True)
-        def features(ws, noise):
-            return self._generator.synthesis.features(ws, self._resolution, noise, use_noise=bool(noise))
-
-        return features
+        synthesis, maps = self._generator.synthesis, []
+        if self._config.use_noise and mode == "random":
+            maps = synthesis.draw_noise(1, self._resolution, seed=tf.constant([seed, 0]))
+        elif self._config.use_noise:
+            maps = synthesis.fixed_noise(self._resolution)
+        return [layer.numpy() for layer in maps]

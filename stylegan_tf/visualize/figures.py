@@ -153,8 +153,9 @@ def noise_components_figure(painter: Painter, seeds: Sequence[int], scale: Optio
     masks, captions = noise_masks(painter.resolutions)
     tiles = []
     for seed, w in enumerate(painter.dlatents(painter.latents(seeds))):
-        ws = np.broadcast_to(w, [len(masks), *w.shape])
-        tiles.append(painter.pictures(ws, noise_seeds=[seed] * len(masks), noise_layers=masks))
+        drawn = painter.draw_noise([seed], painter.resolutions[-1])
+        noise = [layer * on[:, None, None, None] for layer, on in zip(drawn, np.float32(masks).T)]
+        tiles.append(painter.pictures(np.broadcast_to(w, [len(masks), *w.shape]), noise=noise))
     above = [Band(caption, column, column) for column, caption in enumerate(captions)]
     return tile_table(tiles, scale, above)
 

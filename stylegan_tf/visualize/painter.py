@@ -97,7 +97,6 @@ class Sampler:
         self,
         ws: np.ndarray,
         noise_seeds: Optional[Sequence[int]] = None,
-        noise_layers: Optional[np.ndarray] = None,
         noise: Optional[Sequence[np.ndarray]] = None,
         growth: Optional[Growth] = None,
     ) -> Iterator[np.ndarray]:
@@ -106,7 +105,6 @@ class Sampler:
         Args:
           noise_seeds: N numbers of at least 0; the images of equal numbers have equal noise, at any place in the
             batch. None: noise as the sampler's `noise_mode` says.
-          noise_layers: bool [N, L], the layers that get the noise of `noise_seeds`; None: all.
           noise: the maps themselves, [N, r, r, 1] for each layer, in place of `noise_seeds`.
           growth: as in `images`.
         """
@@ -117,17 +115,13 @@ class Sampler:
             batch = slice(start, start + size)
             maps = [layer[batch] for layer in noise or ()]
             if noise_seeds is not None:
-                layers = None if noise_layers is None else noise_layers[batch]
-                maps = self._draw_noise(noise_seeds[batch], layers, growth.resolution)
+                maps = self.draw_noise(noise_seeds[batch], growth.resolution)
             yield to_uint8(synthesize(np.asarray(ws[batch], np.float32), maps, np.float32(growth.alpha)).numpy())
 
-    def _draw_noise(self, seeds, layers, resolution):
-        """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone; zeros where it is off."""
+    def draw_noise(self, seeds: Sequence[int], resolution: int) -> list[np.ndarray]:
+        """One float32 [n, r, r, 1] per layer: each image's depends on its seed alone."""
         draws = [self.generator.synthesis.draw_noise(1, resolution, seed=tf.constant([seed, 0])) for seed in seeds]
-        noise = [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
-        if layers is not None:
-            noise = [layer * on[:, None, None, None] for layer, on in zip(noise, np.asarray(layers, np.float32).T)]
-        return noise
+        return [np.concatenate([draw.numpy() for draw in layer]) for layer in zip(*draws)]
 
     def _synthesis(self, growth, with_noise):
         fades, resolution = growth.alpha < 1, growth.resolution
@@ -198,23 +192,22 @@ class Painter(Sampler):
         """z [N, latent_size] of the seeds."""
         return seed_latents(seeds, self.config.latent_size)
 
-    def image_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None, noise=None) -> Iterator[np.ndarray]:
+    def image_batches(self, ws: np.ndarray, noise_seeds=None, noise=None) -> Iterator[np.ndarray]:
         """Yields uint8 [n, h, w, C], without bars, not stretched; the arguments: see `Sampler.images_of_dlatents`."""
-        for images in self.images_of_dlatents(ws, noise_seeds, noise_layers, noise):
+        for images in self.images_of_dlatents(ws, noise_seeds, noise):
             yield self.in_shape(images)
 
     def in_shape(self, images: np.ndarray) -> np.ndarray:
         """Square images of the network [n, r, r, C] without bars, not stretched."""
         return unstretched(crop_to_box(images, self.content_box), self.aspect_ratio)
 
-    def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> Iterator[np.ndarray]:
+    def picture_batches(self, ws: np.ndarray, noise_seeds=None, noise=None) -> Iterator[np.ndarray]:
         """`image_batches` in RGB: uint8 [n, h, w, 3]."""
-        for images in self.image_batches(ws, noise_seeds, noise_layers):
-            yield as_rgb(images)
+        return map(as_rgb, self.image_batches(ws, noise_seeds, noise))
 
-    def pictures(self, ws: np.ndarray, noise_seeds=None, noise_layers=None) -> np.ndarray:
+    def pictures(self, ws: np.ndarray, noise_seeds=None, noise=None) -> np.ndarray:
         """All pictures of ws [N, L, W]: uint8 [N, h, w, 3]."""
-        return np.concatenate(list(self.picture_batches(ws, noise_seeds, noise_layers)))
+        return np.concatenate(list(self.picture_batches(ws, noise_seeds, noise)))
 
     def check_styles(self, what: str) -> None:
         if not self.config.use_styles:

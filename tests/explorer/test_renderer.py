@@ -92,7 +92,7 @@ def test_moving_controls_traces_nothing_anew(case):
         for psi, cutoff, seed, mode in ((0, 0, 0, "const"), (1, 3, 2**31, "random"), (-0.5, 8, 5, "none"))
     ]
     assert len({picture.tobytes() for picture in pictures}) == 3
-    assert renderer._synthesize.experimental_get_tracing_count() == 1
+    assert [traced.experimental_get_tracing_count() for traced in renderer.painter._traced.values()] == [1]
 
 
 def test_feature_maps_are_tiles_from_black_to_white(case):

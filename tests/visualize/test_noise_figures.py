@@ -88,6 +88,11 @@ def test_the_component_without_noise_is_the_image_without_noise(painter, w):
     everything = figure[-18:-2, -2 - 4 * 18 + 2 :][:, :16]
     np.testing.assert_array_equal(everything, painter.pictures(w[None], noise_seeds=[0])[0])
     assert (everything != tile).any()
+    maps = painter.generator.synthesis.draw_noise(1, 16, seed=[0, 0])
+    fine = [maps[layer] if layer >= 4 else np.zeros_like(maps[layer]) for layer in range(6)]  # 16x16.
+    expected = painter.generator.synthesis(w[None], noise=fine).numpy()[0] * 127.5 + 127.5
+    shown = figure[-18:-2, -2 - 2 * 18 + 2 :][:, :16]
+    assert np.abs(shown - np.clip(expected, 0, 255)).max() <= 0.51
 
 
 @pytest.mark.parametrize("row", ["b", "c", "d"])

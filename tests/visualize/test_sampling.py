@@ -146,15 +146,3 @@ def test_equal_noise_seeds_are_equal_noise_anywhere():
     pictures = np.concatenate(list(sampler.images_of_dlatents(ws, noise_seeds=[*range(65), 1])))
     np.testing.assert_array_equal(pictures[1], pictures[65])
     assert (pictures[0] != pictures[1]).any()
-
-
-def test_noise_is_in_the_named_layers_only():
-    generator, _ = tiny.generator()
-    ws = np.repeat(Sampler(generator).dlatents(tiny.normal(1, 5)), 3, axis=0)
-    layers = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]], bool)
-    off, off_again, one = next(Sampler(generator).images_of_dlatents(ws, [7, 8, 8], layers))
-    np.testing.assert_array_equal(off, off_again)
-    np.testing.assert_array_equal(off, next(Sampler(generator, noise_mode="none").images_of_dlatents(ws))[0])
-    noise = generator.synthesis.draw_noise(1, 8, seed=[8, 0])
-    noise = [draw if index == 1 else np.zeros_like(draw) for index, draw in enumerate(noise)]
-    _assert_pictures(one, generator.synthesis(ws[:1], noise=noise)[0])
