@@ -128,7 +128,6 @@ def test_only_weights_of_the_served_resolution_are_kept(simple):
     v = simple.weights
     unused = {"synthesis/4x4/to_rgb/weight", "synthesis/4x4/to_rgb/bias"}
     expected = sum(value.size for name, value in v.items() if name not in unused)
-    expected -= 6  # The constant and its bias are one.
     assert sum(sizes) == expected
 
 
