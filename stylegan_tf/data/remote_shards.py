@@ -247,23 +247,18 @@ class RemoteShards:
             for number, block in enumerate(blocks):
                 file = (ahead and ahead.result()) or self._open(path, *block)
                 ahead = None
-                try:
+                with contextlib.closing(file):
                     if number + 1 < len(blocks):
                         ahead = self._pool.submit(self._open, path, *blocks[number + 1], wait=False)
                     yield str(file.path)
-                finally:
-                    file.close()
         finally:
             if ahead is not None:
                 ahead.add_done_callback(lambda done: done.exception() or (done.result() and done.result().close()))
 
     def record(self, path: str, index: int) -> bytes:
         """One serialised Example."""
-        file = self._open(path, index, index + 1)
-        try:
+        with contextlib.closing(self._open(path, index, index + 1)) as file:
             return file.path.read_bytes()[tfrecord_files.HEADER.size : -tfrecord_files.CRC.size]
-        finally:
-            file.close()
 
     def _open(self, path: str, first: int, end: int, wait: bool = True) -> Optional[CachedFile]:
         """The piece with records first, ..., end - 1."""

@@ -28,7 +28,7 @@ from stylegan_tf.data.making.report import (
 )
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
-from stylegan_tf.files.file_errors import FULL
+from stylegan_tf.files.atomic_write import naming_errors
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
 _PICTURE_OPTIONS = ("num_channels", "planes", "black", "fit", "filter", "background", "white")
@@ -49,7 +49,7 @@ def write_tfrecords(
     the last finished shard.
 
     Raises UserError if `dest` exists (with `overwrite`: unless it holds a dataset), for pictures that cannot be read
-    (unless `skip_bad`), and if the disk is too small.
+    (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
     """
     dest = pathlib.Path(os.path.abspath(dest))
     partial = PartialDataset(dest)
@@ -79,7 +79,7 @@ def write_tfrecords(
         np.random.RandomState(options.seed).shuffle(order)
     plan = _plan(source, options, num_shards)
     work = "part-{}-of-{}".format(*options.part_numbers) if options.part else "all-of-it"
-    with _disk_errors(dest), partial.locked(work):
+    with naming_errors(dest), partial.locked(work):
         if partial.is_published(plan):
             partial.clean_up()
             return dest
@@ -331,16 +331,3 @@ def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
     names = [path.name for path in dest.iterdir()]
     if not any(map(records.parse_shard_file_name, names)):  # Never delete what may be somebody's photographs.
         raise UserError(f"`dest` {dest} exists and holds no dataset: `overwrite` replaces datasets only.")
-
-
-@contextlib.contextmanager
-def _disk_errors(dest: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise UserError(
-                f"the disk of {dest} is full: free some space and run the same command again; it resumes "
-                "after the last finished shard."
-            ) from error
-        raise UserError(f"cannot write to {dest.parent}: {error}.") from error

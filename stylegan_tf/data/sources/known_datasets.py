@@ -7,7 +7,7 @@ import pathlib
 import tarfile
 import zipfile
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 
@@ -128,11 +128,6 @@ _PIXELS = 3 * 32 * 32
 _CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-class _Batch(NamedTuple):
-    images: np.ndarray  # uint8 [N, 3, 32, 32]
-    classes: np.ndarray  # int [N]
-
-
 def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
     """The training pictures in a folder, or in the folder that an archive makes in it; None for other folders."""
     for where in _FOLDERS:
@@ -194,15 +189,15 @@ def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence
     except (Refusal, ValueError) as error:
         advice = (error.advice or _VOCABULARY.advice) if isinstance(error, Refusal) else DAMAGED
         raise UserError(f"`source` {where} cannot be read as CIFAR: {error}; {advice}.") from error
-    images = np.concatenate([batch.images for batch in batches])
-    classes = np.concatenate([batch.classes for batch in batches])
+    images, classes = (np.concatenate(parts) for parts in zip(*batches))
     if not names and files[0] in _CIFAR10:
         names = _CIFAR10_NAMES
     labels = one_hot(classes, names) if classes.max() < len(names) else one_hot(classes)
     return ArrayCollection(reading.saved(images), where, labels, left_out, [str(path) for path in read])
 
 
-def _read(name: str, content: bytes) -> _Batch:
+def _read(name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [N, 3, 32, 32] and int [N], the classes."""
     if not name.endswith(".bin"):
         return _read_pickle(name, content)
     # A record is one label byte (CIFAR-100: coarse and fine) and 3x32x32 bytes of pixels.
@@ -211,10 +206,10 @@ def _read(name: str, content: bytes) -> _Batch:
     if not content or len(content) % size:
         raise ValueError(f"{name} has {len(content)} bytes, which is no multiple of the record size {size}")
     table = np.frombuffer(content, np.uint8).reshape(-1, size)
-    return _Batch(table[:, label_bytes:].reshape(-1, 3, 32, 32), table[:, label_bytes - 1].astype(np.int64))
+    return table[:, label_bytes:].reshape(-1, 3, 32, 32), table[:, label_bytes - 1].astype(np.int64)
 
 
-def _read_pickle(name: str, content: bytes) -> _Batch:
+def _read_pickle(name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     """The Python version: a dictionary in a pickle, nothing of which is ever run (see `pickle_machine`)."""
     batch = Machine(io.BytesIO(content), len(content), _VOCABULARY).run()
     if type(batch) is not dict:
@@ -225,7 +220,7 @@ def _read_pickle(name: str, content: bytes) -> _Batch:
     data = _pixels(batch.get("data"))
     if data is None or len(data) != len(labels) * _PIXELS:
         raise ValueError(f"{name} has no uint8 array of 3072 bytes for each of its {len(labels)} labels as data")
-    return _Batch(np.frombuffer(data, np.uint8).reshape(-1, 3, 32, 32), np.array(labels))
+    return np.frombuffer(data, np.uint8).reshape(-1, 3, 32, 32), np.array(labels)
 
 
 def _pixels(call) -> Optional[bytes]:

@@ -22,6 +22,7 @@ from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.fitted import Square
 from stylegan_tf.data.sources.opening import BadPicture
+from stylegan_tf.files.file_errors import os_error_line
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"
@@ -278,7 +279,10 @@ def test_a_disk_that_is_too_small_is_told_before_writing(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "number, message",
-    [(errno.ENOSPC, "the disk of .*set is full: free some space"), (errno.EIO, "cannot write to .*Input/output error")],
+    [
+        (errno.ENOSPC, "set: No space left: make room, and run the same command again"),
+        (errno.EIO, "set: Input/output error: the disk or the connection to it fails"),
+    ],
 )
 def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, number, message):
     source = ArraySource(numbered_images(20))
@@ -291,8 +295,9 @@ def test_a_disk_that_fills_up_ends_with_a_clear_line(tmp_path, monkeypatch, numb
         return original(*arguments)
 
     monkeypatch.setattr(record_workers, "convert_chunk", fail_at_the_third)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(OSError) as caught:
         write(source, tmp_path / "set", shards=4)
+    assert message in os_error_line(caught.value)
     assert find_dataset(write(source, tmp_path / "set", shards=4)).count == 20
     assert len(calls) == 3 + 2
 

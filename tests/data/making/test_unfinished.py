@@ -131,7 +131,7 @@ def test_nothing_is_told_of_a_set_that_is_not_there(tmp_path, monkeypatch):
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(module.PartialDataset, "publish", fail)
-    with pytest.raises(UserError, match="the disk is gone"):
+    with pytest.raises(OSError, match="the disk is gone"):
         write_tfrecords(ArraySource(numbered_images(4)), tmp_path / "set", note=lines.append)
     assert not any(line.startswith("written") for line in lines)
     monkeypatch.undo()
