@@ -98,7 +98,7 @@ class SyntheticCollection(Collection):
 def npy_collection(path: str) -> ArrayCollection:
     """A `.npy` file, mapped into memory."""
     array = reading.mapped(reading.SpooledFile(path))
-    _checked(array, path)
+    _checked(array)
     return ArrayCollection(array, path)
 
 
@@ -117,7 +117,7 @@ def npz_collection(path: str) -> ArrayCollection:
         if label_name is not None:
             with archive.open(names[label_name]) as stream:
                 labels = read_array_stream(stream, archive.getinfo(names[label_name]).file_size)
-    count = len(_checked(array, path))
+    count = len(_checked(array))
     labels = None if labels is None else as_labels(labels, f"{path}:{label_name}", count)
     return ArrayCollection(array, path, labels, _other_arrays(names, image_name, label_name))
 
@@ -125,9 +125,8 @@ def npz_collection(path: str) -> ArrayCollection:
 def svhn_collection(path: str) -> ArrayCollection:
     """`train_32x32.mat` of SVHN: X [32, 32, 3, N] and y [N, 1], where 10 stands for the digit 0."""
     io = optional_module("scipy.io", "MATLAB files")
-    with reading.reading_source(path, "a MATLAB file"):
-        content = io.loadmat(path, variable_names=("X", "y"))
-        names = [name for name, _, _ in io.whosmat(path)]
+    content = io.loadmat(path, variable_names=("X", "y"))
+    names = [name for name, _, _ in io.whosmat(path)]
     images, labels = content.get("X"), content.get("y")
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
         raise UserError(f"`source` {path} should have X, uint8 [H, W, C, N], as SVHN's files of cropped digits have.")
@@ -203,13 +202,12 @@ def _first_of(wanted: Iterable[str], names: Iterable[str]) -> Optional[str]:
     return next((name for name in wanted if name in names), None)
 
 
-def _checked(array: reading.LazyArray, path: str) -> np.ndarray:
-    with reading.reading_source(path, "an array of numbers"):  # Of Python objects, or no array at all.
-        found = array.get()
-        if not isinstance(found, np.ndarray):
-            raise ValueError("it holds something else")
-        if isinstance(found, np.memmap) and found.offset + found.nbytes != os.path.getsize(found.filename):
-            raise ValueError(
-                f"it has {os.path.getsize(found.filename):,} bytes, its header says {found.offset + found.nbytes:,}"
-            )
-        return found
+def _checked(array: reading.LazyArray) -> np.ndarray:
+    found = array.get()
+    if not isinstance(found, np.ndarray):
+        raise ValueError("it holds something else than an array of numbers")
+    if isinstance(found, np.memmap) and found.offset + found.nbytes != os.path.getsize(found.filename):
+        raise ValueError(
+            f"it has {os.path.getsize(found.filename):,} bytes, its header says {found.offset + found.nbytes:,}"
+        )
+    return found

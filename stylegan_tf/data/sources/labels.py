@@ -15,9 +15,8 @@ import numpy as np
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import demo
 from stylegan_tf.data.sources.collection import Collection, Labels, as_labels, finite_labels, one_hot
-from stylegan_tf.data.sources.reading import reason
 from stylegan_tf.files.arrays import read_array_stream
-from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.file_errors import reading, short
 
 _FILE_COLUMNS = ("file", "filename", "file_name", "path", "name", "image", "image_id", "id")
 _PARTS_OF_SETS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"}
@@ -96,7 +95,7 @@ def _check_inside(names: Sequence[str], parts: Sequence[Sequence[str]], level: i
 
 
 def _of_file(collection: Collection, text: str) -> Labels:
-    try:
+    with reading(text, "file of labels"):
         data = collection.read_other(text)
         if data is None:
             if not os.path.isfile(text):
@@ -106,10 +105,6 @@ def _of_file(collection: Collection, text: str) -> Labels:
             return as_labels(read_array_stream(io.BytesIO(data), len(data)), text, len(collection))
         content = data.decode("utf-8-sig")
         rows, found = _of_json(content, text) if text.lower().endswith(".json") else _of_csv(content, text)
-    except UserError:
-        raise
-    except Exception as error:  # Whatever parsers raise for damaged files.
-        raise UserError(f"cannot read the labels in {text}: {reason(error)}.") from error
     return found._replace(values=_by_name(collection, dict(zip(rows, found.values)), text))
 
 

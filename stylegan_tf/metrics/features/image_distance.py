@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
-from stylegan_tf.files.file_errors import reason_of, short
+from stylegan_tf.files.file_errors import reading
 from stylegan_tf.files.torch_weights import read_torch_weights
 
 PAPERS = "lpips_vgg16"
@@ -145,11 +145,8 @@ def _heads_file(path: str, scratch: pathlib.Path) -> pathlib.Path:
     """The file itself, or a copy of the one in a wheel."""
     if not path.endswith(".whl"):
         return pathlib.Path(path)
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            return pathlib.Path(wheel.extract(_HEADS_IN_WHEEL, scratch))
-    except Exception as error:  # Damaged ones raise nearly anything.
-        raise UserError(f"{path} is not the wheel of the lpips package ({short(reason_of(error), 100)}).") from None
+    with reading(path, "wheel of the lpips package"), zipfile.ZipFile(path) as wheel:
+        return pathlib.Path(wheel.extract(_HEADS_IN_WHEEL, scratch))
 
 
 def convert_weights(vgg16: Mapping[str, np.ndarray], heads: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -47,10 +47,10 @@ def test_npz_files_bring_labels(tmp_path):
     [
         ("a.npy", np.zeros([3, 8, 8, 3], np.float32), "00000000 does not fit: it holds float32 from 0 to 0: `white=N`"),
         ("a.npy", np.zeros([3, 18, 18, 18], np.uint8), "1 to 16 channels"),
-        ("a.npy", np.array([{}, {}], dtype=object), "cannot be read as an array of numbers.*Python objects"),
+        ("a.npy", np.array([{}, {}], dtype=object), "cannot be read as a .npy file.*Python objects"),
         ("a.npz", {"first": IMAGES, "second": IMAGES}, "should have an array 'images', found: first, second"),
         ("a.npz", {"images": IMAGES, "labels": np.zeros(4, int)}, "labels holds int64 .4., expected class numbers .5."),
-        ("a.npz", {"images": np.array([None])}, "cannot be read as an array of numbers"),
+        ("a.npz", {"images": np.array([None])}, "cannot be read as a .npz file"),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, name, array, message):

@@ -53,8 +53,14 @@ def test_missing_and_wrong_files_are_told_in_one_line(tmp_path):
     for flags, message in [
         ([], "--vgg16 is missing"),
         (["--vgg16=a.pth", "--heads=b.pth", "--dest=c.pkl"], "--dest must end in .npz"),
-        (["--vgg16=a.pth", f"--heads={tmp_path}/x.whl", "--dest=c.npz"], "is not the wheel of the lpips package"),
-        (["--vgg16=a.pth", f"--heads={tmp_path}/y.whl", "--dest=c.npz"], "is not the wheel of the lpips package"),
+        (
+            ["--vgg16=a.pth", f"--heads={tmp_path}/x.whl", "--dest=c.npz"],
+            "is not a readable wheel of the lpips package",
+        ),
+        (
+            ["--vgg16=a.pth", f"--heads={tmp_path}/y.whl", "--dest=c.npz"],
+            "is not a readable wheel of the lpips package",
+        ),
         (
             ["--vgg16=a.pth", "--heads=b.pth", "--dest=c.npz"],
             "b.pth: expected a file of PyTorch weights, found no file",
