@@ -74,24 +74,22 @@ def run_command(case: Case, folder: pathlib.Path, chance: random.Random) -> str:
 
     from stylegan_tf import create_tfrecords
     from stylegan_tf.cli import command_line
-    from stylegan_tf.config.errors import UserError
     from stylegan_tf.data.making import writer
 
     path = folder / case.target
     path.write_bytes(mutated(case.files[case.target], chance))
     written, writer.write_tfrecords = writer.write_tfrecords, _refuse_large(writer.write_tfrecords)
-    said = io.StringIO()
+    said, arguments = io.StringIO(), sys.argv
+    sys.argv = ["create_tfrecords", f"--flagfile={path}", f"--dest={folder / 'out'}"]
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            command_line._parse(["create_tfrecords", f"--flagfile={path}", f"--dest={folder / 'out'}"], common=())
-            create_tfrecords.main()
-        return "set"
-    except UserError as error:
-        return "refused" if len(str(error)) < 1500 else f"a message of {len(str(error))} characters: {error}"
-    except SystemExit as end:
-        plain = end.code == 0 or (said.getvalue().startswith("error: ") and said.getvalue().count("\n") == 1)
-        return "refused" if plain else f"it ended with {end.code}: {said.getvalue()[-500:]}"
+            code = command_line._call(create_tfrecords.main, ())
+        is_plain = said.getvalue().startswith("error: ") and said.getvalue().count("\n") == 1
+        if code == 0 or (is_plain and len(said.getvalue()) < 1500):
+            return "refused" if code else "set"
+        return f"it ended with {code}: {said.getvalue()[-500:]}"
     finally:
+        sys.argv = arguments
         writer.write_tfrecords = written
         for name in flags.FLAGS:
             flags.FLAGS[name].unparse()
