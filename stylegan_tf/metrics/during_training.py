@@ -11,6 +11,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.storage import default_cache_folder
 from stylegan_tf.metrics.computation import compute_metrics, load_metric_models, real_images_for
 from stylegan_tf.metrics.context import MetricContext
@@ -85,5 +86,4 @@ class TrainingMetrics:
 
 
 def _one_line(error: Exception) -> str:
-    text = str(error).strip().partition("\n")[0][:300]
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return short(error) if isinstance(error, UserError) else f"{type(error).__name__}: {short(error)}"

@@ -1,6 +1,7 @@
 """What a conversion tells its user: the size before it starts, and in the end what it noticed about the pictures."""
 
 import collections
+import contextlib
 import functools
 import math
 import pathlib
@@ -48,8 +49,13 @@ class Estimate(NamedTuple):
 
 def estimate(source, encoding: str) -> Estimate:
     """Exact for raw records; for the others from a few pictures, evenly spaced."""
+    squares = []
+    for index in [] if encoding == "raw" else range(0, len(source), max(1, len(source) // _SAMPLES)):
+        with contextlib.suppress(BadPicture):
+            squares.append(source.read(index))
+    black = Square(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)
     largest, total = [], []
-    for square in [_black(source)] if encoding == "raw" else _samples(source):
+    for square in squares or [black]:
         encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
         sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
         largest.append(sizes[source.resolution])
@@ -69,20 +75,6 @@ def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) ->
             f"the disk of {parent} has {readable_size(free)} free, the dataset needs {readable_size(needed)} more: "
             "free some space, choose another `dest` or a smaller `resolution`, or `encoding=png` or jpeg."
         )
-
-
-def _samples(source) -> list[Square]:
-    squares = []
-    for index in range(0, len(source), max(1, len(source) // _SAMPLES)):
-        try:
-            squares.append(source.read(index))
-        except BadPicture:
-            continue
-    return squares or [_black(source)]
-
-
-def _black(source) -> Square:
-    return Square(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)
 
 
 class Tally(NamedTuple):

@@ -140,10 +140,8 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
 def _load(handle: str, folder: pathlib.Path):
     if not any((folder / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise UserError(f"`feature_extractor`: {handle} holds no saved_model.pb: it is not a SavedModel.")
-    try:
+    with reading(handle, "SavedModel"):
         return _tensorflow_hub().load(str(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
-        raise UserError(f"cannot load the SavedModel of {handle} ({error}).") from None
 
 
 def _tensorflow_hub():

@@ -210,7 +210,7 @@ def test_without_network_the_way_out_is_told(tmp_path, monkeypatch):
         (lambda path: path / "nowhere", "does not exist"),
         (lambda path: path, "holds no saved_model.pb"),
         (lambda path: _written(path / "x.tar.gz", b"no archive"), "not a readable .tar.gz"),
-        (lambda path: _written(path / "m" / "saved_model.pb", b"no model").parent, "cannot load the SavedModel"),
+        (lambda path: _written(path / "m" / "saved_model.pb", b"no model").parent, "is not a readable SavedModel"),
         (lambda path: _saved(path / "m", {"a": 1, "b": 2}), r"outputs \['a', 'b'\], expected 'pool_3'"),
         (lambda path: _saved(path / "m", {"pool_3": 8}, pixels=2), r"features of shape \(2, 2, 2, 8\)"),
         (lambda path: _saved(path / "m", {"pool_3": 8}, size=224), "does not take float32 images"),
