@@ -111,11 +111,9 @@ class Plan:
         return {**dataclasses.asdict(self), "days": self.days, "exaflop": self.exaflop}
 
 
-def plan_run(
-    config: TrainConfig, device: Device, replicas: int, num_channels: int = 3, label_size: int = 0, records: int = 70000
-) -> Plan:
-    """config.resolution is the full one. records: images of the data set, for its size on the disk."""
-    networks = config.network_configs(config.resolution, num_channels, label_size)
+def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 70000) -> Plan:
+    """For RGB pictures without labels. config.resolution is the full one. records: for the size of the data set."""
+    networks = config.network_configs(config.resolution, 3, 0)
     state = _state_gib(*networks)
     levels = [
         _level_plan(config, networks, device, replicas, resolution, images, state)

@@ -1,4 +1,4 @@
-"""A page to play with a network in the browser: from a view to its picture in one traced call."""
+"""A page to play with a network in the browser: from a view to its picture."""
 
 import os
 

@@ -75,9 +75,10 @@ class Renderer:
         # They stay the same while other controls move.
         self._noise_maps = functools.lru_cache(maxsize=4)(self._new_noise_maps)
         self._centre = functools.lru_cache(maxsize=1024)(self._new_centre)
-        shapes = [None, self._config.latent_size], [self._config.label_size], [4], [], [], [1, self._config.w_size]
-        dtypes = *[tf.float32] * 4, tf.int32, tf.float32
-        self._traced_styles = tf.function(self._new_styles, input_signature=list(map(tf.TensorSpec, shapes, dtypes)))
+        seeds = [[None, self._config.latent_size], [self._config.label_size], [4]]
+        truncation = [tf.TensorSpec([]), tf.TensorSpec([], tf.int32), tf.TensorSpec([1, self._config.w_size])]
+        signature = [*map(tf.TensorSpec, seeds), *truncation]
+        self._traced_styles = tf.function(self._new_styles, input_signature=signature)
         self._features = tf.function(self._new_features, reduce_retracing=True)
 
     def blended_with(self, other: Generator) -> "Renderer":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stylegan_tf.serving.frozen_graph import freeze
+from stylegan_tf.serving.network_parts import freeze
 
 SPEC = [tf.TensorSpec([None, 3])]
 

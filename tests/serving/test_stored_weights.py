@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.serving.frozen_graph import StoredWeights
+from stylegan_tf.serving.network_parts import StoredWeights
 
 ARRAYS = {"a/kernel": np.random.RandomState(0).randn(40, 30).astype(np.float32), "a/bias": np.full([30], 1 / 3)}
 

@@ -9,8 +9,7 @@ from typing import Any, Callable
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.serving.frozen_graph import as_stored
-from stylegan_tf.serving.network_parts import BareFunction
+from stylegan_tf.serving.network_parts import BareFunction, as_stored
 
 OPSET = 17
 WEIGHTS = ("float32", "float16")

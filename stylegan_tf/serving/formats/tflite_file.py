@@ -13,8 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.serving.frozen_graph import as_stored
-from stylegan_tf.serving.network_parts import BareFunction
+from stylegan_tf.serving.network_parts import BareFunction, as_stored
 
 WEIGHTS = ("float32", "float16", "int8")
 METADATA_NAME = "stylegan_tf"  # Of the entry in the model's metadata: JSON.
