@@ -19,7 +19,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.ops.custom_gradient import without_custom_gradients
+from stylegan_tf.ops.forms import without_custom_gradients
 from stylegan_tf.ops.resampling import to_uint8
 
 DTYPES = ("float32", "bfloat16", "float16")
