@@ -55,8 +55,10 @@ def upscale_conv_2d(x: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """
     if is_plain():
         return tf.nn.conv2d(upscale_2d(x), tf.cast(weight, x.dtype), strides=1, padding="SAME")
-    # A transposed convolution is the adjoint of a convolution and applies its kernel mirrored: mirror it first.
-    kernel = tf.reverse(tf.cast(4 * weight, x.dtype), axis=[0, 1])  # 4: the sum of a box from its mean.
+    # A transposed convolution is the adjoint of a convolution and applies its kernel mirrored: mirror it first. Along
+    # one axis: OpenVINO, which reads exports, does not reverse several.
+    kernel = tf.reshape(tf.cast(4 * weight, x.dtype), [9, *weight.shape[2:]])  # 4: the sum of a box from its mean.
+    kernel = tf.reshape(tf.reverse(kernel, axis=[0]), weight.shape)
     kernel = tf.transpose(kernel, [0, 1, 3, 2])  # [3, 3, O, I]
     shape = tf.shape(x)
     size = [shape[0], 2 * shape[1] + 1, 2 * shape[2] + 1, weight.shape[-1]]
