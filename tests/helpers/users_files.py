@@ -89,7 +89,7 @@ def _run(seed):
 
 
 def _lpips(path):
-    from stylegan_tf.metrics.features.lpips import convert_weights, save_lpips
+    from stylegan_tf.metrics.features.image_distance import convert_weights, save_lpips
 
     from tests.helpers import lpips_case
 
