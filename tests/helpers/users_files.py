@@ -90,7 +90,6 @@ def _run(seed):
 
 def _lpips(path):
     from stylegan_tf.metrics.features.image_distance import convert_weights, save_lpips
-
     from tests.helpers import lpips_case
 
     save_lpips(path, convert_weights(*lpips_case.weights(np.random.RandomState(0))))
