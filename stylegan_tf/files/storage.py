@@ -56,34 +56,34 @@ class Store:
     def sizes(self) -> dict[str, tuple[int, str]]:
         """Names of all objects relative to the address -> (bytes, what changes with their content)."""
         with self._errors():
-            found = self._files.find(self._root, detail=True)
+            found = self._repeated(lambda: self._files.find(self._root, detail=True))
         return {path[len(self._root) + 1 :]: (info["size"], _version(info)) for path, info in found.items()}
 
     def version(self) -> str:
         """Of the object at the address itself."""
         with self._errors():
-            return _version(self._read(lambda: self._files.info(self._root)))
+            return _version(self._repeated(lambda: self._files.info(self._root)))
 
     def get(self, name: str, path: pathlib.Path) -> None:
         """Copies an object to a local file; "": the object at the address itself."""
         make_folder(path.parent)
         with self._errors(), atomic_write(path) as temporary:
-            self._read(lambda: self._files.get_file(self._path(name), str(temporary)))
+            self._repeated(lambda: self._files.get_file(self._path(name), str(temporary)))
 
     def read(self, name: str) -> Optional[bytes]:
         """A small object; None if it is not there."""
         with self._errors(), contextlib.suppress(FileNotFoundError):
-            return self._files.cat_file(self._path(name))
+            return self._repeated(lambda: self._files.cat_file(self._path(name)))
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes start, ..., end - 1 of an object."""
         with self._errors():
-            return self._files.cat_file(self._path(name), start=start, end=end)
+            return self._repeated(lambda: self._files.cat_file(self._path(name), start=start, end=end))
 
     def open(self, name: str, block_size: int) -> BinaryIO:
         """For reading, that many bytes at a time."""
         with self._errors():
-            return self._files.open(self._path(name), "rb", block_size=block_size)
+            return self._repeated(lambda: self._files.open(self._path(name), "rb", block_size=block_size))
 
     def put(self, path: pathlib.Path, name: str) -> None:
         """Copies a local file; the object, old or new, is whole at any time. FileNotFoundError if it is gone."""
@@ -111,7 +111,8 @@ class Store:
         with self._errors(), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 
-    def _read(self, action: Callable):
+    def _repeated(self, action: Callable):
+        """What reads, of the web up to five times; stores repeat requests by themselves."""
         for pause in _PAUSES if scheme_of(self.address) in _READ_ONLY else ():
             try:
                 return action()

@@ -216,6 +216,8 @@ def test_a_download_from_the_web_repeats_requests(tmp_path, cache, monkeypatch, 
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with contextlib.closing(FaultyProxy(server.server_address, kind, every=2)) as proxy:
             assert fetched(f"{proxy.url}/x.npz").read_bytes() == b"x" * 2**18
+            web = Store(proxy.url)
+            assert [web.read("x.npz") for _ in range(4)] == [b"x" * 2**18] * 4
         server.shutdown()
     assert proxy.faults
 
