@@ -39,6 +39,7 @@ class DatasetInfo:
     encoding: str = "raw"  # Of the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
     aspect_ratio: Optional[float] = None  # Of pictures that were stretched to squares: width by height.
+    conversion: Optional[str] = None  # Digest of the pictures and the options that it was made of.
     remote: Optional[RemoteShards] = None  # Reads the shards where they are no local files.
 
     @property
@@ -98,6 +99,7 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
         encoding=first.encoding,
         content_box=None if box is None else tuple(box),
         aspect_ratio=None if ratio is None else float(ratio),
+        conversion=description.get("conversion"),
         remote=remote,
     )
     return _with_labels(info, folder, tuple(description.get("label_names") or ()))

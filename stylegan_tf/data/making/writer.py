@@ -15,7 +15,7 @@ from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.dataset_files import DESCRIPTION_FILE
+from stylegan_tf.data.dataset_files import DESCRIPTION_FILE, find_dataset
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.making.report import (
@@ -46,10 +46,10 @@ def write_tfrecords(
     The order of the images is shuffled once. One shard gives files with the authors' names; with more, picture i of
     the shuffled source is in the shard that `np.array_split` puts it in. A `dest` that exists is complete: everything
     is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call resumes after
-    the last finished shard.
+    the last finished shard; a `dest` that it has completed stays as it is.
 
-    Raises UserError if `dest` exists (with `overwrite`: unless it holds a dataset), for pictures that cannot be read
-    (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
+    Raises UserError if `dest` holds anything else (with `overwrite`: unless it is a dataset), for pictures that cannot
+    be read (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
     """
     dest = pathlib.Path(os.path.abspath(dest))
     partial = PartialDataset(dest)
@@ -58,7 +58,8 @@ def write_tfrecords(
             "`restart` would delete what the other parts have written: leave it out; to start over with all parts, "
             f"remove {partial.folder} once."
         )
-    if not partial.may_be_published:
+    completed = None if options.overwrite or options.restart or options.part else _completed_conversion(dest)
+    if not partial.may_be_published and not completed:
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
         raise UserError("`encoding=jpeg` has no transparency: take png for `channels=4`.")
@@ -67,9 +68,9 @@ def write_tfrecords(
             f"`encoding={options.encoding}` is for 1, 3 or 4 channels, not for {source.num_channels} planes."
         )
     expected = estimate(source, options.encoding)
-    if options.join and not partial.folder.exists():
+    if options.join and not completed and not partial.folder.exists():
         raise UserError(f"there are no parts to join: {partial.folder} does not exist.")
-    if not options.join:
+    if not options.join and not completed:
         note(expected.text(source))
         check_disk(dest, expected, partial.folder)
     equal = _duplicates(source, options, progress) if options.drop_duplicates else {}
@@ -83,9 +84,12 @@ def write_tfrecords(
         if partial.is_published(plan):
             partial.clean_up()
             return dest
+        conversion = _Conversion(source, options, partial, np.array_split(order, num_shards), equal, plan)
+        if completed and completed == conversion.digest():
+            note(f"{dest} is complete: the same options made it from the same pictures; `overwrite` writes it again")
+            return dest
         _check_dest(dest, options.overwrite)
         partial.create_or_resume(plan, options.restart)
-        conversion = _Conversion(source, options, partial, np.array_split(order, num_shards), equal)
         try:
             if not options.join:
                 conversion.write_shards(progress)
@@ -107,9 +111,17 @@ class _Conversion:
         partial: PartialDataset,
         shards: list[np.ndarray],
         equal: Mapping[int, int],
+        plan: Mapping,
     ):
         self.source, self.options, self.partial, self.shards = source, options, partial, shards
-        self.name, self._equal = partial.name, equal
+        self.name, self._equal, self._plan = partial.name, equal, plan
+
+    def digest(self) -> str:
+        """Of the pictures and of what is made of them."""
+        return self._digest_of(map(self._digest, range(len(self.shards))))
+
+    def _digest_of(self, shards: Iterable[Optional[str]]) -> str:
+        return hashlib.sha256(json.dumps([self._plan, *shards], sort_keys=True).encode()).hexdigest()[:16]
 
     def write_shards(self, progress: StartProgress) -> None:
         """Those of this run that are not finished yet."""
@@ -188,7 +200,8 @@ class _Conversion:
         if labels is not None:
             with open(folder / records.labels_file_name(self.name), "wb") as stream:
                 np.save(stream, labels)
-        description = json.dumps(self._describe(report), indent=1) + "\n"
+        made_by = {"conversion": self._digest_of(found.get("pictures") for found in reports)}
+        description = json.dumps({**self._describe(report), **made_by}, indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
         left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in report.bad)]
         name = self.source.name
@@ -317,6 +330,15 @@ def _listed(bad: Sequence[tuple[int, str]], path: Optional[pathlib.Path] = None)
     everything = f", all in {path}" if path else ""
     more = f"; and {len(bad) - _LISTED} more{everything}" if len(bad) > _LISTED else ""
     return "; ".join(reason for _, reason in bad[:_LISTED]) + more
+
+
+def _completed_conversion(dest: pathlib.Path) -> Optional[str]:
+    """The digest of the conversion that made the dataset in `dest`; None if that is not there, or not all of it."""
+    try:
+        info = find_dataset(dest)
+    except UserError:
+        return None
+    return info.conversion
 
 
 def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:

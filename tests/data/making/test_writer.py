@@ -11,11 +11,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from stylegan_tf.config import WriteOptions
+from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
+from stylegan_tf.data.sources import open_source
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"
@@ -67,7 +68,9 @@ def test_every_image_is_in_one_shard_of_every_level(tmp_path):
 def test_the_description_says_what_is_there(tmp_path):
     source = ArraySource(numbered_images(6, 16, 1), np.eye(6, 2, dtype=np.float32), ("cat", "dog"))
     folder = write_tfrecords(source, tmp_path / "pets", WriteOptions(shards=2))
-    assert json.loads((folder / "dataset.json").read_text()) == {
+    description = json.loads((folder / "dataset.json").read_text())
+    assert len(bytes.fromhex(description.pop("conversion"))) == 8
+    assert description == {
         "name": "pets",
         "count": 6,
         "resolution": 16,
@@ -96,6 +99,33 @@ def test_an_existing_dataset_stays_unless_told_to_overwrite(tmp_path):
         "set-rxx.labels",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_the_same_call_finds_the_dataset_complete(tmp_path):
+    (photos := tmp_path / "photos").mkdir()
+    for number in range(4):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(photos / f"{number}.png")
+
+    def write(notes, **options):
+        return write_tfrecords(
+            open_source(str(photos), SourceOptions(8)), tmp_path / "set", WriteOptions(**options), notes.append
+        )
+
+    folder = write([], shards=2)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert write(notes := [], shards=2) == folder and "is complete" in notes[0] and len(notes) == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "set"]
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write([], shards=1)
+    shard = next(folder.glob("*-r03-*"))
+    shard.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write([], shards=2)
+    (tmp_path / "moved").rename(shard)
+    Image.new("RGB", (8, 8), (0, 200, 30)).save(photos / "3.png", compress_level=0)
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write([], shards=2)
 
 
 def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
