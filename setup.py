@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 OLD = 'python_version < "3.12"'  # The last stack that has tensorflow-addons.
 NEW = 'python_version >= "3.12"'  # Keras 3.
-# tensorflow-addons has no wheels for Windows and for Linux on ARM; there, Keras' own layer takes its place.
+# tensorflow-addons has no wheels for Linux on ARM; there, Keras' own layer takes its place.
 ADDONS = f'{OLD} and (sys_platform == "darwin" or (sys_platform == "linux" and platform_machine == "x86_64"))'
 
 EXPLORE = ["starlette>=0.40", "uvicorn>=0.30"]

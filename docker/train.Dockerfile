@@ -1,6 +1,7 @@
 # Training, and all other commands:
 #   docker build -f docker/train.Dockerfile -t stylegan-tf .
-#   docker run --rm --gpus all -v "$PWD:/work" stylegan-tf train --flagfile demo.cfg
+#   docker run --rm --user "$(id -u)" -v "$PWD:/work" stylegan-tf create_tfrecords --source demo --dest datasets/demo
+#   docker run --rm --user "$(id -u)" --gpus all -v "$PWD:/work" stylegan-tf train --flagfile demo.cfg
 # Written for NVIDIA GPUs; for CPUs alone, --build-arg TENSORFLOW="tensorflow==2.15.*" makes a smaller image.
 FROM python:3.11-slim-bookworm
 ARG TENSORFLOW="tensorflow[and-cuda]==2.15.*"

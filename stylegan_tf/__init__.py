@@ -8,6 +8,7 @@
 Each name is imported, and TensorFlow with it, when it is first used.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from stylegan_tf import deprecated
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
     from stylegan_tf.networks.truncation import Truncation
     from stylegan_tf.serving.saved_model import export_generator
+    from stylegan_tf.training.reports.log_backends import LogBackend
     from stylegan_tf.visualize.generating import generate_images
 
 __version__ = "0.1.0.dev0"
@@ -77,6 +79,7 @@ def train(
     progress: "Optional[StartProgress]" = None,
     warn: "Optional[Note]" = None,
     on_stop: "Optional[Note]" = None,
+    trackers: "Sequence[LogBackend]" = (),
 ) -> None:
     """Trains from the start, or from the newest checkpoint in `config.run_dir`, to `config.total_kimg`.
 
@@ -84,6 +87,7 @@ def train(
       config: its `run_dir` may be in a bucket.
       note: gets every line of the log, such as `print`; progress: see `stylegan_tf.config.callbacks`.
       warn: gets lines about a bucket that cannot be written to; on_stop: one at a stop signal, in its handler.
+      trackers: what the run reports to besides the files of the run folder (docs/troubleshooting.md has an example).
 
     >>> from stylegan_tf import ScheduleConfig, TrainConfig, train
     >>> schedule = ScheduleConfig(batch_sizes={4: 8})
@@ -99,7 +103,7 @@ def train(
             from stylegan_tf.metrics.during_training import TrainingMetrics
 
             prepare_metrics = TrainingMetrics(config)
-        loop.train(config, prepare_metrics, note, progress or Progress, on_stop or ignore, check=check)
+        loop.train(config, prepare_metrics, note, progress or Progress, on_stop or ignore, trackers, check)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,8 @@
     python -m stylegan_tf.explore --network runs/demo --directions directions.npz
 
 The page can switch between the networks of a run, or of any other folder of network files. It requires
-pip install -e ".[explore]". By default the page is served only to this machine; it loads nothing from other hosts.
-Ctrl-C stops the server.
+pip install "stylegan-tf[explore]". By default the page is served only to this machine; it loads nothing from other
+hosts. Ctrl-C stops the server.
 """
 
 import threading

@@ -3,7 +3,7 @@
     python -m stylegan_tf.serving_client --url http://localhost:8501/v1/models/demo --seeds 0-7 --outdir out
     python -m stylegan_tf.serving_client --grpc localhost:8500 --model demo --seeds 0-7 --requests 200 --concurrency 4
 
---url needs no TensorFlow; --grpc needs tensorflow-serving-api (`pip install -e ".[grpc]"`).
+--url needs no TensorFlow; --grpc needs tensorflow-serving-api (`pip install "stylegan-tf[grpc]"`).
 The same seed gives the same image as `python -m stylegan_tf.generate`.
 """
 

@@ -2,7 +2,7 @@
 
     python tools/pack_network.py --source runs/demo_network --dest stylegan_tf/data/demo_network.npz
 
-So the network in the package was made. What is read from it is float32 again, exactly the rounded numbers; a run that
+The network in the package was made this way. What is read from it is float32 again, exactly the rounded numbers; a run that
 starts from it (--init_from) takes the average as its plain generator, too.
 """
 

@@ -10,7 +10,7 @@ With these versions every run gives the same pixels. Written to stylegan_tf/data
   demo_set.json  what the renderer chose for every image: {"attributes": {name: {"values": [...], "indices": "..."}}},
                  where character i of "indices" is chr(ord("A") + index into "values") of image i.
 
-Pictures of another style under CC0 1.0, to try transfer on (docs/lab/recipes.md), become a folder of PNGs, 00000.png
+Pictures of another style under CC0 1.0, to try transfer on (docs/lab/recipe.md), become a folder of PNGs, 00000.png
 from the seed "0" on:
 
     python tools/render_demo_set.py --style pixel-art --count 300 --size 32 --dest pictures/pixel-art-300

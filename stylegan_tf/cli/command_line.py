@@ -234,8 +234,8 @@ def _checked(name: str, entry: Any) -> Any:
 
 def _unknown_flag(name: str) -> str:
     name = name.lstrip("-")
-    near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help"], n=1, cutoff=0.5)
-    hint = f"did you mean --{near[0]}?" if near else "--help lists all flags."
+    near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help", "helpfull"], n=1, cutoff=0.5)
+    hint = f"did you mean --{near[0]}?" if near else "--helpfull lists all flags."
     return f"unknown flag --{name}; {hint}"
 
 

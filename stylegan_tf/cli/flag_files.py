@@ -30,7 +30,7 @@ def expanded(arguments: Iterable[str], above: Sequence[str] = ()) -> list[str]:
             path = _found(os.path.expanduser(value if separator else next(rest, "")))
             from_files += expanded(_lines(path, above), (*above, path))
         elif name.startswith("-") and len(name) > _LONGEST_NAME:  # absl looks for similar names, without an end.
-            raise UserError(f"unknown flag {short(name, 100)}; --help lists all flags.")
+            raise UserError(f"unknown flag {short(name, 100)}; --helpfull lists all flags.")
         else:
             others.append(argument)
     return from_files + others

@@ -83,7 +83,8 @@ def group(title: str) -> Iterator[None]:
     before = set(FLAGS)
     yield
     in_order = [flag.name for module in FLAGS.flags_by_module_dict().values() for flag in module]
-    GROUPS.setdefault(title, []).extend(name for name in in_order if name not in before)  # absl itself sorts them.
+    names = GROUPS.setdefault(title, [])
+    names.extend(name for name in in_order if name not in before and name not in names)  # absl itself sorts them.
 
 
 def must_exist(name: str, *words: str) -> None:
@@ -116,7 +117,7 @@ def require_packages(extra: str, *names: str) -> None:
     """UserError if one of these packages of an extra is not installed; nothing is imported."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
-        fail(f'this needs the package {" and ".join(missing)}: pip install -e ".[{extra}]".')
+        fail(f"this needs the package {' and '.join(missing)}: pip install 'stylegan-tf[{extra}]'.")
 
 
 def require_extractor(name: str = "feature_extractor") -> None:

@@ -136,7 +136,7 @@ def over_grpc(address: str, model: Optional[str], options: RequestOptions) -> Fe
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
     except ImportError as error:
-        raise UserError(f'`grpc` needs tensorflow-serving-api ({error}): pip install -e ".[grpc]".') from None
+        raise UserError(f"`grpc` needs tensorflow-serving-api ({error}): pip install 'stylegan-tf[grpc]'.") from None
     limits = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", 2**30)]
     service = prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(address, options=limits))
 

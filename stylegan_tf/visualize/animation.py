@@ -148,7 +148,7 @@ def _ffmpeg():
     try:
         import imageio_ffmpeg
     except ImportError:
-        raise UserError('.mp4 needs the package imageio-ffmpeg: pip install -e ".[video]", or write .webp.') from None
+        raise UserError(".mp4 needs imageio-ffmpeg: pip install 'stylegan-tf[video]', or write .webp.") from None
     return imageio_ffmpeg
 
 

@@ -80,7 +80,7 @@ def save_training_plots(run_dir: os.PathLike, path: os.PathLike) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError('curves need the package matplotlib: pip install -e ".[plots]".') from None
+        raise UserError("curves need the package matplotlib: pip install 'stylegan-tf[plots]'.") from None
     panels, stats = read_panels(run_dir)
     spans = resolution_spans(stats)
     rows = -(-len(panels) // 2)

@@ -76,7 +76,7 @@ def test_no_flag_takes_a_number_that_is_not_finite(script, value):
 
 
 def test_a_flag_like_no_other_points_to_the_help(script):
-    _assert_one_line(_run(script, "--zzqq"), "error: unknown flag --zzqq; --help lists all flags.")
+    _assert_one_line(_run(script, "--zzqq"), "error: unknown flag --zzqq; --helpfull lists all flags.")
 
 
 def test_a_user_error_is_one_line_without_a_traceback(script):

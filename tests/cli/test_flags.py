@@ -43,5 +43,5 @@ def test_an_address_is_tried_unless_modules_were_downloaded_before(given, tmp_pa
 
 def test_a_package_that_is_missing_is_named_with_its_extra():
     flags.require_packages("plots", "json")
-    with pytest.raises(UserError, match=r'needs the package no_such_package: pip install -e ".\[plots\]"'):
+    with pytest.raises(UserError, match=r"needs the package no_such_package: pip install 'stylegan-tf\[plots\]'"):
         flags.require_packages("plots", "json", "no_such_package")

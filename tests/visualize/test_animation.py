@@ -88,7 +88,7 @@ def test_other_names_are_refused(tmp_path):
 
 def test_a_missing_package_for_films_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(UserError, match=r'imageio-ffmpeg: pip install -e "\.\[video\]"'):
+    with pytest.raises(UserError, match=r"imageio-ffmpeg: pip install 'stylegan-tf\[video\]'"):
         check_animation_path("x.mp4")
     check_animation_path("x.webp")
 

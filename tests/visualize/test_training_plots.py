@@ -63,7 +63,7 @@ def test_a_folder_without_records_is_refused(tmp_path):
 def test_a_missing_matplotlib_is_named(run_dir, monkeypatch):
     for module in [name for name in sys.modules if name.startswith("matplotlib")] + ["matplotlib"]:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UserError, match=r'matplotlib: pip install -e "\.\[plots\]"'):
+    with pytest.raises(UserError, match=r"matplotlib: pip install 'stylegan-tf\[plots\]'"):
         save_training_plots(run_dir, run_dir / "curves.png")
 
 

