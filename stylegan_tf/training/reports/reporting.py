@@ -179,16 +179,12 @@ class Health:
     def _symptoms(self, record: Mapping[str, Any]) -> list[str]:
         found = []
         if record.get("fake_variety", 1.0) < _COLLAPSED * record.get("real_variety", 0.0):
-            found.append(
-                "looks collapsed: generated images differ from each other less than a fifth as much as real ones"
-            )
+            found.append("looks collapsed: generated images differ less than a fifth as much as real ones do")
         if record.get("grid_change", 1.0) < _STANDSTILL:
             found.append("generated images hardly change any more")
         difference = record.get("real_score", 0.0) - record.get("fake_score", 0.0)
         if self._scores_are_logits and difference > _WON:
-            found.append(
-                "the discriminator wins: it distinguishes every generated image from the real ones, with scores far apart"
-            )
+            found.append("the discriminator wins: it distinguishes every generated image from real ones, by far")
         return found
 
 
