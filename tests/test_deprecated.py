@@ -1,34 +1,29 @@
 """Programs that import modules by the names of the last release still run."""
 
 import ast
-import importlib
+import importlib.util
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-import stylegan_tf
 from stylegan_tf.deprecated import MOVED, RENAMED
 
 # What the last release had there.
 NAMES = {
     "benchmark_data": ["rate"],
     "benchmark_serving": ["measure"],
-    "config.blending": ["BlendOptions"],
-    "config.classifiers": ["ClassifierTraining"],
-    "config.explorer": ["PageServerConfig"],
-    "config.nearest": ["NearestOptions"],
     "config.projection": ["ProjectionConfig"],
     "conversion": [],
-    "data.dataset_summary": ["described_labels", "described_use", "dataset_facts", "records_digest"],
     "data.example_proto": ["parse", "serialize"],
     "data.making.decoding": ["to_square", "to_pixels", "PictureOptions"],
     "data.making.disk_space": ["check_disk", "estimate"],
     "data.making.sources": ["open_source"],
-    "data.making.sources.decoding": ["to_square"],
-    "data.making.tally": ["Tally", "summary_lines"],
-    "data.sources.decoding": ["to_square", "to_pixels", "Square"],
+    "data.making.unfinished": ["UnfinishedSet"],
+    "distribution.meeting": ["meet"],
+    "editing.projection_files": ["Result", "ResultFolder", "Targets"],
     "errors": ["UserError"],
     "files.written_aside": ["written_aside", "WrittenTogether"],
     "layers": [],
@@ -40,20 +35,22 @@ NAMES = {
     "layers.synthesis_layer": ["SynthesisLayer"],
     "layers.truncation": ["Truncation"],
     "metrics.classifier_training": ["train_classifier", "Accuracy"],
-    "metrics.features.lpips": ["load_lpips", "load_distance", "convert_weights"],
     "metrics.image_distance": ["ImageDistance", "pixel_distance"],
-    "metrics.images.labelled": ["attribute_columns", "labelled_images"],
+    "metrics.labelled_images": [],
     "metrics.lpips": ["load_distance"],
+    "metrics.recording": ["load_judges"],
     "networks.mapping": ["MappingNetwork"],
     "networks.synthesis": ["SynthesisNetwork"],
     "networks.variables": ["named_variables", "trainable_variables"],
     "ops.compiled": ["compiled_chains"],
+    "ops.compiled_layer_end": ["noise_activation_adain"],
     "ops.own_gradient": ["own_gradient", "without_own_gradients"],
     "ops.plain_form": ["is_plain"],
     "progress": ["ProgressBar", "format_duration"],
-    "serving.bare_function": [],
     "training.accumulation": ["in_rounds"],
+    "training.checkpoints": ["Checkpoints", "newest_record"],
     "training.loop": ["train"],
+    "training.reporting": ["RunReport", "tick_line", "peak_memory"],
     "visualize.latent_paths": ["LatentPath", "slerp"],
     "visualize.layer_groups": ["LayerGroup", "layer_groups", "parse_layers"],
 }
@@ -65,9 +62,11 @@ def test_every_module_that_moved_is_tried():
 
 @pytest.mark.parametrize("old, names", NAMES.items(), ids=NAMES)
 def test_what_a_module_had_is_where_the_table_says(old, names):
-    """Read from the source: most of them import TensorFlow."""
-    path = Path(stylegan_tf.__file__).parent / MOVED[old].replace(".", "/")
-    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
+    """Found by the old name, but read from the source: most of them import TensorFlow."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Of the packages that old names are in.
+        spec = importlib.util.find_spec(f"stylegan_tf.{old}")
+    source = Path(spec.origin).read_text(encoding="utf-8")
     there = {node.name for node in ast.parse(source).body if hasattr(node, "name")}
     there |= {alias.name for node in ast.parse(source).body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert {RENAMED.get(f"{old}.{name}", name) for name in names} <= there
