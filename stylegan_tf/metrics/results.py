@@ -69,12 +69,13 @@ def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[Metr
     return found
 
 
-def results_of_network(folder, network: str) -> dict[str, dict[str, float]]:
-    """Metric -> its newest values for a network file of a run folder."""
+def results_of_network(folder, digest: str) -> dict[str, dict[str, float]]:
+    """Metric -> its newest values for the generator with this `network_digest`, measured by training or `evaluate`."""
     found = {}
     for path in sorted(pathlib.Path(folder).glob("metric-*.jsonl")):
         for _, record in _lines(path):
-            if record.get("network") == network:
+            protocol = record.get("protocol")
+            if isinstance(protocol, dict) and protocol.get("network_digest") == digest:
                 found[record.get("metric")] = record["results"]
     return found
 

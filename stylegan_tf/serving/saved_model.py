@@ -23,6 +23,7 @@ from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_fold
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.locks import locked
 from stylegan_tf.files.working_copy import working_copy
+from stylegan_tf.metrics.context import network_digest
 from stylegan_tf.metrics.results import results_of_network
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import find_network, load_networks
@@ -116,7 +117,8 @@ def export_network(
         truncation_centre=options.truncation_centre or networks.truncation_centre,
         content_box=networks.content_box if crop else None,
     )
-    origin = {"file": path.name, **networks.metadata, "metrics": results_of_network(path.parent, path.name)}
+    metrics = results_of_network(path.parent, network_digest(networks.best_generator))
+    origin = {"file": path.name, **networks.metadata, "metrics": metrics}
     fetch = ["*/saved_model.pb"] if kind == "saved_model" else []
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":

@@ -100,7 +100,7 @@ def _text_kinds() -> dict[str, Kind]:
         folder.mkdir(exist_ok=True)
         (folder / "metric-fid5k.jsonl").write_bytes(file.read_bytes())
         find_result(folder, "fid5k", {"seed": 0})
-        results_of_network(folder, "n.npz")
+        results_of_network(folder, "abc")
         drop_results_beyond(folder, 1.0)
         return []
 

@@ -18,7 +18,8 @@ from stylegan_tf.metrics.results import (
 
 
 def _result(value=1.5, seed=0, kimg=10.0, name="fid5k"):
-    return MetricResult(name, {"fid": value}, {"seed": seed, "count": 5000}, {"kimg": kimg, "network": "n.npz"})
+    protocol = {"network_digest": "abc", "seed": seed, "count": 5000}
+    return MetricResult(name, {"fid": value}, protocol, {"kimg": kimg, "network": "n.npz"})
 
 
 def test_a_record_says_what_was_measured_and_how(tmp_path):
@@ -29,23 +30,23 @@ def test_a_record_says_what_was_measured_and_how(tmp_path):
         "results": {"fid": 1.5},
         "kimg": 10.0,
         "network": "n.npz",
-        "protocol": {"seed": 0, "count": 5000},
+        "protocol": {"network_digest": "abc", "seed": 0, "count": 5000},
     }
 
 
 def test_the_newest_record_of_the_same_protocol_is_found(tmp_path):
     for result in (_result(1.0), _result(2.0, seed=1), _result(3.0)):
         append_result(tmp_path, result)
-    assert find_result(tmp_path, "fid5k", {"count": 5000, "seed": 0}) == _result(3.0)
-    assert find_result(tmp_path, "fid5k", {"count": 5000, "seed": 2}) is None
-    assert find_result(tmp_path, "kid5k", {"count": 5000, "seed": 0}) is None
+    assert find_result(tmp_path, "fid5k", dict(reversed(_result().protocol.items()))) == _result(3.0)
+    assert find_result(tmp_path, "fid5k", _result(seed=2).protocol) is None
+    assert find_result(tmp_path, "kid5k", _result().protocol) is None
 
 
 def test_a_line_that_a_crash_has_cut_is_dropped(tmp_path):
     append_result(tmp_path, _result(1.0))
     with open(result_file(tmp_path, "fid5k"), "a") as stream:
         stream.write('{"metric": "fid5k", "resul')
-    assert find_result(tmp_path, "fid5k", {"seed": 0, "count": 5000}) == _result(1.0)
+    assert find_result(tmp_path, "fid5k", _result().protocol) == _result(1.0)
     append_result(tmp_path, _result(2.0))
     lines = result_file(tmp_path, "fid5k").read_text().splitlines()
     assert [json.loads(line)["results"]["fid"] for line in lines] == [1.0, 2.0]
@@ -54,7 +55,7 @@ def test_a_line_that_a_crash_has_cut_is_dropped(tmp_path):
 def test_what_is_not_finite_is_null_in_json(tmp_path):
     append_result(tmp_path, _result(math.nan))
     assert "NaN" not in result_file(tmp_path, "fid5k").read_text()
-    assert math.isnan(find_result(tmp_path, "fid5k", {"seed": 0, "count": 5000}).values["fid"])
+    assert math.isnan(find_result(tmp_path, "fid5k", _result().protocol).values["fid"])
 
 
 def test_a_run_that_goes_back_drops_what_came_later(tmp_path):
@@ -78,11 +79,14 @@ def test_lines_and_scalars_carry_the_names():
 def test_the_newest_values_of_one_network_are_collected(tmp_path):
     for result in (_result(1.0), _result(2.0, kimg=20.0), _result(3.0, seed=1), _result(4.0, name="kid5k")):
         append_result(tmp_path, result)
-    other = MetricResult("fid5k", {"fid": 9.0}, {}, {"network": "other.npz"})
-    append_result(tmp_path, other)
-    assert results_of_network(tmp_path, "n.npz") == {"fid5k": {"fid": 3.0}, "kid5k": {"fid": 4.0}}
-    assert results_of_network(tmp_path, "nothing.npz") == {}
-    assert results_of_network(tmp_path / "nowhere", "n.npz") == {}
+    in_training = MetricResult("ppl", {"ppl": 5.0}, {"network_digest": "abc"}, {"network": None})
+    overwritten = MetricResult("fid5k", {"fid": 9.0}, {"network_digest": "def"}, {"network": "n.npz"})
+    for result in (in_training, overwritten, MetricResult("fid5k", {"fid": 8.0}, {}, {"network": "n.npz"})):
+        append_result(tmp_path, result)
+    expected = {"fid5k": {"fid": 3.0}, "kid5k": {"fid": 4.0}, "ppl": {"ppl": 5.0}}
+    assert results_of_network(tmp_path, "abc") == expected
+    assert results_of_network(tmp_path, "nothing") == {}
+    assert results_of_network(tmp_path / "nowhere", "abc") == {}
 
 
 def test_processes_that_append_at_the_same_time_lose_no_line(tmp_path):
