@@ -249,7 +249,7 @@ def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[
             raise UserError(f"{path}: {part} has too few variables for {config.mapping_layers} mapping layers.")
         _check_shapes(variable_shapes(config), values[part], source=str(path))
     check_finite(path, arrays)
-    return configs, values, _metadata(path, architecture, configs)
+    return configs, values, checked_metadata(path, architecture, configs)
 
 
 def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
@@ -268,8 +268,8 @@ def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, Discriminat
     return configs
 
 
-def _metadata(path, architecture, configs) -> dict[str, Any]:
-    """The metadata; the entries that the program uses are validated."""
+def checked_metadata(path, architecture, configs) -> dict[str, Any]:
+    """The metadata of a JSON entry; those that the program uses are validated."""
     metadata = architecture.get("metadata", {})
     if not isinstance(metadata, dict):
         raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, not a table.")

@@ -4,7 +4,6 @@ Both directions read the written file back and compare every array before it get
 """
 
 import json
-import math
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
@@ -16,12 +15,14 @@ from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.conversion.layouts import (
     default_fused_from,
     from_authors,
     is_progan,
     read_architecture,
+    read_growth,
     to_authors,
     write_architecture,
 )
@@ -68,8 +69,9 @@ def convert(source: str, dest: str, kind: str = "network", overwrite: bool = Fal
     write = {"network": read, "authors": export_networks, "genforce": export_genforce}[kind]
     networks = write(origin, path)
     lines = [f"{path}: written and compared with {origin}", *_described(networks)]
-    if kind == "network" and "licence" in networks.metadata:
-        lines.append(f"Licence: {networks.metadata['licence']}.")
+    lines.append(f"Licence: {short(networks.metadata.get('licence', 'not recorded'))}.")
+    if kind == "authors" and networks.metadata:
+        lines.append(f"Not in the file, as the authors' have no place for it: {', '.join(sorted(networks.metadata))}.")
     return lines
 
 
@@ -183,7 +185,7 @@ def _convert(network: PickledNetwork) -> ConvertedNetwork:
             variables = {_with_suffix(name, function): value for name, value in variables.items()}
         config, fused_from = read_architecture(function, options, variables)
         arrays = from_authors(variables, config, fused_from)
-        return ConvertedNetwork(config, fused_from, variables, arrays, _growth(variables, config))
+        return ConvertedNetwork(config, fused_from, variables, arrays, read_growth(variables, config))
     except UserError as error:
         raise UserError(f"network {network.name!r}: {error}") from None
 
@@ -204,15 +206,6 @@ def _with_suffix(name: str, function: str) -> str:
     """Without fused layers ProGAN's resampling layers lack the suffix in their name: 8x8/Conv0 for 8x8/Conv0_up."""
     layer, suffix = ("Conv0", "_up") if function == "G_paper" else ("Conv1", "_down")
     return re.sub(rf"^(\d+x\d+/{layer})/", rf"\g<1>{suffix}/", name)
-
-
-def _growth(variables: Mapping[str, np.ndarray], config: NetworkConfig) -> Growth:
-    """From the authors' variable `lod`; a style generator passes its own to its synthesis network."""
-    value = variables.get("lod", variables.get("G_synthesis/lod", np.float32(0)))
-    highest = math.log2(config.resolution // 4)
-    if np.size(value) != 1 or not 0 <= float(value) <= highest:
-        raise UserError(f"variable 'lod' (the level of growth) is {value!r}, expected a number from 0 to {highest:g}.")
-    return Growth.at_lod(float(value), config.resolution)
 
 
 def _levels_of_detail(network) -> dict[str, np.ndarray]:

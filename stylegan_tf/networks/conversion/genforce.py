@@ -2,27 +2,32 @@
 
 The names follow the authors' one to one; PyTorch's layouts are [out, in] for dense layers and [out, in, kh, kw] for
 convolutions. Upscaling convolutions are fused from 128x128 up, as the authors', with their kernels stored accordingly.
-Generators with styles and without labels are converted; discriminators are not.
+Generators with styles and without labels are converted; discriminators are not. The metadata of a network (licence,
+content_box, ...) are JSON in the string metadata of `.safetensors`.
 """
 
+import json
 import pathlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
-from stylegan_tf.files.file_errors import reading
+from stylegan_tf.files.file_errors import parse_json, reading
 from stylegan_tf.files.torch_weights import read_torch_weights
-from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, to_authors
+from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, read_growth, to_authors
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
-from stylegan_tf.networks.network_file import Networks, assign_arrays, load_networks, save_networks
+from stylegan_tf.networks.network_file import Networks, assign_arrays, checked_metadata, load_networks, save_networks
 
+_METADATA = "stylegan_tf"  # Name of the entry in the string metadata: JSON.
 _PARTS = {"Noise/weight": "apply_noise.weight", "StyleMod/weight": "style.weight", "StyleMod/bias": "style.bias"}
+_LOD = "synthesis.lod"  # The level of growth.
 _TO_TORCH, _FROM_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}, {2: (1, 0), 4: (2, 3, 1, 0)}  # By rank.
 
 
@@ -31,41 +36,52 @@ def export_genforce(source, dest) -> Networks:
 
     Raises UserError for networks that the layout has no names for.
     """
-    generator = load_networks(source).best_generator
-    config = generator.config
+    networks = load_networks(source)
+    generator, config = networks.best_generator, networks.best_generator.config
     if config.label_size or not config.use_styles or generator.growth != Growth(config.resolution):
         raise UserError(f"{source} has labels, no styles, or still grows: `to=genforce` has no names for that.")
-    arrays = {name: variable.numpy() for name, variable in named_variables(generator).items()}
-    tensors = to_genforce(to_authors(arrays, config, FUSED_FROM), config.resolution)
+    tensors = to_genforce(generator)
 
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
-        _safetensors().save_file(tensors, str(temporary))
-        found = _read_safetensors(temporary)
-        if any(not np.array_equal(found[name], tensor) for name, tensor in tensors.items()):
-            raise RuntimeError(f"{dest} does not hold what was written to it.")
-    return Networks(None, None, generator, {})
+        metadata = {_METADATA: json.dumps(networks.metadata)}
+        _safetensors().numpy.save_file({_LOD: np.zeros([], np.float32), **tensors}, str(temporary), metadata)
+        _check_equal(_read_safetensors(temporary)[0], tensors, dest)
+    return Networks(None, None, generator, networks.metadata)
 
 
 def import_genforce(source, dest) -> Networks:
     """Writes the generator of a `.safetensors` or `.pth` file (a state dict) as a network file; returns it."""
     source = pathlib.Path(source)
-    tensors = _read_safetensors(source) if source.suffix == ".safetensors" else read_torch_weights(source)
+    is_torch = source.suffix != ".safetensors"
+    tensors, metadata = (read_torch_weights(source), {}) if is_torch else _read_safetensors(source)
+    metadata = checked_metadata(source, {"metadata": metadata}, {})
     try:
         generator = read_genforce(tensors)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    networks = Networks(None, None, generator, {"converted_from": source.name})
+    metadata = {**metadata, "converted_from": source.name, **generator.growth.to_metadata()}
+    networks = Networks(None, None, generator, metadata)
     make_folder(pathlib.Path(dest).parent)
-    save_networks(dest, networks)
+    with atomic_write(dest) as temporary:
+        save_networks(temporary, networks)
+        _check_equal(to_genforce(load_networks(temporary).best_generator), tensors, dest)
     return networks
 
 
-def to_genforce(variables: Mapping[str, np.ndarray], resolution: int) -> dict[str, np.ndarray]:
-    """The authors' variables of a generator under GenForce's names and in PyTorch's layout."""
-    tensors = {"synthesis.lod": np.zeros([], np.float32)}
-    for name, value in variables.items():
-        torch_name = _genforce_name(name, resolution)
+def _check_equal(found: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray], dest) -> None:
+    """Raises RuntimeError if a single value differs, but for the level of growth."""
+    for name in tensors.keys() - {_LOD}:
+        if not np.array_equal(found[name], np.asarray(tensors[name], np.float32)):
+            raise RuntimeError(f"{dest}: {name} was not written as it is in the source.")
+
+
+def to_genforce(generator: Generator) -> dict[str, np.ndarray]:
+    """Its variables, but for the level of growth, under GenForce's names and in PyTorch's layout."""
+    config, tensors = generator.config, {}
+    arrays = {name: variable.numpy() for name, variable in named_variables(generator).items()}
+    for name, value in to_authors(arrays, config, FUSED_FROM).items():
+        torch_name = _genforce_name(name, config.resolution)
         tensors[torch_name] = _transposed(torch_name, value, _TO_TORCH)
     return tensors
 
@@ -77,16 +93,17 @@ def read_genforce(tensors: Mapping[str, np.ndarray]) -> Generator:
         raise UserError("expected tensors synthesis.output0.weight, synthesis.output1.weight, ... of a StyleGAN.")
     config = _config(tensors, len(outputs))
     names = {_genforce_name(name, config.resolution): name for name in authors_names(config).values()}
+    if missing := names.keys() - tensors.keys():
+        raise UserError(f"tensor {min(missing)} is missing.")
+    names[_LOD] = "G_synthesis/lod"
     variables = {}
     for name, value in tensors.items():
-        if name == "synthesis.lod":
-            continue
         if name not in names:
             raise UserError(f"tensor {name} is not part of such a generator.")
         if not np.isfinite(value).all():
             raise UserError(f"tensor {name} holds NaN or infinity.")
         variables[names[name]] = _transposed(name, value, _FROM_TORCH)
-    generator = Generator(config)
+    generator = Generator(config, growth=read_growth(variables, config))
     assign_arrays(generator, from_authors(variables, config, FUSED_FROM), source="the converted network")
     return generator
 
@@ -135,10 +152,12 @@ def _transposed(name: str, value: np.ndarray, axes: Mapping[int, tuple]) -> np.n
     return np.ascontiguousarray(value.transpose(axes[value.ndim]) if is_weight else value)
 
 
-def _read_safetensors(path) -> dict[str, np.ndarray]:
+def _read_safetensors(path) -> tuple[dict[str, np.ndarray], Any]:
+    """-> (tensors by name, the JSON of `_METADATA`)."""
     library = _safetensors()
-    with reading(path, ".safetensors file"):
-        return library.load_file(str(path))
+    with reading(path, ".safetensors file"), library.safe_open(str(path), "numpy") as file:
+        metadata = parse_json((file.metadata() or {}).get(_METADATA, "{}"))
+        return {name: file.get_tensor(name) for name in list(file.keys())}, metadata
 
 
 def _safetensors():
@@ -146,4 +165,4 @@ def _safetensors():
         import safetensors.numpy
     except ImportError:
         raise UserError("safetensors is missing: pip install 'stylegan-tf[safetensors]'.") from None
-    return safetensors.numpy
+    return safetensors

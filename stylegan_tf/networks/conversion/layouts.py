@@ -23,6 +23,8 @@ import numpy as np
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import option_fields
+from stylegan_tf.files.file_errors import short
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variable_shapes import NetworkConfig, variable_shapes
 
 _SUFFIXES = {"noise/strength": "Noise/weight", "style/weight": "StyleMod/weight", "style/bias": "StyleMod/bias"}
@@ -82,6 +84,17 @@ def to_authors(arrays: Mapping[str, np.ndarray], config: NetworkConfig, fused_fr
         if not (ours == "truncation/w_avg" and is_progan(config)):
             result[names[ours]] = _to_authors_layout(array, ours, fused_from)
     return result
+
+
+def read_growth(variables: Mapping[str, np.ndarray], config: NetworkConfig) -> Growth:
+    """From the authors' variable `lod`; a style generator passes its own to its synthesis network."""
+    value = np.ravel(variables.get("lod", variables.get("G_synthesis/lod", 0.0))).tolist()
+    highest = math.log2(config.resolution // 4)
+    if len(value) != 1 or not 0 <= value[0] <= highest:
+        raise UserError(
+            f"variable 'lod' (the level of growth) is {short(value)}, expected a number from 0 to {highest:g}."
+        )
+    return Growth.at_lod(value[0], config.resolution)
 
 
 def _to_our_layout(array: np.ndarray, ours: str, fused_from: int) -> np.ndarray:

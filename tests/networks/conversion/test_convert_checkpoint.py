@@ -52,7 +52,9 @@ def test_both_directions_print_what_they_wrote(convert, tmp_path, capsys):
     assert lines[2] == "  discriminator (D): 16x16x3, 2,067 parameters"  # 64+148+222+2*330+384+582+7
     assert "CC BY-NC 4.0" in lines[-1] and len(lines) == 5
     convert("--source=new/ours.npz", "--dest=.", "--to=authors")
-    assert capsys.readouterr().out.startswith("ours-authors.npz: written and compared with")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ours-authors.npz: written and compared with") and "CC BY-NC 4.0" in lines[-2]
+    assert "no place for it: alpha, converted_from, licence, resolution" in lines[-1]
     with np.load(tmp_path / "ours-authors.npz", allow_pickle=False) as data:
         assert {"G/dlatent_avg", "D/4x4/Dense1/bias", "Gs/G_synthesis/noise5", "config"} <= set(data.files)
 
@@ -73,7 +75,8 @@ def test_a_generator_goes_to_pytorch_and_back(convert, tmp_path, capsys):
     convert("--source=network.pkl", "--dest=ours.npz")
     convert("--source=ours.npz", "--dest=./", "--to=genforce")
     convert("--source=ours.safetensors", "--dest=back.npz")
-    assert "back.npz: written and compared with ours.safetensors" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "back.npz: written and compared with ours.safetensors" in out and out.count("CC BY-NC 4.0") == 3
     with np.load(tmp_path / "ours.npz") as ours, np.load(tmp_path / "back.npz") as back:
         names = [name for name in ours.files if name.startswith("generator_ema/")]
         assert set(back.files) == {*names, "architecture"}

@@ -7,12 +7,14 @@ from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.conversion import genforce
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
 from tests.helpers import numpy_networks as plain
 from tests.helpers import tiny_networks as tiny
 
 safetensors = pytest.importorskip("safetensors.numpy")
 SQRT_2 = np.sqrt(2)
+METADATA = {"licence": "not for sale", "content_box": [0.0, 0.25, 1.0, 0.75]}
 
 
 def dense(x, tensors, name, gain=SQRT_2, lr=1.0):
@@ -90,7 +92,7 @@ def files(tmp_path_factory):
     options = {**tiny.GENERATOR, "resolution": 128, "fmap_base": 256, "num_channels": 1}
     generator = Generator(GeneratorConfig(**options))
     plain.randomize(generator, 0)
-    save_networks(folder / "network.npz", Networks(generator, None, None, {}))
+    save_networks(folder / "network.npz", Networks(generator, None, None, METADATA))
     genforce.export_genforce(folder / "network.npz", folder / "network.safetensors")
     return folder, generator
 
@@ -107,10 +109,29 @@ def test_the_exported_file_alone_describes_the_same_function(files):
 def test_reading_it_gives_every_weight_back(files):
     folder, generator = files
     genforce.import_genforce(folder / "network.safetensors", folder / "back.npz")
-    found = load_networks(folder / "back.npz").best_generator
-    assert found.config == generator.config
+    networks = load_networks(folder / "back.npz")
+    found = networks.best_generator
+    assert found.config == generator.config and METADATA.items() <= networks.metadata.items()
     for ours, theirs in zip(generator.get_weights(), found.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_level_of_growth_is_the_files(files, tmp_path):
+    tensors = safetensors.load_file(files[0] / "network.safetensors")
+    safetensors.save_file({**tensors, "synthesis.lod": np.float32([1.5])}, tmp_path / "grows.safetensors")
+    genforce.import_genforce(tmp_path / "grows.safetensors", tmp_path / "x.npz")
+    assert load_networks(tmp_path / "x.npz").best_generator.growth == Growth(64, 0.5)
+
+
+def test_a_file_that_is_not_what_was_read_gets_no_name(files, tmp_path, monkeypatch):
+    def save(path, networks):
+        networks.best_generator.truncation.w_avg.assign_add(np.ones([7]))
+        save_networks(path, networks)
+
+    monkeypatch.setattr(genforce, "save_networks", save)
+    with pytest.raises(RuntimeError, match="x.npz: truncation.w_avg was not written as it is in the source"):
+        genforce.import_genforce(files[0] / "network.safetensors", tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_does_not_fit_is_named(files, tmp_path):
@@ -118,8 +139,12 @@ def test_what_does_not_fit_is_named(files, tmp_path):
     tensors = safetensors.load_file(folder / "network.safetensors")
     cases = {
         "tensor synthesis.layer3.extra is not part": {**tensors, "synthesis.layer3.extra": np.zeros(1, np.float32)},
-        "layer2.weight|Conv0_up/weight": {k: v for k, v in tensors.items() if k != "synthesis.layer2.weight"},
+        "tensor synthesis.layer2.weight is missing": {
+            k: v for k, v in tensors.items() if k != "synthesis.layer2.weight"
+        },
         "truncation.w_avg holds NaN": {**tensors, "truncation.w_avg": np.full([7], np.nan, np.float32)},
+        "tensor truncation.w_avg is missing": {k: v for k, v in tensors.items() if k != "truncation.w_avg"},
+        "'lod' .* is .*9.*, expected a number from 0 to 5": {**tensors, "synthesis.lod": np.float32([9])},
         "expected tensors synthesis.output0.weight": {"a": np.zeros(1, np.float32)},
     }
     for message, wrong in cases.items():
