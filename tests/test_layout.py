@@ -241,6 +241,8 @@ def test_help_of_every_main_works_without_tensorflow(path, tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     if path.parent.name != "stylegan_tf" or path.stem != "__main__":
         assert _summary(path) in " ".join(result.stdout.split())
+    names = re.findall(r"^  --(?:\[no\])?(\w+)", result.stdout, re.MULTILINE)
+    assert len(names) == len(set(names))
 
 
 def test_documented_scripts_run_the_commands_of_their_names(tmp_path):
