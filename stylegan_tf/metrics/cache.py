@@ -63,7 +63,8 @@ def resumable_rows(
 
     Args:
       label, unit: of the progress.
-      partial: where the rows so far are saved periodically; a later call with the same file resumes from there.
+      partial: where the rows so far are saved periodically; a later call with the same file resumes from there. The
+        caller removes it when it has no more use for it.
     Raises:
       UserError for rows that are not finite.
     """
@@ -81,6 +82,4 @@ def resumable_rows(
             bar.update(done)
             if partial and partial.is_due():
                 partial.save({"rows": np.concatenate(blocks)})
-    if partial:
-        partial.remove()
     return np.concatenate(blocks)

@@ -8,6 +8,7 @@ from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+from stylegan_tf.metrics.cache import CachedArrays
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import load_distance
@@ -51,7 +52,7 @@ def real_images_for(info: DatasetInfo, config: GeneratorConfig, mirror: bool) ->
 def compute_metrics(
     metrics: Sequence[Metric], context: MetricContext, on_error: Optional[OnError] = None
 ) -> Iterator[MetricResult]:
-    """Yields results as they are computed.
+    """Yields results as they are computed; record each before you ask for the next, which may drop what it came from.
 
     Metrics on the features of the same images share the pass over them: their results come together. With `on_error`
     a failing metric does not stop the others; those that need what the context lacks are reported before anything is
@@ -104,33 +105,38 @@ def _images(metric: Metric) -> tuple:
 def _computed(
     together: Sequence[Metric], context: MetricContext, on_error: OnError
 ) -> Iterator[tuple[Metric, Values, Facts]]:
+    first = together[0]
     try:
-        reals, fakes = _statistics(together, context) if isinstance(together[0], FeatureMetric) else ({}, {})
+        if isinstance(first, FeatureMetric):
+            reals, fakes, partial = _statistics(together, context)
+        else:
+            partial = CachedArrays(context.cache_folder, first.cached_rows, full_protocol(first, context))
+            values, facts = first.compute(context, partial)
     except Exception as error:
         for metric in together:
             on_error(metric, error)
         return
     for metric in together:
-        try:
-            if isinstance(metric, FeatureMetric):
+        if isinstance(metric, FeatureMetric):
+            try:
                 both = reals.get(metric.statistics), fakes[metric.statistics]
                 values = metric.values(*both, context.seed)
-                found = metric, values, metric.errors(*both, values)
-            else:
-                found = (metric, *metric.compute(context, full_protocol(metric, context)))
-        except Exception as error:
-            on_error(metric, error)
-            continue
-        yield found
+                facts = metric.errors(*both, values)
+            except Exception as error:
+                on_error(metric, error)
+                continue
+        yield metric, values, facts
+    partial.remove()  # All results are recorded now; an interrupted call resumes from it.
 
 
-def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict]:
-    """Of real and of measured images, by kind."""
+def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict, CachedArrays]:
+    """Of real and of measured images, by kind, and the file of the latter."""
     count, mixed_latents = _images(metrics[0])
     of_reals = {metric.statistics for metric in metrics if "reals" in metric.needs}
     reals = real_statistics(context, count, of_reals).parts if of_reals else {}
     kinds = {metric.statistics for metric in metrics}
-    return reals, measured_statistics(context, count, mixed_latents, kinds).parts
+    measured, partial = measured_statistics(context, count, mixed_latents, kinds)
+    return reals, measured.parts, partial
 
 
 def _raise(_metric: Metric, error: Exception) -> None:

@@ -19,6 +19,7 @@ from stylegan_tf.metrics.evaluation import contexts_of_classes, pictures_context
 from stylegan_tf.metrics.features import statistics
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.kinds import parse_metrics
+from stylegan_tf.metrics.kinds.sample_quality import PrecisionRecallMetric
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.visualize import to_uint8
 from tests.helpers import small_extractor
@@ -221,11 +222,11 @@ def test_a_damaged_cache_file_is_made_again(context, counted):
     assert results("fid50", context)["fid50-cells"].values == first
 
 
-class _Interrupted(Exception):
+class _Interrupted(BaseException):
     pass
 
 
-@pytest.mark.parametrize("after, left", [(1, 3 * 16 + 32), (3, 2 * 16)])
+@pytest.mark.parametrize("after, left", [(0, 32 + 4 * 16), (1, 4 * 16), (3, 2 * 16)])
 def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatch, tmp_path, after, left):
     untouched = results("fid50,kid50,is50", dataclasses.replace(context, cache_folder=tmp_path / "other"))
     monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
@@ -244,12 +245,30 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, counted, monkeypatc
     monkeypatch.setattr(statistics.Statistics, "update", update)
     counted.images = 0
     found = results("fid50,kid50,is50", context)
-    assert counted.images < 4 * 16 + 2 * 32, "not all was done again"
+    assert counted.images == left
     assert {name: result.values for name, result in found.items()} == {
         name: result.values for name, result in untouched.items()
     }
     names = sorted(path.name.rpartition("-")[0] for path in context.cache_folder.iterdir())
     assert names == ["reals-moments", "reals-rows"], "partial passes leave nothing behind"
+
+
+def test_a_finished_pass_is_kept_until_all_results_are_there(context, counted, monkeypatch):
+    monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
+    found = compute_metrics(parse_metrics("fid50,pr50"), context)
+    assert next(found).name == "fid50-cells"
+    with monkeypatch.context() as patch:
+        patch.setattr(PrecisionRecallMetric, "values", _interrupt)
+        with pytest.raises(_Interrupted):
+            next(found)
+    counted.images = 0
+    results("pr50", context)  # What `evaluate` computes then, as the other result is recorded.
+    assert counted.images == 0
+    assert not list(context.cache_folder.glob("generated-*"))
+
+
+def _interrupt(*_arguments):
+    raise _Interrupted
 
 
 def test_features_that_are_not_finite_are_told(context):

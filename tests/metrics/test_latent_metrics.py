@@ -13,7 +13,7 @@ from stylegan_tf.metrics.computation import compute_metrics, full_protocol, resu
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.features.extractors import FeatureExtractor
 from stylegan_tf.metrics.features.image_distance import ImageDistance, feature_distance
-from stylegan_tf.metrics.kinds import parse_metrics
+from stylegan_tf.metrics.kinds import parse_metrics, separability
 from stylegan_tf.metrics.kinds.path_length import PathLengthProtocol, perceptual_path_length
 from stylegan_tf.metrics.kinds.separability import linear_separability
 from tests.helpers import tiny_networks as tiny
@@ -94,6 +94,21 @@ def test_an_interrupted_metric_goes_on_where_it_was(context, monkeypatch, name):
         assert len(data["rows"]) == 16
     (resumed,) = compute_metrics(metrics, context)
     assert resumed.values == whole.values and list(context.cache_folder.iterdir()) == []
+
+
+def test_images_are_classified_once_even_if_the_planes_are_interrupted(context, monkeypatch):
+    monkeypatch.setattr(CachedArrays, "is_due", lambda self: True)
+
+    def interrupted(_points, _predictions):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(separability, "separation_entropy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(compute_metrics(parse_metrics("ls80"), context))
+    monkeypatch.delattr(AttributeClassifiers, "__call__")
+    (result,) = compute_metrics(parse_metrics("ls80"), context)
+    assert result.values.keys() == {"z", "w"} and list(context.cache_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

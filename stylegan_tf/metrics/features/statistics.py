@@ -62,16 +62,23 @@ class Statistics:
         return {"done": np.int64(done), **named}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> int:
-        """-> the number of images that the arrays summarise."""
+        """-> the number of images that the arrays summarise: 0 if they lack one of the kinds."""
+        states: dict[str, dict[str, np.ndarray]] = {}
+        for name, value in arrays.items():
+            kind, _, entry = name.partition("/")
+            states.setdefault(kind, {})[entry] = value
+        if not states.keys() >= self.parts.keys():
+            return 0
         for kind, part in self.parts.items():
-            prefix = f"{kind}/"
-            part.restore({name[len(prefix) :]: value for name, value in arrays.items() if name.startswith(prefix)})
+            part.restore(states[kind])
         return int(arrays["done"])
 
 
-def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]) -> Statistics:
-    """Of the features of `wanted` measured images. Resumes an interrupted call."""
-    kinds, count = sorted(kinds), context.count(wanted)
+def measured_statistics(
+    context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]
+) -> tuple[Statistics, CachedArrays]:
+    """Of the features of `wanted` measured images. Resumes an interrupted call from the file, also a complete one."""
+    count = context.count(wanted)
     source = context.source(mixed_latents)
     box = None if source.is_cropped else context.content_box
 
@@ -81,7 +88,7 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
     compute = ReplicatedFunction(context.strategy, features, context.rows)
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
     labels_of = context.reals.digest if context.labels is not None else None
-    key.update({"kinds": kinds, "labels": labels_of, "version": PROTOCOL_VERSION, "moments": "quarters"})
+    key.update({"labels": labels_of, "version": PROTOCOL_VERSION, "moments": "quarters"})
     key.update(context.box_protocol())
 
     def outputs_from(done):
@@ -90,8 +97,8 @@ def measured_statistics(context: MetricContext, wanted: int, mixed_latents: int,
 
     partial = CachedArrays(context.cache_folder, "generated", key)
     label = "Pictures" if context.generator is None else "Generated"
-    statistics = Statistics(kinds, count, context.extractor, QuarteredMoments)
-    return _collected(statistics, outputs_from, count, label, partial, context.progress)
+    statistics = Statistics(sorted(kinds), count, context.extractor, QuarteredMoments)
+    return _collected(statistics, outputs_from, count, label, partial, context.progress), partial
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
@@ -110,14 +117,16 @@ def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -
         else:
             part.restore(cached)
     if missing:
-        computed = _real_pass(context, count, total, missing, key)
+        partial = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": missing})
+        computed = _real_pass(context, count, total, missing, partial)
         for kind, part in computed.parts.items():
             CachedArrays(context.cache_folder, f"reals-{kind}", {**key, "kind": kind}).save(part.state())
             statistics.parts[kind] = part
+        partial.remove()
     return statistics
 
 
-def _real_pass(context, count, total, kinds, key) -> Statistics:
+def _real_pass(context, count, total, kinds, partial) -> Statistics:
     compute = ReplicatedFunction(context.strategy, context.extractor, _REAL_BATCH)
 
     def outputs_from(done):
@@ -126,10 +135,8 @@ def _real_pass(context, count, total, kinds, key) -> Statistics:
             views = [images, np.ascontiguousarray(images[:, :, ::-1])] if context.reals.mirror else [images]
             yield [compute(view) for view in views]
 
-    partial = CachedArrays(context.cache_folder, "reals-unfinished", {**key, "kinds": kinds})
-    return _collected(
-        Statistics(kinds, total, context.extractor), outputs_from, count, "Real", partial, context.progress
-    )
+    statistics = Statistics(kinds, total, context.extractor)
+    return _collected(statistics, outputs_from, count, "Real", partial, context.progress)
 
 
 def _collected(statistics: Statistics, outputs_from, count, label, partial: CachedArrays, progress) -> Statistics:
@@ -146,7 +153,6 @@ def _collected(statistics: Statistics, outputs_from, count, label, partial: Cach
                 statistics.update(outputs)
             done += len(views[0]["features"])
             bar.update(done)
-            if partial.is_due() and done < count:
+            if partial.is_due():
                 partial.save(statistics.arrays(done))
-    partial.remove()
     return statistics

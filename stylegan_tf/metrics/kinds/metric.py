@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 from stylegan_tf.config.errors import UserError
 
 if TYPE_CHECKING:  # It imports TensorFlow, which parsing of names does without.
+    from stylegan_tf.metrics.cache import CachedArrays
     from stylegan_tf.metrics.context import MetricContext
 
 MAX_MIXED_LATENTS = 4  # Table 2.
@@ -106,9 +107,11 @@ class FeatureMetric(Metric):
 class NetworkMetric(Metric):
     """On the latent space of a network; computed alone."""
 
+    cached_rows: ClassVar[str]  # What unfinished computations keep, in names of cache files.
+
     @abc.abstractmethod
-    def compute(self, context: "MetricContext", protocol: Mapping[str, Any]) -> tuple[Values, Facts]:
-        """protocol: everything that the result depends on, the cache key of unfinished results."""
+    def compute(self, context: "MetricContext", partial: "CachedArrays") -> tuple[Values, Facts]:
+        """partial: the cache file of unfinished rows, see `resumable_rows`."""
 
     def check(self, context: "MetricContext") -> None:
         if context.generator is None:

@@ -45,6 +45,7 @@ class PathLengthMetric(NetworkMetric):
     syntax = "ppl_zfull, ppl_wfull, ppl_zend, ppl_wend, pplN_wend (_face after it: the middle of the image, for faces)"
     pattern = re.compile(r"ppl(?P<pairs>\d+k?)?_(?P<space>[zw])(?P<sampling>full|end)(?P<face>_face)?")
     needs = ("distance",)
+    cached_rows = "path-lengths"
 
     @classmethod
     def from_match(cls, match):
@@ -63,8 +64,7 @@ class PathLengthMetric(NetworkMetric):
         if self.path.face_crop and context.generator.config.resolution < 8:
             raise UserError(f"{self.text}: images of 4x4 are too small to crop a face.")
 
-    def compute(self, context, protocol):
-        partial = CachedArrays(context.cache_folder, "path-lengths", protocol)
+    def compute(self, context, partial):
         found = perceptual_path_length(context, self.path, partial)
         return {"ppl": found.mean}, {"pairs_kept": found.kept}
 

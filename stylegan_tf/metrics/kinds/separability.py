@@ -39,6 +39,7 @@ class SeparabilityMetric(NetworkMetric):
     syntax = "ls, lsN"
     pattern = re.compile(r"ls(?P<samples>\d+k?)?")
     needs = ("classifiers",)
+    cached_rows = "classified"
 
     @classmethod
     def from_match(cls, match):
@@ -56,8 +57,8 @@ class SeparabilityMetric(NetworkMetric):
         check_samples(config, self.count)
         context.classifiers.check(config.resolution, config.num_channels)
 
-    def compute(self, context, protocol):
-        return linear_separability(context, self.count, CachedArrays(context.cache_folder, "classified", protocol))
+    def compute(self, context, partial):
+        return linear_separability(context, self.count, partial)
 
 
 def linear_separability(
