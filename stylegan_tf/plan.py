@@ -33,10 +33,12 @@ def main() -> None:
     config = training_flags.train_config_from_flags()
     if config.resolution is None:
         flags.fail("`resolution` is missing: give the full size of the pictures.")
+    if FLAGS.measure:
+        from stylegan_tf.benchmark.training_case import timed_plan, with_precision_here
+
+        config = with_precision_here(config)
     plan = plan_run(config, device_named(FLAGS.device, config.precision), FLAGS.devices, records=FLAGS.records)
     if FLAGS.measure:
-        from stylegan_tf.benchmark.training_case import timed_plan
-
         plan = timed_plan(config, plan, ProgressBar)
     if FLAGS.json:
         command_line.write_json(FLAGS.json, plan.to_dict())
@@ -48,7 +50,8 @@ def main() -> None:
 
 def plan_lines(plan: Plan) -> list[str]:
     lines = [
-        f"{plan.replicas} x {plan.device.name}: {plan.device.tflops:g} TFLOP/s, {plan.device.gb_per_second:g} GB/s, "
+        f"{plan.replicas} x {plan.device.name}, {plan.device.precision}: {plan.device.tflops:g} TFLOP/s, "
+        f"{plan.device.gb_per_second:g} GB/s, "
         f"{plan.device.gib:g} GiB each, at {plan.device.share:.1%} of it ({plan.device.source})",
         "level     images  batch  rounds  iterations   GFLOP an image  GB an image   GiB  s/kimg    days",
     ]

@@ -31,6 +31,7 @@ class Device(NamedTuple):
     gib: float
     share: float
     source: str  # Where the share comes from.
+    precision: str  # Of the run; what `auto` takes on this device.
 
 
 # Name -> TFLOP/s in float32 (TensorFlow uses TF32 where there is), in bfloat16 or float16; GB/s; GiB.
@@ -40,20 +41,25 @@ _DEVICES = {
     "H100": (495.0, 989.0, 3350.0, 80.0),
     "H200": (495.0, 989.0, 4800.0, 141.0),
 }
+_WITHOUT_BFLOAT16 = ("V100",)  # Compute capability below 8.0, see `fastest_precision`.
 # Two cores of an EPYC with AVX512-BF16: the fused form of docs/lab/performance.md, and the fastest convolution there.
 _CPU = {"float32": (0.106, 0.63), "bfloat16": (0.22, 0.56)}
 _V100_SHARE = 0.249
 
 
 def device_named(text: str, precision: str) -> Device:
-    """V100, A100, H100, H200, cpu, or FLOPS,GB/s,GB such as 312e12,2039,80."""
+    """V100, A100, H100, H200, cpu, or FLOPS,GB/s,GB such as 312e12,2039,80. precision: also "auto"."""
+    if precision == "auto":
+        precision = "float32" if text in _WITHOUT_BFLOAT16 else "bfloat16"
     if text == "cpu":
         tflops, share = _CPU["float32" if precision == "float32" else "bfloat16"]
-        return Device("two CPU cores", tflops, 40.0, math.inf, share, "docs/lab/performance.md, EPYC with AVX512-BF16")
+        source = "docs/lab/performance.md, EPYC with AVX512-BF16"
+        return Device("two CPU cores", tflops, 40.0, math.inf, share, source, precision)
     if text in _DEVICES:
         single, half, bandwidth, memory = _DEVICES[text]
         source = _AUTHORS if (text, precision) == ("V100", "float32") else f"{_AUTHORS}; not measured on this device"
-        return Device(text, single if precision == "float32" else half, bandwidth, memory, _V100_SHARE, source)
+        peak = single if precision == "float32" else half
+        return Device(text, peak, bandwidth, memory, _V100_SHARE, source, precision)
     try:
         flops, bandwidth, memory = (float(part) for part in text.split(","))
     except ValueError:
@@ -63,7 +69,8 @@ def device_named(text: str, precision: str) -> Device:
         ) from None
     if not all(0 < value < math.inf for value in (flops, bandwidth, memory)):
         raise UserError(f"`device`: all three numbers must be above 0 and finite, got {text!r}.")
-    return Device(text, flops / 1e12, bandwidth, memory, _V100_SHARE, f"{_AUTHORS}; not measured on this device")
+    source = f"{_AUTHORS}; not measured on this device"
+    return Device(text, flops / 1e12, bandwidth, memory, _V100_SHARE, source, precision)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +134,7 @@ def _level_plan(config, networks, device, replicas, resolution, images, state) -
     batch_size = batch_size_at(resolution, config.schedule, replicas)
     share = batch_size // replicas
     rounds, split = accumulation_rounds(resolution, config.schedule, share, discriminator.mbstd_group_size)
-    size = 4 if config.precision == "float32" else 2
+    size = 4 if device.precision == "float32" else 2
     works = training_passes(generator, discriminator, resolution, losses=config.losses, split_groups=split)
     passes = {name: work._replace(values=work.values * size) for name, work in works.items()}
     flops = 2 * sum(work.multiply_adds for work in passes.values())

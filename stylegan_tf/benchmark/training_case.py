@@ -15,9 +15,11 @@ from stylegan_tf.benchmark.planning import LevelPlan, Plan
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks, plain_form
 from stylegan_tf.training.reports.reporting import peak_memory
+from stylegan_tf.training.run.setup import resolve_precision
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, TrainingStep, build_iteration
 
@@ -136,6 +138,12 @@ def _peak_bytes() -> int:
     """Of the GPU if there is one, else of this process."""
     memory = peak_memory()
     return int(memory.get("gpu_memory_gib", memory["memory_gib"]) * 2**30)
+
+
+def with_precision_here(config: TrainConfig) -> TrainConfig:
+    """`auto` becomes what training takes on this machine."""
+    strategy = create_strategy("one")
+    return resolve_precision(config, None, strategy, Processes(strategy))[0]
 
 
 def timed_plan(config: TrainConfig, plan: Plan, progress: StartProgress = Progress) -> Plan:

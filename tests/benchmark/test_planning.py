@@ -60,6 +60,17 @@ def test_what_does_not_fit_gets_the_largest_share_that_does():
     assert fitting_batch(plan_run(config, device_named("1e12,1,1", "float32"), 2), level) is None
 
 
+@pytest.mark.parametrize(
+    "name, expected", [("V100", "float32"), ("A100", "bfloat16"), ("cpu", "bfloat16"), ("1e12,1,1", "bfloat16")]
+)
+def test_auto_is_planned_with_the_precision_that_the_device_computes_in(name, expected):
+    auto, given = (
+        plan_run(_config(resolution=32, precision=precision), device_named(name, precision), 1)
+        for precision in ("auto", expected)
+    )
+    assert auto == given and auto.device.precision == expected
+
+
 @pytest.mark.parametrize("text", ["Z80", "1,2", "1e12,0,4", "1e12,nan,4", "inf,1,1"])
 def test_a_device_that_is_none_is_refused(text):
     with pytest.raises(UserError, match="device"):
