@@ -9,6 +9,8 @@ Multiply-adds, parameters, iterations and files are counted; time is estimated f
 share of it (the table says on which device), or measured on this machine with --measure.
 """
 
+import math
+
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
 from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
@@ -49,23 +51,26 @@ def main() -> None:
 
 
 def plan_lines(plan: Plan) -> list[str]:
+    memory = f"{plan.device.gib:g} GiB each" if math.isfinite(plan.device.gib) else "memory unknown"
+    unit, per_day, signs, parts = ("days", 1, "dh", 24) if plan.days >= 1 else ("hours", 24, ("h", "min"), 60)
     lines = [
         f"{plan.replicas} x {plan.device.name}, {plan.device.precision}: {plan.device.tflops:g} TFLOP/s, "
         f"{plan.device.gb_per_second:g} GB/s, "
-        f"{plan.device.gib:g} GiB each, at {plan.device.share:.1%} of it ({plan.device.source})",
-        "level     images  batch  rounds  iterations   GFLOP an image  GB an image   GiB  s/kimg    days",
+        f"{memory}, at {plan.device.share:.1%} of it ({plan.device.source})",
+        f"level     images  batch  rounds  iterations   GFLOP an image  GB an image   GiB  s/kimg   {unit:>5}",
     ]
     for level in plan.levels:
         moved = sum(work.values for work in level.passes.values()) / 1e9
         columns = (
             f"{level.resolution:5}  {level.images:9,}  {level.batch_size:5}  {level.rounds:6}  {level.iterations:10,}",
             f"{level.flops_per_image / 1e9:16,.1f}  {moved:11.3f} {level.memory_gib:5.1f}",
-            f"{level.seconds_per_kimg:7.1f} {level.days:7.2f}{'  measured here' if level.measured else ''}",
+            f"{level.seconds_per_kimg:7.1f} {level.days * per_day:7.2f}{'  measured here' if level.measured else ''}",
         )
         lines.append(" ".join(columns))
-    days = plan.days
+    time = plan.days * per_day
+    whole, rest = divmod(round(time * parts), parts)
     lines.append(
-        f"in all {days:.1f} days ({int(days)} d {24 * (days % 1):.0f} h), {days * plan.replicas:.1f} device days, "
+        f"in all {time:.1f} {unit} ({whole} {signs[0]} {rest} {signs[1]}), {time * plan.replicas:.1f} device {unit}, "
         f"{plan.exaflop:.2f} exaflop; every replica holds {plan.state_gib:.2f} GiB of weights and optimisers"
     )
     lines.append("disk: " + ", ".join(f"{name} {size:,.1f} GiB" for name, size in plan.disk_gib.items()))

@@ -16,7 +16,7 @@ from stylegan_tf.training.reports.disk import disk_use
 from stylegan_tf.training.schedule import accumulation_rounds, batch_size_at, level_images
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
-_SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight: five sixths of what eight times would be.
+_SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
 _ACTIVATIONS = 2.7  # Bytes in use at the peak of an iteration by bytes of all layers' outputs (docs/performance.md).
 _RUNTIME_GIB = 0.85  # TensorFlow itself, with its graphs.
 _GRADIENTS_OF_LOOPS = 4  # Of the discriminator, besides those of the state: the sums of `SplitGroups`' loops.

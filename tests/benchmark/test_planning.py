@@ -1,5 +1,6 @@
 """The plan of a run: against numbers worked out by hand, and memory against what a process needs."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from stylegan_tf.benchmark.planning import device_named, fitting_batch, plan_run
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.plan import plan_lines
 
 DEVICE = device_named("100e12,1000,16", "float32")
 
@@ -85,6 +87,16 @@ def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
     plan = json.loads(path.read_text())
     assert 5.5 < plan["days"] < 7.5  # The authors' README: 6 days 14 hours.
     assert f"in all {plan['days']:.1f} days" in result.stdout
+
+
+def test_times_are_in_hours_below_a_day_and_unknown_memory_is_called_so():
+    plan = plan_run(_config(resolution=8), device_named("cpu", "float32"), 2)
+    level = dataclasses.replace(plan.levels[0], images=1000, seconds_per_kimg=3600 * 1.51)
+    short = plan_lines(dataclasses.replace(plan, levels=[level]))
+    assert "memory unknown" in short[0] and short[1].endswith(" hours") and short[2].endswith(" 1.51")
+    assert short[3].startswith("in all 1.5 hours (1 h 31 min), 3.0 device hours")
+    long = plan_lines(dataclasses.replace(plan, levels=[dataclasses.replace(level, seconds_per_kimg=86400 * 1.99)]))
+    assert long[3].startswith("in all 2.0 days (2 d 0 h), 4.0 device days")
 
 
 SCRIPT = """
