@@ -93,6 +93,24 @@ def test_several_networks_and_pictures_come_out_as_one_table(workplace):
     assert all(float(value) > 0 for row in rows for value in row[1:-1])
 
 
+@pytest.mark.end_to_end
+def test_what_has_no_classes_is_skipped_as_is_a_class_without_images(workplace):
+    labels = np.eye(3, dtype=np.float32)[np.arange(40) % 2]
+    images = np.random.RandomState(0).randint(0, 256, [40, 8, 8, 3]).astype(np.uint8)
+    write_tfrecords(ArraySource(images, labels, ("cat", "dog", "bird")), workplace / "labelled", WriteOptions(1))
+    network = tiny.generator(label_size=3)[0]
+    save_networks(workplace / "labels.npz", Networks(None, None, network, {}))
+    Image.fromarray(images[0]).save(workplace / "picture.png")
+    flags = ["--network=run,labels.npz", "--images=picture.png", "--data_dir=labelled", "--metrics=is20", "--per_class"]
+    result = evaluate(workplace, *flags, "--out=classes")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    for name in ("run", "picture.png"):
+        assert f"{name}  left out: --per_class needs a network with labels" in result.stderr
+    assert "labels.npz  is20 left out: is20: no image of labelled has the label bird" in result.stderr
+    names = sorted(path.name.rpartition("-")[2] for path in (workplace / "classes").glob("*.jsonl"))
+    assert [name for name in names if name.startswith("class")] == ["class0.jsonl", "class1.jsonl"] and len(names) == 3
+
+
 @pytest.mark.parametrize(
     "flags, message",
     [

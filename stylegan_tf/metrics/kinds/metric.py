@@ -56,9 +56,13 @@ class Metric(abc.ABC):
                 raise UserError(f"{self.text} {text}.")
         if context.label_size and context.reals is None:
             raise UserError(f"{self.text}: the network has labels, which are drawn from those of `data_dir`.")
+        reals = context.reals
+        if reals is not None and reals.label_column is not None and not reals.count(1):
+            name = reals.info.label_names[reals.label_column]
+            raise UserError(f"{self.text}: no image of {reals.info.folder} has the label {name}.")
         numbers = {"pictures": context.count(self.count)}
         if "reals" in self.needs:
-            numbers["real images"] = context.reals.count(self.count)
+            numbers["real images"] = reals.count(self.count)
         for what, number in numbers.items():
             if number < self.least_images:
                 raise UserError(f"{self.text} needs at least {self.least_images} {what}, there are {number}.")
