@@ -31,6 +31,7 @@ _PERIOD = 1.0  # Seconds between two looks at the folder.
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
+_MARKER = ".working_copy"  # The local file without which a folder is no longer a whole copy.
 
 
 class WorkingCopy:
@@ -93,7 +94,10 @@ class _Mirror(WorkingCopy):
     def __init__(self, store: Store, folder: pathlib.Path, claim: Optional["_Claim"], note: Note):
         super().__init__(folder)
         self._store, self._claim, self._note = store, claim, note
+        self._marker = folder / _MARKER
+        self._marker.touch()
         self._stored: dict[str, tuple] = {}  # Name -> state of the local file that the bucket has.
+        self._gone: set[str] = set()  # Names of these whose files were missing at the latest look.
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="uploads")
         self._problem: Optional[str] = None
@@ -118,20 +122,25 @@ class _Mirror(WorkingCopy):
 
     def check(self) -> None:
         if self._problem:
+            kept = f"All that was written is in {self.folder}: when the address can be written to, run"
             raise UserError(
-                f"cannot write to {self._store.address} ({self._problem}). All that was written is in {self.folder}: "
-                "when the address can be written to, run the same command again; it resumes from what was uploaded."
+                f"cannot write to {self._store.address} ({self._problem}). "
+                f"{kept if self._marker.exists() else 'What was uploaded is still there: run'} the same command again; "
+                "it resumes from what was uploaded."
             )
 
     def _run(self) -> None:
         failing_since, is_last = None, False
-        while not is_last:
+        while not is_last and self._problem is None:
             is_last = self._end.wait(_PERIOD)
             if self._claim is not None and self._claim.is_lost:
                 self._problem = "another process has taken it over"
                 return
             try:
                 self._synchronise()
+                if is_last and self._gone:
+                    time.sleep(_PERIOD)
+                    self._synchronise()
                 failing_since = None
             except Exception as error:  # A UserError; anything else must not end the thread in silence.
                 if failing_since is None:
@@ -142,16 +151,25 @@ class _Mirror(WorkingCopy):
                 time.sleep(_PERIOD)
 
     def _synchronise(self) -> None:
-        """Brings the bucket to the state of the folder."""
+        """Brings the bucket to the state of the folder; a file that is missing at two looks was removed.
+
+        Others may empty the cache, at any time: that removes nothing from the bucket.
+        """
         last, others = self._files()
+        if not self._marker.exists():
+            self._problem = f"its local copy {self.folder} was emptied by another program"
+            return
         for name, state in (*others.items(), *last.items()):
             if self._stored.get(name) != state:
                 with contextlib.suppress(FileNotFoundError):  # Replaced by a newer one meanwhile.
                     self._store.put(self.folder / name, name)
                     self._stored[name] = state
-        for name in set(self._stored) - {*last, *others}:
-            self._store.remove(name)
-            del self._stored[name]
+        gone, self._gone = self._gone, set(self._stored) - {*last, *others}
+        if gone == self._gone:  # While a whole folder is being removed, they become more.
+            for name in gone:
+                self._store.remove(name)
+                del self._stored[name]
+            self._gone = set()
 
     def _files(self) -> tuple[dict, dict]:
         """Those that declare others complete, looked for first; the others. Name -> (size, time)."""

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_working_copy_begins_with_what_is_needed_and_reaches_the_bucket(addres
     for name in ("old", "sub/log", "other"):
         store.write(name, b"0")
     with working_copy.working_copy(address, ["old", "sub/*"]) as copy:
-        assert {path.name for path in copy.folder.rglob("*")} == {"old", "sub", "log"}
+        assert {path.name for path in copy.folder.rglob("[!.]*")} == {"old", "sub", "log"}
         (copy.folder / "old").unlink()
         with open(copy.folder / "sub" / "log", "ab") as stream:
             stream.write(b"1")
@@ -106,6 +107,35 @@ def test_a_working_copy_begins_with_what_is_needed_and_reaches_the_bucket(addres
         folder = copy.folder
     assert _contents(address) == {"sub/log": b"01", "new": b"2", "other": b"0"}
     assert not folder.exists()
+
+
+def test_emptying_the_cache_removes_nothing_from_the_bucket(cache):
+    with pytest.raises(UserError, match="emptied by another program.*What was uploaded is still there: run the same"):
+        with working_copy.working_copy("memory://emptied") as copy:
+            (copy.folder / "checkpoints").mkdir()
+            (copy.folder / "checkpoints" / "images-1.npz").write_bytes(b"1")
+            until = time.monotonic() + 30
+            while not Store("memory://emptied").names() and time.monotonic() < until:
+                time.sleep(0.02)
+            shutil.rmtree(cache)
+            while time.monotonic() < until:
+                copy.check()
+                time.sleep(0.02)
+    assert _contents("memory://emptied") == {"checkpoints/images-1.npz": b"1"}
+
+
+def test_a_file_is_removed_once_it_is_missing_and_no_others_follow(cache, monkeypatch):
+    monkeypatch.setattr(working_copy, "_PERIOD", 1000.0)
+    with working_copy.working_copy("memory://half") as copy:
+        for name in "abc":
+            (copy.folder / name).write_bytes(b"x")
+        copy._synchronise()
+        for name in "ab":
+            (copy.folder / name).unlink()
+            copy._synchronise()
+            assert Store("memory://half").names().keys() == set("abc")
+        copy._synchronise()
+        assert Store("memory://half").names().keys() == {"c"}
 
 
 def test_a_file_in_a_bucket_can_be_written(address, cache):
