@@ -54,10 +54,21 @@ class Store:
         return {name: version for name, (_, version) in self.sizes().items()}
 
     def sizes(self) -> dict[str, tuple[int, str]]:
-        """Names of all objects relative to the address -> (bytes, what changes with their content)."""
+        """Names of all objects relative to the address -> (bytes, what changes with their content).
+
+        UserError for a name that would lead out of the folder of a local copy.
+        """
         with self._errors():
             found = self._repeated(lambda: self._files.find(self._root, detail=True))
-        return {path[len(self._root) + 1 :]: (info["size"], _version(info)) for path, info in found.items()}
+        sizes = {}
+        for path, info in found.items():
+            name = path[len(self._root) + 1 :]
+            if name and not name.endswith("/"):  # Those stand for folders.
+                if not {"", ".", ".."}.isdisjoint(name.split("/")):
+                    name = short(name, 200)
+                    raise UserError(f"{self.address} holds {name}, which is no name of a local file: rename it there.")
+                sizes[name] = (info["size"], _version(info))
+        return sizes
 
     def version(self) -> str:
         """Of the object at the address itself."""

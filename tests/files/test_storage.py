@@ -79,6 +79,32 @@ def test_a_folder_is_fetched_as_far_as_needed_and_followed(address, cache):
         fetched(f"{address}/none")
 
 
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "a//x", "a/./x", "/x"])
+def test_a_name_that_leads_out_of_the_copy_is_refused(cache, name):
+    from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
+
+    address, files = "memory://names", MemoryFileSystem.store
+    Store(address).write("a", b"a")
+    files[f"/names/{name}"] = MemoryFile(None, f"/names/{name}", b"of another")
+    try:
+        with pytest.raises(UserError, match="memory://names holds .*x, which is no name of a local file"):
+            fetched(address)
+        with pytest.raises(UserError, match="no name of a local file"), working_copy.working_copy(address, ["*"]):
+            pass
+    finally:
+        del files[f"/names/{name}"]
+    assert not any(path.is_file() and path.name == "x" for path in cache.rglob("*"))
+
+
+def test_objects_that_stand_for_folders_are_left_out(bucket, cache):
+    import s3fs
+
+    for name in ("", "sub/", "sub/x"):
+        s3fs.S3FileSystem().call_s3("put_object", Bucket=BUCKET, Key=f"console/{name}", Body=b"")
+    assert Store(f"s3://{BUCKET}/console").names().keys() == {"sub/x"}
+    assert (fetched(f"s3://{BUCKET}/console") / "sub" / "x").is_file()
+
+
 def test_a_local_path_stays_as_it_is(tmp_path):
     assert fetched("x/y") == Path("x/y")
     with working_copy.working_copy(tmp_path) as copy, working_copy.working_path(tmp_path / "x.png") as file:
