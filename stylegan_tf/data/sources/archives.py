@@ -98,9 +98,8 @@ class ZipCollection(ArchiveCollection):
         return self._archive
 
     def _read(self, name: str) -> bytes:
-        info = self._open().getinfo(self._members[name])
-        with self._open().open(info) as stream:
-            return reading.limited(stream, min(info.file_size, 2**20))
+        with self._open().open(self._members[name]) as stream:
+            return reading.limited(stream)
 
     def _head(self, name: str) -> bytes:
         with self._open().open(self._members[name]) as stream:

@@ -81,11 +81,11 @@ def reason(error: BaseException) -> str:
     return short(reason_of(error))
 
 
-def limited(stream: BinaryIO, size: int) -> bytes:
-    """A picture's file of about `size` bytes. Takes no more memory than that, whatever the size claims to be."""
+def limited(stream: BinaryIO) -> bytes:
+    """A picture's file. Takes hardly more memory than that, whatever an archive says about its size."""
     pieces, found = [], 0
     while found <= MAX_FILE_BYTES:
-        piece = stream.read(min(max(size - found, 0) + 1, 2**20))
+        piece = stream.read(2**20)
         if not piece:
             return b"".join(pieces)
         pieces.append(piece)
@@ -105,7 +105,7 @@ def file_content(path: str) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise BadPicture("is not a file but a folder, a pipe or a device")
     with open(path, "rb") as stream:
-        return limited(stream, status.st_size)
+        return limited(stream)
 
 
 def fingerprint(path: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources.archives import ZipCollection
 from stylegan_tf.data.sources.opening import BadPicture
 
 
@@ -114,6 +115,15 @@ def test_a_file_that_is_too_large_is_a_bad_picture(tmp_path, monkeypatch):
     for name in ("in.zip", "folder"):
         with pytest.raises(BadPicture, match="bomb.png.*more than 100 bytes"):
             open_source(str(tmp_path / name), SourceOptions(resolution=8)).read(0)
+
+
+def test_a_large_member_of_an_archive_is_read_in_large_pieces(tmp_path, monkeypatch):
+    data = np.random.RandomState(0).bytes(3 * 2**20)
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr("large.png", data)
+    collection, calls, original = ZipCollection(str(tmp_path / "in.zip")), [], zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *args: calls.append(args[1:]) or original(*args))
+    assert collection.read(0) == data and len(calls) <= 8
 
 
 def test_a_listed_file_that_is_not_there_is_named(tmp_path):
