@@ -10,7 +10,7 @@ import hashlib
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Callable, Optional
 
@@ -191,7 +191,7 @@ class RemoteShards:
     def __init__(self, address: str, cache: Optional[os.PathLike], limit: int):
         """cache: a folder; None: the default. limit: of the pieces in it, in bytes."""
         folder = pathlib.Path(cache or default_cache_folder())
-        self.folder = fetched(address, lambda names: [name for name in names if not _is_shard(name)], folder)
+        self.folder = fetched(address, _beside_shards, folder)
         self.error: Optional[UserError] = None
         self._store = Store(address)
         self._objects = {
@@ -303,4 +303,9 @@ class RemoteShards:
 
 
 def _is_shard(name: str) -> bool:
-    return records.parse_shard_file_name(name) is not None
+    """Those in subfolders are other sets'."""
+    return "/" not in name and records.parse_shard_file_name(name) is not None
+
+
+def _beside_shards(names: Iterable[str]) -> list[str]:
+    return [name for name in names if "/" not in name and not _is_shard(name)]

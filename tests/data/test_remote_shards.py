@@ -123,6 +123,16 @@ def test_a_second_run_fetches_nothing_and_mends_what_was_damaged(uploaded, tmp_p
     assert len(fetched) == 2
 
 
+@pytest.mark.parametrize("cache_gib", [None, 1.0])
+def test_shards_in_subfolders_belong_to_other_sets(uploaded, tmp_path, cache_gib):
+    folder, address = uploaded("png")
+    for path in Path(uploaded("raw")[0]).iterdir():
+        Store(address).put(path, f"old/{path.name}")
+    info = find_dataset(address, str(tmp_path), cache_gib)
+    assert info.encoding == "png" and dataset_facts(info) == dataset_facts(find_dataset(folder))
+    assert cache_gib is None or not [path for path in tmp_path.rglob("old") if "versions" not in str(path)]
+
+
 def test_damage_in_the_bucket_is_one_line(uploaded, tmp_path):
     folder, address = uploaded("raw")
     info = find_dataset(address, str(tmp_path), 1.0)
