@@ -227,12 +227,11 @@ class _Shard(NamedTuple):
 
 def _check_shard(path: str, resolution: int, remote: Optional[RemoteShards]) -> _Shard:
     """Looks at the first record and at the size of the file."""
-    size = remote.size(path) if remote else os.path.getsize(path)
+    size, read = (remote.size(path), remote.read) if remote else (os.path.getsize(path), _read)
     head = tfrecord_files.HEADER.size
-    with remote.open(path) if remote else open(path, "rb") as stream:
-        header = stream.read(head)
-        length = tfrecord_files.HEADER.unpack(header)[0] if len(header) == head else size
-        serialized = stream.read(length) if length < size else b""
+    header = read(path, 0, head)
+    length = tfrecord_files.HEADER.unpack(header)[0] if len(header) == head else size
+    serialized = read(path, head, head + length) if length < size else b""
     if size == 0 or size < length + tfrecord_files.OVERHEAD:
         raise UserError(f"{path} is {'empty' if size == 0 else 'cut off or not a TFRecord file'}: write it again.")
     try:
@@ -250,6 +249,12 @@ def _check_shard(path: str, resolution: int, remote: Optional[RemoteShards]) -> 
     elif remote:
         remote.set_starts(path, count)
     return _Shard(shape[2], count, encoding)
+
+
+def _read(path: str, start: int, end: int) -> bytes:
+    with open(path, "rb") as stream:
+        stream.seek(start)
+        return stream.read(end - start)
 
 
 def find_records(path: str) -> list[tfrecord_files.Record]:

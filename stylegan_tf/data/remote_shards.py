@@ -24,6 +24,7 @@ from stylegan_tf.files.locks import is_in_place
 from stylegan_tf.files.storage import Store, default_cache_folder, fetched
 
 _LARGEST_BLOCK = 2**25  # Bytes: a request's latency is small beside it.
+_SCANNED_BLOCK = 2**23
 _PATIENCE = 120.0  # Seconds that a file waits until others make room.
 _PARTIAL = ".partial"
 _BLOCKS = 256  # That fit into the cache, or more: several readers hold a dozen each.
@@ -212,9 +213,10 @@ class RemoteShards:
         """In bytes."""
         return self._objects[path][1]
 
-    def open(self, path: str) -> BinaryIO:
-        """For a look at the first record."""
-        return self._store.open(self._objects[path][0], 2**16)
+    def read(self, path: str, start: int, end: int) -> bytes:
+        """Bytes start, ..., end - 1, as far as there are any."""
+        name, size, _ = self._objects[path]
+        return self._store.read_range(name, start, min(end, size)) if start < size else b""
 
     def set_starts(self, path: str, count: int) -> None:
         """Of records of one length."""
@@ -288,15 +290,17 @@ class RemoteShards:
         return hashlib.sha256(f"{path} {size} {version}".encode()).hexdigest()[:24]
 
     def _find_starts(self, path: str) -> np.ndarray:
-        name, size, _ = self._objects[path]
-        starts = [0]
-        with self._store.open(name, 2**23) as stream:
-            while starts[-1] < size:
-                header = stream.read(tfrecord_files.HEADER.size)
-                if len(header) < tfrecord_files.HEADER.size or not tfrecord_files.is_sound_length(header):
-                    raise UserError(f"the length of record {len(starts) - 1} of {path} is damaged: write it again.")
-                starts.append(starts[-1] + tfrecord_files.OVERHEAD + tfrecord_files.HEADER.unpack(header)[0])
-                stream.seek(starts[-1])
+        size, starts, head = self.size(path), [0], tfrecord_files.HEADER.size
+        block, offset = b"", 0
+        while starts[-1] < size:
+            begin = starts[-1] - offset
+            if begin + head > len(block):
+                begin, offset = 0, starts[-1]
+                block = self.read(path, offset, offset + _SCANNED_BLOCK)
+            header = block[begin : begin + head]
+            if len(header) < head or not tfrecord_files.is_sound_length(header):
+                raise UserError(f"the length of record {len(starts) - 1} of {path} is damaged: write it again.")
+            starts.append(starts[-1] + tfrecord_files.OVERHEAD + tfrecord_files.HEADER.unpack(header)[0])
         if starts[-1] > size:
             raise UserError(f"{path} is cut off at record {len(starts) - 2}: write it again.")
         return np.array(starts)

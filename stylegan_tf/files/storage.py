@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
@@ -90,11 +90,6 @@ class Store:
         """Bytes start, ..., end - 1 of an object."""
         with self._errors():
             return self._repeated(lambda: self._files.cat_file(self._path(name), start=start, end=end))
-
-    def open(self, name: str, block_size: int) -> BinaryIO:
-        """For reading, that many bytes at a time."""
-        with self._errors():
-            return self._repeated(lambda: self._files.open(self._path(name), "rb", block_size=block_size))
 
     def put(self, path: pathlib.Path, name: str) -> None:
         """Copies a local file; the object, old or new, is whole at any time. FileNotFoundError if it is gone."""

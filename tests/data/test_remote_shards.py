@@ -96,11 +96,11 @@ def test_hosts_fetch_their_own_records_of_a_large_level(uploaded, tmp_path, monk
     monkeypatch.setattr(pipeline, "_READ_BY_ALL_BYTES", 0)
     folder, address = uploaded("png")
     local = find_dataset(folder)
+    remotes = [find_dataset(address, str(tmp_path / f"cache{host}"), 1.0) for host in range(2)]
     fetched = []
     original = Store.read_range
     monkeypatch.setattr(Store, "read_range", lambda *args: fetched.append(args[1:]) or original(*args))
-    for host in range(2):
-        remote = find_dataset(address, str(tmp_path / f"cache{host}"), 1.0)
+    for host, remote in enumerate(remotes):
         share = {"num_input_pipelines": 2, "input_pipeline_index": host}
         np.testing.assert_array_equal(first_batches(remote, 1, **share), first_batches(local, 1, **share))
     assert len(set(fetched)) == len(fetched) >= 16  # None of them for both, although they read ahead.
@@ -116,10 +116,11 @@ def test_a_second_run_fetches_nothing_and_mends_what_was_damaged(uploaded, tmp_p
     damaged[100] ^= 1
     blocks[0].write_bytes(damaged)
     blocks[1].write_bytes(blocks[1].read_bytes()[:-1])
+    again = find_dataset(address, str(tmp_path), 1.0)
     fetched = []
     original = Store.read_range
     monkeypatch.setattr(Store, "read_range", lambda *args: fetched.append(args[1:]) or original(*args))
-    np.testing.assert_array_equal(first_batches(find_dataset(address, str(tmp_path), 1.0), 12), expected)
+    np.testing.assert_array_equal(first_batches(again, 12), expected)
     assert len(fetched) == 2
 
 
@@ -131,6 +132,22 @@ def test_shards_in_subfolders_belong_to_other_sets(uploaded, tmp_path, cache_gib
     info = find_dataset(address, str(tmp_path), cache_gib)
     assert info.encoding == "png" and dataset_facts(info) == dataset_facts(find_dataset(folder))
     assert cache_gib is None or not [path for path in tmp_path.rglob("old") if "versions" not in str(path)]
+
+
+def test_a_store_that_fails_at_the_first_look_is_one_line(folders, tmp_path, monkeypatch):
+    address = f"memory://{tmp_path.name}"
+    for path in Path(folders["png"]).iterdir():
+        Store(address).put(path, path.name)
+    monkeypatch.setattr(remote_shards, "_SCANNED_BLOCK", 1000)
+    assert find_dataset(address, str(tmp_path), 1.0).count == COUNT
+
+    def fail(*_, **__):
+        raise OSError("no route")
+
+    for name in ("MemoryFile.read", "MemoryFileSystem.cat_file"):
+        monkeypatch.setattr(f"fsspec.implementations.memory.{name}", fail)
+    with pytest.raises(UserError, match=rf"cannot access {address} \(no route\): check"):
+        find_dataset(address, str(tmp_path), 1.0)
 
 
 def test_damage_in_the_bucket_is_one_line(uploaded, tmp_path):
