@@ -37,7 +37,7 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
     path = resolved_link(path)
     temporary = temporary_name(path)
     with naming_errors(path, temporary):
-        _remove_leftovers_of(path)
+        remove_leftovers_of(path)
         descriptor = _reserve(temporary)
         try:
             yield temporary
@@ -182,17 +182,17 @@ def naming_errors(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[No
         raise
 
 
-def _reserve(temporary: pathlib.Path) -> int:
+def _reserve(temporary: pathlib.Path, mode: int = 0o666) -> int:
     """Creates the file -> its descriptor, with a lock that shows other processes that it is being written."""
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
     with contextlib.suppress(OSError):  # A file system without locks.
         fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
 
-def open_temporary(temporary: pathlib.Path) -> BinaryIO:
+def open_temporary(temporary: pathlib.Path, mode: int = 0o666) -> BinaryIO:
     """A new file for writing; while it is open, `remove_leftovers` keeps it."""
-    return os.fdopen(_reserve(temporary), "wb")
+    return os.fdopen(_reserve(temporary, mode), "wb")
 
 
 def remove_leftovers(folder: os.PathLike) -> None:
@@ -203,7 +203,7 @@ def remove_leftovers(folder: os.PathLike) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _remove_leftovers_of(path: pathlib.Path) -> None:
+def remove_leftovers_of(path: pathlib.Path) -> None:
     """Removes what killed processes were writing to `path`."""
     name = re.compile(rf"\.+{re.escape(_prefix(path.name))}(?:(?:\.[0-9a-f]{{16}})?\.tmp)+")
     with contextlib.suppress(OSError):  # No such folder, or no access: writing will report it.

@@ -188,9 +188,9 @@ class TableCollection(Collection):
             self._features = _features(schema, files[0].parent)
             self._image = self._image_column(schema)
             self.label_columns = tuple(name for name in schema.names if self._is_label_column(name, schema))
-            with reading.temporary_file() as (stream, path):
+            with reading.temporary_file() as (stream, self._file):
                 self._rows, self._places = self._copy_pictures(stream)
-        self._file, self._count = reading.SpooledFile(path, temporary=True), len(self._places)
+        self._count = len(self._places)
         if not self._count:
             raise UserError(f"`source` {where} has no rows.")
 

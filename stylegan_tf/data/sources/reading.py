@@ -7,21 +7,24 @@ the page cache, instead of each holding a copy in memory.
 import contextlib
 import errno
 import os
+import pathlib
 import re
 import shutil
 import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO, Callable, Optional
 
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources.opening import BadPicture
+from stylegan_tf.files.atomic_write import open_temporary, remove_leftovers_of, temporary_name
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
 MAX_FILE_BYTES = 2**29  # One picture; archives may claim to hold more than there is memory.
+_TEMPORARY = "stylegan_tf-source"
 # What positions and sizes out of a damaged file lead to, as opposed to a failing disk.
 _FROM_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
 
@@ -120,10 +123,11 @@ class SpooledFile:
     A temporary one is deleted with the object that made it, and not with its copies in workers.
     """
 
-    def __init__(self, path: str, temporary: bool = False):
+    def __init__(self, path: str, written: Optional[BinaryIO] = None):
+        """written: what a temporary one was written by; while it is open, other processes keep the file."""
         self.path, self._stream = path, None
-        if temporary:
-            self._finalizer = weakref.finalize(self, _delete, path)
+        if written is not None:
+            self.delete = weakref.finalize(self, _delete, path, written)
 
     def __getstate__(self):
         return {"path": self.path, "_stream": None}
@@ -161,32 +165,38 @@ def _map(file: SpooledFile) -> np.ndarray:
 
 def copied(stream) -> SpooledFile:
     """What a stream has left, in a temporary file."""
-    with temporary_file() as (file, path):
+    with temporary_file() as (file, spooled):
         shutil.copyfileobj(stream, file, 2**20)
-    return SpooledFile(path, temporary=True)
+    return spooled
 
 
 def saved(array: np.ndarray) -> LazyArray:
     """An array, in a temporary file."""
-    with temporary_file() as (file, path):
+    with temporary_file() as (file, spooled):
         np.save(file, array, allow_pickle=False)
-    return mapped(SpooledFile(path, temporary=True))
+    return mapped(spooled)
 
 
 @contextlib.contextmanager
-def temporary_file() -> Iterator[tuple]:
-    handle, path = tempfile.mkstemp(prefix="stylegan_tf-")
+def temporary_file() -> Iterator[tuple[BinaryIO, SpooledFile]]:
+    """What to write by, and what to read afterwards. What killed processes have left goes first."""
+    folder = tempfile.gettempdir()
+    remove_leftovers_of(pathlib.Path(folder, _TEMPORARY))
+    path = temporary_name(pathlib.Path(folder, _TEMPORARY))
+    file = open_temporary(path, 0o600)
+    spooled = SpooledFile(str(path), file)
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file, path
+        yield file, spooled
+        file.flush()
     except BaseException as error:
-        _delete(path)
+        spooled.delete()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            folder = os.path.dirname(path)
             raise UserError(f"no space left in {folder} to unpack the source: set TMPDIR to another disk.") from error
         raise
 
 
-def _delete(path: str) -> None:
+def _delete(path: str, written: BinaryIO) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
+    with contextlib.suppress(OSError):  # A full disk does not take what is buffered.
+        written.close()

@@ -1,8 +1,13 @@
 """Folders, lists and archives of image files."""
 
 import io
+import os
 import pickle
+import stat
+import subprocess
+import sys
 import tarfile
+import tempfile
 import zipfile
 
 import numpy as np
@@ -124,6 +129,24 @@ def test_a_large_member_of_an_archive_is_read_in_large_pieces(tmp_path, monkeypa
     collection, calls, original = ZipCollection(str(tmp_path / "in.zip")), [], zipfile.ZipExtFile.read
     monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *args: calls.append(args[1:]) or original(*args))
     assert collection.read(0) == data and len(calls) <= 8
+
+
+def test_an_unpacked_copy_stays_while_it_is_used_and_goes_after_a_kill(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "other.tmp").write_bytes(b"of another program")
+    path, code = make_tar(tmp_path / "in.tar.gz"), "import os, sys; from stylegan_tf.data.sources import open_source\n"
+    code += "source = open_source(sys.argv[1]); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, path], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")})
+    left = {file.name for file in (tmp_path / "tmp").iterdir()}
+    assert len(left) == 2
+    first, second = open_source(str(path)), open_source(str(path))
+    files = list((tmp_path / "tmp").iterdir())
+    assert len(files) == 3 and {file.name for file in files} & left == {"other.tmp"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files if file.name != "other.tmp"} == {0o600}
+    assert first.read(2).image[0, 0, 0] == second.read(2).image[0, 0, 0] == 2
+    del first, second
+    assert [file.name for file in (tmp_path / "tmp").iterdir()] == ["other.tmp"]
 
 
 def test_a_listed_file_that_is_not_there_is_named(tmp_path):
