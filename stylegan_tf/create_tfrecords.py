@@ -29,15 +29,16 @@ flags.define_options(WriteOptions)
 def main() -> None:
     flags.require("source", "dest")
     pictures, options = flags.read_options(SourceOptions), flags.read_options(WriteOptions)
-    from stylegan_tf.data.making.writer import write_tfrecords  # Late, so that a wrong flag is reported at once.
+    from stylegan_tf.data.making.writer import check_bucket, write_tfrecords  # Late: wrong flags are reported at once.
     from stylegan_tf.data.sources import open_source
 
     is_address = command_line.is_address("dest")
-    if is_address and (options.part or options.join):
-        flags.fail("`dest`: parts are written to a folder that all machines share, not to a bucket.")
+    if is_address:
+        if options.part or options.join:
+            flags.fail("`dest`: parts are written to a folder that all machines share, not to a bucket.")
+        check_bucket(FLAGS.dest, options.overwrite)
     source = open_source(FLAGS.source, pictures)
-    begin_with = ["*"] if options.overwrite else ["dataset.json"]
-    with command_line.output_path("dest", begin_with, in_parent=True) as folder:
+    with command_line.output_path("dest", replace=True) as folder:
         dest = write_tfrecords(source, folder, options, command_line.show, ProgressBar)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")

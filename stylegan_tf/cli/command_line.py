@@ -105,11 +105,9 @@ def is_address(name: str) -> bool:
     return bool(scheme_of(flags.FLAGS[name].value))
 
 
-def output_path(
-    name: str, fetch: Sequence[str] = ("*",), in_parent: bool = False
-) -> contextlib.AbstractContextManager[pathlib.Path]:
+def output_path(name: str, replace: bool = False) -> contextlib.AbstractContextManager[pathlib.Path]:
     """`working_path` of the folder or file that a flag names: a local one also for an address in a bucket."""
-    return working_path(flags.FLAGS[name].value, fetch, in_parent, warn)
+    return working_path(flags.FLAGS[name].value, replace, warn)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -31,6 +31,7 @@ _PERIOD = 1.0  # Seconds between two looks at the folder.
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
+UPLOADING = ".uploading"  # The object beside what replaces a folder, until all of that is there.
 _MARKER = ".working_copy"  # The local file without which a folder is no longer a whole copy.
 
 
@@ -72,27 +73,35 @@ def working_copy(
 
 
 @contextlib.contextmanager
-def working_path(
-    path: Union[str, os.PathLike], fetch: Sequence[str] = ("*",), in_parent: bool = False, note: Note = ignore
-) -> Iterator[pathlib.Path]:
+def working_path(path: Union[str, os.PathLike], replace: bool = False, note: Note = ignore) -> Iterator[pathlib.Path]:
     """A local path for a folder, or for a file with a suffix, that may be in a bucket: then in a `working_copy`.
 
-    in_parent: the folder is created by renaming another one.
+    replace: the folder is created by renaming another one. Then all that the bucket has of it is removed, and the new
+      one uploaded; until it is complete, it holds the object `UPLOADING`.
     """
-    folder, _, name = os.fspath(path).rpartition("/")
+    folder, _, name = os.fspath(path).rstrip("/").rpartition("/")
     if not scheme_of(path):
         yield pathlib.Path(path)
-    elif "." in name or in_parent:
-        with working_copy(folder, [name, *(f"{name}/{pattern}" for pattern in fetch)], note=note) as copy:
+    elif replace:
+        if not folder:
+            raise UserError(f"{path} is no name of a folder: add one.")
+        store = Store(os.fspath(path))
+        with _new_folder() as parent, _Mirror(store, parent, None, note, name) as mirror:
+            yield mirror.folder
+        store.remove(UPLOADING)
+    elif "." in name:
+        with working_copy(folder, [name, f"{name}/*"], note=note) as copy:
             yield copy.folder / name
     else:
-        with working_copy(path, fetch, note=note) as copy:
+        with working_copy(path, ["*"], note=note) as copy:
             yield copy.folder
 
 
 class _Mirror(WorkingCopy):
-    def __init__(self, store: Store, folder: pathlib.Path, claim: Optional["_Claim"], note: Note):
-        super().__init__(folder)
+    def __init__(self, store: Store, folder: pathlib.Path, claim: Optional["_Claim"], note: Note, name: str = ""):
+        """name: of a folder within that will be renamed to this, and then replaces what the store has."""
+        super().__init__(folder / name)
+        self._replaced = store.names() if name else None
         self._store, self._claim, self._note = store, claim, note
         self._marker = folder / _MARKER
         self._marker.touch()
@@ -116,7 +125,7 @@ class _Mirror(WorkingCopy):
         self._end.set()  # The thread looks once more.
         self._thread.join()
         if self._problem is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self._marker.parent, ignore_errors=True)
         elif kind is None or issubclass(kind, SystemExit):
             self.check()
 
@@ -159,6 +168,11 @@ class _Mirror(WorkingCopy):
         if not self._marker.exists():
             self._problem = f"its local copy {self.folder} was emptied by another program"
             return
+        if self._replaced is not None and others:
+            self._store.write(UPLOADING, b"")
+            for name in set(self._replaced) - {UPLOADING}:
+                self._store.remove(name)
+            self._replaced = None
         for name, state in (*others.items(), *last.items()):
             if self._stored.get(name) != state:
                 with contextlib.suppress(FileNotFoundError):  # Replaced by a newer one meanwhile.

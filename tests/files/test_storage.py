@@ -170,6 +170,34 @@ def test_a_file_in_a_bucket_can_be_written(address, cache):
     assert _contents(address) == {"x.zip": b"zip"}
 
 
+def test_a_folder_in_a_bucket_is_replaced_as_a_whole(cache, monkeypatch):
+    store, uploads, original = Store("memory://sets/faces"), [], Store.put
+
+    def put(self, path, name):
+        uploads.append((name, set(store.names())))
+        original(self, path, name)
+
+    monkeypatch.setattr(Store, "put", put)
+    for name in ("old", "sub/old", "x"):
+        store.write(name, b"0")
+    Store("memory://sets").write("other", b"0")
+    with working_copy.working_path("memory://sets/faces/", replace=True) as path:
+        new = path.with_name(".new")
+        assert path.name == "faces" and not path.exists()
+        new.mkdir()
+        for name in ("dataset.json", "x"):
+            (new / name).write_bytes(b"1")
+        time.sleep(0.1)
+        assert store.names().keys() == {"old", "sub/old", "x"}
+        new.rename(path)
+    assert uploads == [("x", {".uploading"}), ("dataset.json", {".uploading", "x"})]
+    assert _contents("memory://sets") == {"faces/dataset.json": b"1", "faces/x": b"1", "other": b"0"}
+    assert not path.parent.exists()
+    with pytest.raises(UserError, match="memory:// is no name of a folder"):
+        with working_copy.working_path("memory://", replace=True):
+            pass
+
+
 def test_what_declares_others_complete_comes_last(cache, monkeypatch):
     order = []
     original = Store.put

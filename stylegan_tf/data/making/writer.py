@@ -6,8 +6,8 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Optional
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Optional, Union
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from stylegan_tf.data.making.report import (
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.files.atomic_write import naming_errors
+from stylegan_tf.files.storage import Store
+from stylegan_tf.files.working_copy import UPLOADING
 
 _LISTED = 10  # Unreadable pictures that are listed in full.
 _PICTURE_OPTIONS = ("num_channels", "planes", "black", "fit", "filter", "background", "white")
@@ -341,15 +343,24 @@ def _completed_conversion(dest: pathlib.Path) -> Optional[str]:
     return info.conversion
 
 
+def check_bucket(address: str, overwrite: bool) -> None:
+    """UserError if a dataset must not be written to an address. What an interrupted upload has left is replaced."""
+    names = Store(address).names()
+    if UPLOADING not in names or DESCRIPTION_FILE in names:
+        _check_names(address, {name.partition("/")[0] for name in names}, overwrite)
+
+
 def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
-    if not dest.exists():
-        return
-    if not dest.is_dir():
-        raise UserError(f"`dest` {dest} is a file: give the name of a new folder.")
-    if not any(dest.iterdir()):
+    if dest.exists():
+        if not dest.is_dir():
+            raise UserError(f"`dest` {dest} is a file: give the name of a new folder.")
+        _check_names(dest, {path.name for path in dest.iterdir()}, overwrite)
+
+
+def _check_names(dest: Union[pathlib.Path, str], names: Collection[str], overwrite: bool) -> None:
+    if not names:
         return
     if not overwrite:
         raise UserError(f"`dest` {dest} exists and is not empty: give another folder, or `overwrite` to replace it.")
-    names = [path.name for path in dest.iterdir()]
     if not any(map(records.parse_shard_file_name, names)):  # Never delete what may be somebody's photographs.
         raise UserError(f"`dest` {dest} exists and holds no dataset: `overwrite` replaces datasets only.")

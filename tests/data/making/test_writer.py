@@ -1,5 +1,6 @@
 """Writing datasets, and the tool that does it."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -15,8 +16,9 @@ from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import write_tfrecords
+from stylegan_tf.data.making.writer import check_bucket, write_tfrecords
 from stylegan_tf.data.sources import open_source
+from stylegan_tf.files.storage import Store
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"
@@ -202,3 +204,25 @@ def test_the_tools_help_needs_no_tensorflow(tmp_path):
 def test_fewer_images_than_the_usual_shards_need_no_flag(tmp_path):
     folder = write_tfrecords(ArraySource(numbered_images(2)), tmp_path / "few")
     assert [len(paths) for paths in find_dataset(folder).levels.values()] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "names, overwrite, message",
+    [
+        ("", False, None),
+        ("faces-r02.tfrecords", False, "exists and is not empty"),
+        ("faces-rxx.labels", False, "exists and is not empty"),
+        ("faces-r02.tfrecords", True, None),
+        ("other/faces-r02.tfrecords", True, "holds no dataset"),
+        (".uploading faces-r02.tfrecords", False, None),
+        (".uploading faces-r02.tfrecords dataset.json", False, "exists and is not empty"),
+    ],
+)
+def test_a_set_in_a_bucket_is_overwritten_if_asked_or_if_its_upload_was_interrupted(
+    tmp_path, names, overwrite, message
+):
+    address = f"memory://{tmp_path}/faces"
+    for name in names.split():
+        Store(address).write(name, b"x")
+    with pytest.raises(UserError, match=message) if message else contextlib.nullcontext():
+        check_bucket(address, overwrite)
