@@ -84,11 +84,8 @@ class Symptom:
 
 def symptom_of_losses(iterations: Sequence[Mapping[str, float]]) -> Optional[Symptom]:
     """A step with a loss that is not finite is skipped; if all of several are, nothing is learnt any more."""
-    if len(iterations) < 2:
-        return None
-    for name in iterations[0]:
-        values = [metrics[name] for metrics in iterations]
-        if name != "r1" and not any(map(math.isfinite, values)):  # R1 is in d_loss.
+    for name in ("d_loss", "g_loss") if len(iterations) > 1 else ():
+        if not any(math.isfinite(metrics[name]) for metrics in iterations):
             return Symptom(f"{name} is not finite", name == "d_loss")
     return None
 

@@ -4,7 +4,8 @@ import math
 
 from stylegan_tf.training.run.stopping import Symptom, symptom_of_losses
 
-GOOD, BAD = {"d_loss": 1.0, "r1": math.nan}, {"d_loss": math.nan, "r1": math.nan}
+GOOD = {"d_loss": 1.0, "g_loss": 1.0, "r1": math.nan, "fake_variety": math.nan}  # A replica of one image has none.
+BAD = {**GOOD, "d_loss": math.nan}
 
 
 def test_losses_that_are_never_finite_are_a_symptom_and_a_single_one_is_not():

@@ -92,6 +92,12 @@ def test_divergence_ends_the_run_and_keeps_the_last_good_checkpoint(data_dir, tm
         assert np.isfinite(value).all(), name
 
 
+def test_a_replica_may_have_a_single_image(data_dir, tmp_path):
+    schedule = {"batch_sizes": {4: 1}, "tick_kimg": {4: 0.004}}
+    run(tiny_config(data_dir, tmp_path / "run", schedule, resolution=4, total_kimg=0.008))
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [4, 8]
+
+
 def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp_path, monkeypatch):
     """Its steps are skipped while all losses stay finite: nothing else would tell."""
     monkeypatch.setattr(stopping, "MAX_SKIPPED", 3)
