@@ -22,6 +22,7 @@ from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.locks import locked
 from stylegan_tf.files.working_copy import working_copy
+from stylegan_tf.networks.network_file import BEST_NAME
 from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
 from stylegan_tf.training.reports.disk import disk_use, write_errors_named
 from stylegan_tf.training.reports.log_backends import LogBackend
@@ -36,8 +37,8 @@ _ADVICE = "wait for it, stop it, or choose another `run_dir`"
 
 def files_to_resume(config: TrainConfig) -> list[str]:
     """Patterns of the files of a run folder that a resumed run reads or adds to."""
-    old_networks = [] if config.keep_networks is None else ["network-*.npz"]
-    return ["checkpoints/*", "*.jsonl", "log.txt", "flags.cfg", "reals.png", *old_networks]
+    networks = BEST_NAME if config.keep_networks is None else "network-*.npz"
+    return ["checkpoints/*", "*.jsonl", "log.txt", "flags.cfg", "reals.png", "wandb_id", networks]
 
 
 @contextlib.contextmanager

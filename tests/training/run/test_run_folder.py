@@ -10,8 +10,10 @@ import pytest
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import locks
+from stylegan_tf.files.storage import Store
 from stylegan_tf.training.reports.disk import write_errors_named
-from stylegan_tf.training.run.setup import locked_run_folder
+from stylegan_tf.training.run.setup import local_run_folder, locked_run_folder
+from tests.helpers.tiny_run import tiny_config
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLDER = """
@@ -34,6 +36,17 @@ def test_a_second_process_learns_who_has_the_folder_until_that_one_dies(tmp_path
         holder.kill()
     with locked_run_folder(tmp_path / "run") as notes:
         assert notes == []
+
+
+@pytest.mark.parametrize("keep_networks", [None, 2])
+def test_a_run_in_a_bucket_resumes_with_its_best_network_and_tracker(tmp_path, monkeypatch, keep_networks):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    address = f"memory://resumed{keep_networks}"
+    for name in ("network-best.npz", "wandb_id", "checkpoints/images-32.npz", "fakes000000.png"):
+        Store(address).write(name, b"x")
+    with local_run_folder(tiny_config("data", address, keep_networks=keep_networks)) as (config, _):
+        found = {path.name for path in Path(config.run_dir).rglob("*") if path.is_file()}
+    assert found == {"network-best.npz", "wandb_id", "images-32.npz"}
 
 
 def test_what_a_killed_process_was_writing_is_removed(tmp_path):
