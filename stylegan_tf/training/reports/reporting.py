@@ -171,20 +171,20 @@ class Health:
 
     def warnings(self, record: Mapping[str, Any]) -> list[str]:
         symptoms = self._symptoms(record)
-        self._ticks = {text: self._ticks.get(text, 0) + 1 for text in symptoms}
-        return [
-            f"warning: {text}: see docs/troubleshooting.md" for text, ticks in self._ticks.items() if ticks == _TICKS
-        ]
+        self._ticks.update({text: self._ticks.get(text, 0) + 1 if shows else 0 for text, shows in symptoms.items()})
+        return [f"warning: {text}: see docs/troubleshooting.md" for text in symptoms if self._ticks[text] == _TICKS]
 
-    def _symptoms(self, record: Mapping[str, Any]) -> list[str]:
-        found = []
-        if record.get("fake_variety", 1.0) < _COLLAPSED * record.get("real_variety", 0.0):
-            found.append("looks collapsed: generated images differ less than a fifth as much as real ones do")
-        if record.get("grid_change", 1.0) < _STANDSTILL:
-            found.append("generated images hardly change any more")
-        difference = record.get("real_score", 0.0) - record.get("fake_score", 0.0)
-        if self._scores_are_logits and difference > _WON:
-            found.append("the discriminator wins: it distinguishes every generated image from real ones, by far")
+    def _symptoms(self, record: Mapping[str, Any]) -> dict[str, bool]:
+        """Symptom -> whether the record shows it, for those whose numbers it has: not every tick draws a grid."""
+        found = {}
+        if "fake_variety" in record and "real_variety" in record:
+            text = "looks collapsed: generated images differ less than a fifth as much as real ones do"
+            found[text] = record["fake_variety"] < _COLLAPSED * record["real_variety"]
+        if "grid_change" in record:
+            found["generated images hardly change any more"] = record["grid_change"] < _STANDSTILL
+        if self._scores_are_logits and "real_score" in record and "fake_score" in record:
+            text = "the discriminator wins: it distinguishes every generated image from real ones, by far"
+            found[text] = record["real_score"] - record["fake_score"] > _WON
         return found
 
 

@@ -30,6 +30,13 @@ def test_a_symptom_that_lasts_is_reported_once_and_again_when_it_returns(sick, w
     assert sum(len(health.warnings({**HEALTHY, **sick})) for _ in range(5)) == 1
 
 
+def test_a_tick_without_a_grid_does_not_end_a_standstill():
+    health = Health(True)
+    records = [{**HEALTHY, "grid_change": 0.1}, {"real_variety": 0.5, "fake_variety": 0.45}]
+    found = [health.warnings(records[tick % 2]) for tick in range(20)]
+    assert [tick for tick, lines in enumerate(found) if lines] == [8]
+
+
 def test_four_ticks_are_no_symptom_nor_are_unbounded_scores():
     health = Health(scores_are_logits=False)
     for tick in range(20):
