@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from stylegan_tf import load_networks
+from stylegan_tf.config import PRECISIONS
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.training.run.checkpoints import restore_everywhere
+from stylegan_tf.training.run.setup import resolve_precision
 from stylegan_tf.training.state import TrainState
 from tests.helpers.tiny_run import tiny_config, write_images
 
@@ -179,6 +181,15 @@ class OtherFolder:
 def test_a_worker_that_does_not_see_the_chiefs_checkpoint_says_so():
     with pytest.raises(UserError, match="process 1 finds no checkpoint in `run_dir`, the chief a checkpoint at 32"):
         restore_everywhere(OtherFolder(), OtherFolder(), OtherFolder())
+
+
+def test_a_worker_takes_the_chiefs_precision_whatever_checkpoint_it_finds(data_dir):
+    class Worker:
+        is_chief, of_chief = False, staticmethod(lambda _value: PRECISIONS.index("bfloat16"))
+
+    config = tiny_config(data_dir, "unused", precision="auto")
+    for found in (None, "float32"):
+        assert resolve_precision(config, found, None, Worker())[0].precision == "bfloat16"
 
 
 @pytest.mark.end_to_end

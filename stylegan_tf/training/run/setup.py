@@ -103,10 +103,13 @@ def resolve_precision(
     if config.precision != "auto":
         slow = slowness_on_cpu(config.precision, strategy) if config.precision == "bfloat16" else None
         return config, [f"warning: {slow}"] if slow else []
-    if previous in PRECISIONS:
-        return _with(config, previous), [f"precision {previous}, as the run started"]
-    # Only the chief measures: processes that each chose for themselves could differ.
-    chosen, why = fastest_precision(strategy) if processes.is_chief else ("float32", "the chief's choice")
+    # Only the chief looks and measures: processes that each chose for themselves could differ.
+    if not processes.is_chief:
+        chosen, why = "float32", "the chief's choice"
+    elif previous in PRECISIONS:
+        chosen, why = previous, "as the run started"
+    else:
+        chosen, why = fastest_precision(strategy)
     chosen = PRECISIONS[processes.of_chief(PRECISIONS.index(chosen))]
     return _with(config, chosen), [f"precision {chosen}: {why}"]
 

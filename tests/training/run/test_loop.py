@@ -173,7 +173,7 @@ def test_a_run_in_auto_precision_records_what_it_took_and_keeps_it(data_dir, tmp
     run(dataclasses.replace(config, total_kimg=0.032))
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "precision bfloat16: told so" in log
-    assert "precision bfloat16, as the run started" in log
+    assert "precision bfloat16: as the run started" in log
     assert "total_kimg 0.016 -> 0.032" in log
     run(dataclasses.replace(config, total_kimg=0.032, precision="float32"))
     assert "precision bfloat16 -> float32" in (tmp_path / "run" / "log.txt").read_text()
