@@ -57,7 +57,6 @@ def _found(path: str) -> str:
 
 
 def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
-    """What the lines of a flag file say."""
     if not path:
         raise UserError("--flagfile needs the name of a file.")
     if path in above or len(above) >= _MAX_DEPTH:
@@ -67,6 +66,11 @@ def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
             content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot open the flag file {os_error_line(error)}") from error
+    return lines_of(content, path)
+
+
+def lines_of(content: bytes, path: str) -> Iterator[str]:
+    """What the lines of a flag file say."""
     if b"\0" in content or len(content) > _MAX_BYTES:
         raise UserError(f"{path} is no flag file, which is text: one --name=value a line.")
     for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):

@@ -1,20 +1,25 @@
 """The flags of training, made from the options of `TrainConfig` and its parts, and their conversion to a config."""
 
+import fnmatch
+import os
 import pathlib
 
 import absl.flags
 
 from stylegan_tf.cli import flags
-from stylegan_tf.cli.flag_files import expanded
+from stylegan_tf.cli.flag_files import expanded, lines_of
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.networks import architecture_options
 from stylegan_tf.config.option import all_options
 from stylegan_tf.config.training import FLAG_FILE
+from stylegan_tf.files.addresses import scheme_of
+from stylegan_tf.files.storage import Store
 
 FLAGS = flags.FLAGS
 OPTIONS = {field.name: field for _, field in all_options(TrainConfig)}  # By name; the networks share some.
 flags.define_options(TrainConfig)
+_CHECKPOINTS = "checkpoints/images-*.npz"
 
 
 def train_config_from_flags() -> TrainConfig:
@@ -33,15 +38,15 @@ def train_config_from_flags() -> TrainConfig:
 
 def _take_flags_of_run() -> bool:
     """Sets flags that were not given to the values in flags.cfg of the run to resume; False if there is no such run."""
-    run_dir = pathlib.Path(FLAGS.run_dir or "")
-    path = run_dir / FLAG_FILE
-    if not FLAGS.run_dir or not path.is_file() or not any(run_dir.glob("checkpoints/images-*.npz")):
+    path = f"{FLAGS.run_dir}/{FLAG_FILE}"
+    arguments = _flags_of_run(FLAGS.run_dir, path) if FLAGS.run_dir else []
+    if not arguments:
         return False
     recorded = absl.flags.FlagValues()
     for field in OPTIONS.values():
         flags.define_option(field, recorded)
     try:
-        recorded(["", *expanded([f"--flagfile={path}"])])
+        recorded(["", *arguments])
     except absl.flags.Error as error:
         raise UserError(f"cannot resume with the flags in {path}: {error}. Fix the file, or remove it.") from None
     for name in OPTIONS:
@@ -49,6 +54,16 @@ def _take_flags_of_run() -> bool:
             FLAGS[name].value = recorded[name].value
     _reset_options_without_use()
     return True
+
+
+def _flags_of_run(run_dir: str, path: str) -> list[str]:
+    """What the flag file `path` of a run folder, or of one in a bucket, says; [] without checkpoints beside it."""
+    if scheme_of(run_dir):
+        store = Store(run_dir)
+        content = store.read(FLAG_FILE)
+        return expanded(lines_of(content, path)) if content and fnmatch.filter(store.names(), _CHECKPOINTS) else []
+    has_checkpoints = any(pathlib.Path(run_dir).glob(_CHECKPOINTS))
+    return expanded([f"--flagfile={path}"]) if has_checkpoints and os.path.isfile(path) else []
 
 
 def _reset_options_without_use() -> None:

@@ -12,6 +12,7 @@ from stylegan_tf.cli import flags as cli_flags
 from stylegan_tf.cli import training_flags
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import GROUPS, Options, option, option_fields, value_type
+from stylegan_tf.files.storage import Store
 from stylegan_tf.training.run.record import write_flag_file
 
 
@@ -225,6 +226,13 @@ def test_flags_of_an_existing_run_that_cannot_be_read_are_named(parse, tmp_path)
         parse(f"--run_dir={tmp_path}")
 
 
-def test_init_from_is_not_read_when_a_run_goes_on(parse, tmp_path):
-    _begin(tmp_path, "--data_dir=d\n--init_from=gone.npz\n")
-    assert parse(f"--run_dir={tmp_path}").init_from == "gone.npz"
+@pytest.mark.parametrize("in_a_bucket", [False, True])
+def test_init_from_is_not_read_when_a_run_goes_on(parse, tmp_path, in_a_bucket):
+    _begin(tmp_path, "--data_dir=d\n--init_from=gone.npz\n--seed=7\n")
+    run_dir = "memory://resumed_by_flags" if in_a_bucket else tmp_path
+    for name in ("flags.cfg", "checkpoints/images-32.npz") if in_a_bucket else ():
+        with pytest.raises(UserError, match="data_dir is missing"):
+            parse(f"--run_dir={run_dir}")
+        Store(run_dir).put(tmp_path / name, name)
+    run = parse(f"--run_dir={run_dir}")
+    assert (run.data_dir, run.init_from, run.seed) == ("d", "gone.npz", 7)
