@@ -12,7 +12,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.networks import architecture_options
 from stylegan_tf.config.option import all_options
-from stylegan_tf.config.training import FLAG_FILE
+from stylegan_tf.config.training import FLAG_FILE, metric_names
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.storage import Store
 
@@ -69,8 +69,11 @@ def _flags_of_run(run_dir: str, path: str) -> list[str]:
 def _reset_options_without_use() -> None:
     """Resets options of the original run that require a value of another option which has since been changed."""
     values = {name: FLAGS[name].value for name in OPTIONS}
-    for name, field in OPTIONS.items():
-        if not field.metadata["option"].is_of_use(values) and not FLAGS[name].present:
+    without_use = [name for name, field in OPTIONS.items() if not field.metadata["option"].is_of_use(values)]
+    if FLAGS.keep_best not in metric_names(FLAGS.metrics):
+        without_use += ["keep_best", "patience"]
+    for name in without_use:
+        if not FLAGS[name].present:
             FLAGS[name].value = FLAGS[name].default
 
 

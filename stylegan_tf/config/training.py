@@ -309,11 +309,11 @@ class TrainConfig(Options, group=RUN):
             if not getattr(self, name):
                 raise OptionError(f"{name} is missing: give {what} as --{name}=FOLDER.")
         super().__post_init__()
-        if self.keep_best is not None and (
-            self.keep_best not in self.metrics.split(",") or not self.keep_best.startswith(("fid", "kid", "ppl"))
+        if self.keep_best and (
+            self.keep_best not in metric_names(self.metrics) or not self.keep_best.startswith(("fid", "kid", "ppl"))
         ):
             raise OptionError(f"keep_best must be one of `metrics` ({self.metrics}), and fid, kid or ppl.")
-        if self.patience is not None and self.keep_best is None:
+        if self.patience is not None and not self.keep_best:
             raise OptionError("patience needs `keep_best`, the metric that is to get better.")
         if self.strategy == "tpu" and self.precision == "float16":
             raise OptionError("precision float16 is for GPUs; TPUs compute in bfloat16: give --precision=bfloat16.")
@@ -345,6 +345,11 @@ class TrainConfig(Options, group=RUN):
                 f"of which at most {levels - 1} can keep their weights."
             )
         return networks
+
+
+def metric_names(text: str) -> list[str]:
+    """ "fid5k, kid5k" -> ["fid5k", "kid5k"]."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_planes(text: str) -> tuple[int, ...]:

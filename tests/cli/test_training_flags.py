@@ -208,6 +208,17 @@ def test_an_empty_flag_leaves_out_what_the_run_began_with(parse, tmp_path):
     assert (run.augment_p, run.keep_networks, run.schedule.learning_rate) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--metrics="], ["--metrics=kid5k"], ["--keep_best="], ["--keep_best=", "--patience="]]
+)
+def test_the_best_network_is_kept_no_longer_where_its_metric_is_gone(parse, tmp_path, arguments):
+    _begin(tmp_path, "--data_dir=d\n--metrics=fid5k, kid5k\n--keep_best=kid5k\n--patience=3\n")
+    assert (parse(f"--run_dir={tmp_path}").keep_best, parse(f"--run_dir={tmp_path}").patience) == ("kid5k", 3)
+    _begin(tmp_path / "fid", "--data_dir=d\n--metrics=fid5k\n--keep_best=fid5k\n--patience=3\n")
+    run = parse(f"--run_dir={tmp_path / 'fid'}", *arguments)
+    assert (run.keep_best or None, run.patience) == (None, None)
+
+
 @pytest.mark.parametrize("argument", ["--seed=", "--ema_kimg=", "--augment_p=half", "--keep_networks=1.5"])
 def test_only_an_optional_number_may_be_empty(parse, argument):
     with pytest.raises(flags.Error, match=f"flag {argument}"):

@@ -1,6 +1,7 @@
 """All kinds of metrics, and the parser of the option `metrics`. Needs no TensorFlow."""
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import metric_names
 from stylegan_tf.metrics.kinds.feature_distances import FrechetMetric, KernelMetric
 from stylegan_tf.metrics.kinds.metric import Metric
 from stylegan_tf.metrics.kinds.path_length import PathLengthMetric
@@ -20,7 +21,7 @@ KNOWN = f"{', '.join(kind.syntax for kind in METRICS)} (N: how many, like 50k or
 
 def parse_metrics(text: str) -> tuple[Metric, ...]:
     """ "fid50k,ppl_wend" -> one Metric each, without duplicates. UserError for an unknown name."""
-    names = [part.strip() for part in text.split(",") if part.strip()]
+    names = metric_names(text)
     if not names:
         raise UserError(f"no metric is named; there are: {KNOWN}.")
     return tuple(_parse(name) for name in dict.fromkeys(names))
