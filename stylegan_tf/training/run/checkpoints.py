@@ -170,6 +170,7 @@ def restore_everywhere(checkpoints: Checkpoints, state: TrainState, processes: P
 
     Raises UserError in a process that finds another one.
     """
+    shared = "it has to be one folder on a file system that all machines share."
     resumed = checkpoints.restore() if processes.is_chief else False
     chiefs = processes.of_chief(state.images_seen if resumed else -1)
     if not processes.is_chief:
@@ -178,8 +179,10 @@ def restore_everywhere(checkpoints: Checkpoints, state: TrainState, processes: P
         if mine != chiefs:
             raise UserError(
                 f"process {processes.index} finds {_described_place(mine)} in `run_dir`, the chief "
-                f"{_described_place(chiefs)}: it has to be one folder on a file system that all machines share."
+                f"{_described_place(chiefs)}: {shared}"
             )
+    if resumed and processes.count > 1 and not processes.agree_on(state.fingerprint):
+        raise UserError(f"the processes find different weights at {chiefs} images in `run_dir`: {shared}")
     return resumed
 
 

@@ -1,13 +1,16 @@
 """A run that starts with the weights of a network file (`init_from`), also with other channels, labels or levels."""
 
 import dataclasses
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -23,6 +26,18 @@ _PICTURES = 300  # At 128x128 and below; fewer above, whose pixels are many.
 _BATCH = 10
 
 
+def initialise_everywhere(config: TrainConfig, state: TrainState, processes: Processes) -> list[str]:
+    """`initialise` in every process, from the file that the config names, if it names one. For all to call."""
+    if config.init_from:
+        path = find_network(config.init_from)  # Of a run folder: its newest.
+        if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes())):
+            raise UserError(f"init_from: {path} is not the same file for all processes: copy one to all machines.")
+        return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d)
+    if config.freeze_d:
+        raise UserError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
+    return []
+
+
 def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: int = 0) -> list[str]:
     """Copies what fits of a file's networks into the state of a new run; returns lines for the log.
 
@@ -33,7 +48,6 @@ def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: in
     generator, it initialises both; if it has no discriminator, that of the state is kept. Raises UserError naming the
     first other option in which file and run differ.
     """
-    path = str(find_network(path))  # Of a run folder: its newest.
     networks = load_networks(path)
     plain = networks.generator if networks.generator is not None else networks.best_generator
     sources = {

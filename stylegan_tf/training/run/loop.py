@@ -22,7 +22,7 @@ from stylegan_tf.training.reports.disk import write_errors_named
 from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
 from stylegan_tf.training.reports.reporting import Health, RunReport, TickMetrics, open_report
 from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_everywhere
-from stylegan_tf.training.run.initial_networks import initialise
+from stylegan_tf.training.run.initial_networks import initialise_everywhere
 from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
 from stylegan_tf.training.run.setup import Level, RunSetup, greeting, level_name, locked_run_folder, resolve_precision
 from stylegan_tf.training.run.stopping import (
@@ -93,7 +93,7 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
         state, config.run_dir, config.keep_checkpoints, config.keep_checkpoint_every_kimg, setup.record
     )
     resumed = restore_everywhere(checkpoints, state, processes)
-    initial = [] if resumed else _initialise(config, state)
+    initial = [] if resumed else initialise_everywhere(config, state, processes)
     report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         for line in [*greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
@@ -107,14 +107,6 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
         stopped = loop.run()
         processes.wait_for_all()
     return stopped
-
-
-def _initialise(config: TrainConfig, state: TrainState) -> list[str]:
-    if config.init_from:
-        return initialise(state, config.init_from, config.schedule.start_resolution, config.freeze_d)
-    if config.freeze_d:
-        raise UserError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
-    return []
 
 
 def _open_outputs(
