@@ -94,6 +94,8 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     )
     resumed = restore_everywhere(checkpoints, state, processes)
     initial = [] if resumed else initialise_everywhere(config, state, processes)
+    if resumed and config.init_from:
+        initial = ["`init_from` is not read: the run resumes from its checkpoint"]
     report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         for line in [*greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:

@@ -260,6 +260,7 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(tmp_path, networks):
     train(dataclasses.replace(run, total_kimg=0.032))
     log = (tmp_path / "run" / "log.txt").read_text()
     assert "resuming at" in log and log.count("starting with the weights") == 1
+    assert "`init_from` is not read: the run resumes from its checkpoint" in log
 
 
 @pytest.fixture
