@@ -59,6 +59,8 @@ def train(
       UserError for data, checkpoints or options that do not fit, and if training diverges.
       SystemExit if a signal stopped the run.
     """
+    if config.metrics and prepare_metrics is None:
+        raise ValueError("config.metrics needs prepare_metrics, which stylegan_tf.train passes.")
     info = find_dataset(config.data_dir, config.cache_dir, config.cache_gib)
     _, network = config.network_configs(info.resolution, info.num_channels, info.label_size)  # Checks them early.
     if config.deterministic:

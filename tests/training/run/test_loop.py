@@ -113,6 +113,11 @@ def test_a_generator_whose_gradients_are_never_finite_ends_the_run(data_dir, tmp
         run(config)
 
 
+def test_metrics_that_nobody_would_measure_are_refused(data_dir, tmp_path):
+    with pytest.raises(ValueError, match="config.metrics needs prepare_metrics"):
+        run(tiny_config(data_dir, tmp_path / "run", metrics="fid5k"))
+
+
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_path):
     config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
     run(config)
