@@ -145,10 +145,6 @@ class Processes:
         """Whether all have the same value. Collective."""
         return self.sum(int(value == self.of_chief(value))) == self.count
 
-    def wait_for_all(self) -> None:
-        """A barrier. Collective."""
-        self.sum(0)
-
     @contextlib.contextmanager
     def naming_lost_processes(self) -> Iterator[None]:
         """For a block of what the processes do together: the loss of another one becomes a UserError."""

@@ -13,11 +13,11 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.storage import default_cache_folder
-from stylegan_tf.metrics.computation import compute_metrics, load_metric_models, real_images_for
+from stylegan_tf.metrics.computation import compute_metrics, load_metric_models, real_images_for, result_name
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.kinds import parse_metrics
 from stylegan_tf.metrics.kinds.metric import Metric
-from stylegan_tf.metrics.results import append_result, drop_results_beyond
+from stylegan_tf.metrics.results import append_result, drop_results_beyond, is_recorded
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 
@@ -49,8 +49,8 @@ class TrainingMetrics:
         """Loads what the metrics need, so that errors are raised before training starts.
 
         Returns `measure(growth, images_seen)`, which yields (line, scalars by TensorBoard tag) for each result of
-        `generator` and appends it to metric-NAME.jsonl in the run folder. A metric that fails then yields a line
-        and does not end the run. Records beyond `images_seen`, where the run resumes, are dropped.
+        `generator` and appends it to metric-NAME.jsonl in the run folder, unless it is there. A metric that fails then
+        yields a line and does not end the run. Records beyond `images_seen`, where the run resumes, are dropped.
         """
         drop_results_beyond(self._config.run_dir, images_seen / 1000)
         with strategy.scope():
@@ -75,9 +75,12 @@ class TrainingMetrics:
         def on_error(metric: Metric, error: Exception) -> None:
             problems.append(f"{metric.text} left out: {_one_line(error)}")
 
+        folder = pathlib.Path(self._config.run_dir)
         try:
-            for result in compute_metrics(self._metrics, context, on_error):
-                append_result(pathlib.Path(self._config.run_dir), result)
+            kimg = context.facts["kimg"]
+            missing = [m for m in self._metrics if not is_recorded(folder, result_name(m, context), kimg)]
+            for result in compute_metrics(missing, context, on_error):
+                append_result(folder, result)
                 yield result.line(), result.scalars()
         except Exception as error:
             problems.append(f"metrics left out: {_one_line(error)}")

@@ -69,6 +69,12 @@ def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[Metr
     return found
 
 
+def is_recorded(folder, name: str, kimg: float) -> bool:
+    """Whether a run measured its own network after so many thousand images."""
+    records = [record for _, record in _lines(result_file(folder, name))]
+    return any(record.get("kimg") == kimg and record.get("network") is None for record in records)
+
+
 def results_of_network(folder, digest: str) -> dict[str, dict[str, float]]:
     """Metric -> its newest values for the generator with this `network_digest`, measured by training or `evaluate`."""
     found = {}

@@ -117,7 +117,8 @@ class NetworkFiles:
             save_networks(path, self._state.networks(metadata))
 
 
-# (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator.
+# (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator that the run
+# folder does not have at so many images.
 Measure = Callable[[Growth, int], Iterable[tuple[str, Mapping[str, float]]]]
 # (data, strategy, averaged generator, images seen, progress) -> how it is measured; loads what the metrics need.
 PrepareMetrics = Callable[[DatasetInfo, tf.distribute.Strategy, Generator, int, StartProgress], Measure]
@@ -146,19 +147,21 @@ class Metrics:
         if config.keep_best and self._path.exists():
             best = read_architecture(self._path)[1].get("best", {})
             self._best = best if best.get("metric") == config.keep_best else {}
-            self._end_if_nothing_better()
 
     def measure(self, phase: Phase) -> None:
         images_seen = self._state.images_seen
         if self._measure is None or self._measured_at == images_seen:
             return
-        self._measured_at = images_seen
+        is_known, self._measured_at = self._measured_at is None, images_seen
         for line, scalars in self._measure(phase.growth, images_seen):
             self._report.say(line)
             self._report.scalars(scalars, images_seen)
             for name, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
                 if name.split("/")[1].split("-")[0] == self._config.keep_best and math.isfinite(value):
                     self._consider(float(value), phase)
+                    is_known = False
+        if is_known:  # From before the run was resumed, perhaps after its end.
+            self._end_if_nothing_better()
 
     def _consider(self, value: float, phase: Phase) -> None:
         """Keeps the network if it is better."""

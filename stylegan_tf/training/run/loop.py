@@ -108,9 +108,9 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
             loop.call("reals", "fakes")
         elif setup.previous and data_changes(setup.previous, setup.record):
             loop.call("reals")
-        stopped = loop.run()
-        processes.wait_for_all()
-    return stopped
+        if resumed and not setup.stop:
+            loop.call_missed_metrics()
+        return loop.run()
 
 
 def _open_outputs(
@@ -155,6 +155,8 @@ class _Loop:
         self.level: Optional[Level] = None
         self.metrics = TickMetrics()
         self.trained = False  # Whether this process has.
+        self.abandoned = False  # Whether a stop signal has ended an action early.
+        self.total = round(self.config.total_kimg * 1000)
 
     def call(self, *names: str) -> None:
         """Calls actions by name."""
@@ -162,18 +164,27 @@ class _Loop:
 
     def _call(self, actions: Iterable[TickAction]) -> None:
         for action in actions:
-            with contextlib.suppress(Stopped):  # It can be abandoned: training does not depend on it.
+            try:
                 self.from_actions.update(action.call(self._phase()) or {})
+            except Stopped:  # Training does not depend on it.
+                self.abandoned, seen = True, self.state.images_seen / 1000
+                self.report.say(f"{action.name} abandoned at {seen:.1f} kimg; the same command computes them")
+
+    def call_missed_metrics(self) -> None:
+        """Computes what is due where the run resumes and was abandoned there."""
+        state = self.state
+        for action in self.actions:
+            is_due = action.ticks and state.images_seen == state.tick_images and state.ticks % action.ticks == 0
+            if action.name == "metrics" and (is_due or state.images_seen >= self.total):
+                self._call([action])
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
-        processes, stop, total = self.setup.processes, self.setup.stop, round(self.config.total_kimg * 1000)
+        processes, stop = self.setup.processes, self.setup.stop
         # A signal to one process stops all of them after the same iteration.
-        while not processes.any(stop or self.setup.finished.is_set()) and self.state.images_seen < total:
+        while not processes.any(stop or self.setup.finished.is_set()) and self.state.images_seen < self.total:
             self._iterate()
-        stopped = processes.any(stop)
-        self._finish(stopped)
-        return stopped
+        return self._finish(processes.any(stop))
 
     def _phase(self) -> Phase:
         """Of the last schedule update."""
@@ -249,18 +260,23 @@ class _Loop:
         self._call(action for action in self.actions if action.ticks and state.ticks % action.ticks == 0)
         self.report.start_tick(state.images_seen)
 
-    def _finish(self, stopped: bool) -> None:
-        """Saves everything and says how the run ended. A later run has the same ticks as without the end."""
+    def _finish(self, stopped: bool) -> bool:
+        """Saves everything and says how the run ended; returns whether something is left to do, as it was stopped.
+
+        A later run has the same ticks as without the end.
+        """
         if self.trained:  # Else there is nothing new: the run was complete before.
             self._report_tick()
             due = [action for action in self.actions if action.ticks and (action.when_stopped or not stopped)]
             self._call(reversed(due) if stopped else due)
+        stopped = self.setup.processes.any(stopped or self.abandoned)  # The others wait for the chief here.
         seen = self.state.images_seen / 1000
         if stopped:
             self.report.say(f"stopped at {seen:.1f} kimg; the same command resumes from here")
         else:
             fingerprint = self.state.fingerprint
             self.report.say(f"finished at {seen:.1f} kimg, see {self.config.run_dir}; weights {fingerprint:08x}")
+        return stopped
 
     def _report_tick(self) -> None:
         """Checks the weights and reports the metrics since the last tick, if there are any."""

@@ -1,6 +1,7 @@
 """The best network of a run is kept, and a run without progress ends."""
 
 import dataclasses
+import signal
 
 import pytest
 
@@ -16,10 +17,12 @@ def data_dir(tmp_path_factory):
 
 
 def run(config, values):
-    """Trains with a metric that has these values by images seen; returns the lines."""
+    """Trains with a metric that has these values by images seen, others having been measured; returns the lines."""
     lines = []
 
     def measure(_growth, images_seen):
+        if images_seen not in values:
+            return
         yield "pr20-x  precision 0.1", {"metrics/pr20-x/precision": 0.1}
         yield f"fid20-x  fid {values[images_seen]}", {"metrics/fid20-x": values[images_seen]}
 
@@ -50,8 +53,33 @@ def test_a_run_without_a_better_value_ends_early_also_when_it_is_started_again(d
     lines = run(config, values)
     assert "finished at 0.1 kimg" in lines[-1]
     assert any("no better fid20 in 2 measurements: the run ends" in line for line in lines)
-    assert "finished at 0.1 kimg" in run(config, values)[-1]
+    assert "finished at 0.1 kimg" in run(config, {96: 1.0})[-1]
     assert load_networks(tmp_path / "network-best.npz").metadata["kimg"] == 0.048
+
+
+@pytest.mark.parametrize("stopped_at", [16, 32])
+def test_a_measurement_that_a_signal_ends_is_made_when_the_run_resumes(data_dir, tmp_path, stopped_at):
+    config, measured, lines = config_of(data_dir, tmp_path, total_kimg=0.032, patience=1), {}, []
+    signals = [signal.SIGTERM]
+
+    def prepare(_info, _strategy, _generator, _images_seen, progress):
+        def measure(_growth, images_seen):
+            if images_seen == stopped_at and signals:
+                signal.raise_signal(signals.pop())
+                progress(1, "Measuring", "images").update(1)
+            if images_seen not in measured:
+                measured[images_seen] = 1 / images_seen
+                yield "fid20-x", {"metrics/fid20-x": measured[images_seen]}
+
+        return measure
+
+    with pytest.raises(SystemExit):
+        train(config, prepare, note=lines.append)
+    assert "metrics abandoned at 0.0 kimg; the same command computes them" in lines and "stopped" in lines[-1]
+    train(config, prepare)
+    train(config, prepare)
+    assert list(measured) == [16, 32]
+    assert load_networks(tmp_path / "network-best.npz").metadata["kimg"] == 0.032
 
 
 @pytest.mark.parametrize(
