@@ -38,7 +38,7 @@ class Application:
 
     def __init__(self, choices: NetworkChoices, found: FoundPictures, distance):
         self._choices, self._found = choices, found
-        self._projections, self._jobs = Projections(distance, found), Jobs()
+        self._projections, self._jobs = Projections(distance), Jobs()
         self._slots = None  # Made where the event loop runs.
 
     def asgi(self) -> Starlette:
@@ -87,7 +87,7 @@ class Application:
 
     def _view(self, data: Any) -> tuple[Choice, View]:
         choice = self._choices.get(_field(data, "network", str, ""))
-        view = View.from_json(data, choice.renderer.facts)
+        view = View.from_json({**data, "network": choice.name}, choice.renderer.facts)
         return self._choices.get(choice.name, view.blend.network) if view.blend else choice, view
 
     # ---- A network
@@ -215,7 +215,8 @@ class Application:
         label = tuple(view.classes.get(column, 0.0) for column in range(painter.config.label_size))
 
         def work(job: Job) -> str:
-            return self._projections.find(job, painter, upload, name, space, int(steps), label)
+            found = self._projections.find(job, painter, upload, name, space, int(steps), label)
+            return self._found.add(choice.name, *found)
 
         return _started(self._jobs.start("a search", work))
 

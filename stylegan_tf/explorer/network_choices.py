@@ -45,7 +45,7 @@ class NetworkChoices:
       found: see `Renderer`.
     """
 
-    def __init__(self, path: str, directions: Optional[str], crop: bool, found: Mapping[str, np.ndarray]):
+    def __init__(self, path: str, directions: Optional[str], crop: bool, found: Mapping[tuple[str, str], np.ndarray]):
         self._paths, self._directions, self.crop, self._found = _network_paths(path), directions, crop, found
         self._lock = threading.Lock()
         self._load = functools.lru_cache(maxsize=_LOADED)(self._new_choice)

@@ -28,6 +28,7 @@ _KEPT, _KEPT_SECONDS = 64, 24 * 3600.0
 
 
 class _Found(NamedTuple):
+    network: str
     ws: np.ndarray
     target: bytes
     time: float
@@ -39,16 +40,21 @@ class FoundPictures:
     def __init__(self):
         self._found: OrderedDict[str, _Found] = OrderedDict()
 
-    def add(self, ws: np.ndarray, target: bytes) -> str:
-        """target: the picture that was searched for, a PNG file."""
+    def add(self, network: str, ws: np.ndarray, target: bytes) -> str:
+        """network: its name in the list; target: the picture that was searched for, a PNG file."""
         name = secrets.token_urlsafe(12)
-        self._found[name] = _Found(ws, target, time.monotonic())
+        self._found[name] = _Found(network, ws, target, time.monotonic())
         while len(self._found) > _KEPT or time.monotonic() - next(iter(self._found.values())).time > _KEPT_SECONDS:
             self._found.popitem(last=False)
         return name
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._get(name).ws
+    def __getitem__(self, key: tuple[str, str]) -> np.ndarray:
+        """key: (network, name)."""
+        network, name = key
+        found = self._get(name)
+        if found.network != network:
+            raise UserError("the picture that was found is another network's: find it again with this one.")
+        return found.ws
 
     def target(self, name: str) -> bytes:
         return self._get(name).target
@@ -62,8 +68,8 @@ class FoundPictures:
 class Projections:
     """Searches for all windows. Keeps the traced steps of the last few kinds of search."""
 
-    def __init__(self, distance, found: FoundPictures):
-        self._distance, self._found = distance, found
+    def __init__(self, distance):
+        self._distance = distance
         self._projector = functools.lru_cache(maxsize=4)(self._new_projector)
 
     @staticmethod
@@ -72,8 +78,8 @@ class Projections:
 
     def find(
         self, job: Job, painter: Painter, upload: bytes, name: str, space: str, steps: int, label: tuple[float, ...]
-    ) -> str:
-        """Searches until the last step or until the job is stopped: the name of what was found by then.
+    ) -> tuple[np.ndarray, bytes]:
+        """Searches until the last step or until the job is stopped: w [L, W] by then, and the picture searched for.
 
         name: of the uploaded file, for messages; label: [label_size].
         """
@@ -96,7 +102,7 @@ class Projections:
                 break
         if ws is None:
             raise Stopped
-        return self._found.add(ws, shown)
+        return ws, shown
 
     def _new_projector(self, painter, space, steps, label):
         one_hot = np.float32(label) if label else None

@@ -12,7 +12,6 @@ import tensorflow as tf
 from PIL import Image
 
 from stylegan_tf.config import BlendOptions
-from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.blending import assign_blend
 from stylegan_tf.editing.directions import Directions
 from stylegan_tf.explorer.view import Blend, Facts, View
@@ -45,7 +44,7 @@ class Renderer:
 
     Args:
       label_names: by column of the label; () to call them by their numbers.
-      found: the w [L, W] that `View.found` means, by its name.
+      found: the w [L, W] that `View.found` means, by network and name.
       blended: two networks of which views say how much is in the picture; the painter's network is overwritten.
     """
 
@@ -54,7 +53,7 @@ class Renderer:
         painter: Painter,
         directions: Optional[Directions] = None,
         label_names: Sequence[str] = (),
-        found: Optional[Mapping[str, np.ndarray]] = None,
+        found: Optional[Mapping[tuple[str, str], np.ndarray]] = None,
         blended: Sequence[Generator] = (),
     ):
         self.painter, self.directions = painter, directions
@@ -160,9 +159,7 @@ class Renderer:
         truncation = (view.psi, view.cutoff, self._centre(view.centre, label.tobytes()))
         ws, *others = self._traced_styles(z, label, shares, *truncation).numpy()
         if view.found is not None:
-            ws = np.array(self._found[view.found])
-            if ws.shape != self.painter.dlatent_shape:
-                raise UserError("the picture that was found is another network's: find it again with this one.")
+            ws = np.array(self._found[view.network, view.found])
         for group, other in zip(mixed, others):
             ws[group.layers] = other[group.layers]
         return ws if self.directions is None else ws + self.directions.offset(view.moves, len(ws))

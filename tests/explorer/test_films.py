@@ -45,7 +45,7 @@ def test_between_them_noise_changes_evenly(renderer):
 
 def test_between_them_the_share_of_a_blend_changes_evenly_and_a_swap_holds():
     other, _ = tiny.generator(seed=9, resolution=16)
-    renderer = Renderer(painters.painter()[0], found={"w": tiny.normal(6, 7)}).blended_with(other)
+    renderer = Renderer(painters.painter()[0], found={("", "w"): tiny.normal(6, 7)}).blended_with(other)
 
     def view(blend):
         return View(found="w", blend=blend)

@@ -18,16 +18,16 @@ from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 def test_an_upload_to_a_stretched_network_is_stretched_and_shown_in_its_shape():
     generator, _ = tiny.generator()
-    painter, found = Painter(generator, aspect_ratio=2.0), FoundPictures()
+    painter = Painter(generator, aspect_ratio=2.0)
     upload = np.zeros([20, 40, 3], np.uint8)
     upload[:, :5] = 255  # What the central square lacks.
     height = generator.growth.resolution
     target = uploaded_target(as_png(upload), painter)
     assert target.shape[:2] == (height, height) and target[0, 0].min() > 200
     job = Job("a search", None)
-    name = Projections(pixel_distance(), found).find(job, painter, as_png(upload), "mine.png", "w+", 2, ())
-    assert found[name].shape == painter.dlatent_shape and job.text.startswith("step 2 of 2")
-    for shown in (job.pictures["now"], job.pictures["target"], found.target(name)):
+    ws, searched = Projections(pixel_distance()).find(job, painter, as_png(upload), "mine.png", "w+", 2, ())
+    assert ws.shape == painter.dlatent_shape and job.text.startswith("step 2 of 2")
+    for shown in (job.pictures["now"], job.pictures["target"], searched):
         assert np.asarray(Image.open(io.BytesIO(shown))).shape == (height, 2 * height, 3)
 
 
@@ -42,19 +42,21 @@ def test_colours_of_an_upload_are_those_that_are_seen():
 
 def test_a_search_that_is_stopped_gives_what_it_has_found_by_then():
     generator, _ = tiny.generator()
-    painter, found, job = Painter(generator), FoundPictures(), Job("a search", None)
+    painter, job = Painter(generator), Job("a search", None)
     job.stop()
     upload = as_png(np.zeros([8, 8, 3], np.uint8))
-    name = Projections(pixel_distance(), found).find(job, painter, upload, "mine.png", "w", 500, ())
-    assert job.done == 1 and found[name].shape == painter.dlatent_shape
+    ws, _ = Projections(pixel_distance()).find(job, painter, upload, "mine.png", "w", 500, ())
+    assert job.done == 1 and ws.shape == painter.dlatent_shape
 
 
-def test_what_is_found_is_kept_for_the_newest_only():
+def test_what_is_found_is_kept_for_the_newest_only_and_for_its_network():
     found = FoundPictures()
-    names = [found.add(np.zeros([1, 1]), b"") for _ in range(70)]
-    assert len(set(names)) == 70 and found[names[-1]].shape == (1, 1)
+    names = [found.add("a", np.zeros([1, 1]), b"") for _ in range(70)]
+    assert len(set(names)) == 70 and found["a", names[-1]].shape == (1, 1)
     with pytest.raises(UserError, match="no longer kept"):
-        found[names[0]]
+        found["a", names[0]]
+    with pytest.raises(UserError, match="another network's"):
+        found["b", names[-1]]
 
 
 def test_uploads_are_pictures_and_bounded():
@@ -71,7 +73,7 @@ def test_uploads_are_pictures_and_bounded():
 
 def test_messages_about_uploads_name_the_file_and_the_reason():
     generator, _ = tiny.generator()
-    projections = Projections(pixel_distance(), FoundPictures())
+    projections = Projections(pixel_distance())
     picture = as_png(np.random.RandomState(0).randint(256, size=[40, 40, 3], dtype=np.uint8))
     for content in (b"not a picture", picture[: len(picture) // 2]):
         with pytest.raises(UserError, match="^cat.png: ") as caught:

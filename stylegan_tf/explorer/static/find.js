@@ -64,7 +64,7 @@ async function find() {
     job = null;
     showJob(null);
   });
-  if (ended.result) store.changeView({ ...copyOf(store.facts.first), classes: store.view.classes, found: ended.result });
+  if (ended.result) store.changeView({ ...view, found: ended.result });
   if (ended.state === "failed") throw new Error(ended.text);
 }
 
