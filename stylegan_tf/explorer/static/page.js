@@ -260,7 +260,7 @@ function choose(name) {
     document.getElementById(button.getAttribute("aria-controls")).hidden = !isChosen;
     if (isChosen) button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
-  if (store.state?.view) show(store.state, true);
+  if (store.state?.view.network === store.facts.network) show(store.state, true);
 }
 
 function moveTab(event) {
