@@ -87,6 +87,12 @@ def _settled(browser):
         raise AssertionError((browser.text("#messages"), _state(browser))) from None
 
 
+def _asked(browser):
+    """Requests of the page, in their order, below api/."""
+    script = "return performance.getEntriesByType('resource').map(({startTime, name}) => [startTime, name])"
+    return [name.partition("/api/")[2] for _, name in sorted(browser.run(script)) if "/api/" in name]
+
+
 def _picture(choices, view):
     choice = choices.get(view["network"], *([view["blend"]["network"]] if view.get("blend") else []))
     return choice.renderer.render(View.from_json(view, choice.renderer.facts)).picture.astype(int)
@@ -169,6 +175,11 @@ def test_after_any_actions_what_is_saved_is_what_is_shown(page, choices, program
     assert done.returncode == 0, done.stderr
     (made,) = tmp_path.glob("*.png")
     assert np.abs(np.asarray(Image.open(made)).astype(int) - picture).max() <= 1
+
+
+def test_the_picture_is_asked_for_before_its_neighbours(page):
+    page.until(lambda: "thumbnail.png" in _asked(page))
+    assert _asked(page).index("picture.png") < _asked(page).index("thumbnail.png")
 
 
 def test_the_seed_field_says_what_is_shown_and_typing_moves_the_plane(page, choices):

@@ -295,13 +295,13 @@ function show(state, isSettled) {
   showClasses();
   showMoves();
   showBlend();
+  draw(); // Before anything asks for thumbnails.
   if (tab === "seed") showMap(isSettled && !walk.isOn);
   showMixing(isSettled, tab === "mix");
   showFilm();
   showLayers(isSettled, tab === "layers");
   $("undo").disabled = !store.canUndo;
   $("redo").disabled = !store.canRedo;
-  draw();
   if (isSettled && !walk.isOn) saying(showCommand)(view);
   if (isSettled) saying(showFound)(isSettled);
 }
