@@ -306,6 +306,25 @@ def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page,
     page.until(lambda: _state(page)["view"]["found"])
 
 
+def test_a_search_ends_in_the_network_that_it_began_in(page):
+    page.click("#tab-find")
+    page.click("#examples button")
+    page.until(lambda: "Example" in page.text("#chosen_name"))
+    page.set("#steps_number", 1000)
+    page.click("#find")
+    page.until(lambda: page.text("#find_text").startswith("Step"))
+    page.run("performance.clearResourceTimings()")
+    page.set("#network", "classes_relative")
+    page.until(lambda: _state(page)["view"]["network"] == "classes_relative" and _settled(page))
+    assert [name for name in _asked(page) if name.startswith("network")] == ["network?name=classes_relative"]
+    page.click("#walk")
+    page.until(lambda: _state(page)["view"]["offset"] != [0, 0])
+    page.click("#stop")
+    page.until(lambda: _state(page)["view"]["found"])
+    assert _settled(page)["network"] == "classes" and "--dlatents" in page.text("#command")
+    assert page.text("#walk") == "Walk" and page.find("#walk").get_attribute("aria-pressed") == "false"
+
+
 def test_styles_are_mixed_in_the_table(page, choices):
     page.click("#tab-mix")
     cells = "document.querySelectorAll('.cell')"
@@ -407,6 +426,21 @@ def test_key_frames_become_videos(page):
             assert file.read_bytes()[4:8] == b"ftyp"
     page.click("#keys .remove")
     assert len(_state(page)["keys"]) == 2
+
+
+def test_the_command_is_copied_for_the_newest_view(page):
+    page.run("navigator.clipboard.writeText = async (text) => (window.copied = text)")
+    page.set("#seed", 22)
+    page.click("#copy")
+    page.until(lambda: "--seeds 22 " in page.run("return window.copied"))
+    page.click("#walk")
+    page.until(lambda: _state(page)["view"]["offset"] != [0, 0])
+    assert "stale" in page.find("#command").get_attribute("class")
+    page.click("#copy")
+    page.until(lambda: "--dlatents dlatents.npz" in page.run("return window.copied"))
+    page.click("#walk")
+    _settled(page)
+    assert "stale" not in page.find("#command").get_attribute("class")
 
 
 def test_the_walk_has_no_end_and_stops(page):

@@ -278,8 +278,9 @@ function moveTab(event) {
 
 function show(state, isSettled) {
   const { view } = state;
-  if (view.network !== store.facts.network) return void (isSettled && reload());
   const isFound = view.found !== null;
+  if (isFound && walk.isOn) toggleWalk();
+  if (view.network !== store.facts.network) return void (isSettled && reload());
   showValue($("seed"), view.seed);
   $("seed").disabled = $("random").disabled = $("walk").disabled = isFound;
   $("found_notice").hidden = !isFound;
@@ -302,17 +303,21 @@ function show(state, isSettled) {
   showLayers(isSettled, tab === "layers");
   $("undo").disabled = !store.canUndo;
   $("redo").disabled = !store.canRedo;
+  $("command").classList.toggle("stale", $("command").dataset.view !== JSON.stringify(view));
   if (isSettled && !walk.isOn) saying(showCommand)(view);
   if (isSettled) saying(showFound)(isSettled);
 }
 
+// Returns the command of a view, which is not shown if the state has changed meanwhile.
 async function showCommand(view) {
-  if ($("command").dataset.view === JSON.stringify(view)) return;
+  if ($("command").dataset.view === JSON.stringify(view)) return $("command").textContent;
   const { command, needs_file } = await (await post("api/command", view)).json();
-  if (view !== store.view) return;
+  if (view !== store.view) return command;
   $("command").dataset.view = JSON.stringify(view);
   $("command").textContent = command;
   $("command_note").textContent = needs_file ? "The same picture without the page, with dlatents.npz in the folder:" : "The same picture without the page:";
+  $("command").classList.remove("stale");
+  return command;
 }
 
 // ---- Buttons
@@ -330,9 +335,8 @@ function connect() {
   $("redo").addEventListener("click", () => store.redo());
   $("random").addEventListener("click", () => store.changeView({ seed: Math.floor(Math.random() * SEEDS), offset: [0, 0] }));
   $("walk").addEventListener("click", () => {
-    walk.toggle();
-    $("walk").setAttribute("aria-pressed", walk.isOn);
-    $("walk").replaceChildren(icon(walk.isOn ? "pause" : "play"), element("span", { textContent: walk.isOn ? "Pause" : "Walk" }));
+    toggleWalk();
+    if (!walk.isOn) store.change({}); // It settles: the command and the neighbours are shown.
   });
   const speed = slider({ id: "speed", label: "Walk, seeds a second", min: 0.1, max: 3, step: 0.1, first: walk.speed, use: (value) => speed.set((walk.speed = value)) });
   $("walking").append(speed.box);
@@ -371,8 +375,14 @@ function connect() {
   store.subscribe(show);
 }
 
+function toggleWalk() {
+  walk.toggle();
+  $("walk").setAttribute("aria-pressed", walk.isOn);
+  $("walk").replaceChildren(icon(walk.isOn ? "pause" : "play"), element("span", { textContent: walk.isOn ? "Pause" : "Walk" }));
+}
+
 async function copyCommand() {
-  await navigator.clipboard.writeText($("command").textContent);
+  await navigator.clipboard.writeText(await showCommand(store.view));
   $("copy").lastElementChild.textContent = "Copied";
   setTimeout(() => ($("copy").lastElementChild.textContent = "Copy"), 1500);
 }

@@ -115,7 +115,7 @@ export class Walk {
 
   // The next picture, as soon as the last one is there.
   step() {
-    if (!this.isOn || isFixed()) return;
+    if (!this.isOn) return;
     const now = performance.now();
     const far = this.speed * Math.min(0.25, (now - this.#last) / 1000);
     if (far < 0.003) return void requestAnimationFrame(() => this.step()); // Too little to be another picture.
