@@ -80,7 +80,9 @@ class View:
         unknown = sorted(map(str, set(data) - set(_READERS)))
         if unknown:
             raise UserError(f"a view has no field {_brief(unknown[0])}.")
-        return dataclasses.replace(first, **{name: _READERS[name](name, data[name], facts) for name in data})
+        view = dataclasses.replace(first, **{name: _READERS[name](name, data[name], facts) for name in data})
+        is_without_class = facts.label_names and not view.classes  # As the last one is removed from a blend.
+        return dataclasses.replace(view, classes={0: 0.0}) if is_without_class else view
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

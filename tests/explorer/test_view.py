@@ -78,6 +78,8 @@ def test_the_command_of_a_seed_needs_no_file():
     assert " --class 'tabby cat' " in View(classes={1: 1.0}).command("demo", None, names)  # "1" would be the first.
     assert " --class '1=0.25,tabby cat=0.5' " in View(classes={0: 0.25, 1: 0.5}).command("demo", None, names)
     assert " --dlatents " in View(classes={0: 0.25, 2: 0.5}).command("demo", None, names)  # It would be read otherwise.
+    zero = View.from_json({"classes": {}}, FACTS)  # The last class of a blend is removed.
+    assert " --class cat=0 " in zero.command("demo", None, FACTS.label_names)
     assert View(noise_mode="none").command("demo").endswith("--noise_mode none --outdir out")
     for view in (View(), View(offset=(0.5, 0.0))):
         assert view.command("demo", crop=False).endswith(" --nocrop --outdir out")
