@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.explorer.jobs import MAX_KEYS, Film, Job, Jobs
 from stylegan_tf.explorer.network_choices import EXAMPLES, Choice, NetworkChoices
-from stylegan_tf.explorer.projections import MAX_STEPS, FoundPictures, Projections
+from stylegan_tf.explorer.projections import MAX_BYTES, MAX_STEPS, FoundPictures, Projections
 from stylegan_tf.explorer.renderer import as_png
 from stylegan_tf.explorer.security import UPLOADS
 from stylegan_tf.explorer.view import View
@@ -211,6 +211,8 @@ class Application:
             raise UserError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {short(steps, 20)}.")
         if not upload:
             raise UserError("choose a picture first.")
+        if len(upload) > MAX_BYTES:
+            raise UserError(f"the file has {len(upload):,} bytes, at most {MAX_BYTES:,} are taken.")
         name = query.get("name") or "the picture"
         label = tuple(view.classes.get(column, 0.0) for column in range(painter.config.label_size))
 

@@ -24,7 +24,7 @@ from stylegan_tf.visualize.tile_table import scale_for
 
 _MAX_WAITING = 16
 _KEPT, _KEPT_SECONDS = 32, 3600.0
-_ABANDONED_SECONDS = 30.0  # Without a question about it: its window is closed.
+_ABANDONED_SECONDS = 90.0  # Without a question about it: its window is closed. Hidden ones ask once a minute.
 FPS = 24  # Of videos.
 MAX_KEYS = 32  # Key frames of a video.
 
@@ -48,34 +48,39 @@ class Job:
         self.pictures: dict[str, bytes] = {}  # PNG files by name.
         self.result: Any = None
         self.last_asked = time.monotonic()
-        self._stop = threading.Event()
+        self._stop = ""  # Why it is to end.
 
-    def stop(self) -> None:
-        self._stop.set()
+    def stop(self, why: str = "Stopped.") -> None:
+        self._stop = self._stop or why
 
     @property
     def is_stopping(self) -> bool:
-        return self._stop.is_set() or time.monotonic() - self.last_asked > _ABANDONED_SECONDS
+        if time.monotonic() - self.last_asked > _ABANDONED_SECONDS:
+            self.stop(f"Stopped: its window was silent for {_ABANDONED_SECONDS:.0f} seconds.")
+        return bool(self._stop)
 
     def report(self, done: int, total: int, text: str, **pictures: bytes) -> None:
         self.done, self.total, self.text = done, total, text
         self.pictures.update(pictures)
 
     def run(self) -> None:
+        work, self._work = self._work, None  # What it holds on to, such as an upload, is not kept.
         self.state = "running"
         try:
             if self.is_stopping:
                 raise Stopped
-            self.result = self._work(self)
-            self.state = "stopped" if self._stop.is_set() else "done"
+            self.result = work(self)
+            if self._stop:
+                self.text = f"{self.text}. {self._stop}"
+            self.state = "stopped" if self._stop else "done"
         except Stopped:
-            self.state, self.text = "stopped", "Stopped."
+            self.text, self.state = self._stop or "Stopped.", "stopped"
         except (UserError, ValueError) as error:
-            self.state, self.text = "failed", str(error)
+            self.text, self.state = str(error), "failed"
         except OSError as error:
-            self.state, self.text = "failed", os_error_line(error)
+            self.text, self.state = os_error_line(error), "failed"
         except Exception:
-            self.state, self.text = "failed", "The program failed: its terminal says how."
+            self.text, self.state = "The program failed: its terminal says how.", "failed"
             traceback.print_exc()
 
 
@@ -105,9 +110,8 @@ class Jobs:
     def waits_for(self, job: Job) -> str:
         """What comes before a waiting job, in a sentence."""
         with self._lock:
-            running, waiting = (
-                [one for one in self._jobs.values() if one.state == it] for it in ("running", "waiting")
-            )
+            running = [one for one in self._jobs.values() if one.state == "running"]
+            waiting = [one for one in self._jobs.values() if one.state == "waiting"]
         ahead = waiting.index(job) if job in waiting else 0
         parts = [f"{one.what} that is running ({one.text or 'preparing'})" for one in running]
         parts += [f"{ahead} that came before"] if ahead else []
@@ -174,5 +178,6 @@ def _between(first: Optional[Blend], second: Optional[Blend], moment: float) -> 
     """At a moment from 0 to 1; none is a share of 0."""
     if first == second or any(blend and blend.swap for blend in (first, second)):
         return first
-    start, end = (blend.share if blend else 0.0 for blend in (first, second))
+    start = first.share if first else 0.0
+    end = second.share if second else 0.0
     return Blend((first or second).network, start + moment * (end - start))

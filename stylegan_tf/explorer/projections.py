@@ -120,8 +120,6 @@ def uploaded_target(upload: bytes, painter: Painter) -> np.ndarray:
 
 def check_upload(upload: bytes) -> None:
     """UserError for what is no picture, or too large a one; its pixels are not read yet."""
-    if len(upload) > MAX_BYTES:
-        raise UserError(f"the file has {len(upload):,} bytes, at most {MAX_BYTES:,} are taken.")
     try:
         width, height = picture_size(upload)
     except ValueError:

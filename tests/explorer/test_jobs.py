@@ -1,7 +1,9 @@
 """Long work: one piece after the other, with words for those who wait."""
 
+import functools
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -64,11 +66,25 @@ def test_nobody_waits_behind_a_window_that_is_closed(monkeypatch):
     jobs = Jobs()
 
     def work(job):
+        job.report(3, 10, "step 3 of 10")
         while not job.is_stopping:
             time.sleep(0.005)
-        raise Stopped
+        return "result"
 
-    assert _ended(jobs.start("a search", work)) == "stopped"
+    job = jobs.start("a search", work)
+    assert _ended(job) == "stopped" and job.result == "result"
+    assert job.text.startswith("step 3 of 10. Stopped: its window was silent for ")
+
+
+def test_what_a_job_worked_on_is_not_kept():
+    jobs, upload = Jobs(), set()
+    job, kept = jobs.start("a search", functools.partial(lambda upload, job: None, upload)), weakref.ref(upload)
+    del upload
+    assert _ended(job) == "done"
+    end = time.monotonic() + 10
+    while kept() is not None and time.monotonic() < end:
+        time.sleep(0.005)
+    assert kept() is None
 
 
 def test_the_number_of_jobs_is_bounded_and_files_go_with_theirs(tmp_path, monkeypatch):
