@@ -210,10 +210,10 @@ class Application:
         if not steps.isdecimal() or not 1 <= int(steps) <= MAX_STEPS:
             raise UserError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {short(steps, 20)}.")
         if not upload:
-            raise UserError("choose a picture first.")
+            raise UserError("choose an image first.")
         if len(upload) > MAX_BYTES:
             raise UserError(f"the file has {len(upload):,} bytes, at most {MAX_BYTES:,} are taken.")
-        name = query.get("name") or "the picture"
+        name = query.get("name") or "the image"
         label = tuple(view.classes.get(column, 0.0) for column in range(painter.config.label_size))
 
         def work(job: Job) -> str:
@@ -236,7 +236,7 @@ class Application:
     async def _job_picture(self, request):
         pictures = self._jobs.get(request.path_params["job"]).pictures
         if request.path_params["picture"] not in pictures:
-            raise HTTPException(404, "There is no such picture yet.")
+            raise HTTPException(404, "There is no such image yet.")
         return Response(pictures[request.path_params["picture"]], media_type="image/png")
 
     async def _job_file(self, request):

@@ -53,7 +53,7 @@ class FoundPictures:
         network, name = key
         found = self._get(name)
         if found.network != network:
-            raise UserError("the picture that was found is another network's: find it again with this one.")
+            raise UserError("the image that was found is another network's: find it again with this one.")
         return found.ws
 
     def target(self, name: str) -> bytes:
@@ -61,7 +61,7 @@ class FoundPictures:
 
     def _get(self, name):
         if name not in self._found:
-            raise UserError("the picture that was found is no longer kept here: find it again, or show the seed.")
+            raise UserError("the image that was found is no longer kept here: find it again, or show the seed.")
         return self._found[name]
 
 
@@ -123,9 +123,9 @@ def check_upload(upload: bytes) -> None:
     try:
         width, height = picture_size(upload)
     except ValueError:
-        raise UserError("this is no picture that can be read.") from None
+        raise UserError("this is no image that can be read.") from None
     if width * height > MAX_PIXELS:
-        raise UserError(f"the picture has {width}x{height} pixels, at most {MAX_PIXELS:,} are taken.")
+        raise UserError(f"the image has {width}x{height} pixels, at most {MAX_PIXELS:,} are taken.")
 
 
 def _in_shape(images, painter):

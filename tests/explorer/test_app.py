@@ -114,14 +114,14 @@ def test_layers_have_feature_maps_and_noise(page):
         ("picture.png", b'{"psi": NaN}', "The request is not JSON (NaN is no number of JSON)."),
         ("picture.png", b"[" * 100_000, "The request is not JSON (nested too deeply)."),
         ("picture.png", [], "A JSON object is expected, got []."),
-        ("picture.png", {"network": "classes", "found": "x"}, "The picture that was found is no longer kept here"),
+        ("picture.png", {"network": "classes", "found": "x"}, "The image that was found is no longer kept here"),
         ("films", {}, "Keys is missing"),
         ("films", {"keys": [{"network": "classes"}]}, "A video takes 2 to 32 key frames, there are 1."),
         ("films", {"keys": [{"network": "classes"}, {"network": "growing"}]}, "The key frames are of several networks"),
         ("picture.png", {"network": "classes", "blend": {"network": "large"}}, "Classes and large cannot be blended"),
         ("films", {"keys": [{}, {}], "format": "exe"}, "Format must be one of webp, mp4, got exe."),
         ("films", {"keys": [{}, {}], "seconds": 1e9}, "Seconds must be a number"),
-        ("projections?space=w%2B&steps=20", b"", "Choose a picture first."),
+        ("projections?space=w%2B&steps=20", b"", "Choose an image first."),
         ("projections?space=q&steps=20", b"x", "Space must be one of w+, w"),
         ("projections?space=w&steps=-1", b"x", "Steps must be a whole number from 1 to 1000"),
     ],
@@ -167,7 +167,7 @@ def test_what_is_found_is_a_view_like_any_other(page):
     answer = client.post(f"/api/projections?{query}", b"x" * (20 * 2**20 + 1))
     assert answer.status == 422 and "at most 20,971,520 are taken" in answer.json()["error"]
     _, ended = _ended(client, client.post("/api/projections?space=w&steps=3&name=my%20cat.png", b"no picture"))
-    assert (ended["state"], ended["text"]) == ("failed", "my cat.png: this is no picture that can be read.")
+    assert (ended["state"], ended["text"]) == ("failed", "my cat.png: this is no image that can be read.")
 
 
 def test_key_frames_become_a_video(page):

@@ -219,7 +219,7 @@ def test_addresses_that_nobody_wrote_are_said(page, program):
     for fragment, message in (
         ("psi=9", "Psi must be a number from -2 to 2, got 9."), ("psi=x", "The address says psi=x, which cannot be"),
         ("colour=1", "The address has colour, which this page cannot use."),
-        ("found=abc", "The picture that was found is no longer kept here"),
+        ("found=abc", "The image that was found is no longer kept here"),
         ("network=x", "There is no network 'x' here"),
     ):  # fmt: skip
         page.driver.get("about:blank")
@@ -256,7 +256,7 @@ def test_a_found_picture_says_what_it_leaves_without_effect(page, choices, tmp_p
     Image.fromarray(_picture(choices, {"network": "classes", "seed": 77}).astype(np.uint8)).save(tmp_path / "mine.png")
     page.click("#tab-find")
     page.click("#find")
-    page.until(lambda: page.text("#messages") == "Choose a picture first.")
+    page.until(lambda: page.text("#messages") == "Choose an image first.")
     page.find("#upload").send_keys(str(tmp_path / "mine.png"))
     page.set("#steps_number", 1000)
     page.click("#find")
@@ -279,7 +279,7 @@ def test_a_found_picture_says_what_it_leaves_without_effect(page, choices, tmp_p
     (tmp_path / "no.png").write_bytes(b"not a picture")
     page.find("#upload").send_keys(str(tmp_path / "no.png"))
     page.click("#find")
-    page.until(lambda: page.text("#messages") == "no.png: this is no picture that can be read.")
+    page.until(lambda: page.text("#messages") == "no.png: this is no image that can be read.")
 
 
 def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page, program):
@@ -410,7 +410,7 @@ def test_layers_show_their_features_noise_and_strength(page, choices):
 def test_key_frames_become_videos(page):
     page.click("#tab-film")
     page.click("#make_film")
-    page.until(lambda: page.text("#messages") == "Add at least two pictures first.")
+    page.until(lambda: page.text("#messages") == "Add at least two images first.")
     for seed in (1, 2, 3):
         page.set("#seed", seed)
         page.click("#key")

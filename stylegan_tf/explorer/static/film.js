@@ -52,7 +52,7 @@ export function showFilm() {
 
 async function make() {
   const { keys, seconds, loop, format } = store.state;
-  if (keys.length < 2) throw new Error("Add at least two pictures first.");
+  if (keys.length < 2) throw new Error("Add at least two images first.");
   const headers = { "content-type": "application/json" };
   job = await Job.start("api/films", { headers, body: JSON.stringify({ keys, seconds, loop, format }) });
   const { path } = job;

@@ -54,7 +54,7 @@ function choose(blob, name) {
 }
 
 async function find() {
-  if (!chosen) throw new Error("Choose a picture first.");
+  if (!chosen) throw new Error("Choose an image first.");
   const view = { ...copyOf(store.facts.first), classes: store.view.classes };
   const query = new URLSearchParams({ space, steps, name: chosen.name, view: JSON.stringify(view) });
   job = await Job.start(`api/projections?${query}`, { body: chosen.blob });

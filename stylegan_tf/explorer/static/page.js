@@ -61,7 +61,7 @@ async function showPicture(blob, view) {
   image.src = URL.createObjectURL(blob);
   await image.decode();
   URL.revokeObjectURL(old);
-  image.alt = view.found ? "The picture that was found" : `Picture of seed ${view.seed}, truncation ${view.psi}`;
+  image.alt = view.found ? "The image that was found" : `Image of seed ${view.seed}, truncation ${view.psi}`;
   image.dataset.view = JSON.stringify(view);
   $("frame").classList.remove("stale");
   fit();
@@ -315,7 +315,7 @@ async function showCommand(view) {
   if (view !== store.view) return command;
   $("command").dataset.view = JSON.stringify(view);
   $("command").textContent = command;
-  $("command_note").textContent = needs_file ? "The same picture without the page, with dlatents.npz in the folder:" : "The same picture without the page:";
+  $("command_note").textContent = needs_file ? "The same image without the page, with dlatents.npz in the folder:" : "The same image without the page:";
   $("command").classList.remove("stale");
   return command;
 }
