@@ -119,11 +119,14 @@ class _Conversion:
         self.name, self._equal, self._plan = partial.name, equal, plan
 
     def digest(self) -> str:
-        """Of the pictures and of what is made of them."""
+        """Of the pictures with their labels, and of what is made of them."""
         return self._digest_of(map(self._digest, range(len(self.shards))))
 
     def _digest_of(self, shards: Iterable[Optional[str]]) -> str:
-        return hashlib.sha256(json.dumps([self._plan, *shards], sort_keys=True).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(json.dumps([self._plan, *shards], sort_keys=True).encode())
+        if self.source.labels is not None:
+            digest.update(np.asarray(self.source.labels, np.float32).tobytes())
+        return digest.hexdigest()[:16]
 
     def write_shards(self, progress: StartProgress) -> None:
         """Those of this run that are not finished yet."""

@@ -130,6 +130,19 @@ def test_the_same_call_finds_the_dataset_complete(tmp_path):
         write([], shards=2)
 
 
+def test_a_dataset_with_other_labels_is_not_complete(tmp_path):
+    def write(values):
+        labels = np.array(values, np.float32)[:, np.newaxis]
+        write_tfrecords(ArraySource(numbered_images(4), labels), tmp_path / "set", WriteOptions(shards=1), notes.append)
+
+    notes = []
+    write([1, 2, 3, 4])
+    write([1, 2, 3, 4])
+    assert "is complete" in notes[-1]
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write([1, 2, 4, 3])
+
+
 def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
     (tmp_path / "photographs").mkdir()
     (tmp_path / "photographs" / "a.jpg").write_bytes(b"precious")
