@@ -116,10 +116,11 @@ def read_landmarks(path: os.PathLike) -> dict[str, list[tuple[str, np.ndarray]]]
             landmarks = np.array(row[2:], np.float64).reshape(68, 2)
         except ValueError:
             raise UserError(f"line {number} of {path} should have a file, a face and 136 numbers.") from None
-        if not row[1].isalnum() or (row[0], row[1]) in seen:
-            raise UserError(f"line {number} of {path}: face {short(row[1], 60)} of a file is letters or digits, once.")
-        seen.add((row[0], row[1]))
-        faces[row[0].replace("\\", "/")].append((row[1], landmarks))
+        name, face = row[0].replace("\\", "/"), row[1]
+        if not face.isalnum() or (name, face) in seen:
+            raise UserError(f"line {number} of {path}: face {short(face, 60)} of a file is letters or digits, once.")
+        seen.add((name, face))
+        faces[name].append((face, landmarks))
     return faces
 
 
@@ -127,6 +128,8 @@ def align_faces(
     source: str, landmarks: os.PathLike, outdir: os.PathLike, size: int, note: Note, progress: StartProgress = Progress
 ) -> int:
     """Writes OUTDIR/PHOTO-FACE.png for each face, and OUTDIR/left_out.txt -> how many faces.
+
+    PHOTO is without its suffix, unless another photo has the same name but for the suffix.
 
     Raises UserError if `outdir` holds anything already, or if no face can be written.
     """
@@ -138,12 +141,14 @@ def align_faces(
     names = [collection.name(index) for index in range(len(collection))]
     left_out += [LeftOut(name, "photos without landmarks") for name in names if name not in table]
     left_out += [LeftOut(name, "landmarks without a photo") for name in sorted(set(table) - set(names))]
+    stems = {name: name.rpartition(".")[0] or name for name in names if name in table}
+    uses = collections.Counter([*stems, *stems.values()])
     make_folder(folder)
     written, count = AtomicBatch(), 0
     with progress(len(names), "Aligning", "photos") as bar:
         for index, name in enumerate(names):
             for face, content in _faces(collection, index, table.get(name, ()), size, left_out):
-                path = folder / f"{name.rpartition('.')[0] or name}-{face}.png"
+                path = folder / f"{stems[name] if uses[stems[name]] == 1 else name}-{face}.png"
                 if not path.resolve().is_relative_to(folder.resolve()):  # Archives may name anything.
                     left_out.append(LeftOut(name, "with names that lead elsewhere"))
                     continue

@@ -100,8 +100,24 @@ def test_several_faces_of_a_photo_come_upright_and_the_rest_is_reported(tmp_path
     assert len(lines) == 1 and lines[0].startswith("left out: 1 ")
 
 
+def test_photos_with_names_that_differ_in_their_suffixes_keep_these(tmp_path):
+    names = ["a.jpg", "a.png", "a.jpg.png", "b.png"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        Image.fromarray(photo()).save(tmp_path / "in" / name)
+    write_table(tmp_path / "l.csv", [(name, 0, landmarks_of((200, 140), 0.0)) for name in names])
+    assert align_faces(str(tmp_path / "in"), tmp_path / "l.csv", tmp_path / "out", 16, print) == 4
+    found = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert found == ["a.jpg-0.png", "a.jpg.png-0.png", "a.png-0.png", "b-0.png"]
+
+
 def test_a_wrong_table_is_refused(tmp_path):
-    for text, message in (("a,b\n", "should begin with file,face,x0"), (HEADER + "\na.png,0,1,2\n", "line 2 of .*136")):
+    numbers = ",1" * 136
+    for text, message in (
+        ("a,b\n", "should begin with file,face,x0"),
+        (HEADER + "\na.png,0,1,2\n", "line 2 of .*136"),
+        (f"{HEADER}\nday/a.png,0{numbers}\nday\\a.png,0{numbers}\n", "line 3 of .*once"),
+    ):
         (tmp_path / "l.csv").write_text(text)
         with pytest.raises(UserError, match=message):
             align_faces("demo", tmp_path / "l.csv", tmp_path / "out", 64, print)
