@@ -78,10 +78,7 @@ def _unused_labels(collection: Collection, labels: str) -> list[str]:
         with contextlib.suppress(Exception):  # Not a file of labels, then.
             if json.loads(collection.read_other(name))["labels"]:
                 return [f"the source holds {name} with labels, which are not used: `labels={name}`."]
-    with contextlib.suppress(UserError):
-        if collection.classes() is not None:
-            return ["the source has labels, which are not used: `labels=classes`."]
-    return []
+    return ["the source has labels, which are not used: `labels=classes`."] if collection.has_classes else []
 
 
 def open_collection(source: str, resolution: Optional[int] = None, max_images: Optional[int] = None) -> Collection:

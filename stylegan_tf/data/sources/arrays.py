@@ -1,10 +1,11 @@
 """Collections of pictures that are arrays: in NumPy's, HDF5's and MATLAB's files, of the demo set, or computed."""
 
+import functools
 import math
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 from PIL import Image
@@ -28,12 +29,13 @@ class ArrayCollection(Collection):
         self,
         array: reading.LazyArray,
         where: str,
-        labels: Optional[Labels] = None,
+        labels: Optional[Callable[[], Labels]] = None,  # Nothing of them is read before they are asked for.
         left_out: Sequence[LeftOut] = (),
         files: Optional[Sequence[str]] = None,  # What it was read from, if that is not `where`.
     ):
         shape, dtype = array.get().shape, array.get().dtype
         self._array, self._labels, self.left_out, self._count = array, labels, left_out, shape[0]
+        self.has_classes = labels is not None
         self._fingerprint = " ".join(map(reading.fingerprint, [where] if files is None else files))
         self._channels_first = channels_first(shape, dtype, where)
         self.num_channels = 1 if len(shape) == 3 or shape[1 if self._channels_first else 3] == 1 else 3
@@ -43,14 +45,14 @@ class ArrayCollection(Collection):
         return picture.transpose(1, 2, 0) if self._channels_first else picture
 
     def classes(self) -> Optional[Labels]:
-        return self._labels
+        return self._labels and self._labels()
 
 
 class HDF5Collection(ArrayCollection):
     """The largest dataset of pictures in an HDF5 file (files with several sizes hold them as data4x4, data8x8, ...)."""
 
     def __init__(self, path: str):
-        self._path, found = path, _hdf5_datasets(path)
+        found = _hdf5_datasets(path)
         images = [name for name, node in found.items() if _is_pictures(node.shape, node.dtype)]
         images = [name for name in images if found[name].dtype == np.uint8] or images
         if not images:
@@ -61,16 +63,11 @@ class HDF5Collection(ArrayCollection):
             )
         name = max(images, key=lambda name: found[name].size)
         _check_chunks(path, name, found[name])
-        self._label_name = _first_of(_LABEL_NAMES, found)
-        left_out = _other_arrays(found, name, self._label_name)
+        label_name = _first_of(_LABEL_NAMES, found)
+        labels = label_name and functools.partial(_hdf5_labels, path, label_name, found[name].shape[0])
+        left_out = _other_arrays(found, name, label_name)
         array = reading.LazyArray(_hdf5_dataset, path, name)
-        super().__init__(array, f"{path}:{name}", left_out=left_out, files=[path])
-
-    def classes(self) -> Optional[Labels]:
-        if self._label_name is None:
-            return None
-        labels = _hdf5_dataset(self._path, self._label_name)[()]
-        return as_labels(labels, f"{self._path}:{self._label_name}", len(self))
+        super().__init__(array, f"{path}:{name}", labels, left_out, [path])
 
 
 class DemoCollection(ArrayCollection):
@@ -112,14 +109,15 @@ def npz_collection(path: str) -> ArrayCollection:
             raise UserError(f"`source` {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
         with archive.open(names[image_name]) as stream:
             array = reading.mapped(reading.copied(stream))
-        label_name = _first_of(_LABEL_NAMES, [name for name in names if name != image_name])
-        labels = None
-        if label_name is not None:
-            with archive.open(names[label_name]) as stream:
-                labels = read_array_stream(stream, archive.getinfo(names[label_name]).file_size)
-    count = len(_checked(array))
-    labels = None if labels is None else as_labels(labels, f"{path}:{label_name}", count)
+    label_name = _first_of(_LABEL_NAMES, [name for name in names if name != image_name])
+    labels = label_name and functools.partial(_npz_labels, path, label_name, len(_checked(array)))
     return ArrayCollection(array, path, labels, _other_arrays(names, image_name, label_name))
+
+
+def _npz_labels(path: str, name: str, count: int) -> Labels:
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        labels = read_array_stream(stream, archive.getinfo(f"{name}.npy").file_size)
+    return as_labels(labels, f"{path}:{name}", count)
 
 
 def svhn_collection(path: str) -> ArrayCollection:
@@ -130,15 +128,17 @@ def svhn_collection(path: str) -> ArrayCollection:
     images, labels = content.get("X"), content.get("y")
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype != np.uint8:
         raise UserError(f"`source` {path} should have X, uint8 [H, W, C, N], as SVHN's files of cropped digits have.")
-    if labels is not None:
-        count = images.shape[3]
-        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iuf" or labels.size != count:
-            raise UserError(f"`source` {path} holds {count} pictures, but not as many class numbers in y.")
-        if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
-            raise UserError(f"`source` {path} has other values in y than the digits 1 to 10.")
-        labels = one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
+    labels = None if labels is None else functools.partial(_svhn_labels, labels, path, images.shape[3])
     pictures = reading.saved(np.ascontiguousarray(images.transpose(3, 0, 1, 2)))
     return ArrayCollection(pictures, path, labels, _other_arrays(names, "X", "y"))
+
+
+def _svhn_labels(labels, path: str, count: int) -> Labels:
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iuf" or labels.size != count:
+        raise UserError(f"`source` {path} holds {count} pictures, but not as many class numbers in y.")
+    if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
+        raise UserError(f"`source` {path} has other values in y than the digits 1 to 10.")
+    return one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
 
 
 def _hdf5_datasets(path: str) -> dict:
@@ -159,6 +159,10 @@ def _hdf5_file(path: str):
 
 def _hdf5_dataset(path: str, name: str):
     return _hdf5_file(path)[name]
+
+
+def _hdf5_labels(path: str, name: str, count: int) -> Labels:
+    return as_labels(_hdf5_dataset(path, name)[()], f"{path}:{name}", count)
 
 
 def _check_chunks(path: str, name: str, data) -> None:

@@ -71,10 +71,11 @@ class Collection:
         """A file beside the pictures, such as dataset.json; None if it is not there."""
         return None
 
+    has_classes = False  # Whether `classes()` has something to read.
     label_columns: Sequence[str] = ()  # Names that `classes` takes.
 
     def classes(self, column: str = "") -> Optional[Labels]:
-        """The source's own labels, or those of one of `label_columns`; None if it has none."""
+        """The source's own labels, or those of one of `label_columns`; None if it has none. UserError for bad ones."""
         return None
 
     def attributes(self) -> Optional[dict[str, Attribute]]:

@@ -139,6 +139,7 @@ class TFRecordCollection(Collection):
         counts = tuple(map(len, found))
         if counts != self._info.shard_counts:
             raise UserError(f"{folder} holds {sum(counts)} records, its sizes say {self._info.count}: write it again.")
+        self.has_classes = self._info.label_size > 0
         self._count, self._shards = sum(counts), np.repeat(np.arange(len(counts)), counts)
         self._places = np.array([(record.offset, record.length) for shard in found for record in shard], np.int64)
         self._files = [reading.SpooledFile(path) for path in self._paths]
@@ -188,6 +189,8 @@ class TableCollection(Collection):
             self._features = _features(schema, files[0].parent)
             self._image = self._image_column(schema)
             self.label_columns = tuple(name for name in schema.names if self._is_label_column(name, schema))
+            self._label = next((name for name in _LABEL_COLUMNS if name in self.label_columns), "")
+            self.has_classes = bool(self._label)
             with reading.temporary_file() as (stream, self._file):
                 self._rows, self._places = self._copy_pictures(stream)
         self._count = len(self._places)
@@ -212,7 +215,7 @@ class TableCollection(Collection):
 
     def classes(self, column: str = "") -> Optional[Labels]:
         """A column, or the one that has a usual name: names of a ClassLabel, text, class numbers, or numbers."""
-        column = column or next((name for name in _LABEL_COLUMNS if name in self.label_columns), "")
+        column = column or self._label
         if not column:
             return None
         with reading.reading_source(self._where, "a column of labels"):
@@ -220,8 +223,8 @@ class TableCollection(Collection):
         if None in values:
             raise UserError(f"`source` {self._where}: row {values.index(None)} has no value in its column {column}.")
         if isinstance(values[0], str):
-            names = tuple(sorted(set(values)))
-            return one_hot(np.array([names.index(value) for value in values]), names)
+            numbers = {name: number for number, name in enumerate(sorted(set(values)))}
+            return one_hot(np.array([numbers[value] for value in values]), tuple(numbers))
         names = self._features.get(column, {}).get("names")
         if isinstance(names, list) and names:
             return one_hot(np.array(values), tuple(map(str, names)))

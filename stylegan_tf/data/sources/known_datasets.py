@@ -1,6 +1,7 @@
 """Well-known sets as they are downloaded: CelebA, CIFAR-10 and CIFAR-100, MNIST and the like."""
 
 import dataclasses
+import functools
 import gzip
 import io
 import pathlib
@@ -192,7 +193,7 @@ def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence
     images, classes = (np.concatenate(parts) for parts in zip(*batches))
     if not names and files[0] in _CIFAR10:
         names = _CIFAR10_NAMES
-    labels = one_hot(classes, names) if classes.max() < len(names) else one_hot(classes)
+    labels = functools.partial(one_hot, classes, names if classes.max() < len(names) else None)
     return ArrayCollection(reading.saved(images), where, labels, left_out, [str(path) for path in read])
 
 
@@ -263,17 +264,17 @@ class IdxCollection(ArrayCollection):
             raise UserError(f"`source` {path} holds an array {list(images.shape)}, expected pictures [N, H, W].")
         if images.shape[1:] == (28, 28):
             images = np.pad(images, [(0, 0), (2, 2), (2, 2)])
-        self._labels_path = _labels_of(path)
-        used = [path.name, *([] if self._labels_path is None else [self._labels_path.name])]
-        super().__init__(reading.saved(images), str(path), left_out=other_entries(path.parent, used))
+        labels_path = _labels_of(path)
+        labels = labels_path and functools.partial(_idx_labels, labels_path, len(images))
+        used = [path.name, *([] if labels_path is None else [labels_path.name])]
+        super().__init__(reading.saved(images), str(path), labels, other_entries(path.parent, used))
 
-    def classes(self) -> Optional[Labels]:
-        if self._labels_path is None:
-            return None
-        labels = _read_idx(self._labels_path)
-        if labels.shape != (self._count,):
-            raise UserError(f"{self._labels_path} holds {list(labels.shape)} labels, expected [{self._count}].")
-        return one_hot(labels, tuple("0123456789") if labels.max() < 10 else None)
+
+def _idx_labels(path: pathlib.Path, count: int) -> Labels:
+    labels = _read_idx(path)
+    if labels.shape != (count,):
+        raise UserError(f"{path} holds {list(labels.shape)} labels, expected [{count}].")
+    return one_hot(labels, tuple("0123456789") if labels.max() < 10 else None)
 
 
 def idx_file(folder: pathlib.Path) -> Optional[pathlib.Path]:

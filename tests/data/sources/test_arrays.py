@@ -59,7 +59,25 @@ def test_other_arrays_are_refused(tmp_path, name, array, message):
     else:
         np.save(tmp_path / name, array)
     with pytest.raises(UserError, match=message):
-        open_source(str(tmp_path / name))
+        open_source(str(tmp_path / name), SourceOptions(labels="classes"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["cat", "dog", "owl", "cat", "cat"]),
+        np.zeros([5, 8, 8]),
+        [0, 1, np.nan, 2, 2],
+        [0, 1, -1, 0, 0],
+        [None],
+    ],
+)
+def test_labels_that_nobody_asks_for_may_be_anything(tmp_path, labels):
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+    source = assert_holds(tmp_path / "a.npz", IMAGES)
+    assert source.notes == ("the source has labels, which are not used: `labels=classes`.",)
+    with pytest.raises(UserError, match="a.npz|class numbers start at 0"):
+        open_source(str(tmp_path / "a.npz"), SourceOptions(labels="classes"))
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5", "a.mat"])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources import databases, open_source
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -48,6 +48,12 @@ def test_a_parquet_file_is_read_with_its_classes(tmp_path, is_struct):
     assert artists.label_names == ("a0", "a1", "a2") and artists.labels[4].tolist() == [0, 1, 0]
     with pytest.raises(UserError, match="no attributes, but columns label, artist"):
         open_source(str(tmp_path / "a.parquet"), SourceOptions(labels="painter"))
+
+
+def test_labels_that_nobody_asks_for_are_not_read(tmp_path, monkeypatch):
+    parquet.write_table(table(range(4)), tmp_path / "a.parquet")
+    monkeypatch.setattr(databases.TableCollection, "classes", None)
+    assert "has labels, which are not used" in open_source(str(tmp_path / "a.parquet")).notes[0]
 
 
 def test_of_several_splits_the_training_set_is_taken(tmp_path):
