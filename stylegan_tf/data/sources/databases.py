@@ -1,11 +1,13 @@
 """Pictures in databases: LSUN's LMDB, TFRecords, and the Parquet or Arrow files of Hugging Face's datasets."""
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
 import pathlib
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
@@ -20,7 +22,8 @@ from stylegan_tf.data.sources.opening import BadPicture, Picture
 
 _LMDB_FILES = ("data.mdb", "lock.mdb")
 _LMDB_HEAD = 8192  # Bytes of its two pages of metadata.
-_TIMEOUT = 60  # Seconds that LMDB may take for one answer.
+_TIMEOUT = 60  # Seconds that LMDB may take for one value.
+_CRASHES = (-signal.SIGBUS, -signal.SIGSEGV, -signal.SIGABRT)  # Exit codes of a process that read damaged pages.
 _TABLE_SUFFIXES = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "images", "picture", "jpg", "png", "webp", "bytes")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "class_label", "target", "y")
@@ -35,8 +38,8 @@ class LmdbCollection(Collection):
     end is an error like any other.
     """
 
-    _reader = None
-    _opened = ("_reader",)
+    _reader = _process = None
+    _opened = ("_reader", "_process")
 
     def __init__(self, folder: str):
         optional_module("lmdb", "LMDB databases")
@@ -60,20 +63,31 @@ class LmdbCollection(Collection):
         if self._reader is None:
             context = multiprocessing.get_context("spawn")
             self._reader, theirs = context.Pipe()
-            context.Process(target=_serve_lmdb, args=(self._folder, theirs), daemon=True).start()
+            self._process = context.Process(target=_serve_lmdb, args=(self._folder, theirs), daemon=True)
+            self._process.start()
             theirs.close()
-        answer = EOFError()
-        with contextlib.suppress(OSError, EOFError):
+        try:
             self._reader.send(key)
-            if self._reader.poll(_TIMEOUT):
-                answer = self._reader.recv()
-        if isinstance(answer, EOFError):
+            is_answered = self._reader.poll(None if key is None else _TIMEOUT)
+            answer = self._reader.recv() if is_answered else TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        except (OSError, EOFError):
+            is_answered, answer = False, self._reason_of_end()
+        if not is_answered:
             self._reader.close()
             self._reader = None  # The next picture gets a new process.
-            raise ValueError("it is damaged: LMDB ended abruptly, or did not answer, while it read it")
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _reason_of_end(self) -> Exception:
+        """The child process has ended: damage, or something that says nothing about the database."""
+        self._process.join(_TIMEOUT)
+        code = self._process.exitcode
+        if code in _CRASHES:
+            return ValueError("it is damaged: LMDB ended abruptly while it read it")
+        if code == -signal.SIGKILL:  # By the kernel, where memory runs out.
+            return MemoryError()
+        return ChildProcessError(errno.ECHILD, f"the process that reads it ended with exit code {code}")
 
 
 def _serve_lmdb(folder: str, requests) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import multiprocessing
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from stylegan_tf.config import SourceOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import databases, open_source
+from stylegan_tf.data.sources.opening import BadPicture
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -94,6 +97,24 @@ def test_tables_without_pictures_are_refused(tmp_path):
     parquet.write_table(pa.table({"x": [1, 2]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"should have a column of images as bytes, found: x \(int64\)"):
         open_source(str(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("number, message", [(signal.SIGSTOP, "timed out"), (signal.SIGKILL, "not enough memory")])
+def test_a_reader_that_hangs_or_is_killed_says_nothing_about_the_picture(tmp_path, monkeypatch, number, message):
+    lmdb = pytest.importorskip("lmdb")
+    with lmdb.open(str(tmp_path / "db"), map_size=2**24) as database, database.begin(write=True) as transaction:
+        transaction.put(b"key", png(IMAGES[0]))
+    others = multiprocessing.active_children()
+    source = open_source(str(tmp_path / "db"))
+    (reader,) = set(multiprocessing.active_children()) - set(others)
+    monkeypatch.setattr(databases, "_TIMEOUT", 1)
+    os.kill(reader.pid, number)
+    with pytest.raises(UserError, match=f"{message}.*says nothing about the picture") as raised:
+        source.read(0)
+    assert not isinstance(raised.value, BadPicture)
+    reader.kill()
+    monkeypatch.undo()
+    np.testing.assert_array_equal(source.read(0).image, IMAGES[0])  # By a new process.
 
 
 def test_a_damaged_database_ends_its_reader_alone(tmp_path):
