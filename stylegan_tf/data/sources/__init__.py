@@ -26,6 +26,7 @@ from stylegan_tf.data.sources.fitted import FittedSource, PagedCollection, choos
 from stylegan_tf.data.sources.image_files import (
     IMAGE_SUFFIXES,
     FileCollection,
+    NamedCollection,
     folder_collection,
     list_collection,
     other_entries,
@@ -37,6 +38,7 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.storage import fetched
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_OF_FILES = (NamedCollection, LmdbCollection, TableCollection)  # Whose pictures may be TIFFs.
 _SYNTHETIC_IMAGES = 1000
 _KINDS = (
     "a folder, a zip, tar, .npy, .npz, .h5, .mat, .parquet, .arrow or idx file, a picture, a .txt list of images, "
@@ -56,7 +58,8 @@ def open_source(source: str, options: SourceOptions = SourceOptions()) -> Fitted
     parse_background(options.background)
     with reading_source(str(source)):
         collection = open_collection(str(source), options.resolution, options.max_images)
-        collection = PagedCollection(collection) if options.pages == "all" else collection
+        if options.pages == "all" and isinstance(collection, _OF_FILES):
+            collection = PagedCollection(collection, None if options.labels else options.max_images)
         with contextlib.suppress(BadPicture), reading_picture(collection.name(0)):
             open_layers(collection.read(0), options)  # Planes that the options do not mention are reported at once.
         found = find_labels(collection, options.labels)

@@ -182,16 +182,21 @@ class FittedSource:
 
 
 class PagedCollection(Collection):
-    """A collection of files in which each page of a TIFF is a picture."""
+    """A collection of files in which each page of a TIFF is a picture.
 
-    def __init__(self, files: Collection):
+    enough: a number of pictures; the files after these are not read and count as one each.
+    """
+
+    def __init__(self, files: Collection, enough: Optional[int] = None):
         self._files, self.left_out, self.num_channels = files, files.left_out, files.num_channels
+        self.label_columns, self.has_classes = files.label_columns, files.has_classes
         self._places = []
         for index in range(len(files)):
             count = 1
-            with contextlib.suppress(BadPicture), reading_picture(files.name(index)):
-                content = files.read(index)
-                count = count_pages(content) if isinstance(content, bytes) else 1
+            if enough is None or len(self._places) < enough:
+                with contextlib.suppress(BadPicture), reading_picture(files.name(index)):
+                    content = files.read(index)
+                    count = count_pages(content) if isinstance(content, bytes) else 1
             self._places += [(index, page if count > 1 else None) for page in range(count)]
 
     def __len__(self) -> int:
@@ -214,6 +219,10 @@ class PagedCollection(Collection):
 
     def read_other(self, name: str) -> Optional[bytes]:
         return self._files.read_other(name)
+
+    def classes(self, column: str = "") -> Optional[Labels]:
+        labels = self._files.classes(column)
+        return labels and labels._replace(values=labels.values[[file for file, _ in self._places]])
 
 
 def choose_resolution(collection: Collection, fit: Optional[str]) -> int:

@@ -337,6 +337,13 @@ def test_letterboxed_pictures_get_a_content_box(tmp_path):
     assert info.relative_box == (0, 0.125, 1, 0.875)
 
 
+def test_letterboxed_tfrecords_stay_so_with_all_pages(tmp_path):
+    source = ArraySource(numbered_images(4), np.eye(4, dtype=np.float32), box=(0, 2, 8, 6))
+    folder = write(source, tmp_path / "set", shards=1)
+    again = open_source(str(folder), SourceOptions(pages="all", labels="classes"))
+    assert find_dataset(write(again, tmp_path / "again", shards=1)).content_box == (0, 2, 8, 6)
+
+
 def test_stretched_pictures_get_their_shape_back(tmp_path):
     (tmp_path / "cars").mkdir()
     for number in range(4):

@@ -8,8 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions, SourceOptions
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.fitted import to_square
+from stylegan_tf.data.sources import fitted, open_source
 
 RANDOM = np.random.RandomState(1)
 tifffile = pytest.importorskip("tifffile")
@@ -62,17 +61,17 @@ def test_bands_of_tiffs_are_planes(options):
     is_separate = options.get("planarconfig") == "separate"
     content = tiff(values.transpose(2, 0, 1) if is_separate else values, **options)
     with pytest.raises(UserError, match="it has 5 planes: `planes=5` keeps them"):
-        to_square(content, PictureOptions(16))
-    np.testing.assert_array_equal(to_square(content, PictureOptions(16, planes=5)).image, values)
+        fitted.to_square(content, PictureOptions(16))
+    np.testing.assert_array_equal(fitted.to_square(content, PictureOptions(16, planes=5)).image, values)
     with pytest.raises(ValueError):
-        to_square(content[:-400], PictureOptions(16, planes=5))
+        fitted.to_square(content[:-400], PictureOptions(16, planes=5))
 
 
 def test_transparency_of_a_tiff_is_no_plane():
     values = RANDOM.randint(1, 256, [16, 16, 4]).astype(np.uint8)
     content = tiff(values, photometric="rgb", extrasamples=["unassalpha"])
-    np.testing.assert_array_equal(to_square(content, PictureOptions(16, 4)).image, values)
-    assert to_square(content, PictureOptions(16)).image.shape == (16, 16, 3)
+    np.testing.assert_array_equal(fitted.to_square(content, PictureOptions(16, 4)).image, values)
+    assert fitted.to_square(content, PictureOptions(16)).image.shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
@@ -80,7 +79,7 @@ def test_transparency_of_a_tiff_is_no_plane():
 def test_a_white_point_counts_all_bits_of_colours(compression, order):
     values = RANDOM.randint(0, 4096, [16, 16, 3]).astype(np.uint16)
     content = tiff(values, photometric="rgb", byteorder=order, compression=compression)
-    found = to_square(content, PictureOptions(16, white=4095))
+    found = fitted.to_square(content, PictureOptions(16, white=4095))
     np.testing.assert_array_equal(found.image, np.rint(values * (255 / 4095)))
     assert found.peak == values.max()
 
@@ -101,6 +100,24 @@ def test_pages_are_reported_and_taken(tmp_path):
     assert every.labels.argmax(axis=1).tolist() == [1, 0, 0, 0, 0, 0]
 
 
+def test_pages_of_a_table_have_the_label_of_their_row(tmp_path):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files = [tiff(np.zeros([count, 16, 16, 3], np.uint8), photometric="rgb") for count in (2, 1)]
+    parquet.write_table(pa.table({"image": files, "label": ["a", "b"]}), tmp_path / "a.parquet")
+    source = open_source(str(tmp_path / "a.parquet"), SourceOptions(pages="all", labels="classes"))
+    assert len(source) == 3 and source.labels.argmax(axis=1).tolist() == [0, 0, 1]
+
+
+def test_no_more_pages_are_counted_than_are_taken(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / f"{name}.tif").write_bytes(tiff(np.zeros([2, 16, 16, 3], np.uint8), photometric="rgb"))
+    counted = []
+    monkeypatch.setattr(fitted, "count_pages", lambda content: counted.append(content) or 2)
+    source = open_source(str(tmp_path), SourceOptions(pages="all", max_images=3))
+    assert [source.name(index) for index in range(len(source))] == ["a.tif:0", "a.tif:1", "b.tif:0"]
+    assert len(counted) == 2
+
+
 def test_a_picture_alone_is_a_source(tmp_path):
     Image.fromarray(np.full([8, 8, 3], 7, np.uint8)).save(tmp_path / "a.png")
     assert len(open_source(str(tmp_path / "a.png"))) == 1
@@ -109,7 +126,7 @@ def test_a_picture_alone_is_a_source(tmp_path):
 def test_planes_are_letterboxed_and_resized_one_by_one():
     values = np.zeros([8, 16, 5], np.uint8)
     values[:, :, 4] = 200
-    found = to_square(values, PictureOptions(8, None, "pad", background="black", planes=5))
+    found = fitted.to_square(values, PictureOptions(8, None, "pad", background="black", planes=5))
     assert found.box == (0, 2, 8, 6)
     np.testing.assert_array_equal(found.image[:, :, 4], np.pad(np.full([4, 8], 200), [(2, 2), (0, 0)]))
     assert not found.image[:, :, :4].any()
