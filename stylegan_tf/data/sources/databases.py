@@ -17,7 +17,7 @@ from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
-from stylegan_tf.data.sources.image_files import kind_of, other_entries
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, Picture
 
 _LMDB_FILES = ("data.mdb", "lock.mdb")
@@ -247,7 +247,7 @@ class TableCollection(Collection):
     def _image_column(self, schema) -> str:
         """By its feature, else by its type, where several have it by its name."""
         typed = [name for name, feature in self._features.items() if feature.get("_type") == "Image"]
-        binary = [field.name for field in schema if "binary" in str(field.type)]
+        binary = _binary_columns(schema)
         found = [name for name in typed if name in binary] or binary
         named = [name for name in _IMAGE_COLUMNS if name in found]
         if len(found) != 1 and not named:
@@ -275,17 +275,28 @@ class TableCollection(Collection):
 
 
 def table_folder(folder: pathlib.Path) -> Optional[TableCollection]:
-    """Tables in a folder, or in folders inside it; of several splits the training set. None for other folders."""
+    """Tables in a folder, or in folders inside it; of several splits the training set. None for other folders.
+
+    Beside pictures, tables without a column of bytes describe these.
+    """
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
     tables = [path for path in inside if is_table(path.name) and not path.name.startswith(("cache-", "."))]
     training = [path for path in tables if re.search(r"(^|/)train(ing)?[-_./]", path.relative_to(folder).as_posix())]
     used = training or tables
+    if used and any(path.name.lower().endswith(IMAGE_SUFFIXES) for path in inside):
+        with reading.reading_source(str(folder), "tables of Parquet or Arrow"):
+            if not any(_binary_columns(schema) for _, schema in _tables(list(map(str, used)), None)):
+                return None
     left_out = [
         LeftOut(path.relative_to(folder).as_posix(), "tables of other splits" if path in tables else kind_of(path.name))
         for path in inside
         if path not in used
     ]
     return TableCollection(used, str(folder), left_out) if used else None
+
+
+def _binary_columns(schema) -> list[str]:
+    return [field.name for field in schema if "binary" in str(field.type)]
 
 
 def is_table(name: str) -> bool:

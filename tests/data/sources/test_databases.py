@@ -99,6 +99,18 @@ def test_tables_without_pictures_are_refused(tmp_path):
         open_source(str(tmp_path / "a.parquet"))
 
 
+def test_tables_beside_pictures_describe_them(tmp_path):
+    (tmp_path / "00000").mkdir()
+    for name in ("000000000", "000000001"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "00000" / f"{name}.jpg")
+    parquet.write_table(pa.table({"key": ["000000000"], "caption": ["a cat"]}), tmp_path / "00000.parquet")
+    source = open_source(str(tmp_path))  # As img2dataset writes it.
+    assert source.name(1) == "00000/000000001.jpg" and len(source) == 2
+    assert [tuple(entry) for entry in source.left_out] == [("00000.parquet", ".parquet")]
+    parquet.write_table(table(range(3)), tmp_path / "train.parquet")
+    assert_holds(open_source(str(tmp_path)), range(3))
+
+
 @pytest.mark.parametrize("number, message", [(signal.SIGSTOP, "timed out"), (signal.SIGKILL, "not enough memory")])
 def test_a_reader_that_hangs_or_is_killed_says_nothing_about_the_picture(tmp_path, monkeypatch, number, message):
     lmdb = pytest.importorskip("lmdb")
