@@ -34,8 +34,10 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _transformed(image: Image.Image, space: str, transform) -> Image.Image:
-    if image.mode in ("P", "PA", "1"):
-        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    has_clear_colour = "transparency" in image.info
+    if has_clear_colour or image.mode in ("P", "PA", "1"):
+        with_alpha = "LA" if image.mode == "L" else "RGBA"
+        image = image.convert(with_alpha if has_clear_colour or image.mode == "PA" else "RGB")
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     is_gray = image.mode in ("L", "LA")
     if not is_gray and image.mode not in ("RGB", "RGBA", "CMYK"):

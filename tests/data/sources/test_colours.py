@@ -51,6 +51,21 @@ def test_transparency_is_no_colour():
     np.testing.assert_allclose(found, [*in_srgb(RGB, DISPLAY_P3, 2.2), 128], atol=1)
 
 
+@pytest.mark.parametrize(
+    "image, clear, profile",
+    [
+        (Image.new("RGB", (8, 8), RGB), RGB, rgb_profile(DISPLAY_P3, 2.2)),
+        (Image.new("L", (8, 8), 7), 7, gray_profile(1.0)),
+        (Image.new("L", (8, 8), 7), 7, rgb_profile(SRGB, 1.0)),
+    ],
+)
+def test_a_transparent_colour_stays_transparent(image, clear, profile):
+    picture = encoded(image, transparency=clear, icc_profile=profile)
+    assert square(picture, channels=4).image[0, 0, 3] == 0
+    found = to_square(picture, PictureOptions(8, 3, "crop", background="#0000ff"))
+    assert found.image[0, 0].tolist() == [0, 0, 255] and found.noticed == (CONVERTED,)
+
+
 def test_gray_of_another_gamma_stays_gray():
     picture = encoded(Image.new("L", (8, 8), 100), icc_profile=gray_profile(1.0))  # Linear light.
     expected = in_srgb((100, 100, 100), SRGB, 1.0)
