@@ -103,10 +103,10 @@ class PartialDataset:
         path = temporary_name(self.folder / name)
         return open_temporary(path), path
 
-    def discard_if_empty(self) -> None:
-        """After a failure: only finished shards are kept for the next run."""
+    def discard_unfinished(self, keep_folder: bool) -> None:
+        """After a failure: only finished shards are kept for the next run. keep_folder: other parts may need it."""
         remove_leftovers(self.folder)
-        if not any(self.folder.glob("shard-*.json")) and not any(self.folder.glob(".*.tmp")):
+        if not keep_folder and not any(self.folder.glob("shard-*.json")) and not any(self.folder.glob(".*.tmp")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def publish(self) -> None:

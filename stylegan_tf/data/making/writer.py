@@ -98,7 +98,7 @@ def write_tfrecords(
             if not options.part:
                 conversion.finish(note)
         except BaseException:
-            partial.discard_if_empty()
+            partial.discard_unfinished(keep_folder=bool(options.part or options.join))
             raise
     return None if options.part else dest
 

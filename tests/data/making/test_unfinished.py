@@ -36,7 +36,7 @@ def test_the_same_command_ends_well_after_a_kill_at_any_step_of_the_end(tmp_path
             return real(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, counted)
-    monkeypatch.setattr(module.PartialDataset, "discard_if_empty", lambda self: None)  # A killed process does nothing.
+    monkeypatch.setattr(module.PartialDataset, "discard_unfinished", lambda *_, **__: None)
     try:
         _write(tmp_path / "set")
     except Killed:
@@ -83,17 +83,18 @@ def test_a_set_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 def test_parts_do_not_remove_each_others_files(tmp_path):
     first = module.PartialDataset(tmp_path / "set")
-    first.create_or_resume({}, restart=False)
-    stream, path = first.open_temporary("set-r02.tfrecords")
     second = module.PartialDataset(tmp_path / "set")  # In another container, with the same process number.
-    second.create_or_resume({}, restart=False)
+    for part in (first, second):
+        part.create_or_resume({}, restart=False)
+    second.discard_unfinished(keep_folder=True)  # While the first has no file yet.
+    stream, path = first.open_temporary("set-r02.tfrecords")
     other, other_path = second.open_temporary("set-r02.tfrecords")
     assert path != other_path
     with other:
-        second.discard_if_empty()
+        second.discard_unfinished(keep_folder=False)
         assert path.exists() and other_path.exists()
     stream.close()
-    second.discard_if_empty()
+    second.discard_unfinished(keep_folder=False)
     assert not first.folder.exists()
 
 

@@ -164,8 +164,10 @@ def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
         write_tfrecords(source, folder, WriteOptions(shards=1, overwrite=True))
     with pytest.raises(UserError, match="cannot read it"):
         write_tfrecords(source, tmp_path / "new", WriteOptions(shards=1))
+    with pytest.raises(UserError, match="cannot read it"):
+        write_tfrecords(source, tmp_path / "parts", WriteOptions(shards=2, part="1/2"))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".parts.partial", "set"]  # Other parts need theirs.
 
 
 @pytest.mark.parametrize("shards, message", [(0, "at least 1"), (11, "between 1 and the number of images .10.")])
