@@ -5,7 +5,8 @@
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --extract pictures --resolution 32
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --compare datasets/other
 
-Damaged records are listed with their file and number; the exit code is 1 if there are any.
+With --preview, --extract or --compare, records are verified only if --verify_levels is given, too. Damaged records are
+listed with their file and number; the exit code is 1 if there are any.
 """
 
 import pathlib
@@ -34,17 +35,17 @@ def main() -> None:
     info.shards(resolution)
     if FLAGS.preview:
         write_preview(info, resolution)
-    elif FLAGS.extract:
+    if FLAGS.extract:
         count = inspection.extract(info, resolution, FLAGS.extract, FLAGS.crop)
         print(f"{count} images are in {FLAGS.extract}")
-    elif FLAGS.compare:
+    if FLAGS.verify_levels or not (FLAGS.preview or FLAGS.extract or FLAGS.compare):
+        print(inspection.describe(info))
+        verify(info)
+    if FLAGS.compare:
         differences = inspection.compare(info, find_dataset(FLAGS.compare))
         print("\n".join(differences) or "both hold the same images and labels, in the same order")
         if differences:
             flags.fail(f"{FLAGS.data_dir} and {FLAGS.compare} differ.")
-    else:
-        print(inspection.describe(info))
-        verify(info)
 
 
 def write_preview(info, resolution) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -63,18 +63,28 @@ def level_mismatches(info: DatasetInfo) -> Iterator[str]:
 def read_images(info: DatasetInfo, resolution: int) -> Iterator[np.ndarray]:
     """uint8 [r, r, C] in record order. Raises UserError for a damaged record."""
     for path in info.shards(resolution):
-        for index, found in enumerate(read_records(path)):
-            if isinstance(found, str):
-                raise UserError(f"record {index} of {path} is damaged: {found}.")
+        yield from _images_of(path)
+
+
+def _images_of(path: str, wanted: Optional[Collection[int]] = None) -> Iterator[np.ndarray]:
+    for index, found in enumerate(read_records(path, wanted)):
+        if isinstance(found, str):
+            raise UserError(f"record {index} of {path} is damaged: {found}.")
+        if found is not None:
             yield found
 
 
 def preview(info: DatasetInfo, resolution: int, count: int) -> np.ndarray:
-    """Up to `count` images, evenly spaced -> uint8 [n, r, r, C]."""
+    """Up to `count` images, evenly spaced -> uint8 [n, r, r, C]. No others are read."""
     if count < 1:
         raise UserError(f"the number of images must be positive, got {count}.")
-    wanted = set(np.linspace(0, info.count - 1, min(count, info.count)).round().astype(int).tolist())
-    return np.stack([image for index, image in enumerate(read_images(info, resolution)) if index in wanted])
+    wanted = np.linspace(0, info.count - 1, min(count, info.count)).round().astype(int)
+    images, start = [], 0
+    for path, size in zip(info.shards(resolution), info.shard_counts):
+        inside = wanted[(start <= wanted) & (wanted < start + size)] - start
+        images += _images_of(path, set(inside.tolist())) if len(inside) else []
+        start += size
+    return np.stack(images)
 
 
 def extract(info: DatasetInfo, resolution: int, folder, crop: bool = True) -> int:

@@ -21,6 +21,7 @@ CRC = struct.Struct("<I")
 HEADER = struct.Struct("<QI")  # Length and its checksum.
 OVERHEAD = HEADER.size + CRC.size  # Bytes of a record that are not its data.
 CUT_OFF = "it is cut off"
+DAMAGED_DATA = "its checksum is wrong"
 DAMAGED_LENGTH = "the checksum of its length is wrong; what follows cannot be read"
 # On the wire a map is a list of entries; a list leaves their order to the writer.
 _EXAMPLE_PROTO = """
@@ -102,7 +103,7 @@ def walk(data: Union[bytes, mmap.mmap], verify: bool = False) -> Iterator[Record
             return
         position = start + length + CRC.size
         wrong = verify and not is_sound(data[start:position])
-        yield Record(start, length, "its checksum is wrong" if wrong else None)
+        yield Record(start, length, DAMAGED_DATA if wrong else None)
 
 
 @functools.cache

@@ -111,10 +111,15 @@ def test_letterboxed_pictures_are_extracted_without_bars(folder, tmp_path):
     assert Image.open(tmp_path / "small" / "00000000.png").size == (4, 2)
 
 
-def test_a_preview_is_evenly_spaced(folder):
+def test_a_preview_is_evenly_spaced_and_reads_no_more(folder):
     info = find_dataset(folder)
     images = list(inspection.read_images(info, 8))
+    path = folder / "set-r03-00000-of-00002.tfrecords"
+    flip_byte(path, path.stat().st_size // 5 + 100)  # Data of record 1.
     np.testing.assert_array_equal(inspection.preview(info, 8, 4), [images[index] for index in (0, 3, 6, 9)])
+    with pytest.raises(UserError, match="record 1 of .* is damaged: its checksum is wrong"):
+        inspection.preview(info, 8, 50)
+    flip_byte(path, path.stat().st_size // 5 + 100)
     assert len(inspection.preview(info, 8, 50)) == 10
 
 
@@ -140,9 +145,14 @@ def test_the_tool_describes_and_verifies(folder, tmp_path):
     done = run_tool("--data_dir", folder, "--verify_levels")
     assert done.returncode == 0, done.stderr
     assert "10 images of 8x8" in done.stdout and "every record is sound" in done.stdout
-    done = run_tool("--data_dir", folder, "--preview", tmp_path / "deep" / "p.png", "--images", 4)
+    preview, extracted = tmp_path / "deep" / "p.png", tmp_path / "extracted"
+    done = run_tool(
+        *("--data_dir", folder, "--preview", preview, "--images", 4),
+        *("--extract", extracted, "--compare", folder, "--verify_levels"),
+    )
     assert done.returncode == 0, done.stderr
-    assert Image.open(tmp_path / "deep" / "p.png").size == (16, 16)
+    assert Image.open(preview).size == (16, 16) and len(list(extracted.iterdir())) == 10
+    assert "every level fits" in done.stdout and "both hold the same images" in done.stdout
 
 
 def test_the_tool_fails_for_damage_and_differences(folder, tmp_path):
