@@ -16,6 +16,7 @@ import tempfile
 import time
 
 from stylegan_tf.cli import command_line, flags
+from stylegan_tf.config.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_network()
@@ -36,7 +37,10 @@ def main() -> None:
     if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
         flags.fail("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks
+    from stylegan_tf.serving.formats.portable import FORMATS
 
+    if not set(FLAGS.formats) <= FORMATS.keys():
+        flags.fail(f"--formats takes {' and '.join(FORMATS)}, got {','.join(FLAGS.formats)}.")
     generator = load_networks(FLAGS.network).best_generator
     with tempfile.TemporaryDirectory() as folder:
         callers = {"keras": keras_caller(generator)}
@@ -45,7 +49,10 @@ def main() -> None:
         for kind in FLAGS.formats:
             for weights in ("float32", "float16"):
                 name = f"{kind} {weights[-2:]}"
-                callers[name] = file_caller(generator, pathlib.Path(folder) / name, kind, weights)
+                try:
+                    callers[name] = file_caller(generator, pathlib.Path(folder) / name, kind, weights)
+                except UserError as error:  # E.g. float16 is not precise enough for this network.
+                    print(f"{name} left out: {error}", flush=True)
         for kind in list(callers)[1:]:
             print(f"{kind:10}{megabytes(pathlib.Path(folder) / kind):9.1f} MB", flush=True)
         for size in map(int, FLAGS.batch_sizes):
@@ -95,8 +102,6 @@ def file_caller(generator, folder, kind, weights):
     from stylegan_tf.config import ServingOptions
     from stylegan_tf.serving.formats.portable import FORMATS, export_portable
 
-    if kind not in FORMATS:
-        flags.fail(f"--formats takes {' and '.join(FORMATS)}, got {kind}.")
     path, *others = export_portable(generator, folder, kind, ServingOptions(weights=weights))
     for other in others:
         other.unlink()

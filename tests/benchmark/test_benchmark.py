@@ -57,6 +57,36 @@ def test_wrong_flags_are_told_in_one_line(arguments, words):
     assert all(word in result.stderr for word in words)
 
 
+# In a process of its own, as its flags are not those of training.
+SERVING = """
+from stylegan_tf.benchmark import serving
+from stylegan_tf.cli import command_line
+from stylegan_tf.config.errors import UserError
+
+def export(_generator, folder, _kind, weights):
+    if weights == "float16":
+        raise UserError("not precise enough")
+    folder.mkdir()
+
+serving.KINDS, serving.file_caller = {}, export
+serving.measure = lambda callers, *_: print(list(callers))
+command_line.run(serving.main)
+"""
+
+
+def _serving(*flags):
+    command = [sys.executable, "-c", SERVING, "--network=demo", "--batch_sizes=1", "--requests=0", *flags]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def test_a_format_that_refuses_a_network_does_not_end_the_measurement_of_the_others():
+    result = _serving("--formats=onnx")
+    assert result.returncode == 0, result.stderr
+    assert "onnx 16 left out: not precise enough" in result.stdout and "['keras', 'onnx 32']" in result.stdout
+    unknown = _serving("--formats=onnx,onxn")
+    assert unknown.stderr == "error: --formats takes onnx and tflite, got onnx,onxn.\n" and unknown.stdout == ""
+
+
 def test_what_takes_too_long_is_left_out_with_the_reason(monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     size = ("--resolution=4", "--fmap_max=4", "--batch_size=8", "--form=fused", "--parts=iteration", "--rounds=1")
