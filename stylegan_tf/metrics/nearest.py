@@ -46,7 +46,7 @@ class ImageVectors:
         self.name = handle if handle in ("pixels", "features") else "lpips"
         self._extractor = load_extractor(feature_extractor) if handle == "features" else None
         self._lpips = load_lpips(handle).compute if self.name == "lpips" else None
-        self._traced = tf.function(self._vectors, reduce_retracing=True)
+        self._traced = tf.function(self._vectors, autograph=False, reduce_retracing=True)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         return self._traced(images).numpy()

@@ -121,6 +121,8 @@ class Lpips(tf.Module):
         """Yields features [n, h, w, C] of unit length, and the weights [C] of their channels."""
         if images.shape[1] is not None and min(images.shape[1:3]) < MIN_IMAGE_SIZE:
             raise UserError(f"LPIPS needs images of at least {MIN_IMAGE_SIZE} pixels, got {images.shape[1:3]}.")
+        if images.shape[-1] != 3:
+            raise UserError(f"LPIPS compares images of 1 or 3 channels, these have {images.shape[-1]}.")
         x = (images - _MEAN) / _DEVIATION
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "conv1_1":

@@ -5,6 +5,7 @@ import pytest
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.features.image_distance import convert_weights, load_lpips, save_lpips
+from stylegan_tf.metrics.nearest import ImageVectors
 from tests.helpers import lpips_case
 
 # By PyPI's lpips 0.1.4 (net="vgg") on PyTorch 2.13 with the weights and images of `lpips_case`, in float64.
@@ -60,6 +61,14 @@ def test_images_that_four_poolings_would_use_up_are_refused(distance):
     images = np.zeros([1, 15, 16, 3], np.float32)
     with pytest.raises(UserError, match="at least 16 pixels"):
         distance(images, images)
+
+
+def test_images_with_transparency_are_refused_also_by_the_search_for_the_nearest(distance, file):
+    images = np.zeros([1, 16, 16, 4], np.float32)
+    with pytest.raises(UserError, match="^LPIPS compares images of 1 or 3 channels, these have 4"):
+        distance(images, images)
+    with pytest.raises(UserError, match="^LPIPS compares images of 1 or 3 channels, these have 4"):
+        ImageVectors(str(file), "", 64)(images.astype(np.uint8))
 
 
 def test_weights_that_do_not_fit_are_named(weights):
