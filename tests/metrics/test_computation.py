@@ -13,7 +13,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.metrics.cache import CachedArrays
-from stylegan_tf.metrics.computation import compute_metrics
+from stylegan_tf.metrics.computation import compute_metrics, full_protocol
 from stylegan_tf.metrics.context import MetricContext
 from stylegan_tf.metrics.evaluation import contexts_of_classes, pictures_context
 from stylegan_tf.metrics.features import statistics
@@ -157,6 +157,13 @@ def test_mirrored_copies_are_added_to_the_reals(context, generator):
     expected = distance_by_scipy(features_of(copies)[0], features_of(fakes(generator, 40))[0])
     assert result.values["fid"] == pytest.approx(expected, rel=1e-4)
     assert result.protocol["mirrored_copies"]
+
+
+def test_subsets_are_recorded_as_they_are_drawn_from_mirrored_reals(context):
+    mirrored = dataclasses.replace(context, reals=dataclasses.replace(context.reals, mirror=True))
+    (metric,) = parse_metrics("kid500")
+    assert full_protocol(metric, context)["subset_size"] == 7  # A tenth of 70 reals,
+    assert full_protocol(metric, mirrored)["subset_size"] == 14  # or of as many with their copies.
 
 
 def test_a_class_is_measured_against_its_own_reals(context, tmp_path):

@@ -158,8 +158,8 @@ class KernelMetric(FeatureMetric):
         return {"kid": mean, "kid_error": error}
 
     def protocol(self, context):
-        smaller = min(context.count(self.count), context.reals.count(self.count))
-        return {**super().protocol(context), "subset_size": subset_size(smaller)}
+        reals = context.reals.count(self.count) * (2 if context.reals.mirror else 1)
+        return {**super().protocol(context), "subset_size": subset_size(min(context.count(self.count), reals))}
 
 
 def subset_size(count: int) -> int:
