@@ -8,6 +8,7 @@ Without minibatch statistics, as the prediction for an image should not depend o
 
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -143,6 +144,9 @@ def train_classifiers(
     info.shards(resolution)  # UserError if the dataset lacks that level.
     attributes = list(attribute_columns(info)) if attributes is None else attributes
     sets = {attribute: labelled_images(info, resolution, attribute) for attribute in attributes}
+    for one, other in itertools.combinations(sets, 2):
+        if file_name(one) == file_name(other):
+            raise UserError(f"{one!r} and {other!r} have the same file, {file_name(one)}: give each another `out`.")
     with tempfile.TemporaryFile(dir=make_folder(out)):
         pass  # Fails before training if the folder is not writable.
     for attribute, images in sets.items():

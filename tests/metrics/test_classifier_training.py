@@ -11,7 +11,7 @@ from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.metrics.attribute_classifiers import load_classifiers
+from stylegan_tf.metrics.attribute_classifiers import load_classifiers, train_classifiers
 from stylegan_tf.metrics.real_images import attribute_columns, labelled_images
 from tests.helpers.array_source import ArraySource
 
@@ -77,6 +77,13 @@ def test_what_no_classifier_can_be_trained_on_is_told(info, tmp_path):
     write_tfrecords(ArraySource(np.zeros([20, 4, 4, 3], np.uint8)), tmp_path / "none", WriteOptions(1))
     with pytest.raises(UserError, match="has no labels"):
         attribute_columns(find_dataset(tmp_path / "none"))
+
+
+def test_attributes_that_share_a_file_are_refused_together(tmp_path):
+    source = ArraySource(np.zeros([40, 4, 4, 3], np.uint8), np.tile(NUMBERS[:40, None] // 2 % 2, 2), ("a b", "a_b"))
+    write_tfrecords(source, tmp_path / "set", WriteOptions(1))
+    with pytest.raises(UserError, match="'a b' and 'a_b' have the same file, a_b.npz"):
+        train_classifiers(str(tmp_path / "set"), str(tmp_path / "classifiers"))
 
 
 def run(*flags):

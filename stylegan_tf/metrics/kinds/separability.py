@@ -132,7 +132,7 @@ def classified_samples(
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Names of the classifiers in a folder, w [count, w_size] of generated images, their logits [count, classifiers].
 
-    label: [label_size], of all images; None: the classes of the network in turn.
+    label: [label_size], of all images; None: each gets a random class of the network.
     """
     from stylegan_tf.distribution.strategy import create_strategy
     from stylegan_tf.metrics.attribute_classifiers import load_classifiers
