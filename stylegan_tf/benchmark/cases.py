@@ -6,6 +6,7 @@ import os
 import cpuinfo
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.data.making.record_workers import available_cores
 
 FORMS = ("fused", "plain")
 PARTS = ("discriminator", "generator", "iteration")
@@ -26,8 +27,8 @@ def machine_line() -> str:
     info = cpuinfo.get_cpu_info()
     flags = set(info.get("flags", ()))
     features = [name for flag, name in _FEATURES.items() if flag in flags] or ["none of the instructions looked for"]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{info.get('brand_raw', 'unknown CPU')}, {cores} cores: {', '.join(features)}; {_onednn(os.environ)}"
+    name = f"{info.get('brand_raw', 'unknown CPU')}, {available_cores()} cores"
+    return f"{name}: {', '.join(features)}; {_onednn(os.environ)}"
 
 
 def _onednn(environment) -> str:

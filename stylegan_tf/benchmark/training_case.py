@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from typing import Any, Callable
@@ -15,6 +14,7 @@ from stylegan_tf.benchmark.planning import LevelPlan, Plan
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.making.record_workers import available_cores
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks, plain_form
@@ -126,7 +126,7 @@ def _strategy(replicas: int) -> tf.distribute.Strategy:
     if replicas == 1:
         return create_strategy("one")
     if not tf.config.list_physical_devices("GPU"):
-        share = max(1, len(os.sched_getaffinity(0)) // replicas)
+        share = max(1, available_cores() // replicas)
         tf.config.threading.set_intra_op_parallelism_threads(share)
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)

@@ -1,8 +1,10 @@
 """What the benchmark says of the machine."""
 
+import os
+
 import pytest
 
-from stylegan_tf.benchmark import cases
+from stylegan_tf.benchmark import cases, training_case
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,14 @@ from stylegan_tf.benchmark import cases
 )
 def test_the_line_says_how_onednn_is_configured(environment, words):
     assert cases._onednn(environment) == words
+
+
+def test_cores_are_counted_where_there_is_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(cases.cpuinfo, "get_cpu_info", dict)
+    assert cases.machine_line().startswith("unknown CPU, 6 cores: ")
+    assert training_case.available_cores() == 6
 
 
 def test_the_line_names_the_instructions_that_matter(monkeypatch):
