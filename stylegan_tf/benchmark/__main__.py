@@ -22,23 +22,29 @@ from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.config.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.define("resolution", ["32"], "Sizes to train at, as the networks' full size.")
-flags.define("batch_size", ["16"], "Images per iteration, of all replicas together.")
-flags.define("fmap_base", 2048, "Width of the networks: see the training flags.")
-flags.define("fmap_max", 128, "Most channels of a layer.")
-flags.define("precision", ["float32", "bfloat16"], f"Of {', '.join(PRECISIONS)}.")
-flags.define("form", ["plain", "fused"], "fused: what training runs; plain: its readable reference.")
-flags.define("jit_compile", ["off"], "Of off, on: compile the networks' gradients with XLA as a whole.")
-flags.define("augment", ["none"], f"Of {', '.join(AUGMENTATIONS)}: what augmentation costs.")
-flags.define("parts", ",".join(PARTS), f"Of {', '.join(PARTS)}.", list)
-flags.define("replicas", 1, "Also train on so many mirrored replicas, on a CPU with its share of the cores each.")
-flags.define("iterations_per_call", 4, "Iterations in a call: pauses between turns weigh less.", lower_bound=1)
-flags.define("rounds", 7, "How often every case is measured in a run.", lower_bound=1)
-flags.define("runs", 1, "How often everything starts again, with new processes.", lower_bound=1)
-flags.define("most_seconds", 300.0, "Leave a case out whose first iteration takes longer.")
-flags.define("ceiling", True, "Measure the fastest matrix product and 3x3 convolution, too.")
-flags.define("data_dir", None, "A dataset to read reals from; without it random ones are written.")
-flags.define("json", None, "A file to write all measurements to.")
+flags.define("resolution", ["32"], "Resolutions of the networks to train, separated by commas.")
+flags.define("batch_size", ["16"], "Global batch sizes, separated by commas.")
+flags.define("fmap_base", 2048, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).")
+flags.define("fmap_max", 128, "Maximum number of channels of a layer.")
+flags.define(
+    "precision", ["float32", "bfloat16"], f"Number formats to measure, separated by commas: {', '.join(PRECISIONS)}."
+)
+flags.define(
+    "form", ["plain", "fused"], "Forms to measure: fused (what training runs), plain (its readable reference) or both."
+)
+flags.define("jit_compile", ["off"], "Whether to compile the gradients of both networks with XLA: off, on or both.")
+flags.define("augment", ["none"], f"Augmentations to measure: {', '.join(AUGMENTATIONS)}.")
+flags.define("parts", ",".join(PARTS), f"Parts of training to measure: {', '.join(PARTS)}.", list)
+flags.define(
+    "replicas", 1, "Also measure this number of mirrored replicas; on a CPU each gets an equal share of the cores."
+)
+flags.define("iterations_per_call", 4, "Iterations per call: with more, pauses between them weigh less.", lower_bound=1)
+flags.define("rounds", 7, "Number of measurements of each case per run.", lower_bound=1)
+flags.define("runs", 1, "Number of runs, each with new processes.", lower_bound=1)
+flags.define("most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are left out.")
+flags.define("ceiling", True, "Also measure the fastest matrix product and 3x3 convolution.")
+flags.define("data_dir", None, "A folder of TFRecords with the real images. Left out: random ones.")
+flags.define("json", None, "A .json file for all measurements.")
 
 _CHOICES = {
     "precision": PRECISIONS,

@@ -18,13 +18,19 @@ from stylegan_tf.cli import command_line, flags
 from stylegan_tf.files.file_errors import read_lines
 
 FLAGS = flags.FLAGS
-flags.define("data_dir", None, "Folder of a dataset.", tuple)
+flags.define("data_dir", None, "A folder of TFRecords.", tuple)
 flags.must_exist("data_dir")
 flags.define("batch_size", 32, "Images per batch.")
-flags.define("seconds", 2.0, "How long each of the two measurements of a level may take.")
-flags.define("cache_dir", None, "Folder for copies of data in a bucket; left out: ~/.cache/stylegan_tf.")
-flags.define("cache_gib", None, "Of data in a bucket, keep so many GiB; left out: all of it is copied first.", float)
-flags.define("run_dir", None, "A run folder of training on such a machine, to compare with.")
+flags.define("seconds", 2.0, "Maximum seconds for each of the two measurements of a level.")
+flags.define("cache_dir", None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.")
+flags.define(
+    "cache_gib",
+    None,
+    "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Left out: "
+    "all of it is copied before measuring starts.",
+    float,
+)
+flags.define("run_dir", None, "Folder of a run on a similar machine, to compare with.")
 
 
 def main() -> None:

@@ -3,9 +3,10 @@
     python -m stylegan_tf.benchmark.serving --network runs/demo --batch_sizes 1,8
 
 Every kind of export (weights as variables in float32, float16 and bfloat16, and as constants) is written to a temporary
-folder and loaded again. All of them answer the same requests in turn, round after round, so that whatever else the
-machine does meets them all alike: compare the ratios. "first" is the first answer of a signature, which a server gives
-before it is ready (warm-up). Then a process of its own answers --requests requests of changing sizes, for its memory.
+folder and loaded again. All of them answer the same requests in turn, round after round, so that other load on the
+machine affects all of them equally: compare the ratios. "first" is the first answer of a signature, which a server
+gives before it is ready (warm-up). Then a process of its own answers --requests requests of changing sizes, for its
+memory.
 """
 
 import concurrent.futures
@@ -20,10 +21,10 @@ from stylegan_tf.config.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_network()
-flags.define("batch_sizes", ["1", "8"], "Rows per request.")
-flags.define("formats", [], "Also measure these files, run by their own runtimes: onnx, tflite.")
-flags.define("rounds", 20, "Requests of each kind and size.")
-flags.define("requests", 1000, "Requests of the measurement of memory; 0 leaves it out.")
+flags.define("batch_sizes", ["1", "8"], "Numbers of rows per request, separated by commas.")
+flags.define("formats", [], "Portable formats to measure as well, each in its own runtime: onnx, tflite.")
+flags.define("rounds", 20, "Number of requests of each kind and size.")
+flags.define("requests", 1000, "Number of requests for the measurement of memory. 0: none.")
 
 # Of SavedModels: name -> options.
 KINDS = {
