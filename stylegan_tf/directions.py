@@ -26,7 +26,7 @@ with flags.group("Picture"):
     flags.define("seeds", "0", "Seeds of the images that are moved.")
     flags.define("amounts", "-3,-2,-1,0,1,2,3", "Distances to move along each direction, one per column.", list)
     flags.define_scale()
-sampling_flags.define_noise_mode(["const", "none"])
+sampling_flags.define_pictures(["const", "none"])
 
 
 def main():

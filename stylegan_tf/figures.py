@@ -26,6 +26,7 @@ with flags.group("Figure"):
     flags.define("rows", 3, "For uncurated: number of rows of the largest tiles.", lower_bound=1)
     flags.define("realisations", 100, "For noise_detail: number of realisations of the noise.", lower_bound=4)
     flags.define_scale()
+sampling_flags.define_pictures(noise_modes=())
 
 
 def main():

@@ -17,7 +17,8 @@ from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds import parse_seeds
 
 FLAGS = flags.FLAGS
-sampling_flags.define_noise_mode()
+sampling_flags.define_pictures()
+sampling_flags.define_moves()
 with flags.group("What to generate"):
     flags.define("seeds", "0-15", "Seeds and ranges of seeds, like 0-7,12.")
     flags.define(

@@ -42,7 +42,8 @@ with flags.group("Interpolation"):
     flags.define("fps", 25.0, "Frames per second. In a GIF a frame takes a whole number of hundredths of a second.")
     flags.define("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (requires imageio-ffmpeg).")
     flags.define_scale()
-sampling_flags.define_noise_mode(["const", "none"])
+sampling_flags.define_pictures(["const", "none"])
+sampling_flags.define_moves()
 
 
 def main():

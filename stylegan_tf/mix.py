@@ -25,7 +25,7 @@ with flags.group("Mixing"):
     )
     flags.define("output", "mix.png", "The picture to write: .png, .jpg or .webp.")
     flags.define_scale()
-sampling_flags.define_noise_mode()
+sampling_flags.define_pictures()
 
 
 def main():

@@ -87,6 +87,7 @@ def test_interpolating_a_traditional_network(tmp_path):
     "main, arguments, message",
     [
         ("figures", [], "--figure is missing: give one of uncurated, style_mixing"),
+        ("figures", ["--figure=truncation", "--move=pca1=2"], "unknown flag --move"),
         ("mix", ["--cols=x"], "--cols takes seeds like 0-3,7 and files"),
         ("interpolate", ["--keys=1,2", "--seeds=3"], "give one of them"),
         ("interpolate", ["--keys=1,w.npz", "--space=z"], "files of dlatents are in w"),

@@ -1,4 +1,4 @@
-"""Flags of commands that generate images (network, truncation, class, noise, directions) and their `Painter`."""
+"""Flags of commands that generate images (network, truncation, class, crop, noise, directions) and their `Painter`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,22 +22,28 @@ with flags.group("Network and images"):
         "Class for a network with labels: a name or number, like cat or 3, or a mixed label, like cat=0.3,dog=1. "
         "generate and interpolate take several classes, like cat,dog, or all.",
     )
-    flags.define("crop", True, "Undo the letterboxing or stretching of the training pictures.")
-with flags.group("Moving"):
-    flags.define("directions", None, "File written by stylegan_tf.directions.")
-    flags.define(
-        "move",
-        None,
-        "Directions of that file and the distance to move along each, in standard deviations, like glasses=2,pca3=-1.",
-    )
 
 
-def define_noise_mode(modes: Sequence[str] = ("const", "random", "none")) -> None:
-    """--noise_mode, for the commands that are not about noise themselves."""
+def define_pictures(noise_modes: Sequence[str] = ("const", "random", "none")) -> None:
+    """--crop, and --noise_mode for the commands that are not about noise themselves."""
     meanings = {"const": "the network's fixed maps", "random": "fresh maps", "none": "no noise"}
-    text = "; ".join(f"{mode}: {meanings[mode]}" for mode in modes)
+    text = "; ".join(f"{mode}: {meanings[mode]}" for mode in noise_modes)
     with flags.group("Network and images"):
-        flags.define("noise_mode", "const", f"Noise inputs. {text}.", choices=modes)
+        flags.define("crop", True, "Undo the letterboxing or stretching of the training pictures.")
+        if noise_modes:
+            flags.define("noise_mode", "const", f"Noise inputs. {text}.", choices=noise_modes)
+
+
+def define_moves() -> None:
+    """--directions and --move, see `style_offset`."""
+    with flags.group("Moving"):
+        flags.define("directions", None, "File written by stylegan_tf.directions.")
+        flags.define(
+            "move",
+            None,
+            "Directions of that file and the distance to move along each, in standard deviations, like "
+            "glasses=2,pca3=-1.",
+        )
 
 
 def network_path() -> Path:
@@ -56,8 +62,9 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
     path = path or network_path()
     from stylegan_tf.visualize.painter import load_painters
 
+    crop = "crop" in FLAGS and FLAGS.crop
     truncation = {name: FLAGS[f"truncation_{name}"].value for name in ("psi", "cutoff", "centre")}
-    return load_painters(path, FLAGS["class"].value, labeled, **truncation, noise_mode=noise_mode, crop=FLAGS.crop)
+    return load_painters(path, FLAGS["class"].value, labeled, **truncation, noise_mode=noise_mode, crop=crop)
 
 
 def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
