@@ -20,7 +20,7 @@ from stylegan_tf.config import DirectionOptions
 FLAGS = flags.FLAGS
 flags.define_options(DirectionOptions)
 with flags.group("Directions"):
-    flags.define("output", "directions.npz", "The file to write.")
+    flags.define("output", "directions.npz", "The file to write, ending in .npz.")
 with flags.group("Picture"):
     flags.define("picture", True, "Draw a picture of the directions.")
     flags.define("seeds", "0", "Seeds of the images that are moved.")
@@ -30,6 +30,7 @@ sampling_flags.define_pictures(["const", "none"])
 
 
 def main():
+    flags.require_suffix("output", ".npz")
     options, seeds, amounts = flags.read_options(DirectionOptions), parse_seeds(FLAGS.seeds), _amounts()
     network = sampling_flags.network_path()
     painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode)

@@ -52,6 +52,11 @@ def test_directions_of_every_method_move_generated_images(tmp_path):
     assert (painter.pictures(ws)[0, ..., 0] != expected).any()
 
 
+def test_a_file_that_the_picture_would_replace_is_refused(tmp_path):
+    done = _run("directions", "--network=demo", f"--output={tmp_path / 'd.png'}")
+    assert done.returncode == 1 and "--output must end in .npz" in done.stderr.splitlines()[-1]
+
+
 def test_a_move_without_directions_is_told_in_one_line(tmp_path):
     done = _run("generate", "--network=demo", "--move=hat=1", f"--outdir={tmp_path}")
     assert done.returncode == 1 and "go together" in done.stderr.splitlines()[-1]
