@@ -92,8 +92,8 @@ class DirectionOptions(Options, group="Directions"):
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = sorted(set(self.methods) - set(DIRECTION_METHODS))
-        if unknown:
-            raise OptionError(f"method takes {', '.join(DIRECTION_METHODS)}; got {unknown[0]!r}.")
+        if unknown or not self.methods:
+            raise OptionError(f"method takes {', '.join(DIRECTION_METHODS)}; got {(*unknown, self.method)[0]!r}.")
         if "attributes" in self.methods and bool(self.classifiers) == bool(self.labels):
             raise UserError("`method=attributes` needs either `classifiers=FOLDER` or `labels=FILE.csv`.")
 

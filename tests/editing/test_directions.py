@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from stylegan_tf.config import DirectionOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions, load_directions, parse_moves, save_directions
 from stylegan_tf.editing.finding_directions import (
@@ -121,6 +122,12 @@ def test_moves_are_read_and_of_one_name_added():
     for wrong in ("glasses", "glasses=", "=2", "glasses=two", "glasses=nan"):
         with pytest.raises(UserError, match="`move` takes names and amounts"):
             parse_moves(wrong)
+
+
+@pytest.mark.parametrize("method, named", [(",", ","), ("pca,svm", "svm")])
+def test_other_methods_are_refused(method, named):
+    with pytest.raises(UserError, match=f"method takes pca, sefa, attributes; got '{named}'"):
+        DirectionOptions(method=method)
 
 
 def test_tables_of_labels_are_read(tmp_path):
