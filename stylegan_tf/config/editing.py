@@ -122,6 +122,8 @@ class BlendOptions(Options, group="Blending"):
 
     def shares(self, count: int, resolution: Optional[int]) -> list[float]:
         """Weights of `count` networks in the variables of a resolution; None: in those of the mapping network."""
+        if self.blend_width and self.swap is None:
+            raise UserError("`blend_width` is that of `swap`: give both.")
         if self.swap is None:
             return self._weights(count)
         if count != 2 or self.weights is not None:

@@ -29,10 +29,13 @@ from stylegan_tf.visualize.tile_table import Band, tile_table
 def blended(generators: Mapping[str, Generator], options: BlendOptions) -> Generator:
     """A new generator. generators: by their names for messages, at least two, in order.
 
-    Raises UserError for networks of different architectures or resolutions reached.
+    Raises UserError for networks of different architectures or resolutions reached, and for a swap above these.
     """
     check_alike(generators)
     networks = list(generators.values())
+    reached = networks[0].growth.resolution
+    if options.swap and not options.shares(len(networks), reached)[-1]:
+        raise UserError(f"`swap={options.swap}` takes no layer from the second network: both end at {reached}.")
     result = Generator(networks[0].config, growth=networks[0].growth)
     assign_blend(result, networks, options)
     return result
