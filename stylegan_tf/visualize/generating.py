@@ -32,7 +32,7 @@ def generate_images(
     label: Optional[Sequence[float]] = None,
     noise_mode: str = "const",
 ) -> NDArray[np.uint8]:
-    """The images of seeds: uint8 [N, H, W, C], without the bars of letterboxed training pictures.
+    """The images of seeds: uint8 [N, H, W, C], without the bars of letterboxed training pictures, not stretched.
 
     Args:
       network: a network file, a run folder (its newest network), "demo", or what `load_networks` returned.
@@ -52,6 +52,7 @@ def generate_images(
         content_box=networks.content_box,
         truncation=Truncation(truncation_psi, truncation_cutoff, networks.truncation_centre),
         noise_mode=noise_mode,
+        aspect_ratio=networks.aspect_ratio,
     )
     ws = painter.dlatents(painter.latents(seeds))
     return np.concatenate(list(painter.image_batches(ws)))

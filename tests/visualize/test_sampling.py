@@ -5,7 +5,9 @@ import pytest
 
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
+from stylegan_tf.visualize.generating import generate_images
 from stylegan_tf.visualize.painter import Sampler, batch_size, seed_latents
 from tests.helpers import tiny_networks as tiny
 
@@ -146,3 +148,8 @@ def test_equal_noise_seeds_are_equal_noise_anywhere():
     pictures = np.concatenate(list(sampler.images_of_dlatents(ws, noise_seeds=[*range(65), 1])))
     np.testing.assert_array_equal(pictures[1], pictures[65])
     assert (pictures[0] != pictures[1]).any()
+
+
+def test_images_of_a_network_of_stretched_pictures_get_their_shape_back():
+    networks = Networks(None, None, tiny.generator()[0], {"aspect_ratio": 1.5})
+    assert generate_images(networks, [0]).shape == (1, 8, 12, 3)
