@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylegan_tf.config import PictureOptions, ProjectionConfig, SourceOptions
+from stylegan_tf.config import INCEPTION, PictureOptions, ProjectionConfig, SourceOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
@@ -178,7 +178,7 @@ def project(
     pictures: NDArray[np.uint8],
     config: ProjectionConfig = ProjectionConfig(),
     image_distance: str = "pixels",
-    feature_extractor: Optional[str] = None,
+    feature_extractor: str = INCEPTION,
     label: Optional[Sequence[float]] = None,
     progress: StartProgress = Progress,
 ) -> list[Result]:
@@ -186,7 +186,8 @@ def project(
 
     Args:
       network: a network file, a run folder (its newest network), "demo", or what `load_networks` returned.
-      pictures: uint8 [N, h, w, C], as large as the images of the network (without the bars of letterboxed ones).
+      pictures: uint8 [N, h, w, C], as large as the images of the network (without the bars of letterboxed ones; the
+        squares that stretched ones are).
       image_distance: "pixels", a file of stylegan_tf.build_lpips, or "features", those of `feature_extractor`.
       label: [label_size], for projection in z into a network with labels.
 
@@ -199,6 +200,10 @@ def project(
     distance = choose_distance(image_distance, feature_extractor)
     one_hot = None if label is None else np.asarray(label, np.float32)
     projector = Projector(networks.best_generator, distance, config, one_hot, networks.content_box)
+    size, channels = projector.resolution, networks.best_generator.config.num_channels
+    shape = crop_to_box(np.empty([1, size, size, channels]), networks.content_box).shape[1:]
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != shape:
+        raise ValueError(f"expected uint8 [N, {str(shape)[1:-1]}], got {pictures.dtype} {list(pictures.shape)}")
     results: list[Result] = []
     with progress(len(pictures) * config.steps, "Projecting", "steps") as bar:
         for first in range(0, len(pictures), projector.batch_size):
@@ -214,7 +219,7 @@ def project_files(
     config: ProjectionConfig = ProjectionConfig(),
     pictures: SourceOptions = SourceOptions(),
     image_distance: str = "pixels",
-    feature_extractor: Optional[str] = None,
+    feature_extractor: str = INCEPTION,
     classes: Optional[str] = None,
     crop: bool = True,
     video: bool = False,
@@ -267,10 +272,10 @@ def project_files(
         write_overview(outdir, folders, projector.dlatent_shape)
 
 
-def choose_distance(image_distance: str, feature_extractor: Optional[str] = None) -> ImageDistance:
+def choose_distance(image_distance: str, feature_extractor: str = INCEPTION) -> ImageDistance:
     """What projection minimises: "pixels", a file of LPIPS, or "features", those of `feature_extractor`."""
-    handle = feature_extractor if image_distance == "features" else None
-    return load_distance(image_distance, load_extractor(handle) if handle else None)
+    extractor = load_extractor(feature_extractor) if image_distance == "features" else None
+    return load_distance(image_distance, extractor)
 
 
 def _projected(

@@ -1,13 +1,17 @@
 """Results of projection: what is there already, and what has to be made again."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.config import PictureOptions
-from stylegan_tf.editing.projecting import Result, ResultFolder, Targets
+from stylegan_tf.config import INCEPTION, PictureOptions
+from stylegan_tf.editing import projecting
+from stylegan_tf.editing.projecting import Result, ResultFolder, Targets, project
+from stylegan_tf.networks.network_file import Networks
+from tests.helpers import tiny_networks as tiny
 from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
 IMAGE = np.zeros([8, 8, 3], np.uint8)
@@ -65,3 +69,15 @@ def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):
     Image.new("RGB", (8, 8), (40, 180, 60)).save(tmp_path / "a.png", icc_profile=rgb_profile(DISPLAY_P3, 2.2))
     found = Targets(str(tmp_path / "a.png"), PictureOptions(8, 3, "crop")).image(0)
     np.testing.assert_allclose(found[0, 0], SEEN, atol=2)
+
+
+def test_features_are_inceptions_unless_named(monkeypatch):
+    monkeypatch.setattr(projecting, "load_extractor", lambda handle: SimpleNamespace(name=handle, digest=""))
+    assert projecting.choose_distance("features").name == f"{INCEPTION}_squared"
+
+
+@pytest.mark.parametrize("pictures", [np.zeros([1, 8, 8, 3], np.uint8), np.zeros([1, 4, 8, 3], np.float32)])
+def test_pictures_unlike_those_of_the_network_are_refused(pictures):
+    networks = Networks(None, None, tiny.generator()[0], {"content_box": [0.0, 0.25, 1.0, 0.75]})
+    with pytest.raises(ValueError, match=r"expected uint8 \[N, 4, 8, 3\], got"):
+        project(networks, pictures)
