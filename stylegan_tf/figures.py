@@ -35,10 +35,11 @@ def main():
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
     if FLAGS.figure == "truncation":
         FLAGS.set_default("truncation_cutoff", None)  # As in the paper's figure.
-    painter = sampling_flags.painter()
-    from stylegan_tf.visualize.picture_files import save_image
+    from stylegan_tf.visualize.picture_files import check_picture_path, save_image
 
     output = Path(FLAGS.output or f"{FLAGS.figure}.png")
+    check_picture_path(output)
+    painter = sampling_flags.painter()
     output.parent.mkdir(parents=True, exist_ok=True)
     save_image(_draw(painter, seeds, seeds_b), output)
     print(output)

@@ -37,7 +37,6 @@ with flags.group("Where to"):
         "grid_columns", None, "Images per row of the grid. Left out: about as many as rows.", int, lower_bound=1
     )
     flags.define("save_dlatents", None, "File for the styles of the images after truncation: .npz or .npy.")
-_LARGEST_GRID = 65536
 
 
 def main():
@@ -48,12 +47,12 @@ def main():
             if FLAGS[name].present:
                 flags.fail(f"--{name} does not go with --dlatents: those styles are used as they are.")
     seeds = parse_seeds(FLAGS.seeds, most=2**20)
-    if FLAGS.grid and len(seeds) > _LARGEST_GRID and not FLAGS.dlatents:
-        flags.fail(f"--grid shows {_LARGEST_GRID:,} images at most, --seeds names {len(seeds):,}.")
     network = sampling_flags.network_path()
-    painters = sampling_flags.painters(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
-    from stylegan_tf.visualize import generating
+    from stylegan_tf.visualize import generating, picture_files
 
+    if FLAGS.grid:
+        picture_files.check_picture_path(FLAGS.grid)
+    painters = sampling_flags.painters(network, noise_mode=FLAGS.noise_mode, labeled=not FLAGS.dlatents)
     offset = sampling_flags.style_offset(painters[0][1])
     if FLAGS.dlatents:
         sets = [generating.styles_of_file(painters[0][1], FLAGS.dlatents, offset, command_line.warn)]
@@ -61,6 +60,8 @@ def main():
         sets = generating.styles_of_seeds(painters, seeds, FLAGS["class"].value, offset)
     if len(sets) > 1 and FLAGS.outdir and FLAGS.outdir.lower().endswith(".zip"):
         flags.fail("several classes get a folder each: give --outdir=FOLDER, or one --class for a .zip.")
+    if FLAGS.grid:
+        generating.check_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
     if FLAGS.save_dlatents:
         generating.save_styles(FLAGS.save_dlatents, sets)
     if FLAGS.outdir:

@@ -60,12 +60,15 @@ def main():
     if FLAGS.space == "z" and len(painters) > 1:
         flags.fail("from class to class the way is in w: --space=z takes one class.")
     from stylegan_tf.visualize.interpolation import frame_count, walk_frames
+    from stylegan_tf.visualize.picture_files import check_picture_size
     from stylegan_tf.visualize.tile_table import scale_for
 
-    size = painters[0].resolutions[-1]
+    size, (height, width) = painters[0].resolutions[-1], painters[0].picture_shape
+    scale = scale_for((size, size), FLAGS.scale)
+    check_picture_size(FLAGS.output, rows * height * scale, columns * width * scale)
     walks = _walks(painters, keys, columns * rows)
     count = frame_count(FLAGS.seconds or walks[0].length, FLAGS.fps)
-    options = {"columns": columns, "scale": scale_for((size, size), FLAGS.scale), "closed": FLAGS.loop}
+    options = {"columns": columns, "scale": scale, "closed": FLAGS.loop}
     offset = sampling_flags.style_offset(painters[0])
     frames = walk_frames(painters[0], walks, count, offset=offset, **options)
     with ProgressBar(count, "Generating", "frames") as bar:

@@ -21,7 +21,7 @@ flags.define_data_dir("Folder of TFRecords with the training images.")
 flags.define("held_out_dir", None, "Folder of TFRecords with images that the network was not trained on.")
 flags.define("seeds", "0-99", "Seeds of the generated images.")
 flags.define("images", None, "Pictures to compare in place of a network's, of the dataset's size: folder or archive.")
-flags.define("output", "nearest.png", "The picture to write.")
+flags.define("output", "nearest.png", "The picture to write: .png, .jpg or .webp.")
 flags.define("table", None, "A .json file for all distances.")
 flags.define_options(NearestOptions)
 

@@ -83,6 +83,8 @@ def test_styles_from_a_file_give_the_images_that_they_came_from_in_a_zip(network
     "arguments, message",
     [
         ([], "nowhere to write to"),
+        (["--outdir=out", "--grid=g.pdf"], "g.pdf: the name of a picture ends in .png"),
+        (["--class=cat", "--seeds=0-32", "--grid=g.webp", "--grid_columns=33", "--scale=64"], "16,896 x 512 pixels"),
         (["--outdir=out"], "choose with --class=NAME or =N; there are cat, dog, owl"),
         (["--outdir=out", "--dlatents=w.npz", "--truncation_psi=1"], "--truncation_psi does not go with --dlatents"),
     ],

@@ -24,7 +24,7 @@ from stylegan_tf.metrics.features.image_distance import load_lpips
 from stylegan_tf.metrics.measured_images import open_pictures
 from stylegan_tf.metrics.real_images import RealImages
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import as_rgb, save_image
+from stylegan_tf.visualize.picture_files import as_rgb, check_picture_path, save_image
 from stylegan_tf.visualize.tile_table import Band, tile_table
 
 _BATCH = 64  # Real images at a time.
@@ -235,6 +235,7 @@ def report_nearest(
       held_out_dir: a dataset of the same source as `data_dir` that the network has not seen.
       output: the picture; table: a file for all distances, .json.
     """
+    check_picture_path(output)
     infos = [find_dataset(folder) for folder in (data_dir, held_out_dir) if folder]
     if isinstance(source, str):
         pictures, _ = open_pictures(source, infos[0])
@@ -247,14 +248,14 @@ def report_nearest(
     vectors = ImageVectors(options.image_distance, options.feature_extractor, options.compare_size)
     training, *held_out = (RealImages(info, images.shape[1]) for info in infos)
     found = find_nearest(images, vectors, training, held_out[0] if held_out else None, options, progress)
-    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
-    save_image(_picture(training, images, names, found, options.rows), output)
-    note(os.fspath(output))
+    note(f"{vectors.name}: {found.conclusion.sentence}")
     if table:
         kind = "to_held_out" if held_out_dir else "real_to_real"
         _write_table(pathlib.Path(table), vectors.name, kind, names, found)
         note(table)
-    note(f"{vectors.name}: {found.conclusion.sentence}")
+    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
+    save_image(_picture(training, images, names, found, options.rows), output)
+    note(os.fspath(output))
     return found
 
 

@@ -13,7 +13,7 @@ from PIL import GifImagePlugin, Image, ImageFile
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.visualize.picture_files import as_rgb
+from stylegan_tf.visualize.picture_files import as_rgb, check_picture_size
 
 _FFMPEG_ADVICE = "see what it says above, look for room on the disk, or write .webp."
 
@@ -38,7 +38,7 @@ def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike,
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
-        suffix = path.suffix.lower()
+        suffix, frames = path.suffix.lower(), _checked(frames, path)
         _WRITERS[suffix](frames if suffix == ".webp" else map(as_rgb, frames), count, temporary, fps)
 
 
@@ -46,6 +46,12 @@ def frame_durations(count: int, fps: float, unit: int) -> list[int]:
     """Milliseconds of every frame in multiples of `unit`, without drift: frame k starts at about k / fps seconds."""
     starts = [round(1000 * frame / (fps * unit)) * unit for frame in range(count + 1)]
     return [end - start for start, end in zip(starts, starts[1:])]
+
+
+def _checked(frames, path):
+    for frame in frames:
+        check_picture_size(path, *frame.shape[:2])
+        yield frame
 
 
 class _Frames(ImageFile.ImageFile):

@@ -17,7 +17,7 @@ from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
+from stylegan_tf.visualize.picture_files import check_picture_size, grid_shape, save_image_grid
 
 _Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
 _Offset = Union[int, NDArray[np.float32]]
@@ -151,7 +151,8 @@ def write_images(
       made_with: what the images depend on besides the options of their set.
       suffix: png, jpg or webp; scale: how often pixels are repeated.
     """
-    done = 0
+    done, (height, width) = 0, sets[0].painter.picture_shape
+    check_picture_size(f"{sets[0].name(0)}.{suffix}", height * scale, width * scale)
     with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
         for styles in sets:
             place = os.path.join(path, styles.folder) if styles.folder else path
@@ -167,6 +168,15 @@ def write_images(
                         bar.update(done)
 
 
+def check_grid(
+    path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
+) -> None:
+    """UserError if `write_grid` could not write so many images, before they are generated."""
+    rows, columns = grid_shape(sum(styles.count for styles in sets), columns)
+    height, width = sets[0].painter.picture_shape
+    check_picture_size(path, rows * height * scale, columns * width * scale)
+
+
 def write_grid(
     path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
 ) -> None:
@@ -174,7 +184,7 @@ def write_grid(
     parts = [_drawn(styles, {str(index): index for index in range(styles.count)}, scale) for styles in sets]
     images = np.concatenate([images for part in parts for _, images in part])
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_image_grid(as_shown(images), path, columns)
+    save_image_grid(images, path, columns)
 
 
 def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:

@@ -188,6 +188,12 @@ class Painter(Sampler):
         """(r, r, 1) of one image's noise in every layer; empty without noise inputs."""
         return self.generator.synthesis.noise_shapes(self.resolutions[-1])
 
+    @property
+    def picture_shape(self) -> tuple[int, int]:
+        """(h, w) of `image_batches`."""
+        size = self.resolutions[-1]
+        return self.in_shape(np.zeros([1, size, size, 1], np.uint8)).shape[1:3]
+
     def latents(self, seeds: Iterable[int]) -> np.ndarray:
         """z [N, latent_size] of the seeds."""
         return seed_latents(seeds, self.config.latent_size)

@@ -23,6 +23,9 @@ _ENCODINGS = {
     ".webp": {"format": "WEBP", "quality": 90, "method": 4},
 }
 
+_LONGEST_SIDE = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".gif": 65_535}  # Pixels that the formats hold.
+_MOST_PIXELS = 2**30  # Of any picture: 3 GiB, of which several copies are in memory.
+
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Float images in [-1, 1] -> uint8 of the same shape: 127.5 x + 127.5, rounded (halves up) and clipped."""
@@ -40,12 +43,17 @@ def image_grid(images: np.ndarray, columns: Optional[int] = None) -> np.ndarray:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[0] == 0:
         raise ValueError(f"expected uint8 images [N, H, W, C] with N > 0, got {images.dtype} {list(images.shape)}")
     count, height, width, channels = images.shape
-    columns = columns or _columns(count)
-    rows = -(-count // columns)
+    rows, columns = grid_shape(count, columns)
     padding = np.zeros([rows * columns - count, height, width, channels], np.uint8)
     grid = np.concatenate([images, padding]).reshape(rows, columns, height, width, channels)
     # [rows, columns, H, W, C] -> [rows, H, columns, W, C] -> [rows * H, columns * W, C]
     return grid.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def grid_shape(count: int, columns: Optional[int] = None) -> tuple[int, int]:
+    """(rows, columns) of `image_grid`."""
+    columns = columns or _columns(count)
+    return -(-count // columns), columns
 
 
 def _columns(count: int) -> int:
@@ -92,11 +100,29 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
         temporary.write_bytes(content)
 
 
+def check_picture_path(path: Union[str, os.PathLike]) -> None:
+    """UserError if `save_image` could not write a file of this name, before anything is computed for it."""
+    if Path(path).suffix.lower() not in _ENCODINGS:
+        raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
+
+
+def check_picture_size(path: Union[str, os.PathLike], height: int, width: int) -> None:
+    """UserError if a picture or frame has more pixels than the format of the file, or memory, holds."""
+    suffix = Path(path).suffix.lower()
+    longest = _LONGEST_SIDE.get(suffix, _MOST_PIXELS)
+    if max(height, width) > longest or height * width > _MOST_PIXELS:
+        most = f"{suffix} holds {longest:,} a side" if longest < max(height, width) else f"{_MOST_PIXELS:,} is the most"
+        raise UserError(
+            f"{path} would have {width:,} x {height:,} pixels, {most}: use fewer images, a smaller `scale` or another "
+            "format."
+        )
+
+
 def encoded(image: np.ndarray, path: os.PathLike) -> bytes:
     """The content of the file `path` of uint8 [H, W, 1, 3 or 4]; its suffix says how, see `save_image`."""
-    encoding = _ENCODINGS.get(Path(path).suffix.lower())
-    if encoding is None:
-        raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
+    check_picture_path(path)
+    check_picture_size(path, *image.shape[:2])
+    encoding = _ENCODINGS[Path(path).suffix.lower()]
     stream = io.BytesIO()
     image = as_rgb(image) if image.shape[-1] == 4 and encoding["format"] == "JPEG" else image
     _as_picture(image).save(stream, **encoding)

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.stats import binomtest, mannwhitneyu
 
 from stylegan_tf.config import WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.metrics import nearest
 from tests.helpers.array_source import ArraySource
@@ -72,6 +73,11 @@ def test_vectors_of_pixels_are_at_root_mean_square_distance_and_shrunk():
     np.testing.assert_allclose(np.linalg.norm(a - b, axis=1), expected, rtol=1e-5)
 
 
+def test_a_picture_that_cannot_be_written_is_told_before_the_search():
+    with pytest.raises(UserError, match="n.pdf: the name of a picture ends in .png"):
+        nearest.report_nearest("nowhere", [], "nowhere", None, "n.pdf")
+
+
 @pytest.mark.end_to_end
 def test_copies_of_training_images_are_found_and_told(tmp_path):
     write_tfrecords(ArraySource(REALS), tmp_path / "set", WriteOptions(1, shuffle=False))
@@ -82,6 +88,7 @@ def test_copies_of_training_images_are_found_and_told(tmp_path):
     command += ["--output=n.png", "--table=n.json", "--neighbours=3", "--rows=2", "--image_distance=pixels"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1:] == ["n.json", "n.png"]
     assert "100.0% of pairs" in done.stdout and "evidence that it repeats" in done.stdout
     table = json.loads((tmp_path / "n.json").read_text())
     assert [row["records"][0] for row in table["images"]] == list(range(20))

@@ -86,6 +86,13 @@ def test_other_names_are_refused(tmp_path):
         check_animation_path(tmp_path / "x.avi")
 
 
+@pytest.mark.parametrize("suffix, width", [(".webp", 16384), (".gif", 65536)])
+def test_frames_too_large_for_the_format_are_refused(tmp_path, suffix, width):
+    with pytest.raises(UserError, match=f"{width:,} x 1 pixels, {suffix} holds {width - 1:,} a side"):
+        write_animation(iter([np.zeros([1, width, 3], np.uint8)]), 1, tmp_path / f"x{suffix}", 10)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_package_for_films_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(UserError, match=r"imageio-ffmpeg: pip install 'stylegan-tf\[video\]'"):

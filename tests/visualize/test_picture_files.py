@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize import image_grid, save_image, save_image_grid, to_uint8
-from stylegan_tf.visualize.picture_files import as_rgb, resized
+from stylegan_tf.visualize.picture_files import as_rgb, check_picture_size, resized
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -76,6 +76,19 @@ def test_a_suffix_that_is_no_picture_is_refused(tmp_path):
     with pytest.raises(UserError, match="x.bmp: the name of a picture ends in .png"):
         save_image(np.zeros([2, 2, 3], np.uint8), tmp_path / "x.bmp")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name, shape", [("x.webp", [1, 16384]), ("x.jpg", [65501, 1])])
+def test_a_picture_too_large_for_its_format_is_refused(tmp_path, name, shape):
+    with pytest.raises(UserError, match=f"{shape[1]:,} x {shape[0]:,} pixels, .*{name[1:]} holds .* `scale`"):
+        save_image(np.zeros([*shape, 3], np.uint8), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_too_large_for_memory_is_refused():
+    check_picture_size("x.png", 2**5, 2**25)
+    with pytest.raises(UserError, match="x.png would have 16,777,216 x 65 pixels, 1,073,741,824 is the most"):
+        check_picture_size("x.png", 65, 2**24)
 
 
 def test_enlarging_repeats_pixels_and_shrinking_averages_them():
