@@ -64,13 +64,16 @@ def main():
         generating.check_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
     if FLAGS.save_dlatents:
         generating.save_styles(FLAGS.save_dlatents, sets)
+    images = None
     if FLAGS.outdir:
         moved = {"directions": FLAGS.directions, "move": FLAGS.move, "noise_mode": FLAGS.noise_mode, "crop": FLAGS.crop}
         made_with = generating.made_with(network, **moved, scale=FLAGS.scale)
         with command_line.output_path("outdir") as outdir:
-            generating.write_images(outdir, sets, made_with, FLAGS.format, FLAGS.scale, ProgressBar)
+            options = (FLAGS.format, FLAGS.scale, ProgressBar)
+            images = generating.write_images(outdir, sets, made_with, *options, keep=bool(FLAGS.grid))
     if FLAGS.grid:
-        generating.write_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
+        images = images or generating.draw_images(sets, FLAGS.scale, ProgressBar)
+        generating.write_grid(FLAGS.grid, images, FLAGS.grid_columns)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,21 @@ def test_styles_from_a_file_give_the_images_that_they_came_from_in_a_zip(network
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grid.png", "out.zip", "w.npz"]
 
 
+@pytest.mark.parametrize("outdir", ["out", "out.zip"])
+def test_a_grid_shows_the_images_of_the_files_also_of_those_that_were_there(network, tmp_path, outdir):
+    arguments = ("--class=dog", "--noise_mode=random", f"--outdir={tmp_path / outdir}")
+    assert _generate(network, *arguments, "--seeds=1").returncode == 0
+    done = _generate(network, *arguments, "--seeds=0-2,0", f"--grid={tmp_path / 'grid.png'}", "--grid_columns=4")
+    assert done.returncode == 0, done.stderr
+    names = [f"seed{seed:04d}.png" for seed in (0, 1, 2, 0)]
+    if outdir.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / outdir) as archive:
+            images = [_picture(archive.open(name)) for name in names]
+    else:
+        images = [_picture(tmp_path / outdir / name) for name in names]
+    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), np.concatenate(images, axis=1))
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

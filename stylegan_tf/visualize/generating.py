@@ -144,28 +144,49 @@ def write_images(
     suffix: str = "png",
     scale: int = 1,
     progress: StartProgress = Progress,
-) -> None:
+    keep: bool = False,
+) -> list[NDArray[np.uint8]]:
     """One file for each image in a folder or a .zip; those with the same record are not made again.
 
     Args:
       made_with: what the images depend on besides the options of their set.
       suffix: png, jpg or webp; scale: how often pixels are repeated.
+      keep: return all images, in order; else none.
     """
+    kept: list[NDArray[np.uint8]] = []
     done, (height, width) = 0, sets[0].painter.picture_shape
     check_picture_size(f"{sets[0].name(0)}.{suffix}", height * scale, width * scale)
     with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
         for styles in sets:
             place = os.path.join(path, styles.folder) if styles.folder else path
+            shown: dict[str, NDArray[np.uint8]] = {}
             with open_image_folder(pathlib.Path(place), {**made_with, **styles.options}) as folder:
                 for indices in styles.chunks():
                     wanted = {f"{styles.name(index)}.{suffix}": index for index in indices}
                     missing = {name: index for name, index in wanted.items() if not folder.has(name)}
                     done += len(indices) - len(missing)  # Existing ones, or named twice.
                     bar.skip(len(indices) - len(missing))
+                    if keep:
+                        existing = [name for name in wanted if name not in missing and name not in shown]
+                        shown.update(zip(existing, folder.images(existing, styles.painter.config.num_channels)))
                     for names, images in _drawn(styles, missing, scale):
                         folder.add(names, images)
+                        shown.update(zip(names, images) if keep else ())
                         done += len(names)
                         bar.update(done)
+            kept += [shown[f"{styles.name(index)}.{suffix}"] for index in range(styles.count if keep else 0)]
+    return kept
+
+
+def draw_images(sets: Sequence[Styles], scale: int = 1, progress: StartProgress = Progress) -> list[NDArray[np.uint8]]:
+    """All images, without files."""
+    kept: list[NDArray[np.uint8]] = []
+    with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
+        for styles in sets:
+            for _, images in _drawn(styles, {str(index): index for index in range(styles.count)}, scale):
+                kept += list(images)
+                bar.update(len(kept))
+    return kept
 
 
 def check_grid(
@@ -178,13 +199,11 @@ def check_grid(
 
 
 def write_grid(
-    path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
+    path: Union[str, os.PathLike[str]], images: Sequence[NDArray[np.uint8]], columns: Optional[int] = None
 ) -> None:
     """All images as one picture. columns: see `image_grid`."""
-    parts = [_drawn(styles, {str(index): index for index in range(styles.count)}, scale) for styles in sets]
-    images = np.concatenate([images for part in parts for _, images in part])
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_image_grid(images, path, columns)
+    save_image_grid(np.stack(images), path, columns)
 
 
 def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
+from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import AtomicBatch, atomic_write, make_folder, remove_leftovers
@@ -92,6 +93,16 @@ class ImageFolder:
         self._written.write(self.path / name, content)
         return len(content)
 
+    def images(self, names: Sequence[str], channels: int) -> Iterator[np.ndarray]:
+        """Those that were there before: uint8 [H, W, channels] of each name."""
+        for name, content in zip(names, self._contents(names)):
+            with reading(self.path / name, "picture", "remove it"), Image.open(io.BytesIO(content)) as picture:
+                pixels = np.asarray(picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
+            yield pixels.reshape(*pixels.shape[:2], channels)
+
+    def _contents(self, names: Sequence[str]) -> Iterator[bytes]:
+        return ((self.path / name).read_bytes() for name in names)
+
     def _publish(self) -> None:
         """The images first, then their lines in the record."""
         if self._names:
@@ -134,6 +145,12 @@ class ImageZip(ImageFolder):
     def has(self, name: str) -> bool:
         made = self._archived.get(name)
         return super().has(name) or (made is not None and made.options == self._options)
+
+    def _contents(self, names: Sequence[str]) -> Iterator[bytes]:
+        archived = {name for name in names if not ImageFolder.has(self, name)}
+        with _opened(self.archive) if archived else contextlib.nullcontext() as archive:
+            for name in names:
+                yield archive.read(name) if name in archived else (self.path / name).read_bytes()
 
     def _pack(self):
         new = {name: made for name, made in self.records.items() if self._is_whole(name)}
