@@ -9,6 +9,8 @@ writes the next version in a folder of versions. With --format=onnx or --format=
 
 writes generator, mapping and synthesis as separate files, each of which is run in its runtime and compared with the
 network. --format=web writes a page that runs the network in a browser, --format=hub a folder for the Hugging Face Hub.
+All of them come with a README.md. Files of an earlier export in --dest are replaced; the command writes nothing if a
+README.md, index.html, config.json or network.npz there comes from elsewhere.
 docs/serving.md describes the formats, the signatures, and how to call them.
 """
 

@@ -5,11 +5,12 @@ that a page on the Hugging Face Hub shows.
 """
 
 import base64
+import dataclasses
 import html
 import json
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
@@ -17,11 +18,11 @@ import numpy as np
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.serving.formats.portable import describe, export_portable
+from stylegan_tf.serving.formats.portable import describe, export_portable, truncation_centres
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import save_image_grid
 
@@ -32,6 +33,19 @@ _LIMITS = """\
 For research, art and teaching. It is not meant for pictures that pass for photographs of real people, places or
 events. It shows what its training images show, with their biases and gaps, and at a lower `truncation_psi` less of
 their variety. Latents far from N(0, 1) and values of `truncation_psi` above 1 give unrealistic images."""
+_CARD, _INDEX = "library_name: stylegan-tf", "<title>StyleGAN: "
+# By format: names that others' files may have, too -> what those of an export contain.
+COMMON_NAMES = {
+    "onnx": {"README.md": _CARD},
+    "tflite": {"README.md": _CARD},
+    "web": {"README.md": _CARD, "index.html": _INDEX},
+    "hub": {
+        "README.md": _CARD,
+        "config.json": '"default_truncation_psi":',
+        "space/README.md": "app_file: index.html",
+        "space/index.html": _INDEX,
+    },
+}
 _SPACE = """\
 ---
 title: {name}
@@ -48,7 +62,12 @@ def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[
     metadata: of the network file, with `metrics`. files: Markdown about the files of the export.
     """
     path = pathlib.Path(folder) / "README.md"
-    path.write_text("\n".join([*_front_matter(metadata), *_text(generator, name, metadata, files)]) + "\n", "utf-8")
+    return _write(path, "\n".join([*_front_matter(metadata), *_text(generator, name, metadata, files)]) + "\n")
+
+
+def _write(path: pathlib.Path, text: str) -> pathlib.Path:
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, "utf-8")
     return path
 
 
@@ -61,17 +80,18 @@ def _front_matter(metadata):
 
 def _text(generator, name, metadata, files):
     config, resolution = generator.config, generator.growth.resolution
+    label_names = Networks(None, None, generator, dict(metadata)).label_names
     facts = {
         "Images": f"{resolution}x{resolution}, {config.num_channels} channels",
         "Latents": f"z [{config.latent_size}], w [{config.w_size}]",
-        "Labels": (config.label_size and ", ".join(metadata.get("label_names", ()))) or config.label_size,
+        "Labels": (config.label_size and ", ".join(label_names)) or config.label_size,
         "Training data": metadata.get("dataset", "not recorded"),
-        "Training images shown": f"{metadata['kimg']:g} thousand" if "kimg" in metadata else "not recorded",
+        "Training images shown": "not recorded" if metadata.get("kimg") is None else f"{metadata['kimg']:g} thousand",
         "Converted from": metadata.get("converted_from"),
         "Licence": metadata.get("licence", "not recorded: that of the training data and of whoever trained it"),
     }
     metrics = [
-        f"| {key} | {', '.join(f'{part} {value:g}' for part, value in values.items())} |"
+        f"| {key} | {', '.join(f'{part} {value:g}' for part, value in values.items() if value is not None)} |"
         for key, values in (metadata.get("metrics") or {}).items()
     ]
     return [
@@ -96,44 +116,57 @@ def export_folder(
     ort_dir: Optional[str] = None,
     progress: StartProgress = Progress,
     note: Note = ignore,
+    name: Optional[str] = None,
 ) -> list[pathlib.Path]:
     """Writes the format `kind`, "onnx", "tflite", "web" or "hub", and a model card; returns the paths.
 
-    Args: see `export_portable` and `write_web_page`; metadata: those of the network file, with its `metrics`.
+    Args: see `export_portable` and `write_web_page`; metadata: those of the network file, with its `metrics`; name: of
+    a model without a dataset, None: that of the folder.
+    Raises UserError, before it writes anything, if `dest` holds a README.md, index.html, ... that is no export's.
     """
     dest, metadata = pathlib.Path(dest), dict(metadata or {})
+    _check_free(dest, kind)
+    options = dataclasses.replace(options, truncation_centre=options.truncation_centre or networks.truncation_centre)
+    name = str(metadata.get("dataset") or name or dest.resolve().name)
     shared = {"progress": progress, "note": note}
     stored = {key: metadata[key] for key in ("label_names", "licence", "dataset", "kimg") if key in metadata}
     if kind == "web":
         paths = write_web_page(networks, dest, options, ort_dir, metadata=stored, **shared)
     elif kind == "hub":
-        paths = _write_hub_folder(networks, dest, options, ort_dir, stored, shared, metadata)
+        paths = _write_hub_folder(networks, dest, options, ort_dir, stored, shared, name)
     else:
         paths = export_portable(networks.best_generator, dest, kind, options, metadata=stored, **shared)
     files = "\n".join(f"- `{path.relative_to(dest)}`" for path in paths)
     if kind == "hub":
         files += "\n\n![Samples](samples.png)"
-    name = metadata.get("dataset") or dest.resolve().name
-    return [*paths, write_model_card(dest, networks.best_generator, str(name), metadata, files)]
+    return [*paths, write_model_card(dest, networks.best_generator, name, metadata, files)]
 
 
-def _write_hub_folder(networks, dest, options, ort_dir, stored, shared, metadata) -> list[pathlib.Path]:
+def _check_free(dest: pathlib.Path, kind: str) -> None:
+    paths = {dest / name: mark for name, mark in COMMON_NAMES[kind].items()}
+    foreign = [path for path, mark in paths.items() if path.exists() and mark not in path.read_text("utf-8", "replace")]
+    if kind == "hub" and (dest / "network.npz").exists() and not (dest / "config.json").exists():
+        foreign.append(dest / "network.npz")
+    if foreign:
+        name = foreign[0].relative_to(dest)
+        raise UserError(f"`dest` holds a {name} that no export has written: choose another `dest`, or move it away.")
+
+
+def _write_hub_folder(networks, dest, options, ort_dir, stored, shared, name) -> list[pathlib.Path]:
     """The network, what describes it, samples, ONNX files, and the page in `space`."""
-    make_folder(dest)
+    _read_runtime(ort_dir)
     generator = networks.best_generator
-    save_networks(dest / "network.npz", Networks(None, None, generator, networks.metadata))
-    config = {"architecture": generator.config.to_dict(), **describe(generator, options)}
-    (dest / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    onnx = export_portable(generator, dest / "onnx", "onnx", options, metadata=stored, **shared)
+    pages = write_web_page(networks, dest / "space", options, ort_dir, metadata=stored, onnx=onnx, **shared)
+    pages.append(_write(dest / "space" / "README.md", _SPACE.format(name=json.dumps(name))))
     label = np.eye(1, generator.config.label_size, dtype=np.float32)[0] if generator.config.label_size else None
-    truncation = Truncation(0.7, options.truncation_cutoff, options.truncation_centre or "all")
+    truncation = Truncation(0.7, options.truncation_cutoff, options.truncation_centre)
     painter = Painter(generator, label, options.content_box, truncation, aspect_ratio=networks.aspect_ratio)
     save_image_grid(painter.pictures(painter.dlatents(painter.latents(range(16)))), dest / "samples.png")
-    paths = [dest / name for name in ("network.npz", "config.json", "samples.png")]
-    paths += export_portable(generator, dest / "onnx", "onnx", options, metadata=stored, **shared)
-    pages = write_web_page(networks, dest / "space", options, ort_dir, metadata=stored, **shared)
-    readme = dest / "space" / "README.md"
-    readme.write_text(_SPACE.format(name=str(metadata.get("dataset", "StyleGAN"))), "utf-8")
-    return [*paths, *pages, readme]
+    config = {"architecture": generator.config.to_dict(), **describe(generator, options)}
+    _write(dest / "config.json", json.dumps(config, indent=1) + "\n")
+    save_networks(dest / "network.npz", Networks(None, None, generator, networks.metadata))
+    return [*(dest / file for file in ("network.npz", "config.json", "samples.png")), *onnx, *pages]
 
 
 def write_web_page(
@@ -144,40 +177,37 @@ def write_web_page(
     metadata: Optional[Mapping[str, Any]] = None,
     progress: StartProgress = Progress,
     note: Note = ignore,
+    onnx: Sequence[pathlib.Path] = (),
 ) -> list[pathlib.Path]:
     """Writes `dest`/index.html, model.js and runtime.js; returns the paths. They work from any host, and as files.
 
     Args:
       ort_dir: the folder `dist` of the npm package onnxruntime-web.
+      onnx: the files of `export_portable` with these options, where they exist already.
     Raises UserError if the runtime is not there, and as `export_portable`.
     """
     runtime = _read_runtime(ort_dir)
     generator, dest = networks.best_generator, pathlib.Path(dest)
     make_folder(dest)
     with tempfile.TemporaryDirectory() as folder:
-        paths = export_portable(generator, folder, "onnx", options, metadata, progress, note)
+        paths = onnx or export_portable(generator, folder, "onnx", options, metadata, progress, note)
         model = {path.stem: _base64(path.read_bytes()) for path in paths if path.stem != "generator"}
     model["facts"] = facts(networks, options)
     script = "\n".join((_PAGE / name).read_text("utf-8") for name in _SCRIPTS)
     page = (_PAGE / "index.html").read_text("utf-8").replace("{{script}}", script)
     contents = {
-        "index.html": page.replace("{{title}}", html.escape(str((metadata or {}).get("dataset", "generator")))),
-        "model.js": f"const MODEL = {json.dumps(model)};\n",
         "runtime.js": f"const RUNTIME = {json.dumps(runtime)};\n",
+        "model.js": f"const MODEL = {json.dumps(model)};\n",
+        # Last, as it loads the others.
+        "index.html": page.replace("{{title}}", html.escape(str((metadata or {}).get("dataset", "generator")))),
     }
-    for name, text in contents.items():
-        (dest / name).write_text(text, "utf-8")
-    return [dest / name for name in contents]
+    return [_write(dest / name, text) for name, text in contents.items()]
 
 
 def facts(networks: Networks, options: ServingOptions) -> dict[str, Any]:
     """What the page needs to know of the network."""
     generator = networks.best_generator
-    config, centres = generator.config, []
-    if config.use_styles:
-        eye = np.eye(config.label_size, dtype=np.float32) if config.label_size else None
-        found = generator.truncation_centre(options.truncation_centre or "all", eye)
-        centres = np.reshape(found, [-1, config.w_size]).astype(np.float64).round(7).tolist()
+    config = generator.config
     layers = generator.synthesis.num_layers_at(generator.growth.resolution) if config.use_styles else 1
     return {
         **describe(generator, options),
@@ -185,7 +215,7 @@ def facts(networks: Networks, options: ServingOptions) -> dict[str, Any]:
         "aspect_ratio": networks.aspect_ratio,
         "num_layers": layers,
         "w_size": config.w_size,
-        "centres": centres,  # One for each label, or for all.
+        "centres": truncation_centres(generator, options),
     }
 
 

@@ -44,7 +44,7 @@ def export_portable(
 
     Args:
       kind: "onnx" or "tflite".
-      options: as for a SavedModel; `constants` and `bad_rows` are ignored.
+      options: as for a SavedModel, but truncation_centre is "all" if left out; `constants`, `bad_rows` are ignored.
       metadata: stored in each file.
     Raises UserError if an option does not fit the format or float16 is not precise enough, RuntimeError if a file
     computes something else for any other reason.
@@ -87,6 +87,16 @@ def describe(generator: Generator, options: ServingOptions) -> dict[str, Any]:
         "content_box": options.content_box and list(options.content_box),
         "weights": options.weights,
     }
+
+
+def truncation_centres(generator: Generator, options: ServingOptions) -> list[list[float]]:
+    """w of `options.truncation_centre`: one for each label, or for all; [] for the traditional generator."""
+    config = generator.config
+    if not config.use_styles:
+        return []
+    eye = np.eye(config.label_size, dtype=np.float32) if config.label_size else None
+    centres = generator.truncation_centre(options.truncation_centre or "all", eye)
+    return np.reshape(centres, [-1, config.w_size]).astype(np.float64).round(7).tolist()
 
 
 def _compare(run, bare: BareFunction, generator, options, path) -> str:

@@ -19,7 +19,8 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8
-from stylegan_tf.serving.formats.folder import export_folder, write_web_page
+from stylegan_tf.serving.formats import folder, portable
+from stylegan_tf.serving.formats.folder import export_folder, write_model_card, write_web_page
 from stylegan_tf.visualize.painter import seed_latents
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.browser import Browser, open_browser
@@ -67,9 +68,38 @@ def test_a_missing_runtime_is_reported(tmp_path):
         write_web_page(networks, tmp_path, ServingOptions(), None)
     with pytest.raises(UserError, match="ort.wasm.bundle.min.mjs does not exist"):
         write_web_page(networks, tmp_path, ServingOptions(), tmp_path)
+    with pytest.raises(UserError, match="`ort_dir` is missing"):
+        export_folder(networks, tmp_path, "hub", ServingOptions())
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path):
+@pytest.mark.parametrize(
+    "kind, name",
+    [
+        ("onnx", "README.md"),
+        ("web", "index.html"),
+        ("hub", "config.json"),
+        ("hub", "network.npz"),
+        ("hub", "space/README.md"),
+    ],
+)
+def test_files_of_others_are_not_overwritten(tmp_path, kind, name):
+    (tmp_path / "space").mkdir()
+    (tmp_path / name).write_bytes(b"precious \xff")
+    networks = Networks(tiny.generator()[0], None, None, {})
+    with pytest.raises(UserError, match=f"`dest` holds a {name} that no export has written: choose another `dest`"):
+        export_folder(networks, tmp_path, kind, ServingOptions())
+    assert (tmp_path / name).read_bytes() == b"precious \xff"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+
+
+def test_a_model_card_leaves_out_what_is_not_known(tmp_path):
+    metadata = {"label_names": None, "kimg": None, "dataset": None, "metrics": {"fid50k": {"fid": None}}}
+    text = write_model_card(tmp_path, tiny.generator(label_size=2)[0], "mine", metadata, "- one file").read_text()
+    assert "# mine" in text and "| Labels | 2 |" in text and "| Training images shown | not recorded |" in text
+
+
+def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch):
     pytest.importorskip("tf2onnx")
     runtime = {"ort.wasm.bundle.min.mjs": "module", "ort-wasm-simd-threaded.wasm": "wasm"}
     for name, text in runtime.items():
@@ -77,6 +107,13 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path):
     licence = "weights stay under their licence, CC BY-NC 4.0"
     metadata = {"dataset": "cats", "licence": licence, "metrics": {"fid50k": {"fid": 4.5}}, "kimg": 12.0}
     networks = Networks(tiny.generator(label_size=2)[0], None, None, {"label_names": ["tabby", "black"]})
+    exports = []
+
+    def counted(*arguments, **options):
+        exports.append(arguments)
+        return portable.export_portable(*arguments, **options)
+
+    monkeypatch.setattr(folder, "export_portable", counted)
     written = export_folder(
         networks, tmp_path / "hub", "hub", ServingOptions(), metadata=metadata, ort_dir=str(tmp_path)
     )
@@ -89,6 +126,9 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path):
     facts = json.loads((tmp_path / "hub/space/model.js").read_text()[len("const MODEL = ") : -2])["facts"]
     assert facts["label_names"] == ["tabby", "black"] and (facts["num_layers"], facts["w_size"]) == (4, 7)
     assert json.loads((tmp_path / "hub" / "config.json").read_text())["label_size"] == 2
+    assert len(exports) == 1
+    with pytest.raises(UserError, match="`ort_dir` is missing"):  # Nothing else: an export replaces an earlier one.
+        export_folder(networks, tmp_path / "hub", "hub", ServingOptions())
 
 
 @contextlib.contextmanager
