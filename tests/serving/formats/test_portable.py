@@ -24,6 +24,7 @@ BOX = [0.0, 0.25, 1.0, 0.75]
 # Name -> options of the generator, of the export.
 NETWORKS = {
     "config F": ({}, {"truncation_cutoff": 2}),
+    "config A": (tiny.ROWS["a"], {}),
     "conditional": ({"label_size": 3}, {}),
     "gray": ({"num_channels": 1}, {"noise_mode": "none"}),
     "four channels, growing": ({"num_channels": 4, "resolution": 16, "growth": Growth(8, 0.25)}, {}),
