@@ -26,8 +26,9 @@ from stylegan_tf.files.working_copy import working_copy
 from stylegan_tf.metrics.context import network_digest
 from stylegan_tf.metrics.results import results_of_network
 from stylegan_tf.networks.generator import Generator
-from stylegan_tf.networks.network_file import find_network, load_networks
-from stylegan_tf.serving.formats.folder import export_folder, write_model_card
+from stylegan_tf.networks.network_file import Networks, find_network, load_networks
+from stylegan_tf.serving.formats.folder import COMMON_NAMES, export_folder, write_model_card
+from stylegan_tf.serving.formats.portable import truncation_centres
 from stylegan_tf.serving.signatures import ServedGenerator
 
 _PREFIX = ".unfinished-"
@@ -112,20 +113,16 @@ def export_network(
     """
     path = find_network(network)
     networks = load_networks(path)
-    options = dataclasses.replace(
-        options,
-        truncation_centre=options.truncation_centre or networks.truncation_centre,
-        content_box=networks.content_box if crop else None,
-    )
+    options = dataclasses.replace(options, content_box=networks.content_box if crop else None)
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
-    fetch = ["*/saved_model.pb"] if kind == "saved_model" else []
+    name = pathlib.Path(dest).resolve().name  # Of an address, too.
+    fetch = ["*/saved_model.pb"] if kind == "saved_model" else list(COMMON_NAMES[kind])
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":
-            written = [export_generator(networks.best_generator, copy.folder, options, origin)]
+            written = [export_generator(networks.best_generator, copy.folder, options, origin, name)]
         else:
-            reports = {"progress": progress, "note": note}
-            written = export_folder(networks, copy.folder, kind, options, origin, ort_dir, **reports)
+            written = export_folder(networks, copy.folder, kind, options, origin, ort_dir, progress, note, name)
         return [os.path.join(dest, os.path.relpath(each, copy.folder)) for each in written]
 
 
@@ -134,20 +131,24 @@ def export_generator(
     saved_model_dir,
     options: Optional[ServingOptions] = None,
     metadata: Optional[dict[str, Any]] = None,
+    name: Optional[str] = None,
 ) -> pathlib.Path:
     """Writes the next version of `saved_model_dir`; returns its folder.
 
     Args:
-      options: options of the export.
+      options: options of the export; without a truncation_centre: that of `Networks` with this metadata.
       metadata: where the network comes from, for assets.extra/metadata.json. Anything that JSON can hold.
+      name: of the model; None: that of the folder.
 
     >>> from stylegan_tf import export_generator, load_networks
     >>> export_generator(load_networks("demo").best_generator, "saved_models/demo").name
     '1'
     """
-    options = options or ServingOptions()
+    options, metadata = options or ServingOptions(), metadata or {}
+    centre = options.truncation_centre or Networks(None, None, generator, metadata).truncation_centre
+    options = dataclasses.replace(options, truncation_centre=centre)
     served = ServedGenerator(generator, options)
-    name = pathlib.Path(saved_model_dir).resolve().name
+    name = name or pathlib.Path(saved_model_dir).resolve().name
 
     def write(path: pathlib.Path) -> None:
         signatures = served.signatures()
@@ -156,10 +157,10 @@ def export_generator(
             extra = path / "assets.extra"
             extra.mkdir()
             write_warmup_requests(extra / WARMUP_FILE, name, served.example_requests(_WARMED_UP))
-        description = {**describe(served, generator, options), "network": metadata or {}}
+        description = {**describe(served, generator, options), "network": metadata}
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         files = f"A TensorFlow SavedModel with the signatures {', '.join(signatures)}."
-        write_model_card(extra, generator, name, metadata or {}, files)
+        write_model_card(extra, generator, name, metadata, files)
 
     return publish_version(saved_model_dir, write)
 
@@ -167,7 +168,7 @@ def export_generator(
 def describe(served: ServedGenerator, generator: Generator, options: ServingOptions) -> dict[str, Any]:
     """What an export holds, for people and for clients."""
     described = {**vars(options), "content_box": options.content_box and list(options.content_box)}
-    described.update(as_constants=described.pop("constants"), truncation_centre=options.truncation_centre or "all")
+    described["as_constants"] = described.pop("constants")
     return {
         "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "tensorflow": tf.version.VERSION,
@@ -177,8 +178,8 @@ def describe(served: ServedGenerator, generator: Generator, options: ServingOpti
         "architecture": generator.config.to_dict(),
         "image_shape": served.image_shape,
         "inputs": served.inputs(),
-        # For clients that truncate w themselves: w' = w_avg + psi (w - w_avg), then `synthesis`.
         "w_avg": tf.convert_to_tensor(generator.truncation.w_avg).numpy().tolist(),
+        "centres": truncation_centres(generator, options),  # For clients that truncate w themselves.
     }
 
 

@@ -19,7 +19,7 @@ def exports(models, tmp_path_factory):
     """A folder with one folder per model. One of them is written by the command, as a user does."""
     root = tmp_path_factory.mktemp("saved_models")
     for name in NAMES[:-1]:
-        export_generator(models[name].generator, root / name, metadata={"file": f"{name}.npz"})
+        export_generator(models[name].generator, root / name, metadata=models[name].metadata)
     command = [sys.executable, "-m", "stylegan_tf.export", "--network", str(models["letterboxed"].path)]
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     (root / "letterboxed" / "1").mkdir(parents=True)  # An older version.
