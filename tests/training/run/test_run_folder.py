@@ -45,7 +45,7 @@ def test_a_run_in_a_bucket_resumes_with_its_best_network_and_tracker(tmp_path, m
     for name in ("network-best.npz", "wandb_id", "checkpoints/images-32.npz", "fakes000000.png"):
         Store(address).write(name, b"x")
     with local_run_folder(tiny_config("data", address, keep_networks=keep_networks)) as (config, _):
-        found = {path.name for path in Path(config.run_dir).rglob("*") if path.is_file()}
+        found = {path.name for path in Path(config.run_dir).rglob("*") if path.is_file() and path.name[0] != "."}
     assert found == {"network-best.npz", "wandb_id", "images-32.npz"}
 
 
