@@ -4,14 +4,15 @@
         --metrics=fid1k --metric_ticks=5 --feature_extractor=efficientnet_lite0
 
 The list has a recipe a line, `name: flags of stylegan_tf.train`; the flags after -- go to all of them. Run folders are
-called DEST/NAME-SEED, for tools/compare_runs.py. Runs that have seen --kimg thousand images are skipped, and those that
-were interrupted are resumed. With --evaluate every network of a run is measured when it is trained:
+called DEST/NAME-SEED, for tools/compare_runs.py. Runs that have seen --kimg thousand images are not trained again, and
+those that were interrupted are resumed. With --evaluate every network of a run that has not been measured is:
 
     --evaluate "--data_dir=datasets/all --metrics=fid1k --feature_extractor=efficientnet_lite0"
 """
 
 import argparse
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -22,8 +23,8 @@ import checkout
 
 
 def read_recipes(path: pathlib.Path) -> dict[str, list[str]]:
-    """Name -> flags, of lines `name: flags`; # begins a comment."""
-    lines = [shlex.split(line, comments=True) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Name -> flags, of lines `name: flags`; a word that begins with # begins a comment."""
+    lines = [shlex.split(re.sub(r"(^|\s)#.*", "", line)) for line in path.read_text(encoding="utf-8").splitlines()]
     recipes = {}
     for first, *flags in filter(None, lines):
         if not first.endswith(":") or first[:-1] in recipes:
@@ -39,15 +40,15 @@ def kimg_of(run_dir: pathlib.Path) -> float:
     return max([record.get("kimg", 0) for _, record in read_lines(run_dir / "stats.jsonl")], default=0)
 
 
-def pending(
+def planned(
     recipes: dict[str, list[str]], seeds: Sequence[str], dest: pathlib.Path, kimg: float, flags: Sequence[str]
 ) -> Iterator[tuple[pathlib.Path, list[str]]]:
-    """(run folder, flags of training) of what is not finished: all recipes with the first seed, then with the next."""
+    """(run folder, flags of training, none if it is finished): all recipes with the first seed, then with the next."""
     for seed in seeds:
         for name, its in recipes.items():
             run_dir = dest / f"{name}-{seed}"
-            if kimg_of(run_dir) < kimg:
-                yield run_dir, [*its, *flags, f"--run_dir={run_dir}", f"--seed={seed}", f"--total_kimg={kimg:g}"]
+            its = [*its, *flags, f"--run_dir={run_dir}", f"--seed={seed}", f"--total_kimg={kimg:g}"]
+            yield run_dir, its if kimg_of(run_dir) < kimg else []
 
 
 def run(module: str, flags: Sequence[str]) -> int:
@@ -79,9 +80,9 @@ def main() -> None:
     flags = [flag for flag in rest if flag != "--"]
     failed = []
     chosen = {name: recipes[name] for name in names}
-    for run_dir, its in pending(chosen, args.seeds.split(","), args.dest, args.kimg, flags):
-        print(f"{run_dir}: {shlex.join(its)}", flush=True)
-        status = run("train", its)
+    for run_dir, its in planned(chosen, args.seeds.split(","), args.dest, args.kimg, flags):
+        print(f"{run_dir}: {shlex.join(its) or 'trained'}", flush=True)
+        status = run("train", its) if its else 0
         if not status and args.evaluate:
             status = run("evaluate", [f"--network={run_dir}", "--all", *shlex.split(args.evaluate)])
         failed += [str(run_dir)] if status else []

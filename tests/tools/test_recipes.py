@@ -64,17 +64,29 @@ def test_images_by_minutes_follow_the_resolutions(runs, script):
     assert run.kimg_after(2, speed) is None
 
 
-def test_what_is_finished_is_skipped(runs, script, tmp_path):
+def test_what_is_finished_is_not_trained_again(runs, script, tmp_path):
     tools = script("train_recipes")
     path = tmp_path / "recipes.txt"
-    path.write_text("# Comment.\n\nplain: --flagfile=a.cfg --r1_gamma=1\nother: --flagfile=b.cfg  # Another.\n")
+    path.write_text("# It's a comment.\n\nplain: --flagfile=a.cfg --r1_gamma=1\nother: --data_dir=a#b  # Another.\n")
     recipes = tools["read_recipes"](path)
-    assert recipes == {"plain": ["--flagfile=a.cfg", "--r1_gamma=1"], "other": ["--flagfile=b.cfg"]}
-    left = list(tools["pending"](recipes, ["1", "3"], runs, 20, ["--metrics=fid1k"]))
-    assert [folder.name for folder, _ in left] == ["other-1", "plain-3", "other-3"]
-    ends = ["--metrics=fid1k", f"--run_dir={runs}/plain-3", "--seed=3", "--total_kimg=20"]
-    assert left[1][1] == ["--flagfile=a.cfg", "--r1_gamma=1", *ends]
-    assert len(list(tools["pending"](recipes, ["1"], runs, 40, []))) == 2  # Longer than plain-1 was.
+    assert recipes == {"plain": ["--flagfile=a.cfg", "--r1_gamma=1"], "other": ["--data_dir=a#b"]}
+    planned = {folder.name: flags for folder, flags in tools["planned"](recipes, ["1", "3"], runs, 20, ["--x=1"])}
+    assert list(planned) == ["plain-1", "other-1", "plain-3", "other-3"]
+    assert [name for name, flags in planned.items() if not flags] == ["plain-1"]
+    ends = ["--x=1", f"--run_dir={runs}/plain-3", "--seed=3", "--total_kimg=20"]
+    assert planned["plain-3"] == ["--flagfile=a.cfg", "--r1_gamma=1", *ends]
+    assert all(flags for _, flags in tools["planned"](recipes, ["1"], runs, 40, []))  # Longer than plain-1 was.
+
+
+def test_runs_are_evaluated_whether_they_were_trained_now_or_before(runs, script, monkeypatch):
+    main, ran = script("train_recipes")["main"], []
+    (runs / "recipes.txt").write_text("plain: --a=1\nother: --a=2\n")
+    monkeypatch.setitem(main.__globals__, "run", lambda command, flags: ran.append((command, flags[0])))
+    command = ["recipes", f"{runs}/recipes.txt", f"--dest={runs}", "--seeds=1", "--kimg=20", "--evaluate=--metrics=fid"]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    evaluations = [("evaluate", f"--network={runs}/{name}") for name in ("plain-1", "other-1")]
+    assert ran == [evaluations[0], ("train", "--a=2"), evaluations[1]]
 
 
 def test_the_recipes_in_the_repository_are_valid(script):
