@@ -29,7 +29,10 @@ _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "last_modi
 
 def default_cache_folder() -> pathlib.Path:
     """~/.cache/stylegan_tf, or below XDG_CACHE_HOME."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
+    try:
+        return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
+    except (RuntimeError, KeyError):  # A user whom the container does not know; KeyError up to Python 3.9.
+        raise UserError("the cache has no place: set the environment variable XDG_CACHE_HOME, or HOME.") from None
 
 
 class Store:

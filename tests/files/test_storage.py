@@ -41,6 +41,14 @@ def address(request, cache):
     return f"memory://{request.node.name}"
 
 
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with pytest.raises(UserError, match="set the environment variable XDG_CACHE_HOME"):
+        storage.default_cache_folder()
+
+
 def _contents(address):
     store = Store(address)
     return {name: store.read(name) for name in store.names()}
