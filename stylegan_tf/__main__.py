@@ -6,7 +6,6 @@ A command is a file at the top of the package, or one of `benchmark`; its docstr
 """
 
 import ast
-import contextlib
 import difflib
 import runpy
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 import stylegan_tf
+from stylegan_tf.cli import command_line
 from stylegan_tf.cli.flag_files import packaged_configs
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -40,8 +40,8 @@ def main() -> int:
         name, sys.argv = rest[0], [sys.argv[0], rest[0], "--help"]
     text = _own_answer(name)
     if text is not None:
-        with contextlib.suppress(BrokenPipeError):  # `stylegan-tf | head`
-            print(text, flush=True)
+        with command_line.standard_streams():
+            print(text)
         return 0
     known = _commands()
     module = name.replace("-", "_")

@@ -21,7 +21,7 @@ import re
 import select
 import signal
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from absl import flags, logging
@@ -62,12 +62,6 @@ def run(
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # A shell closed it (`>&-`): else the next file that is opened gets its number.
-            setattr(sys, name, open(os.devnull, "r+"))
-    for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/lab/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     _RENAMED.update(renamed or {})
@@ -77,17 +71,31 @@ def run(
             "Network to take from a run folder: newest, best (see train --keep_best), or a number of thousand images."
         )
         flags.DEFINE_string("which", None, text)
+    with standard_streams():
+        sys.exit(_call(main, common))
+
+
+@contextlib.contextmanager
+def standard_streams() -> Iterator[None]:
+    """Opens those that are closed, and flushes stdout at the end: exits as `run` does where that is not possible."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # A shell closed it (`>&-`): else the next file that is opened gets its number.
+            setattr(sys, name, open(os.devnull, "r+"))
+    for stream in (sys.stdout, sys.stderr):  # Names of files may hold what the console's encoding does not have.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            sys.exit(_call(main, common))
+            yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        if not _is_stdout_gone():
+    except OSError as error:
+        is_unread = isinstance(error, BrokenPipeError) and _is_stdout_gone()
+        if not is_unread and error.errno not in FULL:
             raise
         # What is still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        sys.exit(128 + signal.SIGPIPE if is_unread else _fail(os_error_line(error)))
 
 
 def show(note: str) -> None:
@@ -136,7 +144,7 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
     except flags.Error as error:
         return _fail(short(error))
     except OSError as error:
-        if error.filename is None and error.errno not in FULL:  # Nameless when stdout goes to a full disk.
+        if error.filename is None:  # `standard_streams` knows those of stdout.
             raise
         return _fail(os_error_line(error))
     except KeyboardInterrupt:

@@ -112,6 +112,16 @@ def test_a_long_help_to_a_closed_pipe_ends_in_silence(script):
     test_output_that_nobody_reads_ends_in_silence(long, ["--help"])
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--resolution=64"], ["-m", "stylegan_tf"]])
+def test_output_to_a_full_disk_is_one_line(script, arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *([] if "-m" in arguments else [str(script)]), *arguments]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    line = "error: No space left on device: make room, and run the same command again.\n"
+    assert (result.returncode, result.stderr) == (1, line)
+
+
 def test_another_broken_pipe_is_a_bug_with_its_traceback(script):
     broken = script.with_name("broken.py")
     broken.write_text(SCRIPT.replace('ValueError("a bug")', 'BrokenPipeError("a worker is gone")'))
