@@ -4,6 +4,7 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from typing import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -13,6 +14,22 @@ def environment() -> dict[str, str]:
     """Of processes that are to find the package, too."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def run(main: Callable[[], None]) -> None:
+    """Calls `main()`; mistakes of the user, missing files and Ctrl-C end it in one line."""
+    from stylegan_tf.config.errors import UserError
+    from stylegan_tf.files.file_errors import os_error_line
+
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {os_error_line(error) if error.filename else error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def run_command(script: str) -> None:

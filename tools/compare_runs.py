@@ -12,13 +12,14 @@ minutes follows from the images that it had seen by then: --speed gives images/s
 
 import argparse
 import dataclasses
+import math
 import pathlib
 import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-import checkout  # noqa: F401  For `stylegan_tf` below.
+import checkout
 
 _CLOSE = 0.05  # A measurement within this share of the images asked for counts as one there: ticks are not exact.
 Point = tuple[float, float]  # Thousands of images, and what was measured or done by then.
@@ -75,7 +76,8 @@ def read_runs(folder: pathlib.Path, metric: str) -> list[Run]:
         measured = {}  # The newest of each number of images.
         for _, record in read_lines(path / f"metric-{name}.jsonl"):
             results = record["results"]
-            measured[record["kimg"]] = results[value] if value else next(iter(results.values()))
+            if value in results or not value:
+                measured[record["kimg"]] = results[value] if value else next(iter(results.values()))
         runs.append(Run(parts[1], parts[2], stats, sorted(measured.items())))
     return runs
 
@@ -130,7 +132,10 @@ def speed_from(text: str) -> tuple[str, dict[int, float]]:
     """`Xeon=8:200,32:80` -> ("Xeon", {8: 200.0, 32: 80.0})."""
     machine, _, rates = text.rpartition("=")
     pairs = [part.split(":") for part in rates.split(",")]
-    return machine, {int(resolution): float(rate) for resolution, rate in pairs}
+    speed = {int(resolution): float(rate) for resolution, rate in pairs}
+    if not all(0 < rate < math.inf for rate in speed.values()):
+        raise ValueError(text)
+    return machine, speed
 
 
 def _numbers(text: str) -> list[float]:
@@ -148,10 +153,12 @@ def main() -> None:
     runs = read_runs(args.folder, args.metric)
     if not runs:
         parser.error(f"{args.folder} holds no run folders called RECIPE-SEED with reports")
+    if not any(run.measured for run in runs):
+        parser.error(f"no run in {args.folder} has measured {args.metric}")
     tables = [table_over_kimg(runs, args.kimg), table_of_runs(runs, args.kimg)]
     tables += [table_over_minutes(runs, args.minutes, dict(args.speed))] if args.speed else []
     print("\n".join([f"{args.metric}, mean ± standard deviation (seeds)\n", *tables]), end="")
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)

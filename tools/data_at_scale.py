@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-import checkout  # noqa: F401  For `stylegan_tf` below.
+import checkout
 import numpy as np
 from grow_to_1024 import measured, write_pictures
 
@@ -106,4 +106,4 @@ def share_of_pairs(order: np.ndarray, records: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)

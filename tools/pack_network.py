@@ -10,7 +10,7 @@ import argparse
 import os
 import pathlib
 
-import checkout  # noqa: F401  For `stylegan_tf` below.
+import checkout
 
 
 def main() -> None:
@@ -28,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
