@@ -11,10 +11,12 @@ is no public interface, so that other versions may need another call in `_compil
 
 import argparse
 import json
+import math
 import time
 import zlib
 from pathlib import Path
 
+import checkout
 import numpy as np
 
 STEPS = ("discriminator", "generator")
@@ -121,7 +123,7 @@ def run(options) -> None:
     device = jax.devices()[0]
     print(f"{device.device_kind}, JAX {jax.__version__}\n")
     print(
-        "| precision | level | step | batch | s to compile | images/s | peak GiB | largest difference |\n"
+        "| precision | level | step | batch | s to compile | images/s | peak GiB so far | largest difference |\n"
         + "|---" * 8
         + "|"
     )
@@ -162,9 +164,9 @@ def largest_difference(about: dict, outputs: list) -> str:
     for name, value in zip(about["outputs"], outputs):
         norm, product = about["expected"][name]
         differences[name] = abs(summary(name, value)[1] - product) / max(norm, 1e-30)
-    worst = max(differences, key=differences.get)
+    worst = max(differences, key=lambda name: math.inf if math.isnan(differences[name]) else differences[name])
     return f"{differences[worst]:.1e} ({worst})"
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
