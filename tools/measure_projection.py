@@ -6,10 +6,11 @@ Root mean square errors in levels of 255: of one picture, whose time includes wh
 """
 
 import argparse
+import dataclasses
 import json
 import time
 
-import checkout  # noqa: F401
+import checkout
 import numpy as np
 
 from stylegan_tf.config import ProjectionConfig
@@ -21,9 +22,9 @@ def main():
     parser.add_argument("--spaces", nargs="+", default=["w", "w+"])
     parser.add_argument("--own", type=int, default=16, help="pictures of the network, of the seeds from 100 on")
     parser.add_argument("--real", type=int, default=8, help="pictures of the demo set, the first ones")
-    parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="of ProjectionConfig, numbers")
+    of_search = {"nargs": "+", "type": _setting, "default": [], "metavar": "OPTION=VALUE"}
+    parser.add_argument("--set", **of_search, help="of ProjectionConfig, numbers")
     options = parser.parse_args()
-    search = {name: json.loads(value) for name, value in (text.split("=") for text in options.set)}
     from stylegan_tf import generate_images, load_networks  # Here: TensorFlow, which --help does not need.
     from stylegan_tf.editing.projection import Projector
     from stylegan_tf.metrics.features.image_distance import pixel_distance
@@ -32,7 +33,7 @@ def main():
     own = generate_images("demo", seeds=range(100, 100 + options.own))
     real = load_demo_images()[: options.real].reshape(-1, 32, 2, 32, 2, 3).mean(axis=(2, 4)).round().astype(np.uint8)
     for space in options.spaces:
-        projector = Projector(generator, pixel_distance(), ProjectionConfig(space=space, **search))
+        projector = Projector(generator, pixel_distance(), ProjectionConfig(space=space, **dict(options.set)))
         for name, pictures in (("one", own[:1]), ("own", own), ("real", real)):
             started, cpu = time.perf_counter(), time.process_time()
             size = projector.batch_size
@@ -42,11 +43,18 @@ def main():
             print(summary, *(f"{error:.1f}" for error in errors), flush=True)
 
 
+def _setting(text: str) -> tuple:
+    name, _, value = text.partition("=")
+    if name not in {field.name for field in dataclasses.fields(ProjectionConfig)}:
+        raise ValueError(text)
+    return name, json.loads(value)
+
+
 def _errors(projector, targets):
     *_, last = projector.find(targets)
-    difference = projector.pictures(last.ws).astype(float) - targets
+    difference = projector.pictures(last.ws, last.noise).astype(float) - targets
     return np.sqrt(np.mean(difference**2, axis=(1, 2, 3)))
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
