@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import checkout
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -23,7 +25,9 @@ def main():
     parser.add_argument("--pid", type=int, help="of explore, for its memory")
     options = parser.parse_args()
     address = urlsplit(options.address)
-    cookie = _request(address, "GET", f"/?{address.query}")[1]["set-cookie"].partition(";")[0]
+    cookie = _request(address, "GET", f"/?{address.query}")[1].get("set-cookie", "").partition(";")[0]
+    if not cookie:
+        parser.error(f"{options.address} is not what `explore` shows, with its key")
     times, errors, end = [], [], time.monotonic() + options.seconds
     clients = [
         threading.Thread(target=_client, args=[address, cookie, random.Random(number), end, times, errors])
@@ -38,9 +42,10 @@ def main():
     for client in clients:
         client.join()
     times.sort()
-    at = {part: times[min(len(times) - 1, int(len(times) * part))] for part in (0.5, 0.99)}
     print(f"{len(times)} pictures, {len(errors)} errors {errors[:3]}")
-    print(f"median {at[0.5]:.3f} s, p99 {at[0.99]:.3f} s, longest {times[-1]:.3f} s")
+    if times:
+        at = {part: times[min(len(times) - 1, int(len(times) * part))] for part in (0.5, 0.99)}
+        print(f"median {at[0.5]:.3f} s, p99 {at[0.99]:.3f} s, longest {times[-1]:.3f} s")
 
 
 def _client(address, cookie, draw, end, times, errors):
@@ -53,11 +58,12 @@ def _client(address, cookie, draw, end, times, errors):
         start = time.monotonic()
         try:
             status, _, body = _request(address, "POST", "/api/picture.png", json.dumps(view), {"cookie": cookie})
-            if status != 200 or not body.startswith(b"\x89PNG"):
+            if status == 200 and body.startswith(b"\x89PNG"):
+                times.append(time.monotonic() - start)
+            else:
                 errors.append((status, body[:80]))
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             errors.append(repr(error))
-        times.append(time.monotonic() - start)
 
 
 def _request(address, method, path, body=None, headers=None):
@@ -75,4 +81,4 @@ def _memory(pid):
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
