@@ -35,6 +35,8 @@ def main():
     options = parser.parse_args()
     folder = options.folder
     run, data = folder / "run", folder / "data"
+    if run.exists():
+        parser.error(f"{run} exists, and would only be resumed: give another folder")
     write_pictures(folder / "pictures", options.resolution)
     train = training_command(options, run, data)
     grids = {}
@@ -158,4 +160,4 @@ def commands_table(commands: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
