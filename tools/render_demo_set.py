@@ -23,9 +23,8 @@ import json
 import os
 import pathlib
 
+import checkout
 import numpy as np
-import resvg_py
-from dicebear import Avatar, Style
 from PIL import Image
 
 COUNT, SIZE, COLUMNS = 4096, 64, 64
@@ -34,8 +33,10 @@ COLORS = ("background", "skin", "hair", "hat", "shirt", "pants", "shoes", "jacke
 ABSENT = "none"  # The part is not there, or the renderer did not need the colour.
 
 
-def load_style(name: str) -> Style:
-    """The definition of a style as packaged, "voxel-art" for one, after a look at its licence."""
+def load_style(name: str):
+    """DiceBear's `Style` as packaged, "voxel-art" for one, after a look at its licence."""
+    from dicebear import Style  # Here: --help does not need it.
+
     path = importlib.resources.files("dicebear_styles").joinpath(f"{name}.json")
     if not path.is_file():
         raise SystemExit(f"dicebear_styles has no style that is called {name}")
@@ -45,12 +46,15 @@ def load_style(name: str) -> Style:
     return Style(definition)
 
 
-def render(style: Style, seed: int, size: int = SIZE) -> tuple:
+def render(style, seed: int, size: int = SIZE) -> tuple:
     """One figure -> (uint8 [size, size, 3], {attribute: value}).
 
     Rendered at the final size: the style's voxels are drawn on a grid close to that of the pixels, and a larger
     rendering reduced by box filter looked the same but compressed slightly worse.
     """
+    import resvg_py
+    from dicebear import Avatar
+
     avatar = Avatar(style, {"seed": str(seed), "size": size})
     png = resvg_py.svg_to_bytes(svg_string=str(avatar), skip_system_fonts=True)
     figure = Image.open(io.BytesIO(png)).convert("RGBA")
@@ -81,17 +85,20 @@ def write(path: pathlib.Path, data: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    package = pathlib.Path(__file__).resolve().parent.parent / "stylegan_tf" / "data"
-    parser.add_argument("--dest", type=pathlib.Path, default=package, help="folder to write to")
+    parser.add_argument("--dest", type=pathlib.Path, help="folder to write to; the demo set's is in the package")
     parser.add_argument("--style", help="write PNGs of this style of DiceBear, rather than the demo set")
-    parser.add_argument("--count", type=int, default=COUNT, help="how many PNGs")
-    parser.add_argument("--size", type=int, default=SIZE, help="their height and width in pixels")
+    parser.add_argument("--count", type=int, help=f"how many PNGs ({COUNT})")
+    parser.add_argument("--size", type=int, help=f"their height and width in pixels ({SIZE})")
     args = parser.parse_args()
-    dest, style = args.dest, load_style(args.style or "voxel-art")
+    if args.style and not args.dest:
+        parser.error("--style needs --dest")
+    if not args.style and (args.count is not None or args.size is not None):
+        parser.error("--count and --size need --style")
+    dest, style = args.dest or checkout.ROOT / "stylegan_tf/data", load_style(args.style or "voxel-art")
     if args.style:
         dest.mkdir(parents=True, exist_ok=True)
-        for seed in range(args.count):
-            Image.fromarray(render(style, seed, args.size)[0]).save(dest / f"{seed:05}.png")
+        for seed in range(COUNT if args.count is None else args.count):
+            Image.fromarray(render(style, seed, args.size or SIZE)[0]).save(dest / f"{seed:05}.png")
         return
     images, attributes = zip(*(render(style, seed) for seed in range(COUNT)))
     tiles = np.stack(images).reshape(COUNT // COLUMNS, COLUMNS, SIZE, SIZE, 3)
@@ -105,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    checkout.run(main)
