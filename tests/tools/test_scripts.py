@@ -1,11 +1,15 @@
-"""The scripts that train recipes and compare their runs, on run folders made by hand."""
+"""The developers' scripts, above all those that train recipes and compare their runs, on run folders made by hand."""
 
 import json
+import random
 import runpy
 import subprocess
 import sys
+import time
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -107,3 +111,65 @@ def test_a_failed_run_is_named_and_the_others_are_trained(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert f"failed: {tmp_path}/one-1000, {tmp_path}/two-1000" in result.stderr
+
+
+def _message_and_status(script, monkeypatch, capsys, name, *arguments):
+    main = script(name)["main"]
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as error:
+        script("checkout")["run"](main)
+    return f"{capsys.readouterr().err}{error.value}", error.value.code
+
+
+@pytest.mark.parametrize(
+    "name, arguments, message",
+    [
+        ("compare_runs", ["none"], "error: none: No such file or directory: check the name."),
+        ("compare_runs", [".", "--metric=typo"], "no run in . has measured typo"),
+        ("compare_runs", [".", "--metric=fid1k/kid"], "no run in . has measured fid1k/kid"),
+        ("compare_runs", [".", "--metric=fid1k", "--speed=X=8:0"], "argument --speed: invalid"),
+        ("train_recipes", ["none.txt", "--dest=.", "--kimg=1"], "error: none.txt: No such file"),
+        ("pack_network", ["--source=none", "--dest=x.npz"], "error: none"),
+        ("measure_projection", ["--set", "steps"], "argument --set: invalid"),
+        ("measure_projection", ["--set", "setps=3"], "argument --set: invalid"),
+        ("grow_to_1024", ["."], "run exists, and would only be resumed"),
+        ("render_demo_set", ["--style=pixel-art"], "--style needs --dest"),
+        ("render_demo_set", ["--count=3"], "--count and --size need --style"),
+        ("load_explorer", ["http://127.0.0.1:9/"], "Connection refused"),
+    ],
+)
+def test_a_mistake_is_one_line(script, runs, monkeypatch, capsys, name, arguments, message):
+    (runs / "run").mkdir()
+    monkeypatch.chdir(runs)
+    text, status = _message_and_status(script, monkeypatch, capsys, name, *arguments)
+    assert status and message in text
+
+
+def test_ctrl_c_ends_a_script_in_one_line(script, monkeypatch, capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match="130"):
+        script("checkout")["run"](main)
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_nan_is_the_largest_difference(script):
+    tools = script("train_elsewhere")
+    expected = {name: tools["summary"](name, np.ones(3)) for name in ("loss", "gradient")}
+    about = {"outputs": list(expected), "expected": expected}
+    assert tools["largest_difference"](about, [np.full(3, 1.00001), np.full(3, np.nan)]) == "nan (gradient)"
+
+
+def test_failed_requests_are_no_pictures(script, monkeypatch):
+    client, times, errors = script("load_explorer")["_client"], [], []
+    monkeypatch.setitem(client.__globals__, "_request", lambda *_: (503, {}, b"busy"))
+    client(None, "", random.Random(0), time.monotonic() + 0.02, times, errors)
+    assert (times, errors[0]) == ([], (503, b"busy"))
+
+
+def test_projection_is_measured_with_the_noise_it_found(script):
+    target = np.full([1, 2, 2, 3], 7, np.uint8)
+    found = types.SimpleNamespace(ws=np.full_like(target, 3), noise=np.full_like(target, 4))
+    projector = types.SimpleNamespace(find=lambda _: [found], pictures=lambda ws, noise=0: ws + noise)
+    assert script("measure_projection")["_errors"](projector, target) == [0.0]
