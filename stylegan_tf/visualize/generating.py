@@ -17,7 +17,7 @@ from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter
-from stylegan_tf.visualize.picture_files import check_picture_size, grid_shape, save_image_grid
+from stylegan_tf.visualize.picture_files import as_shown, check_picture_size, grid_shape, save_image_grid
 
 _Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
 _Offset = Union[int, NDArray[np.float32]]
@@ -151,10 +151,11 @@ def write_images(
     Args:
       made_with: what the images depend on besides the options of their set.
       suffix: png, jpg or webp; scale: how often pixels are repeated.
-      keep: return all images, in order; else none.
+      keep: return all images, in order, of planes those that are shown; else none.
     """
     kept: list[NDArray[np.uint8]] = []
     done, (height, width) = 0, sets[0].painter.picture_shape
+    channels = as_shown(np.empty([0, sets[0].painter.config.num_channels])).shape[-1]
     check_picture_size(f"{sets[0].name(0)}.{suffix}", height * scale, width * scale)
     with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
         for styles in sets:
@@ -168,10 +169,10 @@ def write_images(
                     bar.skip(len(indices) - len(missing))
                     if keep:
                         existing = [name for name in wanted if name not in missing and name not in shown]
-                        shown.update(zip(existing, folder.images(existing, styles.painter.config.num_channels)))
+                        shown.update(zip(existing, folder.images(existing, channels)))
                     for names, images in _drawn(styles, missing, scale):
                         folder.add(names, images)
-                        shown.update(zip(names, images) if keep else ())
+                        shown.update(zip(names, as_shown(images)) if keep else ())
                         done += len(names)
                         bar.update(done)
             kept += [shown[f"{styles.name(index)}.{suffix}"] for index in range(styles.count if keep else 0)]
@@ -184,7 +185,7 @@ def draw_images(sets: Sequence[Styles], scale: int = 1, progress: StartProgress 
     with progress(sum(styles.count for styles in sets), "Generating", "images") as bar:
         for styles in sets:
             for _, images in _drawn(styles, {str(index): index for index in range(styles.count)}, scale):
-                kept += list(images)
+                kept += list(as_shown(images))
                 bar.update(len(kept))
     return kept
 

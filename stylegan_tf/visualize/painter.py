@@ -166,9 +166,6 @@ class Painter(Sampler):
         aspect_ratio: Optional[float] = None,
     ):
         super().__init__(generator, truncation, noise_mode, label)
-        if self.config.num_channels not in (1, 3, 4):
-            found = self.config.num_channels
-            raise UserError(f"pictures have 1 channel (gray), 3 (RGB) or 4 (RGBA), but this network makes {found}.")
         self.resolutions = tuple(r for r in self.config.resolutions if r <= generator.growth.resolution)
         self.content_box, self.aspect_ratio = content_box, aspect_ratio
 

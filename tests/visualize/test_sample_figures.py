@@ -84,6 +84,9 @@ def test_gray_letterboxed_conditional_and_traditional_networks_can_be_shown():
     assert (figure[..., 0] == figure[..., 1]).all() and figure[:, :128].std() > 0
 
 
-def test_networks_that_make_no_pictures_are_refused():
-    with pytest.raises(UserError, match="1 channel .gray., 3 .RGB. or 4 .RGBA., but this network makes 2"):
-        painters.painter(num_channels=2)
+def test_planes_are_shown_by_the_first_ones():
+    painter, _ = painters.painter(num_channels=5)
+    ws = painter.dlatents(painter.latents([0, 1]))
+    (images,) = painter.image_batches(ws)
+    assert images.shape[-1] == 5
+    np.testing.assert_array_equal(painter.pictures(ws), images[..., :3])
