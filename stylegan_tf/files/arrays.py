@@ -129,12 +129,20 @@ def read_described(
 
 def check_finite(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """DamagedFile, naming the first array that holds NaN or infinity."""
+    name = first_non_finite(arrays)
+    if name is not None:
+        raise DamagedFile(f"{path}: {name!r} holds NaN or infinity; take an earlier file.")
+
+
+def first_non_finite(arrays: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Name of the first array that holds NaN or infinity."""
     for name, array in arrays.items():
         if array.dtype.kind == "f":
             with np.errstate(over="ignore", invalid="ignore"):
                 total = array.sum(dtype=np.float64)
             if not np.isfinite(total) and not np.isfinite(array).all():
-                raise DamagedFile(f"{path}: {name!r} holds NaN or infinity; take an earlier file.")
+                return name
+    return None
 
 
 def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[str, zipfile.ZipInfo]:

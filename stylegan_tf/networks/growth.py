@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -43,10 +44,14 @@ class Growth:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any], full_resolution: int) -> "Growth":
         """What a network file says; full where it says nothing. UserError for what no network can be."""
-        growth = cls(metadata.get("resolution", full_resolution), metadata.get("alpha", 1.0))
+        return cls(metadata.get("resolution", full_resolution), metadata.get("alpha", 1.0)).checked(full_resolution)
+
+    def checked(self, full_resolution: int) -> "Growth":
+        """The same in Python's numbers. UserError for what no network of this resolution can be."""
         levels = [2**k for k in range(2, full_resolution.bit_length())]
-        if growth.resolution not in levels or isinstance(growth.resolution, (bool, float)):
-            raise UserError(f"its resolution is {growth.resolution!r}, expected one of {', '.join(map(str, levels))}.")
-        if isinstance(growth.alpha, bool) or not isinstance(growth.alpha, (int, float)) or not 0 <= growth.alpha <= 1:
-            raise UserError(f"its alpha is {growth.alpha!r}, expected a number from 0 to 1.")
-        return growth
+        if self.resolution not in levels or isinstance(self.resolution, (bool, float)):
+            raise UserError(f"its resolution is {self.resolution!r}, expected one of {', '.join(map(str, levels))}.")
+        is_number = isinstance(self.alpha, numbers.Real) and not isinstance(self.alpha, bool)
+        if not is_number or not 0 <= self.alpha <= 1:
+            raise UserError(f"its alpha is {self.alpha!r}, expected a number from 0 to 1.")
+        return Growth(int(self.resolution), float(self.alpha))

@@ -7,6 +7,7 @@ which is a float32 exactly.
 """
 
 import fnmatch
+import json
 import math
 import os
 import pathlib
@@ -20,7 +21,7 @@ import tensorflow as tf
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
-from stylegan_tf.files.arrays import check_finite, read_described, write_arrays
+from stylegan_tf.files.arrays import check_finite, first_non_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import foreign_kind, short
 from stylegan_tf.files.storage import fetched
 from stylegan_tf.networks.discriminator import Discriminator
@@ -89,8 +90,11 @@ def file_name(kimg: float) -> str:
     return _FILE_NAME.format(kimg=round(kimg))
 
 
-def save_networks(path, networks: Networks, dtype=np.float32) -> None:
+def save_networks(path, networks: Networks, dtype=np.float32, growth: Optional[Growth] = None) -> None:
     """Writes a network file; a file of that name appears only when it is complete. float16 halves it and rounds.
+
+    growth: how far the networks have grown; None: what they say themselves. The metadata never overrule it.
+    Raises UserError, and leaves the file of that name as it is, for what `load_networks` would refuse.
 
     >>> from stylegan_tf import load_networks, save_networks
     >>> save_networks("copy.npz", load_networks("demo"))
@@ -98,18 +102,50 @@ def save_networks(path, networks: Networks, dtype=np.float32) -> None:
     True
     """
     path = pathlib.Path(path)
-    architecture = {"format_version": FORMAT_VERSION, "metadata": networks.metadata}
+    parts = {part: network for part, network in zip(_CONFIGS, networks) if network is not None}
+    try:
+        metadata = _written_metadata(parts, networks.metadata, growth)
+        arrays = _written_arrays(parts, dtype)
+    except UserError as error:
+        raise UserError(f"{path} was not written: {short(error)}") from None
+    configs = {part: network.config.to_dict() for part, network in parts.items()}
+    description = {"format_version": FORMAT_VERSION, "metadata": metadata, **configs}
+    write_arrays(path, _ARCHITECTURE, description, arrays)
+
+
+def _written_metadata(parts, metadata, growth: Optional[Growth]) -> dict[str, Any]:
+    """As they are in JSON, with how far the networks have grown. UserError for what no file can say."""
+    for part, network in parts.items():
+        if not isinstance(network.config, _CONFIGS[part]):
+            raise UserError(f"its {part} is a {type(network).__name__}.")
+    try:
+        metadata = json.loads(json.dumps(metadata))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"its metadata must be what JSON has: {error}") from None
+    configs = {part: network.config for part, network in parts.items()}
+    _check_metadata(metadata, configs)
+    grown = {part: (growth or parts[part].growth).checked(config.resolution) for part, config in configs.items()}
+    for part, own in grown.items():
+        if growth or own != Growth.from_metadata(metadata, configs[part].resolution):
+            metadata.update(own.to_metadata())
+    if any(own != Growth.from_metadata(metadata, configs[part].resolution) for part, own in grown.items()):
+        sizes = ", ".join(f"{part} to {own.resolution}, alpha {own.alpha:g}" for part, own in grown.items())
+        raise UserError(f"its networks differ in how far they have grown: {sizes}.")
+    return metadata
+
+
+def _written_arrays(parts, dtype) -> dict[str, np.ndarray]:
+    if np.dtype(dtype) not in _DTYPES:
+        raise UserError(f"dtype must be float32 or float16, got {np.dtype(dtype)}.")
     arrays = {}
-    for part in ("generator", "discriminator", "generator_ema"):
-        network = getattr(networks, part)
-        if network is None:
-            continue
-        architecture[part] = network.config.to_dict()
-        if network.growth != Growth(network.config.resolution):  # Metadata of a training run say it themselves.
-            architecture["metadata"] = {**network.growth.to_metadata(), **networks.metadata}
-        for name, value in named_variables(network).items():
-            arrays[f"{part}/{name}"] = value.numpy().astype(dtype)
-    write_arrays(path, _ARCHITECTURE, architecture, arrays)
+    with np.errstate(over="ignore"):
+        for part, network in parts.items():
+            for name, value in named_variables(network).items():
+                arrays[f"{part}/{name}"] = value.numpy().astype(dtype)
+    bad = first_non_finite(arrays)
+    if bad is not None:
+        raise UserError(f"{bad} holds NaN, infinity or what {np.dtype(dtype)} cannot hold.")
+    return arrays
 
 
 def load_networks(path: Union[str, os.PathLike], precision: Optional[str] = None) -> Networks:
@@ -271,8 +307,17 @@ def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, Discriminat
 def checked_metadata(path, architecture, configs) -> dict[str, Any]:
     """The metadata of a JSON entry; those that the program uses are validated."""
     metadata = architecture.get("metadata", {})
+    try:
+        _check_metadata(metadata, configs)
+    except UserError as error:
+        problem = short(error).rstrip(".")
+        raise UserError(f"{path}: its metadata are damaged: {problem}; take another copy or an earlier file.") from None
+    return metadata
+
+
+def _check_metadata(metadata, configs) -> None:
     if not isinstance(metadata, dict):
-        raise UserError(f"{path} is damaged: its metadata is {short(repr(metadata), 60)}, not a table.")
+        raise UserError(f"metadata is {short(repr(metadata), 60)}, not a table.")
     checks = {
         "kimg": lambda value: _is_number(value) and value >= 0,
         "content_box": _is_box,
@@ -281,14 +326,9 @@ def checked_metadata(path, architecture, configs) -> dict[str, Any]:
     }
     for name, check in checks.items():
         if metadata.get(name) is not None and not check(metadata[name]):
-            found = f"{name} is {short(repr(metadata[name]), 60)}"
-            raise UserError(f"{path}: its metadata are damaged: {found}; take another copy or an earlier file.")
+            raise UserError(f"{name} is {short(repr(metadata[name]), 60)}.")
     for config in configs.values():
-        try:
-            Growth.from_metadata(metadata, config.resolution)
-        except UserError as error:
-            raise UserError(f"{path}: its metadata are damaged: {short(error)}") from None
-    return metadata
+        Growth.from_metadata(metadata, config.resolution)
 
 
 def _is_number(value) -> bool:

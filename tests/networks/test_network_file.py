@@ -74,9 +74,10 @@ def test_networks_that_were_saved_while_they_grew_draw_and_score_what_they_had_g
     growth, z, images = Growth(8, 0.25), tiny.normal(2, 5), tiny.images(2, 8)
     generator, _ = tiny.generator(resolution=16)
     discriminator, _ = tiny.discriminator(resolution=16)
-    save_networks(tmp_path / "a.npz", Networks(generator, discriminator, None, {"resolution": 8, "alpha": 0.25}))
+    save_networks(tmp_path / "a.npz", Networks(generator, discriminator, None, {"kimg": 1}), growth=growth)
     loaded = load_networks(tmp_path / "a.npz")
-    save_networks(tmp_path / "b.npz", loaded._replace(metadata={}))  # They say it themselves.
+    assert loaded.metadata == {"kimg": 1, "resolution": 8, "alpha": 0.25}
+    save_networks(tmp_path / "b.npz", loaded._replace(metadata={"resolution": 4}))  # They say it themselves.
     for networks in (loaded, load_networks(tmp_path / "b.npz")):
         assert networks.generator.growth == networks.discriminator.growth == growth
         ws = networks.generator.broadcast(networks.generator.mapping_network(z))
@@ -87,6 +88,14 @@ def test_networks_that_were_saved_while_they_grew_draw_and_score_what_they_had_g
         at_16 = generator(z, noise_mode="const", resolution=16)
         tiny.assert_close(networks.generator(z, noise_mode="const", resolution=16), at_16, 1e-6)
         tiny.assert_close(networks.discriminator(images), discriminator(images, alpha=0.25), 1e-6)
+
+
+def test_metadata_of_an_earlier_stage_do_not_overrule_a_network(networks, tmp_path):
+    save_networks(tmp_path / "a.npz", networks._replace(metadata={"resolution": 4, "alpha": 1.0, "kimg": 1}))
+    assert load_networks(tmp_path / "a.npz").generator.growth == Growth(8)
+    parts = Networks(tiny.generator(growth=Growth(4))[0], None, tiny.generator()[0], {})
+    with pytest.raises(UserError, match="generator to 4, alpha 1, generator_ema to 8, alpha 1"):
+        save_networks(tmp_path / "b.npz", parts)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +204,27 @@ def test_a_save_replaces_the_file_of_that_name(networks, saved):
     loaded = load_networks(saved)
     assert loaded.metadata == {"kimg": 13} and loaded.discriminator is None
     assert [file.name for file in saved.parent.iterdir()] == ["network.npz"]
+
+
+@pytest.mark.parametrize(
+    "metadata, dtype, w, message",
+    [
+        (None, "float32", 0, "metadata is None, not a table"),
+        ({"kimg": "12"}, "float32", 0, "kimg is '12'"),
+        ({"kimg": np.float32(12)}, "float32", 0, "metadata must be what JSON has.*float32"),
+        ({}, "float64", 0, "dtype must be float32 or float16, got float64"),
+        ({}, "float32", np.nan, "generator/truncation/w_avg holds NaN"),
+        ({}, "float16", 1e5, "generator/truncation/w_avg holds .*what float16 cannot hold"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(networks, saved, metadata, dtype, w, message):
+    content, (generator, _) = saved.read_bytes(), tiny.generator()
+    generator.truncation.w_avg.assign(np.full(7, w))
+    with pytest.raises(UserError, match=f"network.npz was not written: .*{message}"):
+        save_networks(saved, Networks(generator, None, None, metadata), dtype)
+    with pytest.raises(UserError, match="its generator is a Discriminator"):
+        save_networks(saved, Networks(networks.discriminator, generator, None, {}))
+    assert saved.read_bytes() == content
 
 
 class _Trap:
@@ -367,7 +397,7 @@ def test_metadata_that_make_no_sense_are_named(saved, name, value):
 @pytest.mark.parametrize("value", [[1], "text", 3, None])
 def test_metadata_that_are_no_table_are_refused(saved, value):
     _change_architecture(saved, lambda architecture: architecture.update(metadata=value))
-    assert "its metadata is" in _refused(saved)
+    assert "metadata is" in _refused(saved)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_what_evaluate_finds_is_what_training_measured(runs, configs, workplace,
 
 
 def test_a_network_file_knows_how_far_it_has_grown(workplace, configs, tmp_path):
-    networks = Networks(None, None, tiny.generator(num_channels=3)[0], {"resolution": 4, "alpha": 1.0, "kimg": 1.0})
+    networks = Networks(None, None, tiny.generator(num_channels=3, growth=Growth(4))[0], {"kimg": 1.0})
     save_networks(tmp_path / "network-000001.npz", networks)
     measure(tmp_path / "network-000001.npz", "is20", configs[1], tmp_path)
     (path,) = tmp_path.glob("metric-is20-*.jsonl")

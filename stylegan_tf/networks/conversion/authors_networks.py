@@ -112,7 +112,7 @@ def import_pickle(source, dest) -> Networks:
 
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
-        save_networks(temporary, networks)
+        save_networks(temporary, networks, growth=grown.growth)
         for part, network in _present(load_networks(temporary)):
             written = _authors_arrays(network, converted[part].fused_from)
             _check_equal(written, {name: converted[part].variables[name] for name in written}, part)

@@ -105,7 +105,6 @@ class NetworkFiles:
             kimg=self._state.images_seen / 1000,
             dataset=self._info.name,
             mirror_augment=self._config.mirror_augment,
-            **phase.growth.to_metadata(),
         )
         if self._state.generator.config.label_size:
             metadata["label_names"] = list(self._info.label_names)
@@ -114,7 +113,7 @@ class NetworkFiles:
         if self._info.aspect_ratio is not None:  # Stretched ones: `generate` restores their shape.
             metadata["aspect_ratio"] = self._info.aspect_ratio
         with write_errors_named(path):
-            save_networks(path, self._state.networks(metadata))
+            save_networks(path, self._state.networks(metadata), growth=phase.growth)
 
 
 # (growth, images seen) -> (line to print, scalars by name) of each metric of the averaged generator that the run

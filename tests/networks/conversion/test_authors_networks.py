@@ -184,9 +184,9 @@ def test_nothing_is_written_when_the_conversion_fails(tmp_path):
 
 
 def test_a_file_that_was_not_written_right_does_not_appear(tmp_path, monkeypatch):
-    def save_wrongly(path, networks):
+    def save_wrongly(path, networks, **options):
         networks.generator.truncation.w_avg.assign_add([1.0] * 7)
-        save(path, networks)
+        save(path, networks, **options)
 
     save = import_pickle.__globals__["save_networks"]
     monkeypatch.setitem(import_pickle.__globals__, "save_networks", save_wrongly)

@@ -12,6 +12,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
+from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, load_networks, save_networks
 from stylegan_tf.ops.elementwise import leaky_relu
@@ -303,15 +304,15 @@ def test_a_network_file_that_is_not_there_is_reported_at_once(parse, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "metadata, given, start",
+    "growth, given, start",
     [
-        ({}, [], 8),
-        ({"resolution": 4}, [], 4),
-        ({"resolution": 8, "alpha": 0.5}, [], 4),
-        ({}, ["--start_resolution=4"], 4),
-        ({"resolution": 4}, ["--start_resolution=8"], 8),
+        (None, [], 8),
+        (Growth(4), [], 4),
+        (Growth(8, 0.5), [], 4),
+        (None, ["--start_resolution=4"], 4),
+        (Growth(4), ["--start_resolution=8"], 8),
     ],
 )
-def test_training_starts_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, metadata, given, start):
-    path = network_file(tmp_path / "n.npz", Generator(GENERATOR), metadata=metadata)
+def test_training_starts_at_the_level_of_the_file_unless_a_flag_says_otherwise(parse, tmp_path, growth, given, start):
+    path = network_file(tmp_path / "n.npz", Generator(GENERATOR, growth=growth))
     assert parse(f"--init_from={path}", *given).schedule.start_resolution == start
