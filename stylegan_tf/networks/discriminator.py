@@ -38,14 +38,16 @@ class Discriminator(NetworkModel):
         precision: Optional[str] = None,
         half_levels: Optional[int] = None,
         growth: Optional[Growth] = None,
+        name: str = "discriminator",
     ):
         """
         Args:
           precision, half_levels: dtype of the activations down to the minibatch statistics, see `level_policies`;
             None: that of Keras' global policy. Weights and scores are always float32.
           growth: how far the network has grown, the default of calls; None: fully.
+          name: for Keras, in whose models no two layers may have the same; files do not depend on it.
         """
-        super().__init__(config, precision, half_levels, name="discriminator")
+        super().__init__(config, precision, half_levels, name)
         self.growth = growth or Growth(config.resolution)
         policies = level_policies(self.precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}

@@ -270,14 +270,16 @@ class Generator(NetworkModel):
         precision: Optional[str] = None,
         half_levels: Optional[int] = None,
         growth: Optional[Growth] = None,
+        name: str = "generator",
     ):
         """
         Args:
           precision, half_levels: dtype of the synthesis network's activations, see `level_policies`; None: that of
             Keras' global policy. Weights, w and images are always float32.
           growth: how far the network has grown, see `SynthesisNetwork`; None: fully.
+          name: for Keras, in whose models no two layers may have the same; files do not depend on it.
         """
-        super().__init__(config, precision, half_levels, name="generator")
+        super().__init__(config, precision, half_levels, name)
         policies = level_policies(self.precision, config.resolutions, half_levels)
         with name_scope(self.name):
             self.mapping_network = MappingNetwork(config)

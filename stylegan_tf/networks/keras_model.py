@@ -1,12 +1,13 @@
 """What the generator and the discriminator are for Keras: models that can be copied, saved and loaded as any other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.growth import Growth
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -32,6 +33,8 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
         raise UserError(f"precision must be one of {', '.join(_POLICIES)}, got {precision!r}.")
     if half_levels is None:
         half_levels = min(_FLOAT16_LEVELS, len(resolutions) - 1) if precision == "float16" else len(resolutions)
+    if isinstance(half_levels, bool) or not isinstance(half_levels, int) or half_levels < 0:
+        raise UserError(f"half_levels must be None or a number of levels, got {half_levels!r}.")
     lowest = sorted(resolutions, reverse=True)[:half_levels]
     return {r: _POLICIES[precision] if r in lowest else "float32" for r in resolutions}
 
@@ -78,6 +81,13 @@ def named_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
 def trainable_variables(layer: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
     """Those of `named_variables` that training moves (not w_avg, not the fixed noise maps)."""
     return {name: variable for name, variable in named_variables(layer).items() if variable.trainable}
+
+
+def _layers(layer: tf.keras.layers.Layer, path: str = "") -> Iterator[tuple[str, tf.keras.layers.Layer]]:
+    """(path, layer): a network or layer, "", and its parts like "/8x8/conv0/source", which is the part named ""."""
+    yield path, layer
+    for name, part in getattr(layer, "parts", {}).items():
+        yield from _layers(part, f"{path}/{name or 'source'}")
 
 
 def track_parts(layer: tf.keras.layers.Layer) -> None:
@@ -163,6 +173,8 @@ class NetworkModel(tf.keras.Model):
             "precision": self.precision,
             "half_levels": self.half_levels,
             "growth": self.growth.to_metadata(),
+            "name": self.name,
+            "frozen": [path for path, layer in _layers(self) if not layer.trainable],
         }
 
     @classmethod
@@ -171,11 +183,17 @@ class NetworkModel(tf.keras.Model):
         missing = sorted({"config", "precision", "half_levels", "growth"} - set(config))
         if missing:
             raise UserError(f"the config of a {cls.__name__} lacks {', '.join(missing)}: is it one of `get_config`?")
-        levels = config["half_levels"]
-        if levels is not None and (isinstance(levels, bool) or not isinstance(levels, int) or levels < 0):
-            raise UserError(f"half_levels must be None or a number of levels, got {levels!r}.")
         options = cls.config_class.from_dict(config["config"])
-        return cls(options, config["precision"], levels, Growth.from_metadata(config["growth"], options.resolution))
+        growth = Growth.from_metadata(config["growth"], options.resolution)
+        named = {"name": config["name"]} if "name" in config else {}  # Files of earlier versions lack it and `frozen`.
+        network = cls(options, config["precision"], config["half_levels"], growth, **named)
+        layers, frozen = dict(_layers(network)), config.get("frozen", [])
+        if not isinstance(frozen, list) or any(path not in list(layers) for path in frozen):
+            raise UserError(f"the config of a {cls.__name__} must freeze layers that it has, got {short(frozen, 60)}.")
+        if frozen:
+            for path, layer in layers.items():  # Of a layer before its parts, which it sets, too.
+                layer.trainable = path not in frozen
+        return network
 
     def save(self, filepath, *args, **kwargs):
         """As Keras': a `.keras` file. What Keras cannot write of a model of this kind is refused."""

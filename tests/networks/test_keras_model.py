@@ -52,6 +52,39 @@ def test_copies_and_files_of_keras_have_the_same_weights_bit_for_bit(way, kind, 
     _assert_same(WAYS[way](network, tmp_path), network)
 
 
+def _trainable(network):
+    return [getattr(variable, "path", variable.name) for variable in network.trainable_variables]
+
+
+@pytest.mark.parametrize("way", [*WAYS, "clone"])
+def test_what_is_frozen_stays_frozen(way, tmp_path):
+    make = {**WAYS, "clone": lambda network, _: tf.keras.models.clone_model(network)}[way]
+    whole, part, generator = _network("discriminator"), _network("discriminator"), _network("generator")
+    whole.trainable = part.from_rgb["8x8"].trainable = generator.mapping_network.trainable = False
+    generator.synthesis.blocks["8x8"][1].source.trainable = False
+    assert len(_trainable(part)) == len(named_variables(part)) - 2
+    for network in (whole, part, generator):
+        copied = make(network, tmp_path)
+        assert _trainable(copied) == _trainable(network) and copied.trainable is network.trainable
+    whole.trainable = True
+    assert len(_trainable(make(whole, tmp_path))) == len(named_variables(whole))
+
+
+def test_two_networks_of_other_names_fit_into_one_model():
+    config, z = tiny.generator()[0].config, tf.keras.Input([5])
+    first, second = Generator(config), Generator(config, name="second")
+    assert copy.deepcopy(second).name == "second" and list(named_variables(second)) == list(named_variables(first))
+    model = tf.keras.Model(z, [first(z, noise_mode="const"), second(z, noise_mode="const")])
+    for images, network in zip(model(tiny.normal(2, 5)), (first, second)):
+        tiny.assert_close(images, network(tiny.normal(2, 5), noise_mode="const"), 1e-5)
+
+
+def test_a_config_of_an_earlier_version_has_no_name_and_freezes_nothing():
+    config = tiny.discriminator()[0].get_config()
+    network = Discriminator.from_config({name: config[name] for name in set(config) - {"name", "frozen"}})
+    assert network.get_config() == config and config["frozen"] == []
+
+
 def test_a_copy_keeps_precision_and_growth():
     network = tiny.generator(precision="float16", half_levels=1, growth=GROWING)[0]
     for copied in (copy.deepcopy(network), tf.keras.models.clone_model(network)):
@@ -77,6 +110,8 @@ def test_the_parts_of_a_generator_round_trip_through_their_configs():
         ({"precision": "float8"}, "precision must be one of"),
         ({"half_levels": "1"}, "half_levels must be None or a number of levels, got '1'"),
         ({"growth": {"resolution": 16}}, "its resolution is 16"),
+        ({"frozen": ["/mapping", {}]}, "must freeze layers that it has"),
+        ({"frozen": 3}, "must freeze layers that it has"),
     ],
 )
 def test_a_config_that_no_network_has_is_refused_in_a_line(change, message):
