@@ -48,24 +48,25 @@ class ClassCentres:
     """The mean w of labels: estimated from the mapping network with latents that are always the same, then cached."""
 
     def __init__(self, mapping_network):
-        self._mapping, self._weights, self._centres = mapping_network, None, {}
+        self._mapping = mapping_network
+        self._kept = (None, {})  # Digest of the weights, centres by label. Replaced, never changed: threads share it.
 
     def of(self, labels) -> np.ndarray:
         """float32 [N, W] for labels [N, label_size], one-hot or any others. ValueError for symbolic tensors."""
         if tf.is_symbolic_tensor(labels):
             raise ValueError("class centres need the values of labels: give a graph the centres themselves, [N, W].")
         weights = hashlib.blake2b(b"".join(variable.numpy().tobytes() for variable in self._mapping.weights)).digest()
-        if weights != self._weights:
-            self._weights, self._centres = weights, {}
-        if len(self._centres) > _KEPT:  # A slider of the explorer asks for ever new ones.
-            self._centres = {}
+        of_weights, centres = self._kept
+        if weights != of_weights or len(centres) > _KEPT:  # A slider of the explorer asks for ever new ones.
+            centres = {}
         rows = [row.tobytes() for row in np.asarray(labels, np.float32)]
-        unknown = set(rows) - set(self._centres)
+        unknown, centres = set(rows) - set(centres), dict(centres)
         z = _latents(self._mapping.config) if unknown else None
         for row in unknown:
             labels = np.tile(np.frombuffer(row, np.float32), [len(z), 1])
-            self._centres[row] = tf.reduce_mean(self._mapping(z, labels=labels), axis=0).numpy()
-        return np.stack([self._centres[row] for row in rows])
+            centres[row] = tf.reduce_mean(self._mapping(z, labels=labels), axis=0).numpy()
+        self._kept = (weights, centres)
+        return np.stack([centres[row] for row in rows])
 
 
 def _latents(config):

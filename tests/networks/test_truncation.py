@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stylegan_tf.networks import truncation
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
 from tests.helpers import numpy_networks as plain
@@ -47,6 +48,24 @@ def test_centres_follow_the_weights_and_are_reproducible():
     np.testing.assert_array_equal(tiny.generator(label_size=3)[0].truncation_centre("class", CLASSES), before)
     tiny.plain.randomize(generator, seed=9)
     assert (generator.truncation_centre("class", CLASSES) != before).any()
+
+
+def test_another_thread_may_drop_the_centres_in_the_meantime(case, monkeypatch):
+    """The one that computes has them all the same."""
+    monkeypatch.setattr(truncation, "_KEPT", 0)
+    centres, mapping = truncation.ClassCentres(case[0].mapping_network), case[0].mapping_network
+
+    class Interrupted:
+        config, weights, calls = mapping.config, mapping.weights, 0
+
+        def __call__(self, z, labels):
+            self.calls += 1
+            if self.calls == 2:
+                centres.of(CLASSES[:1])
+            return mapping(z, labels=labels)
+
+    centres._mapping = Interrupted()
+    np.testing.assert_array_equal(centres.of(CLASSES), case[0].truncation_centre("class", CLASSES))
 
 
 def test_a_network_without_labels_has_one_centre():
