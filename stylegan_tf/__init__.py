@@ -8,6 +8,8 @@
 Each name is imported, and TensorFlow with it, when it is first used.
 """
 
+import sys
+import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -113,6 +115,17 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(importlib.import_module(f"stylegan_tf.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(types.ModuleType):
+    """The import of a command's module, `stylegan_tf.train`, does not replace the function of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, types.ModuleType) and name in __all__):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -19,12 +19,14 @@ FUNCTIONS = ("evaluate", "generate_images", "project", "train")
 
 def test_help_and_dir_know_all_names_without_tensorflow():
     code = (
-        "import sys, stylegan_tf; print(*dir(stylegan_tf)); stylegan_tf.TrainConfig; print('tensorflow' in sys.modules)"
+        "import sys, stylegan_tf.train; print(*dir(stylegan_tf)); stylegan_tf.TrainConfig; "
+        "print(type(stylegan_tf.train), 'tensorflow' in sys.modules)"
     )
     environment = {"PYTHONPATH": str(Path(stylegan_tf.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    names, has_tensorflow = done.stdout.splitlines()
-    assert set(stylegan_tf.__all__) <= set(names.split()) and has_tensorflow == "False"
+    names, found = done.stdout.splitlines()
+    assert set(stylegan_tf.__all__) <= set(names.split())
+    assert found == "<class 'function'> False"  # Not the module of the command, which has the same name.
 
 
 def test_every_name_is_there_with_a_docstring_and_types():
