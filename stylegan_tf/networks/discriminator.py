@@ -48,7 +48,7 @@ class Discriminator(NetworkModel):
           name: for Keras, in whose models no two layers may have the same; files do not depend on it.
         """
         super().__init__(config, precision, half_levels, name)
-        self.growth = growth or Growth(config.resolution)
+        self.growth = (growth or Growth(config.resolution)).checked(config.resolution)
         policies = level_policies(self.precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
         self.from_rgb = {
@@ -108,9 +108,10 @@ class Discriminator(NetworkModel):
         Returns:
           float32 [N].
         """
+        features = self.features(images, alpha)
         if self._is_conditional or labels is not None:
-            check_labels(labels, self.config.label_size)
-        return self.scores(self.features(images, alpha), labels)
+            check_labels(labels, self.config.label_size, images)
+        return self.scores(features, labels)
 
     def features(self, images, alpha=None):
         """[N, 4, 4, C], from which `scores` are computed: each image on its own. The arguments are those of `call`."""

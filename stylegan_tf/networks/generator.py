@@ -13,6 +13,7 @@ from stylegan_tf.networks.keras_model import (
     NetworkModel,
     check_labels,
     check_policies,
+    check_psi,
     check_shape,
     convolution_clamp,
     level_policies,
@@ -66,7 +67,7 @@ class MappingNetwork(tf.keras.layers.Layer):
     def call(self, z, labels=None):
         """z: [N, latent_size] ~ N(0, 1); labels: [N, label_size], required when there are labels -> w [N, w_size]."""
         check_shape("z", z, [None, self.config.latent_size])
-        check_labels(labels, self.config.label_size)
+        check_labels(labels, self.config.label_size, z)
         x = tf.cast(z, tf.float32)
         if self.config.label_size:
             labels = tf.cast(labels, tf.float32)
@@ -105,7 +106,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         kwargs.setdefault("name", "synthesis")
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.config = config
-        self.growth = growth or Growth(config.resolution)
+        self.growth = (growth or Growth(config.resolution)).checked(config.resolution)
         policies = policies or level_policies("float32", config.resolutions)
         self._policies = tuple(policies[r] for r in config.resolutions)
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
@@ -178,7 +179,9 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         growth = self.growth.asked(resolution, alpha)
         resolution, alpha = growth.resolution, growth.alpha
         use_noise = noise is not None or noise_mode != "none"
-        if noise is None and noise_mode == "random":
+        if noise is not None:
+            self._check_noise(noise, resolution)
+        elif noise_mode == "random":
             noise = self.draw_noise(tf.shape(ws)[0], resolution)
         features = self.features(ws, resolution, noise, use_noise)
         images = tf.cast(self.to_rgb[f"{resolution}x{resolution}"](features[-1]), tf.float32)
@@ -187,6 +190,13 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         half = resolution // 2
         old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](features[-3]), tf.float32))
         return old + (images - old) * tf.cast(alpha, tf.float32)
+
+    def _check_noise(self, noise, resolution):
+        shapes = self.noise_shapes(resolution)
+        if len(noise) != len(shapes):
+            raise ValueError(f"noise must be one tensor for each of {len(shapes)} layers, got {len(noise)}.")
+        for index, (tensor, shape) in enumerate(zip(noise, shapes)):
+            check_shape(f"noise[{index}]", tensor, [None, *shape])
 
     def features(self, ws, resolution, noise=None, use_noise=True) -> list[tf.Tensor]:
         """Outputs of every layer up to a resolution, [N, r, r, C]; the arguments are those of `call`."""
@@ -307,6 +317,7 @@ class Generator(NetworkModel):
         """w of every layer [N, L, W], truncated; as it is in the traditional generator. labels: for "class" centres."""
         if truncation.is_off or not self.config.use_styles:
             return ws
+        check_psi(truncation.psi, ws)
         centre = self.truncation_centre(truncation.centre, labels)
         return self.truncation(ws, psi=truncation.psi, cutoff=truncation.cutoff, centre=centre)
 

@@ -35,6 +35,8 @@ class Growth:
         """What a call computes that may leave out either: this growth; at another level, all of that level."""
         if alpha is None:
             alpha = self.alpha if resolution in (None, self.resolution) else 1.0
+        elif isinstance(alpha, numbers.Real) and not 0 <= alpha <= 1:
+            raise ValueError(f"alpha must be from 0 to 1, got {alpha}.")
         return Growth(resolution or self.resolution, alpha)
 
     def to_metadata(self) -> dict[str, Any]:

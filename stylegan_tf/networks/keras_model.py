@@ -113,8 +113,15 @@ def check_shape(name: str, tensor, shape: list[Optional[int]]) -> None:
         raise ValueError(f"{name} must be [{sizes}], got {found}.")
 
 
-def check_labels(labels, label_size: int) -> None:
-    """ValueError unless a network with labels of this width (0: without labels) gets such labels."""
+def check_psi(psi, ws) -> None:
+    """ValueError unless it is a number, or one for each image of `ws` [N, L, W]."""
+    found, count = _shape(psi), _shape(ws)[0]
+    if None not in (found.num_elements(), count) and found.num_elements() not in (1, count):
+        raise ValueError(f"psi must be a number or one per image, [{count}], got {found}.")
+
+
+def check_labels(labels, label_size: int, images) -> None:
+    """ValueError unless a network with labels of this width (0: without labels) gets one for each of `images`, or z."""
     if label_size and labels is None:
         raise ValueError(f"expected labels [N, {label_size}] for a conditional network, got None.")
     if labels is None:
@@ -125,7 +132,7 @@ def check_labels(labels, label_size: int) -> None:
     if found.rank == 1:
         hint = f"give tf.one_hot(labels, {label_size}) of classes"
         raise ValueError(f"expected labels [N, {label_size}], got {found}: {hint}.")
-    check_shape("labels", labels, [None, label_size])
+    check_shape("labels", labels, [_shape(images)[0], label_size])
 
 
 def _shape(tensor) -> tf.TensorShape:
@@ -142,6 +149,8 @@ class NetworkModel(tf.keras.Model):
     config_class: type  # GeneratorConfig or DiscriminatorConfig.
 
     def __init__(self, config, precision: Optional[str], half_levels: Optional[int], name: str):
+        if not isinstance(config, self.config_class):
+            raise UserError(f"config must be a {self.config_class.__name__}, got a {type(config).__name__}.")
         super().__init__(name=name, dtype="float32")
         self.config = config
         self.precision = precision or global_precision()

@@ -35,6 +35,12 @@ class Truncation:
     cutoff: Optional[int] = None
     centre: Any = "all"
 
+    def __post_init__(self):
+        if isinstance(self.centre, str) and self.centre not in CENTRES:
+            raise ValueError(f"centre must be one of {', '.join(CENTRES)} or a tensor, got {self.centre!r}.")
+        if isinstance(self.cutoff, (int, np.integer)) and self.cutoff < 0:
+            raise ValueError(f"cutoff must be a number of layers or None, got {self.cutoff}.")
+
     @property
     def is_off(self) -> bool:
         return isinstance(self.psi, (int, float)) and self.psi == 1

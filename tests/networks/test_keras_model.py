@@ -13,6 +13,7 @@ from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
+from stylegan_tf.networks.truncation import Truncation
 from tests.helpers import tiny_networks as tiny
 
 GROWING = Growth(8, alpha=0.25)
@@ -215,22 +216,44 @@ def test_no_two_variables_have_one_name(make):
 
 
 def test_inputs_of_a_wrong_kind_are_refused_in_a_sentence():
-    (plain, _), (conditional, _), (discriminator, _) = (
-        tiny.generator(),
-        tiny.generator(label_size=3),
-        tiny.discriminator(),
-    )
+    plain, conditional = tiny.generator()[0], tiny.generator(label_size=3)[0]
+    discriminator, scorer = tiny.discriminator()[0], tiny.discriminator(label_size=3)[0]
+    maps = [np.zeros([1, r, r, 1]) for r in (4, 4, 8, 8)]
     for call, sentence in (
         (lambda: plain(np.zeros([2, 4])), r"z must be \[N, 5\], got \(2, 4\)"),
         (lambda: plain(np.zeros([2, 5]), labels=np.eye(2)), "expected no labels for an unconditional network"),
         (lambda: conditional(np.zeros([2, 5]), labels=np.array([0, 2])), r"tf.one_hot\(labels, 3\)"),
-        (lambda: conditional(np.zeros([2, 5]), labels=np.eye(2)), r"labels must be \[N, 3\], got \(2, 2\)"),
+        (lambda: conditional(np.zeros([2, 5]), labels=np.eye(2)), r"labels must be \[2, 3\], got \(2, 2\)"),
         (lambda: plain.synthesis(tf.zeros([2, 4, 6])), r"ws must be \[N, N, 7\]"),
         (lambda: discriminator(tf.zeros([2, 8, 8, 3], tf.uint8)), "x / 127.5 - 1"),
         (lambda: discriminator(tf.zeros([2, 8, 8, 3]), labels=np.eye(2)), "expected no labels"),
+        (lambda: conditional(np.zeros([2, 5]), labels=np.eye(3)), r"labels must be \[2, 3\], got \(3, 3\)"),
+        (lambda: scorer(tf.zeros([2, 8, 8, 3]), labels=np.eye(3)[:1]), r"labels must be \[2, 3\], got \(1, 3\)"),
+        (lambda: plain(np.zeros([1, 5]), truncation=Truncation(np.ones(4))), r"one per image, \[1\], got \(4,\)"),
+        (lambda: Truncation(centre="clas"), "centre must be one of class, all or a tensor, got 'clas'"),
+        (lambda: Truncation(cutoff=-1), "cutoff must be a number of layers or None, got -1"),
+        (lambda: plain(np.zeros([1, 5]), alpha=5), "alpha must be from 0 to 1, got 5"),
+        (lambda: plain(np.zeros([1, 5]), noise=maps[:3]), "one tensor for each of 4 layers, got 3"),
+        (lambda: plain(np.zeros([1, 5]), noise=maps[::-1]), r"noise\[0\] must be \[N, 4, 4, 1\], got \(1, 8, 8, 1\)"),
     ):
         with pytest.raises(ValueError, match=sentence):
             call()
+
+
+@pytest.mark.parametrize("make, other", [(Generator, Discriminator), (Discriminator, Generator)])
+def test_options_that_no_network_has_are_refused_in_a_sentence(make, other):
+    right, wrong = (kind.config_class(resolution=8, fmap_base=32) for kind in (make, other))
+    for call, sentence in (
+        (lambda: make(wrong), f"config must be a {make.__name__}Config, got a {other.__name__}Config"),
+        (lambda: make({"resolution": 8}), "got a dict"),
+        (lambda: make(right, growth=Growth(6)), "its resolution is 6, expected one of 4, 8"),
+        (lambda: make(right, growth=Growth(8, 3.0)), "its alpha is 3.0"),
+        (lambda: make(right, "bfloat16", -1), "half_levels must be None or a number of levels, got -1"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            call()
+    growth = make(right, growth=Growth(8, np.float32(0.5))).growth
+    assert growth == Growth(8, 0.5) and type(growth.alpha) is float
 
 
 def test_the_global_policy_is_the_precision_where_none_is_given():
