@@ -90,6 +90,10 @@ def train(
       note: gets every line of the log, such as `print`; progress: see `stylegan_tf.config.callbacks`.
       warn: gets lines about a bucket that cannot be written to; on_stop: one at a stop signal, in its handler.
       trackers: what the run reports to besides the files of the run folder (docs/troubleshooting.md has an example).
+    Raises:
+      UserError for data, checkpoints or options that do not fit, and if training diverges.
+      SystemExit after a stop signal (SIGINT, SIGTERM, SIGHUP), once all is saved. Outside the main thread signals are
+        left to the program.
 
     >>> from stylegan_tf import ScheduleConfig, TrainConfig, train
     >>> schedule = ScheduleConfig(batch_sizes={4: 8})

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -23,7 +24,7 @@ class StopSignal:
 
     The handler only takes note: raising there would unwind TensorFlow at any point of it. A second Ctrl-C ends the
     process at once, by the system's default action: whatever it writes, it writes atomically. SIGHUP stays ignored if
-    it was (nohup).
+    it was (nohup). Python handles signals in the main thread alone: in another one, they do what they did before.
     """
 
     def __init__(self, note: Note = ignore):
@@ -36,7 +37,7 @@ class StopSignal:
         return self.number is not None
 
     def __enter__(self) -> "StopSignal":
-        for number in _SIGNALS:
+        for number in _SIGNALS if threading.current_thread() is threading.main_thread() else ():
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._receive)
         return self

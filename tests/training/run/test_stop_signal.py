@@ -1,6 +1,7 @@
 """Signals that stop a run."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,6 +25,16 @@ def test_a_signal_is_noted_and_the_handlers_are_restored(number):
         assert len(notes) == 1 and "stopping" in notes[0]
     finally:
         signal.signal(number, before)
+
+
+def test_in_another_thread_signals_are_left_to_the_program():
+    def train():
+        with StopSignal() as stop:
+            return bool(stop)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert ThreadPoolExecutor(1).submit(train).result() is False
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_second_ctrl_c_ends_the_process_without_python():
