@@ -229,7 +229,7 @@ def _checked(name: str, entry: Any) -> Any:
         if name not in _STORED:
             check_local(entry, name)
         return entry
-    words, place = PATHS.get(name), entry if os.path.exists(entry) else entry.partition("@")[0]  # RUN@best
+    words, place = PATHS.get(name), entry if os.path.exists(entry) else entry.rpartition("@")[0] or entry  # RUN@best
     if words is not None and place not in words and not os.path.exists(place) and not glob.has_magic(place):
         near = difflib.get_close_matches(entry, words, n=1, cutoff=0.5)
         text = flags.FLAGS[name].help

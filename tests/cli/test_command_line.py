@@ -307,7 +307,9 @@ def test_a_place_that_is_not_there_is_told_before_main_and_a_near_word_is_sugges
     path.write_text(SCRIPT.replace('flags.define("alone"', f'{defined}flags.define("alone"'))
     _assert_one_line(_run(path, "--place=dmeo"), "error: --place: dmeo does not exist: did you mean demo?")
     _assert_one_line(_run(path, "--place=a/b"), "error: --place: a/b does not exist: give a folder, or demo.")
-    for there in ("demo", str(path), ""):
+    run = path.with_name("a@b")
+    run.mkdir()
+    for there in ("demo", str(path), "", f"{run}@best"):
         assert _run(path, f"--place={there}").returncode == 0
 
 
