@@ -4,7 +4,7 @@
     python -m stylegan_tf.plan --flagfile configs/ffhq.cfg --device 312e12,2039,80 --precision bfloat16 --json plan.json
     python -m stylegan_tf.plan --flagfile configs/demo.cfg --resolution 32 --measure
 
-All flags of `train` apply. The data set need not exist: the estimate assumes --records RGB pictures of --resolution.
+All flags of `train` apply. The dataset need not exist: the estimate assumes --records RGB pictures of --resolution.
 Multiply-adds, parameters, iterations and files are counted; time is estimated from the device's peak and the measured
 share of it (the table says on which device), or measured on this machine with --measure.
 """
@@ -24,7 +24,7 @@ with flags.group("Plan"):
         "GB), like 312e12,2039,80.",
     )
     flags.define("devices", 1, "Number of devices.", lower_bound=1)
-    flags.define("records", 70000, "Number of pictures of the data set, for its size on disk.", lower_bound=1)
+    flags.define("records", 70000, "Number of pictures of the dataset, for its size on disk.", lower_bound=1)
     flags.define("measure", False, "Time a few iterations of each level on this machine, in place of the estimate.")
     flags.define("json", None, "A .json file for the complete plan.")
 

@@ -106,7 +106,7 @@ def test_an_empty_data_folder_is_one_clear_line(tmp_path):
 def test_a_resolution_above_the_datas_is_one_clear_line(tmp_path):
     write_numbered(tmp_path / "data")
     result = call("-m", "stylegan_tf.train", "--data_dir=data", "--run_dir=run", "--resolution=16", cwd=tmp_path)
-    assert "resolution 16 is above the 8 of the data set" in the_error(result)
+    assert "resolution 16 is above the 8 of the dataset" in the_error(result)
 
 
 @pytest.mark.parametrize(

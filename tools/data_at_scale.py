@@ -1,4 +1,4 @@
-"""A data set as large as FFHQ, of a hundred pictures: conversion; start, speed and order of what training reads.
+"""A dataset as large as FFHQ, of a hundred pictures: conversion; start, speed and order of what training reads.
 
     python tools/data_at_scale.py FOLDER [--records 70000] [--pictures 100] [--seconds 3]
 

@@ -1,4 +1,4 @@
-"""How near projection comes to pictures of the demo network and of its data set, and how long it takes.
+"""How near projection comes to pictures of the demo network and of its dataset, and how long it takes.
 
     python tools/measure_projection.py [--spaces w w+] [--own 16] [--real 8] [--set steps=500]
 

@@ -119,7 +119,7 @@ class Plan:
 
 
 def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 70000) -> Plan:
-    """For RGB pictures without labels. config.resolution is the full one. records: for the size of the data set."""
+    """For RGB pictures without labels. config.resolution is the full one. records: for the size of the dataset."""
     networks = config.network_configs(config.resolution, 3, 0)
     state = _state_gib(*networks)
     levels = [
@@ -177,7 +177,7 @@ def _state_gib(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -
 
 
 def _disk(config: TrainConfig, networks, records: int) -> dict[str, float]:
-    """GiB of the data set and of everything that the run writes."""
+    """GiB of the dataset and of everything that the run writes."""
     pixels = sum(level**2 for level in networks[0].resolutions) * networks[0].num_channels
-    sizes = {"data set (raw records)": records * pixels, **disk_use(config, *networks)}
+    sizes = {"dataset (raw records)": records * pixels, **disk_use(config, *networks)}
     return {name: size / 2**30 for name, size in sizes.items()}

@@ -68,7 +68,7 @@ def define_network() -> None:
 
 
 def define_data_dir(text: str = "A folder of TFRecords.") -> None:
-    """--data_dir: an existing data set."""
+    """--data_dir: an existing dataset."""
     define("data_dir", None, text)
     must_exist("data_dir")
 

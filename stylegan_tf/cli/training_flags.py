@@ -30,7 +30,7 @@ def train_config_from_flags() -> TrainConfig:
     """
     if not _take_flags_of_run() and FLAGS.init_from:
         _take_architecture(FLAGS.init_from)
-    # The data set decides later; the smallest shape is one that every width fits.
+    # The dataset decides later; the smallest shape is one that every width fits.
     shape = {"resolution": 4, "num_channels": 3, "label_size": 0}
     networks = flags.read_options(GeneratorConfig, **shape), flags.read_options(DiscriminatorConfig, **shape)
     return flags.read_options(TrainConfig, generator=networks[0], discriminator=networks[1])

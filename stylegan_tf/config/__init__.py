@@ -3,7 +3,7 @@
 option.py       the definition of an option: its help, its group in `--help`, its bounds
 networks.py     the architectures of generator and discriminator
 training.py     schedule, losses, and the training run
-data.py         how the pictures of a new data set are processed, and how it is written
+data.py         how the pictures of a new dataset are processed, and how it is written
 metrics.py      measuring networks, classifiers of attributes, nearest real images
 editing.py      finding the latent of a picture, directions, blending networks
 serving.py      exports, and how the page of `explore` is served

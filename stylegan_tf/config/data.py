@@ -1,4 +1,4 @@
-"""Options for making a data set: how the pictures of a source are processed, and how they are written."""
+"""Options for making a dataset: how the pictures of a source are processed, and how they are written."""
 
 import dataclasses
 import re
@@ -92,7 +92,7 @@ class SourceOptions(PictureOptions):
 
 @dataclasses.dataclass(frozen=True)
 class WriteOptions(Options, group="Files"):
-    """How a data set is written. The content of the records depends only on shards, shuffle, seed and encoding."""
+    """How a dataset is written. The content of the records depends only on shards, shuffle, seed and encoding."""
 
     shards: Optional[int] = option(
         None, "Number of files per level; 1 for compatibility with the authors' code. Left out: 4.", at_least=1

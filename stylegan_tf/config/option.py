@@ -29,7 +29,7 @@ REPORTS = "Reports"
 METRICS = "Metrics (docs/metrics.md)"
 GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # Of training; others follow in order of definition.
 GENERAL = ""  # Without a heading of its own.
-FROM_DATA_SET = None  # In place of a heading: the data set decides, there is no flag.
+FROM_DATA_SET = None  # In place of a heading: the dataset decides, there is no flag.
 
 REQUIRED = dataclasses.MISSING  # In place of a default.
 

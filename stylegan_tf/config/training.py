@@ -150,9 +150,9 @@ class TrainConfig(Options, group=RUN):
         is_place=True,
     )
     resolution: Optional[int] = option(
-        None, "Final resolution of training. Left out: the full resolution of the data set.", is_resolution=True
+        None, "Final resolution of training. Left out: the full resolution of the dataset.", is_resolution=True
     )
-    conditional: bool = option(False, "Train a conditional network with the labels of the data set.")
+    conditional: bool = option(False, "Train a conditional network with the labels of the dataset.")
     balance_classes: bool = option(
         False,
         "Show every class equally often: images of small classes are repeated.",
@@ -161,7 +161,7 @@ class TrainConfig(Options, group=RUN):
     mirror_augment: bool = option(False, "Mirror real images from left to right with probability 0.5.")
     augment: str = option(
         "none",
-        "Augmentation of all images that the discriminator sees, real and generated, for small data sets. ada: "
+        "Augmentation of all images that the discriminator sees, real and generated, for small datasets. ada: "
         "flips, rotations, translations, scaling and colour changes, each with a probability that increases while "
         "the discriminator overfits. diffaugment: colour, translation and cutout, always applied.",
         choices=AUGMENTATIONS,
@@ -232,7 +232,7 @@ class TrainConfig(Options, group=RUN):
         "resolution, and on CPUs it is several times slower than without XLA. On TPUs XLA is always used.",
     )
 
-    # Resolution, channels and labels of these two are the data set's: `network_configs` fills them in.
+    # Resolution, channels and labels of these two are the dataset's: `network_configs` fills them in.
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -321,17 +321,17 @@ class TrainConfig(Options, group=RUN):
     def network_configs(
         self, resolution: int, num_channels: int, label_size: int = 0
     ) -> tuple[GeneratorConfig, DiscriminatorConfig]:
-        """Returns (GeneratorConfig, DiscriminatorConfig) for a data set's full resolution, channels and label width.
+        """Returns (GeneratorConfig, DiscriminatorConfig) for a dataset's full resolution, channels and label width.
 
-        `self.resolution`, if given, may lie below the data set's; labels count only if the run is conditional.
+        `self.resolution`, if given, may lie below the dataset's; labels count only if the run is conditional.
         """
         if self.resolution is not None and self.resolution > resolution:
             raise OptionError(
-                f"resolution {self.resolution} is above the {resolution} of the data set in {self.data_dir}: "
+                f"resolution {self.resolution} is above the {resolution} of the dataset in {self.data_dir}: "
                 f"give --resolution={resolution} or less."
             )
         if self.conditional and not label_size:
-            raise OptionError(f"conditional needs labels, but the data set in {self.data_dir} has none.")
+            raise OptionError(f"conditional needs labels, but the dataset in {self.data_dir} has none.")
         shape: dict[str, Any] = {
             "resolution": self.resolution or resolution,
             "num_channels": num_channels,

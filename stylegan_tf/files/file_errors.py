@@ -222,7 +222,7 @@ def _kind_of_folder(path) -> Optional[str]:
     if (path / "saved_model.pb").exists() or any(path.glob("*/saved_model.pb")):
         return "a folder of exports (SavedModels): give the network file or the run folder that they were made of"
     if any(path.glob("*.tfrecords")):
-        return "a data set: give a run folder or a network file"
+        return "a dataset: give a run folder or a network file"
     if any(path.glob("images-*.npz")):
         return "the folder of checkpoints: give the run folder around it"
     return None

@@ -47,7 +47,7 @@ def test_the_state_is_that_of_the_papers_parameters():
     maps = sum(2 * 4**level for level in range(2, 11)) + 512  # Noise of two layers a level, and the average of w.
     plan = plan_run(_config(resolution=1024), DEVICE, replicas=1)
     assert plan.state_gib * 2**30 / 4 == 4 * (g + d) + g + 2 * maps
-    assert plan.disk_gib["data set (raw records)"] * 2**30 == 70_000 * 3 * sum(4**level for level in range(2, 11))
+    assert plan.disk_gib["dataset (raw records)"] * 2**30 == 70_000 * 3 * sum(4**level for level in range(2, 11))
 
 
 def test_what_does_not_fit_gets_the_largest_share_that_does():

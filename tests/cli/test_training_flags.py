@@ -47,7 +47,7 @@ def test_every_option_has_a_flag_with_its_default_kind_and_help():
     parts = (config.ScheduleConfig, config.LossConfig, config.GeneratorConfig, config.DiscriminatorConfig)
     options = {field.name: field for part in (*parts, config.TrainConfig) for field in dataclasses.fields(part)}
     for name in ("num_channels", "label_size", "generator", "discriminator", "schedule", "losses"):
-        del options[name]  # From the data set, or nested.
+        del options[name]  # From the dataset, or nested.
     for name, field in options.items():
         flag, option = flags.FLAGS[name], field.metadata["option"]
         assert option.group in GROUPS and option.help in flag.help
@@ -166,7 +166,7 @@ def test_the_networks_take_their_shape_from_the_data_set():
 
 
 def test_a_run_that_the_data_set_cannot_feed_is_refused():
-    with pytest.raises(UserError, match="resolution 64 is above the 32 of the data set in d"):
+    with pytest.raises(UserError, match="resolution 64 is above the 32 of the dataset in d"):
         config.TrainConfig(data_dir="d", run_dir="r", resolution=64).network_configs(32, 3)
     with pytest.raises(UserError, match="conditional needs labels"):
         config.TrainConfig(data_dir="d", run_dir="r", conditional=True).network_configs(32, 3)

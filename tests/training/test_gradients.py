@@ -17,7 +17,7 @@ STRATEGY = tf.distribute.OneDeviceStrategy("CPU:0")
 
 @pytest.fixture(scope="module")
 def batches(tmp_path_factory):
-    """(data set, function that starts its batches of 8 at 4x4)."""
+    """(dataset, function that starts its batches of 8 at 4x4)."""
     info = find_dataset(write_images(tmp_path_factory.mktemp("data") / "tiny"))
     return info, lambda: training_batches(STRATEGY, info, 4, 8, seed=3)
 

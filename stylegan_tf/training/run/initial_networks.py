@@ -21,7 +21,7 @@ from stylegan_tf.ops.elementwise import LEAKY_SLOPE, leaky_relu
 from stylegan_tf.ops.resampling import downscale_2d
 from stylegan_tf.training.state import TrainState
 
-_MAY_DIFFER = ("resolution", "num_channels", "label_size")  # The data set decides them.
+_MAY_DIFFER = ("resolution", "num_channels", "label_size")  # The dataset decides them.
 _PICTURES = 300  # At 128x128 and below; fewer above, whose pixels are many.
 _BATCH = 10
 

@@ -20,9 +20,9 @@ from stylegan_tf.files.atomic_write import atomic_write
 
 # What sets those options of the networks that have no flag.
 _CAUSES = {
-    "resolution": "`resolution`, or a data set of another resolution",
-    "num_channels": "a data set with another number of channels",
-    "label_size": "`conditional`, or a data set with other labels",
+    "resolution": "`resolution`, or a dataset of another resolution",
+    "num_channels": "a dataset with another number of channels",
+    "label_size": "`conditional`, or a dataset with other labels",
 }
 
 
@@ -32,7 +32,7 @@ class RunRecord:
 
     generator: Mapping[str, Any]  # The options of the networks by name.
     discriminator: Mapping[str, Any]
-    data: Mapping[str, Any]  # Facts of the data set: see `dataset_facts`.
+    data: Mapping[str, Any]  # Facts of the dataset: see `dataset_facts`.
     options: Mapping[str, Optional[str]]  # All other options, each as its flag takes it; the number of replicas.
 
     @classmethod
@@ -68,9 +68,9 @@ def changes(before: RunRecord, now: RunRecord, run_dir: os.PathLike) -> list[str
 
 
 def data_changes(before: RunRecord, now: RunRecord) -> list[str]:
-    """One line for every fact of the data set that is not what it was."""
+    """One line for every fact of the dataset that is not what it was."""
     differences = _differences(before.data, now.data)
-    return [f"the data set has changed: {name} {was} -> {value}" for name, was, value in differences]
+    return [f"the dataset has changed: {name} {was} -> {value}" for name, was, value in differences]
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -113,7 +113,7 @@ def run_facts(config: TrainConfig, info: DatasetInfo) -> dict[str, Any]:
         if not field.metadata["option"].is_place:
             facts[f"`{name}`"] = dict(value) if isinstance(value, Mapping) else value  # JSON makes the keys text.
     data = {**dataset_facts(info), "encoding": info.encoding, "images by shard": list(info.shard_counts)}
-    facts.update({f"a data set with {name}": value for name, value in data.items()})
+    facts.update({f"a dataset with {name}": value for name, value in data.items()})
     return facts
 
 

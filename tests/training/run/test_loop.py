@@ -216,5 +216,5 @@ def test_data_that_have_changed_are_reported_and_shown(data_dir, tmp_path):
     first = (tmp_path / "run" / "reals.png").read_bytes()
     other = write_images(tmp_path / "other" / "tiny", count=40)
     run(tiny_config(other, tmp_path / "run", total_kimg=0.032))
-    assert "warning: the data set has changed: images 32 -> 40" in (tmp_path / "run" / "log.txt").read_text()
+    assert "warning: the dataset has changed: images 32 -> 40" in (tmp_path / "run" / "log.txt").read_text()
     assert (tmp_path / "run" / "reals.png").read_bytes() != first

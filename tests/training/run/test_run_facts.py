@@ -9,7 +9,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.training.run.record import run_facts
 from tests.helpers.tiny_run import write_images
 
-# As the flags make them: what the data set decides of the networks is not known yet.
+# As the flags make them: what the dataset decides of the networks is not known yet.
 CONFIG = TrainConfig(
     data_dir="here", run_dir="there", generator=GeneratorConfig(resolution=4), discriminator=DiscriminatorConfig(4)
 )

@@ -130,6 +130,6 @@ def test_other_data_under_the_same_name_are_reported(info, tmp_path):
     other = find_dataset(write_tfrecords(ArraySource(IMAGES, LABELS), tmp_path / "numbered"))
     before, now = RunRecord.of(CONFIG, info), RunRecord.of(CONFIG, other)
     lines = data_changes(before, now)
-    assert lines[0] == "the data set has changed: images 8 -> 9"
+    assert lines[0] == "the dataset has changed: images 8 -> 9"
     assert any("content" in line for line in lines)
     assert changes(before, now, "r") == [f"warning: {line}" for line in lines]
