@@ -1,7 +1,7 @@
 """The gradients of a training iteration as XLA programs, for a machine that has a GPU and JAX, but no TensorFlow.
 
     python tools/train_elsewhere.py lower FOLDER --levels 8,64,1024 [--batch 4] [--precision bfloat16]  # TensorFlow.
-    python tools/train_elsewhere.py run FOLDER [--seconds 20]  # On the other machine.
+    python tools/train_elsewhere.py run FOLDER [--seconds 20]  # On the other machine, in a checkout.
 
 `lower` writes both steps of each level, up to the gradients (Adam and the moving average are left out), with the widths
 of configs/ffhq.cfg, and what TensorFlow computes on random weights and images (up to --checked pixels: it is slow).

@@ -142,6 +142,8 @@ def _peak_bytes() -> int:
 
 def with_precision_here(config: TrainConfig) -> TrainConfig:
     """`auto` becomes what training takes on this machine."""
+    if config.precision != "auto":
+        return config
     strategy = create_strategy("one")
     return resolve_precision(config, None, strategy, Processes(strategy))[0]
 

@@ -203,9 +203,10 @@ def remove_leftovers(folder: os.PathLike) -> None:
                 path.unlink(missing_ok=True)
 
 
-def remove_leftovers_of(path: pathlib.Path) -> None:
-    """Removes what killed processes were writing to `path`."""
-    name = re.compile(rf"\.+{re.escape(_prefix(path.name))}(?:(?:\.[0-9a-f]{{16}})?\.tmp)+")
+def remove_leftovers_of(path: pathlib.Path, everywhere: bool = True) -> None:
+    """Removes what killed processes were writing to `path`: those of all machines, or of this one."""
+    machine = "[0-9a-f]{8}" if everywhere else _machine()
+    name = re.compile(rf"\.+{re.escape(_prefix(path.name))}(?:(?:\.{machine}[0-9a-f]{{8}})?\.tmp)+")
     with contextlib.suppress(OSError):  # No such folder, or no access: writing will report it.
         for entry in os.scandir(path.parent):
             if name.fullmatch(entry.name) and is_abandoned(entry.path):

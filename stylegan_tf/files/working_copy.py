@@ -28,6 +28,7 @@ from stylegan_tf.files.storage import Store, default_cache_folder
 
 _LAST = ("checkpoints/*", "*saved_model.pb", "*dataset.json")
 _PERIOD = 1.0  # Seconds between two looks at the folder.
+_MOST_LOOKS = 5  # After which a missing file is removed although others go missing as well.
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
@@ -106,7 +107,7 @@ class _Mirror(WorkingCopy):
         self._marker = folder / _MARKER
         self._marker.touch()
         self._stored: dict[str, tuple] = {}  # Name -> state of the local file that the bucket has.
-        self._gone: set[str] = set()  # Names of these whose files were missing at the latest look.
+        self._gone: dict[str, int] = {}  # Of these, those whose files are missing: at how many looks by now.
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="uploads")
         self._problem: Optional[str] = None
@@ -134,8 +135,7 @@ class _Mirror(WorkingCopy):
             kept = f"All that was written is in {self.folder}: when the address can be written to, run"
             raise UserError(
                 f"cannot write to {self._store.address} ({self._problem}). "
-                f"{kept if self._marker.exists() else 'What was uploaded is still there: run'} the same command again; "
-                "it resumes from what was uploaded."
+                f"{kept if self._marker.exists() else 'What was uploaded is still there: run'} the same command again."
             )
 
     def _run(self) -> None:
@@ -170,7 +170,8 @@ class _Mirror(WorkingCopy):
             return
         if self._replaced is not None and others:
             self._store.write(UPLOADING, b"")
-            for name in set(self._replaced) - {UPLOADING}:
+            old = [name for name in self._replaced if "/" not in name and name != UPLOADING]
+            for name in sorted(old, key=_is_last, reverse=True):  # What declares the others complete goes first.
                 self._store.remove(name)
             self._replaced = None
         for name, state in (*others.items(), *last.items()):
@@ -178,12 +179,12 @@ class _Mirror(WorkingCopy):
                 with contextlib.suppress(FileNotFoundError):  # Replaced by a newer one meanwhile.
                     self._store.put(self.folder / name, name)
                     self._stored[name] = state
-        gone, self._gone = self._gone, set(self._stored) - {*last, *others}
-        if gone == self._gone:  # While a whole folder is being removed, they become more.
-            for name in gone:
+        missing, before = set(self._stored) - {*last, *others}, self._gone
+        self._gone = {name: before.get(name, 0) + 1 for name in missing}
+        for name in missing:  # While a whole folder is being removed, they become more.
+            if missing == before.keys() or self._gone[name] > _MOST_LOOKS:
                 self._store.remove(name)
-                del self._stored[name]
-            self._gone = set()
+                del self._stored[name], self._gone[name]
 
     def _files(self) -> tuple[dict, dict]:
         """Those that declare others complete, looked for first; the others. Name -> (size, time)."""

@@ -116,6 +116,7 @@ def _computed(
         for metric in together:
             on_error(metric, error)
         return
+    is_complete = True
     for metric in together:
         if isinstance(metric, FeatureMetric):
             try:
@@ -124,9 +125,11 @@ def _computed(
                 facts = metric.errors(*both, values)
             except Exception as error:
                 on_error(metric, error)
+                is_complete = False
                 continue
         yield metric, values, facts
-    partial.remove()  # All results are recorded now; an interrupted call resumes from it.
+    if is_complete:  # All results are recorded now; an interrupted call resumes from it.
+        partial.remove()
 
 
 def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict, CachedArrays]:

@@ -115,10 +115,14 @@ def evaluate_and_record(
                 context = pictures_context(template, name, info, options, warn)
             else:
                 context = network_context(template, path, info, options)
-            each = [context, *(contexts_of_classes(context) if options.per_class else [])]
         except UserError as error:
             on_error(None, error)
             continue
+        each = [context]
+        try:
+            each += contexts_of_classes(context) if options.per_class else []
+        except UserError as error:
+            on_error(None, error)  # Without classes, the whole is measured.
         with _folder_for_results(out or _folder_of(path), warn) as folder:
             for one in each:
                 found = measure_and_record(one, metrics, folder, on_error, options.force, note)

@@ -117,7 +117,7 @@ def export_network(
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
     name = pathlib.Path(dest).resolve().name  # Of an address, too.
-    fetch = ["*/saved_model.pb"] if kind == "saved_model" else list(COMMON_NAMES[kind])
+    fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*COMMON_NAMES[kind], "network.npz"]
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":
             written = [export_generator(networks.best_generator, copy.folder, options, origin, name)]

@@ -198,8 +198,9 @@ def test_a_folder_in_a_bucket_is_replaced_as_a_whole(cache, monkeypatch):
         time.sleep(0.1)
         assert store.names().keys() == {"old", "sub/old", "x"}
         new.rename(path)
-    assert uploads == [("x", {".uploading"}), ("dataset.json", {".uploading", "x"})]
-    assert _contents("memory://sets") == {"faces/dataset.json": b"1", "faces/x": b"1", "other": b"0"}
+    assert uploads == [("x", {".uploading", "sub/old"}), ("dataset.json", {".uploading", "sub/old", "x"})]
+    others = {"faces/sub/old": b"0", "other": b"0"}  # Below the address and beside it.
+    assert _contents("memory://sets") == {"faces/dataset.json": b"1", "faces/x": b"1", **others}
     assert not path.parent.exists()
     with pytest.raises(UserError, match="memory:// is no name of a folder"):
         with working_copy.working_path("memory://", replace=True):

@@ -60,7 +60,9 @@ def write_tfrecords(
             "`restart` would delete what the other parts have written: leave it out; to start over with all parts, "
             f"remove {partial.folder} once."
         )
-    completed = None if options.overwrite or options.restart or options.part else _completed_conversion(dest)
+    # What needs all pictures (duplicates) would be refused late otherwise.
+    makes_anew = options.overwrite or options.restart or options.part or options.drop_duplicates
+    completed = None if makes_anew else _completed_conversion(dest)
     if not partial.may_be_published and not completed:
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:

@@ -181,7 +181,7 @@ def saved(array: np.ndarray) -> LazyArray:
 def temporary_file() -> Iterator[tuple[BinaryIO, SpooledFile]]:
     """What to write by, and what to read afterwards. What killed processes have left goes first."""
     folder = tempfile.gettempdir()
-    remove_leftovers_of(pathlib.Path(folder, _TEMPORARY))
+    remove_leftovers_of(pathlib.Path(folder, _TEMPORARY), everywhere=False)  # What is only read looks abandoned.
     path = temporary_name(pathlib.Path(folder, _TEMPORARY))
     file = open_temporary(path, 0o600)
     spooled = SpooledFile(str(path), file)

@@ -70,8 +70,9 @@ def convert(source: str, dest: str, kind: str = "network", overwrite: bool = Fal
     networks = write(origin, path)
     lines = [f"{path}: written and compared with {origin}", *_described(networks)]
     lines.append(f"Licence: {short(networks.metadata.get('licence', 'not recorded'))}.")
-    if kind == "authors" and networks.metadata:
-        lines.append(f"Not in the file, as the authors' have no place for it: {', '.join(sorted(networks.metadata))}.")
+    left_out = sorted(networks.metadata.keys() - {"resolution", "alpha"})  # These are `lod`.
+    if kind == "authors" and left_out:
+        lines.append(f"Not in the file, as the authors' have no place for it: {', '.join(left_out)}.")
     return lines
 
 

@@ -28,10 +28,11 @@ _BATCH = 10
 
 def initialise_everywhere(config: TrainConfig, state: TrainState, processes: Processes) -> list[str]:
     """`initialise` in every process, from the file that the config names, if it names one. For all to call."""
-    if config.init_from:
-        path = find_network(config.init_from)  # Of a run folder: its newest.
-        if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes())):
-            raise UserError(f"init_from: {path} is not the same file for all processes: copy one to all machines.")
+    path = find_network(config.init_from) if config.init_from else None  # Of a run folder: its newest.
+    if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):
+        found = path or "left out here"
+        raise UserError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
+    if path:
         return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d)
     if config.freeze_d:
         raise UserError("freeze_d would freeze random weights: give `init_from`, or leave it out.")

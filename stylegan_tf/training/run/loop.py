@@ -173,10 +173,9 @@ class _Loop:
     def call_missed_metrics(self) -> None:
         """Computes what is due where the run resumes and was abandoned there."""
         state = self.state
-        for action in self.actions:
-            is_due = action.ticks and state.images_seen == state.tick_images and state.ticks % action.ticks == 0
-            if action.name == "metrics" and (is_due or state.images_seen >= self.total):
-                self._call([action])
+        is_tick = state.images_seen == state.tick_images and state.ticks % self.config.metric_ticks == 0
+        if is_tick or state.images_seen >= self.total:
+            self.call("metrics")
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
