@@ -282,13 +282,18 @@ def test_a_found_picture_says_what_it_leaves_without_effect(page, choices, tmp_p
     page.until(lambda: page.text("#messages") == "no.png: this is no image that can be read.")
 
 
-def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page, program):
+def _start_search(page):
+    """Of an example, for a thousand steps."""
     page.click("#tab-find")
     page.click("#examples button")
     page.until(lambda: "Example" in page.text("#chosen_name"))
     page.set("#steps_number", 1000)
     page.click("#find")
     page.until(lambda: page.text("#find_text").startswith("Step"))
+
+
+def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page, program):
+    _start_search(page)
     first = page.driver.current_window_handle
     page.driver.switch_to.new_window("tab")
     try:
@@ -309,12 +314,7 @@ def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page,
 
 
 def test_a_search_ends_in_the_network_that_it_began_in(page):
-    page.click("#tab-find")
-    page.click("#examples button")
-    page.until(lambda: "Example" in page.text("#chosen_name"))
-    page.set("#steps_number", 1000)
-    page.click("#find")
-    page.until(lambda: page.text("#find_text").startswith("Step"))
+    _start_search(page)
     page.run("performance.clearResourceTimings()")
     page.set("#network", "classes_relative")
     page.until(lambda: _state(page)["view"]["network"] == "classes_relative" and _settled(page))
