@@ -169,7 +169,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
           alpha: weight of the current level in the cross-fade with the one below; 1 = fully grown: given as a
             Python number, the level below takes no part. None: that of `growth`, or 1 at another resolution.
           noise_mode: "random": fresh N(0, 1) noise per image; "const": the network's fixed maps; "none": no noise.
-          noise: one tensor [N or 1, r, r, 1] per layer, in place of what `noise_mode` says.
+          noise: one tensor [N or 1, r, r, 1] per layer, or none for the fixed maps, in place of what `noise_mode` says.
         Returns:
           float32 [N, resolution, resolution, num_channels], about [-1, 1].
         """
@@ -193,7 +193,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
 
     def _check_noise(self, noise, resolution):
         shapes = self.noise_shapes(resolution)
-        if len(noise) != len(shapes):
+        if len(noise) not in (0, len(shapes)):
             raise ValueError(f"noise must be one tensor for each of {len(shapes)} layers, got {len(noise)}.")
         for index, (tensor, shape) in enumerate(zip(noise, shapes)):
             check_shape(f"noise[{index}]", tensor, [None, *shape])

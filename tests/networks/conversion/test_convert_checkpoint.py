@@ -54,7 +54,7 @@ def test_both_directions_print_what_they_wrote(convert, tmp_path, capsys):
     convert("--source=new/ours.npz", "--dest=.", "--to=authors")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("ours-authors.npz: written and compared with") and "CC BY-NC 4.0" in lines[-2]
-    assert "no place for it: alpha, converted_from, licence, resolution" in lines[-1]
+    assert lines[-1].endswith("no place for it: converted_from, licence.")
     with np.load(tmp_path / "ours-authors.npz", allow_pickle=False) as data:
         assert {"G/dlatent_avg", "D/4x4/Dense1/bias", "Gs/G_synthesis/noise5", "config"} <= set(data.files)
 
