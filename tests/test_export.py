@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from stylegan_tf.files.arrays import write_arrays
+from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
 from tests.helpers import tiny_networks
 
@@ -33,7 +35,10 @@ from tests.helpers import tiny_networks
 def test_what_cannot_be_exported_is_reported_and_leaves_nothing(tmp_path, arguments, message):
     generator, _ = tiny_networks.generator()
     save_networks(tmp_path / "net.npz", Networks(None, None, generator, {}))
-    save_networks(tmp_path / "box.npz", Networks(None, None, generator, {"content_box": [0.5, 0, 0.5, 1]}))
+    description = {"format_version": 1, "metadata": {"content_box": [0.5, 0, 0.5, 1]}}
+    description["generator_ema"] = generator.config.to_dict()
+    arrays = {f"generator_ema/{name}": value.numpy() for name, value in named_variables(generator).items()}
+    write_arrays(tmp_path / "box.npz", "architecture", description, arrays)
     command = [sys.executable, "-m", "stylegan_tf.export", *arguments]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1 and re.search(message, result.stderr.splitlines()[-1]), result.stderr
