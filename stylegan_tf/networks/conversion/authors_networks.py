@@ -18,6 +18,7 @@ from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.conversion.layouts import (
+    check_equal,
     default_fused_from,
     from_authors,
     is_progan,
@@ -116,7 +117,7 @@ def import_pickle(source, dest) -> Networks:
         save_networks(temporary, networks, growth=grown.growth)
         for part, network in _present(load_networks(temporary)):
             written = _authors_arrays(network, converted[part].fused_from)
-            _check_equal(written, {name: converted[part].variables[name] for name in written}, part)
+            check_equal(written, {name: converted[part].variables[name] for name in written}, part)
     return networks
 
 
@@ -138,7 +139,7 @@ def export_networks(source, dest) -> Networks:
     with atomic_write(dest) as temporary:
         write_plain_arrays(temporary, {"config": np.array(json.dumps(options)), **entries})
         _, written = read_described(temporary, "file under the authors' names", "config")
-        _check_equal(written, entries, str(dest))
+        check_equal(written, entries, str(dest))
     return networks
 
 
@@ -232,12 +233,3 @@ def _present(networks: Networks):
 def _authors_arrays(network, fused_from=None) -> dict[str, np.ndarray]:
     arrays = {name: variable.numpy() for name, variable in named_variables(network).items()}
     return to_authors(arrays, network.config, fused_from or default_fused_from(network.config))
-
-
-def _check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], part: str) -> None:
-    """Raises RuntimeError if a single value differs: a bug or a failing disk, not a mistake of the user."""
-    if set(written) != set(expected):
-        raise RuntimeError(f"{part}: the written file holds other variables than its source.")
-    for name, array in expected.items():
-        if not np.array_equal(written[name], np.asarray(array, np.float32), equal_nan=True):
-            raise RuntimeError(f"{part}: {name} was not written as it is in the source.")

@@ -19,7 +19,14 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import parse_json, reading
 from stylegan_tf.files.torch_weights import read_torch_weights
-from stylegan_tf.networks.conversion.layouts import FUSED_FROM, authors_names, from_authors, read_growth, to_authors
+from stylegan_tf.networks.conversion.layouts import (
+    FUSED_FROM,
+    authors_names,
+    check_equal,
+    from_authors,
+    read_growth,
+    to_authors,
+)
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
@@ -40,13 +47,13 @@ def export_genforce(source, dest) -> Networks:
     generator, config = networks.best_generator, networks.best_generator.config
     if config.label_size or not config.use_styles or generator.growth != Growth(config.resolution):
         raise UserError(f"{source} has labels, no styles, or still grows: `to=genforce` has no names for that.")
-    tensors = to_genforce(generator)
+    tensors = {_LOD: np.zeros([], np.float32), **to_genforce(generator)}
 
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         metadata = {_METADATA: json.dumps(networks.metadata)}
-        _safetensors().numpy.save_file({_LOD: np.zeros([], np.float32), **tensors}, str(temporary), metadata)
-        _check_equal(_read_safetensors(temporary)[0], tensors, dest)
+        _safetensors().numpy.save_file(tensors, str(temporary), metadata)
+        check_equal(_read_safetensors(temporary)[0], tensors, str(dest))
     return Networks(None, None, generator, networks.metadata)
 
 
@@ -65,15 +72,9 @@ def import_genforce(source, dest) -> Networks:
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         save_networks(temporary, networks)
-        _check_equal(to_genforce(load_networks(temporary).best_generator), tensors, dest)
+        expected = {name: value for name, value in tensors.items() if name != _LOD}  # `Growth` has that.
+        check_equal(to_genforce(load_networks(temporary).best_generator), expected, str(dest))
     return networks
-
-
-def _check_equal(found: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray], dest) -> None:
-    """Raises RuntimeError if a single value differs, but for the level of growth."""
-    for name in tensors.keys() - {_LOD}:
-        if not np.array_equal(found[name], np.asarray(tensors[name], np.float32)):
-            raise RuntimeError(f"{dest}: {name} was not written as it is in the source.")
 
 
 def to_genforce(generator: Generator) -> dict[str, np.ndarray]:

@@ -97,6 +97,15 @@ def read_growth(variables: Mapping[str, np.ndarray], config: NetworkConfig) -> G
     return Growth.at_lod(value[0], config.resolution)
 
 
+def check_equal(written: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], part: str) -> None:
+    """Raises RuntimeError if a single value differs: a bug or a failing disk, not a mistake of the user."""
+    if set(written) != set(expected):
+        raise RuntimeError(f"{part}: the written file holds other variables than its source.")
+    for name, array in expected.items():
+        if not np.array_equal(written[name], np.asarray(array, np.float32), equal_nan=True):
+            raise RuntimeError(f"{part}: {name} was not written as it is in the source.")
+
+
 def _to_our_layout(array: np.ndarray, ours: str, fused_from: int) -> np.ndarray:
     return array.transpose(0, 2, 3, 1) if ours.endswith(_IMAGE_LIKE) else _mirror_if_fused(array, ours, fused_from)
 
