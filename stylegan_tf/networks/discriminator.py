@@ -30,6 +30,7 @@ class Discriminator(NetworkModel):
     TensorShape([4])
     """
 
+    config: DiscriminatorConfig
     config_class = DiscriminatorConfig
 
     def __init__(

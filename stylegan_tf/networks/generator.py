@@ -272,6 +272,7 @@ class Generator(NetworkModel):
     TensorShape([4, 16, 16, 3])
     """
 
+    config: GeneratorConfig
     config_class = GeneratorConfig
 
     def __init__(

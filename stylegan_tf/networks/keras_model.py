@@ -147,6 +147,7 @@ class NetworkModel(tf.keras.Model):
     """
 
     config_class: type  # GeneratorConfig or DiscriminatorConfig.
+    config: Any
 
     def __init__(self, config, precision: Optional[str], half_levels: Optional[int], name: str):
         if not isinstance(config, self.config_class):
