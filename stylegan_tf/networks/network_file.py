@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, first_non_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import foreign_kind, short
@@ -36,7 +37,7 @@ _CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig, 
 _FILE_NAME = "network-{kimg:06d}.npz"
 _DTYPES = (np.float32, np.float16)
 BEST_NAME = "network-best.npz"  # That of the lowest value of `keep_best`, beside those of a run folder.
-DEMO_NAME = "demo"  # The network that comes with the package, unless there is a file or folder of this name.
+DEMO_NAME = "demo"  # The network that comes with the package, unless a network file or run folder here has this name.
 DEMO_FILE = pathlib.Path(__file__).resolve().parents[1] / "data" / "demo_network.npz"
 
 
@@ -209,7 +210,7 @@ def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> l
     Of an address these are local copies, with the results of metrics beside them.
 
     `RUN@best` is the network that a run kept as its best, `RUN@1200` the newest up to 1,200 thousand images; `demo` the
-    one in the package, unless the working directory has a file or folder of that name.
+    one in the package, unless the working directory has a file or run folder of that name.
     """
     folder, at, which = str(path).rpartition("@")
     is_choice = bool(at) and "/" not in which and not os.path.exists(path)
@@ -224,6 +225,8 @@ def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> l
     path = fetched(path, needed)
     if path.is_dir():
         files = [path / name for name in _network_names(file.name for file in path.iterdir())]
+        if not files and str(path) == DEMO_NAME and not (path / FLAG_FILE).exists():
+            return [DEMO_FILE]  # The folder is no run's: a dataset, perhaps.
         if not files:
             kind = foreign_kind(path)
             if kind:

@@ -174,11 +174,16 @@ def test_a_small_file_holds_float16_which_is_read_exactly(networks, saved, tmp_p
             np.testing.assert_array_equal(named_variables(after)[name], rounded)
 
 
-def test_demo_is_the_network_in_the_package_unless_a_file_or_folder_has_that_name(networks, tmp_path, monkeypatch):
+def test_demo_is_the_network_in_the_package_unless_a_run_has_that_name(networks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_network("demo") == DEMO_FILE and DEMO_FILE.is_file()
-    (tmp_path / "demo").mkdir()
-    save_networks(tmp_path / "demo" / file_name(12), networks)
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    assert find_network("demo") == DEMO_FILE
+    (folder / "flags.cfg").touch()
+    with pytest.raises(UserError, match="reached its first network file"):
+        find_network("demo")
+    save_networks(folder / file_name(12), networks)
     assert find_network("demo").name == "network-000012.npz"
 
 
