@@ -15,7 +15,7 @@ FLAGS = flags.FLAGS
 flags.define_data_dir()
 flags.define_options(TrainConfig, "feature_extractor")
 flags.define("images", 4096, "Number of images to use, the first ones of the dataset.", lower_bound=80)
-flags.define("resolution", None, "Resolution of the level of the dataset to use. Left out: the full resolution.", int)
+flags.define("resolution", None, "Resolution of the level of the dataset to use. Default: the full resolution.", int)
 flags.define("seed", 0, "Seed of the split into halves and of the noise.", lower_bound=0)
 
 

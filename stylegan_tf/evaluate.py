@@ -35,7 +35,7 @@ flags.define(
 flags.define_data_dir("A folder of TFRecords with the real images and, if there are any, the labels.")
 flags.define("metrics", "fid50k", f"Metrics to compute, separated by commas: {KNOWN}.")
 flags.define_options(EvaluationOptions)
-flags.define("out", None, "Folder for results. Left out: that of the network; none for `demo` and --images.")
+flags.define("out", None, "Folder for results. Default: that of the network; none for `demo` and --images.")
 flags.define("table", None, "File for a table of all results with one row per network: .md or .csv.")
 
 

@@ -20,7 +20,7 @@ _FIGURES = ["uncurated", "style_mixing", "noise_detail", "noise_components", "tr
 _DEFAULT_SEEDS = {"style_mixing": "0-5", "noise_detail": "0,1", "noise_components": "0,1", "truncation": "0-2"}
 with flags.group("Figure"):
     flags.define("figure", None, "The figure to draw, one of those listed above.", choices=_FIGURES)
-    flags.define("output", None, "The picture to write: .png, .jpg or .webp. Left out: FIGURE.png.")
+    flags.define("output", None, "The picture to write: .png, .jpg or .webp. Default: FIGURE.png.")
     flags.define("seeds", None, "Seeds of the images, one per row, like 0-7,12; for style_mixing of the sources A.")
     flags.define("seeds_b", "10-14", "For style_mixing: seeds of the sources B, one per column.")
     flags.define("rows", 3, "For uncurated: number of rows of the largest tiles.", lower_bound=1)

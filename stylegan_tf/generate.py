@@ -34,7 +34,7 @@ with flags.group("Where to"):
     flags.define("scale", 1, "Factor by which pixels are repeated, also in the grid.", lower_bound=1, upper_bound=64)
     flags.define("grid", None, "File for one picture of all images: .png, .jpg or .webp.")
     flags.define(
-        "grid_columns", None, "Images per row of the grid. Left out: about as many as rows.", int, lower_bound=1
+        "grid_columns", None, "Images per row of the grid. Default: about as many as rows.", int, lower_bound=1
     )
     flags.define("save_dlatents", None, "File for the styles of the images after truncation: .npz or .npy.")
 

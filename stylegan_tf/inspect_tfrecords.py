@@ -22,7 +22,7 @@ flags.define("images", 64, "Number of images in the preview.")
 flags.define("extract", None, "New folder to which all images are written as PNG files.")
 flags.define("crop", True, "Extract letterboxed pictures without their bars.")
 flags.define("compare", None, "Folder of another dataset whose differences from this one are listed.")
-flags.define("resolution", None, "Resolution of the level for --preview and --extract. Left out: the largest.", int)
+flags.define("resolution", None, "Resolution of the level for --preview and --extract. Default: the largest.", int)
 
 
 def main() -> None:

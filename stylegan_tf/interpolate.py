@@ -38,7 +38,7 @@ with flags.group("Interpolation"):
         choices=["smooth", "straight"],
     )
     flags.define("grid", "1x1", "Number of walks shown side by side, as columns x rows.")
-    flags.define("seconds", None, "Length in seconds. Left out: one second from image to image.", float)
+    flags.define("seconds", None, "Length in seconds. Default: one second from image to image.", float)
     flags.define("fps", 25.0, "Frames per second. In a GIF a frame takes a whole number of hundredths of a second.")
     flags.define("output", "interpolation.webp", "The animation: .webp, .gif, or .mp4 (requires imageio-ffmpeg).")
     flags.define_scale()
@@ -58,7 +58,7 @@ def main():
     named = sampling_flags.painters(noise_mode=FLAGS.noise_mode, labeled=any(key.seed is not None for key in keys))
     painters = [painter for _, painter in named]
     if FLAGS.space == "z" and len(painters) > 1:
-        flags.fail("from class to class the way is in w: --space=z takes one class.")
+        flags.fail("interpolation between classes uses w: --space=z takes one class.")
     from stylegan_tf.visualize.interpolation import frame_count, walk_frames
     from stylegan_tf.visualize.picture_files import check_picture_size
     from stylegan_tf.visualize.tile_table import scale_for
@@ -79,7 +79,7 @@ def main():
 def _keys():
     given = [name for name in ("seeds", "dlatents", "keys") if FLAGS[name].present]
     if len(given) > 1:
-        flags.fail(f"--{given[0]} and --{given[1]} both say what to walk through: give one of them.")
+        flags.fail(f"--{given[0]} and --{given[1]} are mutually exclusive: give one of them.")
     keys = parse_keys(FLAGS[given[0] if given else "seeds"].value, given[0] if given else "seeds")
     if FLAGS.space == "z" and any(key.seed is None for key in keys):
         flags.fail("files of dlatents are in w: --space=z walks through seeds only.")

@@ -21,7 +21,7 @@ with flags.group("Network and pictures"):
         SourceOptions,
         max_images="Maximum number of pictures of a folder to take, from the first.",
         fit="How pictures of other sizes are fitted: crop (take the central square), pad (letterbox) or stretch "
-        "(distort). Left out: as the training pictures of the network were, or crop if they were square.",
+        "(distort). Default: as the training pictures of the network were, or crop if they were square.",
         background="Background colour of transparent and letterboxed pictures.",
     )
     flags.define("crop", True, "Crop the bars from the results of a network that was trained on letterboxed pictures.")
@@ -30,7 +30,7 @@ with flags.group("Network and pictures"):
 with flags.group("Search"):
     flags.define_options(ProjectionConfig)
     flags.define(
-        "batch_size", None, "Pictures searched for at once. Left out: chosen by resolution.", int, lower_bound=1
+        "batch_size", None, "Pictures searched for at once. Default: chosen by resolution.", int, lower_bound=1
     )
     flags.define_options(NearestOptions, "image_distance", "feature_extractor")
 

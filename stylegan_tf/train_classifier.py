@@ -18,7 +18,7 @@ flags.define("attribute", None, "Attributes to train classifiers for, separated 
 flags.define("all", False, "Train classifiers for all attributes of the dataset.")
 flags.define("out", None, "A folder for the classifiers.")
 flags.define("overwrite", False, "Train again the classifiers whose files exist.")
-flags.define("resolution", None, "Resolution of the images. Left out: the dataset's, at most 256.", int)
+flags.define("resolution", None, "Resolution of the images. Default: the dataset's, at most 256.", int)
 flags.define_options(ClassifierTraining)
 
 

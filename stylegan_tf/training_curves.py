@@ -10,7 +10,7 @@ from stylegan_tf.cli import command_line, flags
 FLAGS = flags.FLAGS
 flags.define("run_dir", None, "The folder of the run.")
 flags.must_exist("run_dir")
-flags.define("output", None, "The picture to write, a .png file. Left out: curves.png in the folder of the run.")
+flags.define("output", None, "The picture to write, a .png file. Default: curves.png in the folder of the run.")
 
 
 def main():

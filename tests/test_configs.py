@@ -38,7 +38,7 @@ def test_every_config_is_valid_and_names_its_folders(read, name):
     run = read(name)
     assert run.data_dir.startswith("datasets/")
     assert run.run_dir == f"runs/{Path(name).stem}"
-    resolution = run.resolution or 64  # Left out: that of the dataset.
+    resolution = run.resolution or 64  # Default: that of the dataset.
     generator, discriminator = run.network_configs(resolution, 3)
     assert generator.resolution == discriminator.resolution == resolution
 

@@ -67,7 +67,7 @@ def run(module: str, flags: Sequence[str]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", type=pathlib.Path, help="the list of recipes")
-    parser.add_argument("--only", help="names of recipes, separated by commas; left out: all")
+    parser.add_argument("--only", help="names of recipes, separated by commas; default: all")
     parser.add_argument("--dest", type=pathlib.Path, required=True, help="the folder of the run folders")
     parser.add_argument("--seeds", default="1000", help="separated by commas")
     parser.add_argument("--kimg", type=float, required=True, help="length of every run in thousands of images")

@@ -43,7 +43,7 @@ flags.define("rounds", 7, "Number of measurements of each case per run.", lower_
 flags.define("runs", 1, "Number of runs, each with new processes.", lower_bound=1)
 flags.define("most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are left out.")
 flags.define("ceiling", True, "Also measure the fastest matrix product and 3x3 convolution.")
-flags.define("data_dir", None, "A folder of TFRecords with the real images. Left out: random ones.")
+flags.define("data_dir", None, "A folder of TFRecords with the real images. Default: random ones.")
 flags.define("json", None, "A .json file for all measurements.")
 
 _CHOICES = {

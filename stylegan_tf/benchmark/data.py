@@ -22,11 +22,11 @@ flags.define("data_dir", None, "A folder of TFRecords.", tuple)
 flags.must_exist("data_dir")
 flags.define("batch_size", 32, "Images per batch.")
 flags.define("seconds", 2.0, "Maximum seconds for each of the two measurements of a level.")
-flags.define("cache_dir", None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.")
+flags.define("cache_dir", None, "Folder for local copies of data in a bucket. Default: ~/.cache/stylegan_tf.")
 flags.define(
     "cache_gib",
     None,
-    "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Left out: "
+    "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Default: "
     "all of it is copied before measuring starts.",
     float,
 )

@@ -56,7 +56,7 @@ def run(
     renamed: options of the library that have another name as flags of this command, e.g. {"source": "images"}.
     common: the flags that `--help` shows; without them all, as `--helpfull` does.
 
-    Exit codes: 0; 1 after a UserError, a wrong flag, or a file that cannot be read or written, told in one line on
+    Exit codes: 0; 1 after a UserError, a wrong flag, or a file that cannot be read or written, reported in one line on
     stderr; 130 after Ctrl-C; 141, in silence, when nobody reads stdout any more (`... | head`). Other exceptions keep
     their traceback: they are our bugs.
     """
@@ -156,7 +156,7 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
 def _is_stdout_gone() -> bool:
     """Whether the other end of the pipe is closed."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)  # No event but the errors, which are always told.
+    poll.register(sys.stdout.fileno(), 0)  # No event but the errors, which are always reported.
     return bool(poll.poll(0))
 
 

@@ -75,7 +75,7 @@ def define_data_dir(text: str = "A folder of TFRecords.") -> None:
 
 def define_scale() -> None:
     """--scale, of pictures that are enlarged as far as they need it."""
-    define("scale", None, "Factor by which pixels are repeated. Left out: as small images need.", int, lower_bound=1)
+    define("scale", None, "Factor by which pixels are repeated. Default: as small images need.", int, lower_bound=1)
 
 
 @contextlib.contextmanager

@@ -19,13 +19,13 @@ class PictureOptions(Options, group=PICTURES):
     channels: Optional[int] = option(
         None,
         "Channels of the images: 1 (grayscale), 3 (RGB) or 4 (RGB and transparency; also for arrays with four "
-        "planes). Left out: grayscale or RGB, as the pictures are.",
+        "planes). Default: grayscale or RGB, as the pictures are.",
         choices=(1, 3, 4),
     )
     fit: Optional[str] = option(
         None,
         "How pictures of other sizes are fitted: crop (take the central square), pad (letterbox; the content box is "
-        "recorded) or stretch (distort). Left out: crop if --resolution is given.",
+        "recorded) or stretch (distort). Default: crop if --resolution is given.",
         choices=FITS,
     )
     filter: str = option(
@@ -38,9 +38,9 @@ class PictureOptions(Options, group=PICTURES):
         "white", "Background colour behind transparent pictures and beside letterboxed ones: a name or #rrggbb."
     )
     white: Optional[float] = option(
-        None, "Value mapped to white beyond 8 bits. Left out: 65535; floating-point values need this option."
+        None, "Value mapped to white beyond 8 bits. Default: 65535; floating-point values need this option."
     )
-    black: Optional[float] = option(None, "Value mapped to black beyond 8 bits. Left out: 0.")
+    black: Optional[float] = option(None, "Value mapped to black beyond 8 bits. Default: 0.")
     planes: Optional[int] = option(
         None,
         "Keep the first N planes of arrays and TIFFs unchanged and treat none of them as transparency, as for "
@@ -68,7 +68,7 @@ class SourceOptions(PictureOptions):
 
     resolution: Optional[int] = option(
         None,
-        "Width and height of the images in pixels, a power of two. Left out: that of the source.",
+        "Width and height of the images in pixels, a power of two. Default: that of the source.",
         is_resolution=True,
         at_most=4096,
         group=PICTURES,
@@ -95,7 +95,7 @@ class WriteOptions(Options, group="Files"):
     """How a dataset is written. The content of the records depends only on shards, shuffle, seed and encoding."""
 
     shards: Optional[int] = option(
-        None, "Number of files per level; 1 for compatibility with the authors' code. Left out: 4.", at_least=1
+        None, "Number of files per level; 1 for compatibility with the authors' code. Default: 4.", at_least=1
     )
     shard_mb: Optional[float] = option(
         None, "Approximate size in MB of each file at full resolution, in place of --shards.", above=0
@@ -118,7 +118,7 @@ class WriteOptions(Options, group="Files"):
     )
     workers: Optional[int] = option(
         None,
-        "Number of processes, which does not affect the result. Left out: one per core.",
+        "Number of processes, which does not affect the result. Default: one per core.",
         at_least=1,
         at_most=1000,
         group=SPEED,

@@ -22,7 +22,7 @@ class ProjectionConfig(Options, group="Search"):
     space: Optional[str] = option(
         None,
         "Latent space to search: w (one vector for all layers), w+ (one for each layer, which comes closer to "
-        "pictures that the network cannot generate) or z. Left out: w, or z for a traditional generator "
+        "pictures that the network cannot generate) or z. Default: w, or z for a traditional generator "
         "(configurations A and B).",
         choices=("z", "w", "w+"),
     )
@@ -74,7 +74,7 @@ class DirectionOptions(Options, group="Directions"):
     method: str = option("pca", "Method, or several separated by commas: pca, sefa, attributes.")
     count: int = option(10, "Number of directions to find by pca and by sefa.", at_least=1)
     layers: Optional[str] = option(
-        None, "Layers to which the directions are applied: coarse, middle, fine, or a range like 0-3. Left out: all."
+        None, "Layers to which the directions are applied: coarse, middle, fine, or a range like 0-3. Default: all."
     )
     samples: int = option(20_000, "Number of images or latents to analyse.", at_least=2)
     classifiers: Optional[str] = option(None, "For attributes: a folder written by stylegan_tf.train_classifier.")
@@ -108,7 +108,7 @@ class BlendOptions(Options, group="Blending"):
     """How networks are blended: as a weighted average of any number, or by joining two of them at a resolution."""
 
     weights: Optional[str] = option(
-        None, "Weights of the networks, separated by commas, like 0.7,0.3, which add up to 1. Left out: equal."
+        None, "Weights of the networks, separated by commas, like 0.7,0.3, which add up to 1. Default: equal."
     )
     swap: Optional[int] = option(
         None,

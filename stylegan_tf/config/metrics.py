@@ -20,7 +20,7 @@ class EvaluationOptions(Options):
         None, "For ls: a folder written by stylegan_tf.train_classifier, with one file per attribute."
     )
     mirror_augment: Optional[bool] = option(
-        None, "Use every real image twice, unchanged and mirrored. Left out: as the network was trained."
+        None, "Use every real image twice, unchanged and mirrored. Default: as the network was trained."
     )
     per_class: bool = option(
         False, "For networks with labels: also measure each class separately, against the real images of that class."
@@ -29,7 +29,7 @@ class EvaluationOptions(Options):
     crop: bool = option(True, "Compare letterboxed pictures without their bars.")
     force: bool = option(False, "Compute results again even if they exist.")
     batch_size: Optional[int] = option(
-        None, "Number of images per device and call. Left out: chosen by resolution.", at_least=1
+        None, "Number of images per device and call. Default: chosen by resolution.", at_least=1
     )
     strategy: str = option(
         "auto",
@@ -37,7 +37,7 @@ class EvaluationOptions(Options):
         choices=("auto", "one", "mirrored"),
     )
     cache_dir: Optional[str] = option(
-        None, "Folder for statistics of real images and unfinished computations. Left out: ~/.cache/stylegan_tf."
+        None, "Folder for statistics of real images and unfinished computations. Default: ~/.cache/stylegan_tf."
     )
 
 

@@ -30,7 +30,7 @@ class ServingOptions(Options):
     truncation_centre: Optional[str] = option(
         None,
         "The mean w towards which truncation moves the styles in a network with labels: that of the image's own "
-        "class (class), or the one over all of training (all). Left out: class, but all for networks converted from "
+        "class (class), or the one over all of training (all). Default: class, but all for networks converted from "
         "the authors', as in their code.",
         choices=("class", "all"),
     )

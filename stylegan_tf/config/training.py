@@ -45,7 +45,7 @@ class ScheduleConfig(Options, group=SCHEDULE):
     )
     transition_kimg: float = option(600.0, "Thousands of images over which the next level is faded in.", **_KIMG)
     batch_sizes: Optional[Mapping[int, int]] = option(
-        None, "Global batch size by resolution. Left out: the paper's for the number of replicas.", above=0
+        None, "Global batch size by resolution. Default: the paper's for the number of replicas.", above=0
     )
     max_replica_batch: Optional[Mapping[int, int]] = option(
         None,
@@ -57,19 +57,19 @@ class ScheduleConfig(Options, group=SCHEDULE):
     )
     learning_rate: Optional[float] = option(
         None,
-        "Learning rate of both networks, at every resolution below the first one of --learning_rates. If both are "
-        "left out: the paper's, 0.001 below 128x128, 0.0015 at 128x128, 0.002 at 256x256 and 0.003 above.",
+        "Learning rate of both networks, at every resolution below the first one of --learning_rates. Default of "
+        "both: the paper's, 0.001 below 128x128, 0.0015 at 128x128, 0.002 at 256x256 and 0.003 above.",
         above=0,
     )
     learning_rates: Optional[Mapping[int, float]] = option(
         None, "Learning rate by resolution, from the first resolution listed upwards.", above=0
     )
     discriminator_learning_rate: Optional[Mapping[int, float]] = option(
-        None, "The discriminator's own learning rate, also by resolution. Left out: the generator's.", above=0
+        None, "The discriminator's own learning rate, also by resolution. Default: the generator's.", above=0
     )
     tick_kimg: Optional[Mapping[int, float]] = option(
         None,
-        "Thousands of images between two reports (one tick), by resolution. Left out: 160 at 4x4, decreasing to 20 "
+        "Thousands of images between two reports (one tick), by resolution. Default: 160 at 4x4, decreasing to 20 "
         "at 1024x1024.",
         above=0,
         at_most=_MOST_KIMG,
@@ -130,12 +130,12 @@ class TrainConfig(Options, group=RUN):
         REQUIRED, "Folder of the run. Started again with the same folder, the run is resumed.", is_place=True
     )
     cache_dir: Optional[str] = option(
-        None, "Folder for local copies of data in a bucket. Left out: ~/.cache/stylegan_tf.", is_place=True
+        None, "Folder for local copies of data in a bucket. Default: ~/.cache/stylegan_tf.", is_place=True
     )
     cache_gib: Optional[float] = option(
         None,
-        "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Left "
-        "out: all of it is copied before training starts.",
+        "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. "
+        "Default: all of it is copied before training starts.",
         above=0,
         at_most=10**6,
         is_place=True,
@@ -150,7 +150,7 @@ class TrainConfig(Options, group=RUN):
         is_place=True,
     )
     resolution: Optional[int] = option(
-        None, "Final resolution of training. Left out: the full resolution of the dataset.", is_resolution=True
+        None, "Final resolution of training. Default: the full resolution of the dataset.", is_resolution=True
     )
     conditional: bool = option(False, "Train a conditional network with the labels of the dataset.")
     balance_classes: bool = option(
@@ -193,7 +193,7 @@ class TrainConfig(Options, group=RUN):
         0, "Number of the discriminator's highest resolutions that keep the weights of --init_from.", at_least=0
     )
     shuffle_images: Optional[int] = option(
-        None, "Number of images in the shuffle buffer. Left out: as many as fit into half a GiB.", at_least=1
+        None, "Number of images in the shuffle buffer. Default: as many as fit into half a GiB.", at_least=1
     )
     total_kimg: float = option(25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MOST_KIMG)
     seed: int = option(
@@ -206,7 +206,7 @@ class TrainConfig(Options, group=RUN):
         choices=STRATEGIES,
     )
     tpu: Optional[str] = option(
-        None, "Name or address of the TPU for --strategy=tpu. Left out: the variable TPU_NAME.", is_place=True
+        None, "Name or address of the TPU for --strategy=tpu. Default: the variable TPU_NAME.", is_place=True
     )
     deterministic: bool = option(
         False, "Use only operations whose results repeat bit by bit. Slower on GPUs; CPUs repeat without it."
@@ -221,8 +221,8 @@ class TrainConfig(Options, group=RUN):
     )
     half_precision_levels: Optional[int] = option(
         None,
-        "Number of the highest resolutions that compute in bfloat16 or float16, counted down from the full one. Left "
-        "out: all in bfloat16, 4 in float16, whose range is narrow.",
+        "Number of the highest resolutions that compute in bfloat16 or float16, counted down from the full one. "
+        "Default: all in bfloat16, 4 in float16, whose range is narrow.",
         at_least=0,
         requires={"precision": ("bfloat16", "float16", "auto")},
     )
@@ -256,8 +256,8 @@ class TrainConfig(Options, group=RUN):
     ema_rampup: Optional[float] = option(
         None,
         "Limit of the half-life as a fraction of the images seen so far, so that the half-life grows up to ema_kimg. "
-        "With 0.05 the average soon forgets the first weights and becomes smoother later. Left out: the half-life is "
-        "constant.",
+        "With 0.05 the average soon forgets the first weights and becomes smoother later. Default: a constant "
+        "half-life.",
         above=0,
         group=LOSSES,
     )
@@ -265,7 +265,7 @@ class TrainConfig(Options, group=RUN):
     image_ticks: int = option(1, "Number of ticks between two grids of generated images.", at_least=1, group=REPORTS)
     network_ticks: int = option(10, "Number of ticks between two network files.", at_least=1, group=REPORTS)
     keep_networks: Optional[int] = option(
-        None, "Number of network files to keep, the newest ones. Left out: all.", at_least=1, group=REPORTS
+        None, "Number of network files to keep, the newest ones. Default: all.", at_least=1, group=REPORTS
     )
     checkpoint_ticks: int = option(1, "Number of ticks between two checkpoints.", at_least=1, group=REPORTS)
     keep_checkpoints: int = option(2, "Number of checkpoints to keep, the newest ones.", at_least=1, group=REPORTS)
@@ -275,7 +275,7 @@ class TrainConfig(Options, group=RUN):
     grid_columns: int = option(8, "Number of images per row of a grid.", at_least=1, group=REPORTS)
     grid_rows: int = option(4, "Number of rows of a grid.", at_least=1, group=REPORTS)
     grid_planes: str = option(
-        "", "Planes to show in grids: one, or three as red, green and blue, like 0,3,4. Left out: 0,1,2.", group=REPORTS
+        "", "Planes to show in grids: one, or three as red, green and blue, like 0,3,4. Default: 0,1,2.", group=REPORTS
     )
     track: str = option(
         "none", "Experiment tracker to report to, too (pip install wandb).", choices=("none", "wandb"), group=REPORTS

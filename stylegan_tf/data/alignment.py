@@ -59,7 +59,7 @@ def face_crop(landmarks: np.ndarray) -> Crop:
     direction = (right - left) + np.array([to_mouth[1], -to_mouth[0]])
     length, half = math.hypot(*direction), max(2.0 * math.hypot(*(right - left)), 1.8 * math.hypot(*to_mouth))
     if not np.isfinite(landmarks).all() or not length > 1e-6 or not 1 <= half < 1e6:
-        raise ValueError("its landmarks are no face")
+        raise ValueError("its landmarks do not form a face")
     return Crop(eyes + 0.1 * to_mouth, direction * (half / length))
 
 

@@ -173,7 +173,7 @@ def lost_processes_named() -> Iterator[None]:
         reason = short(said[max(0, found.start() - 60) :], 150)
         _free(error)
         raise UserError(
-            f"the processes of this run are no longer in step, or one of them ended ({reason}): the output of the "
+            f"the processes of this run are out of sync, or one of them ended ({reason}): the output of the "
             "others says why. Start all of them again with the same flags, data and versions: the run resumes from "
             "its last checkpoint."
         ) from error

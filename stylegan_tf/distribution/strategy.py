@@ -63,7 +63,7 @@ class ReplicatedFunction:
         return self._strategy.experimental_distribute_values_from_function(shard)
 
 
-_CONNECTING = 300.0  # Seconds for what takes a few, after all have met.
+_CONNECT_TIMEOUT = 300.0  # Seconds for what takes a few, after the rendezvous.
 
 
 def create_strategy(
@@ -106,10 +106,10 @@ def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note)
         note(f"process {cluster.index} of {count} at {mine}: waiting for the others")
         with ended_by_signals():
             rendezvous(cluster, {**_versions(), **facts}, note)
-        note(f"all are there; where one does not connect now, this one ends after {_CONNECTING:.0f} s")
+        note(f"all are there; if one fails to connect, this process exits after {_CONNECT_TIMEOUT:.0f} s")
     try:
         # TensorFlow waits for an hour, keeps Python from running, and replaces the handler of SIGTERM.
-        with lost_processes_named(), ended_by_signals(), ended_after(_CONNECTING):
+        with lost_processes_named(), ended_by_signals(), ended_after(_CONNECT_TIMEOUT):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]

@@ -79,7 +79,7 @@ def attribute_normals(
         values = scores[known, index]
         if len(set(values)) < 2:
             raise UserError(f"attribute {name!r}: all of the {len(values)} labelled images have it, or none.")
-        has_it = _has_it(values)
+        has_it = _attribute_mask(values)
         balanced = min(has_it.mean(), 1 - has_it.mean()) < _RARE
         normals.append(separating_plane(w[known], has_it, _COST / len(known), balanced).coef_[0])
         steps.append(_step_along(normals[-1], w[known], has_it, samples))
@@ -103,7 +103,7 @@ def _step_along(normal, w, has_it, samples):
     return step
 
 
-def _has_it(scores):
+def _attribute_mask(scores):
     """Which images have the attribute: bool. Of classifiers' predictions at least a fiftieth is taken for either kind.
 
     An attribute may be rare, and a network that never shows it whole may still tend to it.

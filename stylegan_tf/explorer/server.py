@@ -39,10 +39,10 @@ class PageServer:
         feature_extractor: str = INCEPTION,
     ):
         password = _password(config)
-        self._socket = _listening(config)  # A port that is taken is told before anything is loaded.
+        self._socket = _listening(config)  # A port in use is reported before anything is loaded.
         found = FoundPictures()
         choices = NetworkChoices(network, directions, crop, found)
-        choices.get(None)  # What is wrong with it is said now.
+        choices.get(None)  # Reports now what is wrong with it.
         distance = choose_distance(image_distance, feature_extractor)
         guard = Guard(Application(choices, found, distance).asgi(), config, password)
         self._config, self._token = config, None if password else guard.token

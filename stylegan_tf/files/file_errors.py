@@ -27,17 +27,17 @@ _ADVICE = {
     errno.ENOTDIR: "a part of the name is a file: check the name",
     errno.EISDIR: "a file is expected there, not a folder",
     errno.EEXIST: "a folder is needed there, or another name",
-    errno.ENAMETOOLONG: "take a shorter name",
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.ELOOP: "its links lead in a circle",
-    errno.EACCES: "give the rights to it, or take another place",
-    errno.EPERM: "give the rights to it, or take another place",
-    errno.EROFS: "take another place",
-    errno.ENOSPC: "make room, and run the same command again",
-    errno.EDQUOT: "make room, and run the same command again",
-    errno.EFBIG: "take a place that holds larger files",
+    errno.EACCES: "grant access to it, or choose another location",
+    errno.EPERM: "grant access to it, or choose another location",
+    errno.EROFS: "choose another location",
+    errno.ENOSPC: "free some space, and run the same command again",
+    errno.EDQUOT: "free some space, and run the same command again",
+    errno.EFBIG: "choose a location that can hold larger files",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "close other programs",
-    errno.EIO: "the disk or the connection to it fails: copy the file, or take another place",
+    errno.EIO: "the disk or the connection to it fails: copy the file, or choose another location",
     errno.ESTALE: "the file was replaced on its server: run the same command again",
 }
 # Of the machine, not of the file's content.
@@ -75,7 +75,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def os_error_line(error: OSError) -> str:
-    """`PATH: No space left on device: make room, ...`."""
+    """`PATH: No space left on device: free some space, ...`."""
     names = [name for name in (error.filename, error.filename2) if isinstance(name, (str, bytes, os.PathLike))]
     where = " -> ".join(short(os.fsdecode(name), 200) for name in names)
     advice = _ADVICE.get(error.errno, "check the file, its disk and its rights")

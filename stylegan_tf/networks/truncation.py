@@ -63,7 +63,7 @@ class ClassCentres:
             raise ValueError("class centres need the values of labels: give a graph the centres themselves, [N, W].")
         weights = hashlib.blake2b(b"".join(variable.numpy().tobytes() for variable in self._mapping.weights)).digest()
         of_weights, centres = self._kept
-        if weights != of_weights or len(centres) > _KEPT:  # A slider of the explorer asks for ever new ones.
+        if weights != of_weights or len(centres) > _KEPT:  # A slider of the explorer keeps requesting new ones.
             centres = {}
         rows = [row.tobytes() for row in np.asarray(labels, np.float32)]
         unknown, centres = set(rows) - set(centres), dict(centres)

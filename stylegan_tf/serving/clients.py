@@ -63,7 +63,7 @@ def _posted(url: str, body: bytes, timeout: float, largest: int) -> bytes:
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         connection = kinds[parts.scheme](parts.hostname or "", parts.port, timeout=timeout)
     except (ValueError, KeyError, http.client.HTTPException):
-        raise UserError(f"{short(url, 100)} is no address like http://localhost:8501/v1/models/NAME.") from None
+        raise UserError(f"{short(url, 100)} is not an address like http://localhost:8501/v1/models/NAME.") from None
     expired, sockets = threading.Event(), []
 
     def cut() -> None:  # The socket's own timeout begins anew with every byte.
@@ -86,13 +86,13 @@ def _posted(url: str, body: bytes, timeout: float, largest: int) -> bytes:
         incomplete = response.length and len(content) <= largest
     except Exception as error:  # What http.client raises for answers that are none, or on a socket that was cut.
         if expired.is_set() or isinstance(error, socket.timeout):
-            raise UserError(f"{url} gave no whole answer within {timeout:g} s.") from None
+            raise UserError(f"{url} gave no complete answer within {timeout:g} s.") from None
         raise UserError(f"cannot reach {url} ({short(reason_of(error), 100)}): is the server running there?") from None
     finally:
         timer.cancel()
         connection.close()
     if expired.is_set() or incomplete:
-        raise UserError(f"{url} gave no whole answer" + (f" within {timeout:g} s." if expired.is_set() else "."))
+        raise UserError(f"{url} gave no complete answer" + (f" within {timeout:g} s." if expired.is_set() else "."))
     if len(content) > largest:
         raise UserError(f"{url} answers with more than {largest:,} bytes: is it the address of a model?")
     if 300 <= response.status < 400:
@@ -115,7 +115,7 @@ def checked(where: str, seeds: list, pngs: list, ok: list) -> list:
         )
     for seed, png in zip(seeds, pngs):
         if not (png.startswith(_PNG_START) and png.endswith(_PNG_END)):
-            raise UserError(f"{where} answers seed {seed} with {len(png)} bytes that are no whole PNG.")
+            raise UserError(f"{where} answers seed {seed} with {len(png)} bytes that are not a complete PNG.")
     return pngs
 
 

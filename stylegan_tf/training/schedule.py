@@ -147,8 +147,8 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
         whole = min(group_size, share)
         if whole and share % whole:
             raise UserError(
-                f"batch_sizes: {share} images a replica at {level}x{level} make no groups of {whole} for the "
-                "minibatch standard deviation: use a multiple of it, or change `mbstd_group_size`."
+                f"batch_sizes: {share} images a replica at {level}x{level} are not a multiple of {whole}, the group "
+                "size of the minibatch standard deviation: use one, or change `mbstd_group_size`."
             )
 
 

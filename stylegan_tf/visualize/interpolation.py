@@ -132,5 +132,7 @@ def frame_count(seconds: float, fps: float) -> int:
     """Frames of an animation. UserError if it would be fewer than two."""
     count = math.floor(seconds * fps + 0.5)
     if count < 2:
-        raise UserError(f"{seconds:g} seconds at {fps:g} frames a second are no animation: raise `seconds` or `fps`.")
+        raise UserError(
+            f"{seconds:g} s at {fps:g} frames a second give fewer than two frames: raise `seconds` or `fps`."
+        )
     return count

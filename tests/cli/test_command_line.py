@@ -118,7 +118,7 @@ def test_output_to_a_full_disk_is_one_line(script, arguments):
     command = [sys.executable, *([] if "-m" in arguments else [str(script)]), *arguments]
     with open("/dev/full", "w") as full:
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
-    line = "error: No space left on device: make room, and run the same command again.\n"
+    line = "error: No space left on device: free some space, and run the same command again.\n"
     assert (result.returncode, result.stderr) == (1, line)
 
 
@@ -203,8 +203,8 @@ def test_the_flags_of_training_do_not_import_tensorflow(script, tmp_path):
     "statement, line",
     [
         ("open('/proc/self/nothing')", "error: /proc/self/nothing: No such file or directory: check the name."),
-        ("open('/dev/full', 'w').write('x' * 10**6)", "error: No space left on device: make room, and run the same "),
-        ("open('x' * 300)", "File name too long: take a shorter name."),
+        ("open('/dev/full', 'w').write('x' * 10**6)", "error: No space left on device: free some space, and run "),
+        ("open('x' * 300)", "File name too long: choose a shorter name."),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, statement, line):

@@ -1,4 +1,4 @@
-"""What TensorFlow raises when processes are no longer in step becomes one line; other errors stay what they are."""
+"""What TensorFlow raises when processes are out of sync becomes one line; other errors stay what they are."""
 
 import multiprocessing.pool
 import weakref
@@ -13,7 +13,7 @@ from stylegan_tf.distribution.processes import lost_processes_named
 @pytest.mark.parametrize("kind", [tf.errors.InternalError, tf.errors.CancelledError, tf.errors.UnknownError])
 def test_mismatched_collectives_are_one_line_that_says_what_to_do(kind):
     message = "Collective ops is aborted by: Shape mismatch in the collective instance 3"
-    with pytest.raises(UserError, match="no longer in step.*same flags, data and versions") as error:
+    with pytest.raises(UserError, match="out of sync.*same flags, data and versions") as error:
         with lost_processes_named():
             raise kind(None, None, message)
     assert "\n" not in str(error.value)

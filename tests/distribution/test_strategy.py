@@ -68,14 +68,14 @@ def test_a_process_that_vanishes_after_the_rendezvous_is_not_waited_for_without_
         addresses = [f"localhost:{free.getsockname()[1]}" for free in sockets]
     description = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
     code = (
-        "from stylegan_tf.distribution import strategy; strategy._CONNECTING = 5.0;"
+        "from stylegan_tf.distribution import strategy; strategy._CONNECT_TIMEOUT = 5.0;"
         "strategy.create_strategy('multi_worker', note=print)"
     )
     variables = {**os.environ, "TF_CONFIG": json.dumps(description), "CUDA_VISIBLE_DEVICES": ""}
     with subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE, text=True) as process:
         rendezvous(Cluster(tuple(addresses), 1), strategy._versions())
         out, _ = process.communicate(timeout=120)
-    assert process.returncode == 1 and "ends after 5 s" in out
+    assert process.returncode == 1 and "exits after 5 s" in out
 
 
 def test_a_tpu_needs_a_name():

@@ -58,7 +58,7 @@ def test_what_goes_wrong_is_said_in_a_line():
     failed, stopped, broken, disk = (jobs.start("a search", work) for work in (fail, stop, bug, full))
     assert (_ended(failed), _ended(stopped), _ended(broken), _ended(disk)) == ("failed", "stopped", "failed", "failed")
     assert broken.text == "The program failed: its terminal says how."
-    assert failed.text == "cat.png: this is no picture." and "No space left on device: make room" in disk.text
+    assert failed.text == "cat.png: this is no picture." and "No space left on device: free some space" in disk.text
 
 
 def test_nobody_waits_behind_a_window_that_is_closed(monkeypatch):

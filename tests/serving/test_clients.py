@@ -83,12 +83,12 @@ def broken_server():
 @pytest.mark.parametrize(
     "kind, message",
     [
-        ("no_png", "answers seed 3 with 10 bytes that are no whole PNG"),
+        ("no_png", "answers seed 3 with 10 bytes that are not a complete PNG"),
         ("word", "gave no answer of TensorFlow Serving"),
         ("text", "gave no answer of TensorFlow Serving"),
-        ("cut", "no whole answer|cannot reach"),
-        ("drip", "no whole answer within 1 s"),
-        ("headers", "no whole answer within 1 s|cannot reach"),
+        ("cut", "no complete answer|cannot reach"),
+        ("drip", "no complete answer within 1 s"),
+        ("headers", "no complete answer within 1 s|cannot reach"),
         ("flood", "answers with more than"),
         ("garbage", "cannot reach"),
         ("moved", "redirects to /x"),

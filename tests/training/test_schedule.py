@@ -119,7 +119,7 @@ def test_every_level_of_a_run_is_checked_before_it_starts():
     """Groups of 4 in 12 and in 6 images; the levels from 8x8 up; any limit of the rounds will do."""
     batches = {4: 6, 8: 12, 32: 6}
     check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 1}), 16, group_size=4)
-    with pytest.raises(UserError, match="6 images a replica at 32x32 make no groups of 4"):
+    with pytest.raises(UserError, match="6 images a replica at 32x32 are not a multiple of 4"):
         check_batches(ScheduleConfig(batch_sizes=batches), 64, group_size=4)
     with pytest.raises(UserError, match="6 at 32x32 does not divide evenly by 4"):
         check_batches(ScheduleConfig(batch_sizes=batches), 32, num_replicas=4, group_size=0)

@@ -47,7 +47,7 @@ def write_errors_named(path: os.PathLike) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in FULL
-        advice = "make room" if full else "make it writable, or choose another `run_dir`"
+        advice = "free some space" if full else "make it writable, or choose another `run_dir`"
         raise UserError(
             f"cannot write {path}: {reason_of(error)}. What was saved before is intact: {advice}, and the same command "
             "resumes from the last checkpoint."

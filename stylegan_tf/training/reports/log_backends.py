@@ -154,8 +154,8 @@ def downscaled(image: np.ndarray, side: int) -> np.ndarray:
 def _start_session(run_dir: Path, step: int) -> None:
     """Makes TensorBoard drop events from `step` on, which a run that was killed reports again.
 
-    It heeds the second such start in a folder and all later ones, so the first one is needed, too. It reads the files
-    of a folder in the order of their names, which begin with the time: the next file comes after this one.
+    It honours only the second START event in a folder and later ones, so the first is needed as well. It reads the
+    files of a folder in the order of their names, which begin with the time: the next file comes after this one.
     """
     writer = EventFileWriter(str(run_dir))
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)

@@ -165,7 +165,7 @@ class Health:
     """Looks at the record of every tick; a symptom that lasts is reported once, and again if it returns."""
 
     def __init__(self, scores_are_logits: bool):
-        """scores_are_logits: of the logistic loss; others' scores have no scale that could be judged."""
+        """scores_are_logits: of the logistic loss; others' scores have no meaningful scale."""
         self._scores_are_logits = scores_are_logits
         self._ticks: dict[str, int] = {}  # With each symptom, in a row.
 

@@ -96,9 +96,9 @@ def _check_networks(before: RunRecord, now: RunRecord, run_dir: os.PathLike) -> 
             f"{_CAUSES.get(name, f'`{name}`')} ({was} -> {value})" for name, (was, value) in differing.items()
         )
         raise UserError(
-            f"the run in {run_dir} has other networks, which cannot change when it is resumed: {named}. Leave that out "
-            "to resume the run as it began, or start a new one in another `run_dir` (`init_from` takes over its "
-            "weights)."
+            f"the run in {run_dir} was started with other networks, which cannot change when it resumes: {named}. "
+            "Leave that out to resume the run as it began, or start a new one in another `run_dir` (`init_from` takes "
+            "over its weights)."
         )
 
 

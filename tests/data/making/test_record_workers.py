@@ -280,7 +280,7 @@ def test_a_disk_that_is_too_small_is_told_before_writing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "number, message",
     [
-        (errno.ENOSPC, "set: No space left: make room, and run the same command again"),
+        (errno.ENOSPC, "set: No space left: free some space, and run the same command again"),
         (errno.EIO, "set: Input/output error: the disk or the connection to it fails"),
     ],
 )

@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_p
 
 def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):
     config = tiny_config(data_dir, tmp_path / "run", resolution=4, schedule={"batch_sizes": {4: 6}})
-    with pytest.raises(UserError, match="6 images a replica at 4x4 make no groups of 4"):
+    with pytest.raises(UserError, match="6 images a replica at 4x4 are not a multiple of 4"):
         run(config)
 
 

@@ -87,8 +87,8 @@ def test_a_read_only_folder_is_one_line(tmp_path):
 @pytest.mark.parametrize(
     "number, message",
     [
-        (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*make room.*resumes from the last"),
-        (errno.EDQUOT, "Disk quota exceeded.*make room"),
+        (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*free some space.*resumes from the last"),
+        (errno.EDQUOT, "Disk quota exceeded.*free some space"),
         (errno.EROFS, "Read-only file system.*make it writable, or choose another `run_dir`"),
     ],
 )

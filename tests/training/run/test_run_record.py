@@ -87,7 +87,7 @@ def test_every_option_is_refused_reported_or_harmless(info, part, field):
     assert now != before
     records = [RunRecord.of(config, info) for config in (before, now)]
     if part in ("generator", "discriminator") or field.name in ("resolution", "conditional"):
-        with pytest.raises(UserError, match=f"cannot change when it is resumed: .*`{field.name}`"):
+        with pytest.raises(UserError, match=f"cannot change when it resumes: .*`{field.name}`"):
             changes(*records, "r")
         return
     lines = changes(*records, "r")
