@@ -69,7 +69,7 @@ RENAMED = {
 
 
 def _new_name(fullname: str) -> Optional[str]:
-    """Of a module that moved, or that is in a package that did."""
+    """New name of a module that moved, or whose package did."""
     old = fullname.removeprefix("stylegan_tf.")
     package, _, name = old.rpartition(".")
     new = MOVED.get(old) or (package in MOVED and f"{MOVED[package]}.{name}")

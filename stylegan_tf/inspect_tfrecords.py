@@ -5,7 +5,7 @@
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --extract pictures --resolution 32
     python -m stylegan_tf.inspect_tfrecords --data_dir datasets/demo --compare datasets/other
 
-With --preview, --extract or --compare, records are verified only if --verify_levels is given, too. Damaged records are
+With --preview, --extract or --compare, records are verified only if --verify_levels is also given. Damaged records are
 listed with their file and number; the exit code is 1 if there are any.
 """
 
@@ -66,7 +66,7 @@ def verify(info) -> None:
         if count:
             print(text)
             flags.fail(f"{count} records are damaged: write the dataset again, or copy it again.")
-        print("every record is sound")
+        print("every record is intact")
     if FLAGS.verify_levels:
         count, text = inspection.listed(inspection.level_mismatches(info))
         if count:

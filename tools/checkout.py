@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def environment() -> dict[str, str]:
-    """Of processes that are to find the package, too."""
+    """Environment of processes that also need to find the package."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 

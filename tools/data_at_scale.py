@@ -99,7 +99,7 @@ def _row(*cells) -> str:
 
 
 def share_of_pairs(order: np.ndarray, records: int) -> float:
-    """Of the pairs of a batch, those whose records are in one shard."""
+    """Fraction of the pairs of a batch whose records are in one shard."""
     shards = order.reshape(-1, BATCH) // records
     same = (shards[:, :, None] == shards[:, None]).sum() - shards.size
     return same / (shards.size * (BATCH - 1))

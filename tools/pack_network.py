@@ -3,7 +3,7 @@
     python tools/pack_network.py --source runs/demo_network --dest stylegan_tf/data/demo_network.npz
 
 The network in the package was made this way. What is read from it is float32 again, exactly the rounded numbers; a run
-that starts from it (--init_from) takes the average as its plain generator, too.
+that starts from it (--init_from) also takes the average as its plain generator.
 """
 
 import argparse

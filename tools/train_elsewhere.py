@@ -157,7 +157,7 @@ def _compiled(hlo: bytes, device):
 
 
 def largest_difference(about: dict, outputs: list) -> str:
-    """Of an output, relative to its norm, and which it is."""
+    """Largest difference of an output, relative to its norm, and which output it is."""
     if not about["expected"]:
         return "not compared"
     differences = {}

@@ -26,7 +26,7 @@ _PAPERS_LOSSES = LossConfig()
 
 
 class Work(NamedTuple):
-    """Of one image through the products of a network or of a part of it."""
+    """Work for one image in the products of a network or of a part of it."""
 
     multiply_adds: float = 0
     values: float = 0  # Read and written by the products: their inputs and outputs, without the weights.

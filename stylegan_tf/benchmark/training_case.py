@@ -135,7 +135,7 @@ def _strategy(replicas: int) -> tf.distribute.Strategy:
 
 
 def _peak_bytes() -> int:
-    """Of the GPU if there is one, else of this process."""
+    """Peak memory of the GPU if there is one, else of this process."""
     memory = peak_memory()
     return int(memory.get("gpu_memory_gib", memory["memory_gib"]) * 2**30)
 

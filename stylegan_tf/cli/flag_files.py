@@ -72,7 +72,7 @@ def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
 def lines_of(content: bytes, path: str) -> Iterator[str]:
     """What the lines of a flag file say."""
     if b"\0" in content or len(content) > _MAX_BYTES:
-        raise UserError(f"{path} is no flag file, which is text: one --name=value a line.")
+        raise UserError(f"{path} is not a flag file, which is text: one --name=value a line.")
     for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         text = line.decode("utf-8", "surrogateescape").strip()
         if text and not text.startswith(_COMMENTS):

@@ -235,7 +235,7 @@ def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
 def _describe(flag: flags.Flag) -> str:
     choices = getattr(flag.parser, "enum_values", None)
     value = "|".join(choices) if choices else {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
-    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl puts the choices before the help, too.
+    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl also puts the choices before the help.
     text = re.sub(r"\.?;\s+repeat this option.*", "; may be given several times.", text)  # absl's words.
     if flag.default not in (None, ""):
         default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")

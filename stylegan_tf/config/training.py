@@ -146,7 +146,7 @@ class TrainConfig(Options, group=RUN):
         "from a trained or converted network on the same or on other images. Its options and its resolution apply "
         "where no flag sets them. With another --resolution (new levels fade in), other channels or other labels, "
         "the weights that fit are taken over; the other options of the architecture cannot be changed. "
-        "--start_resolution is taken from that network, too: the resolution at which it was being trained.",
+        "--start_resolution is also taken from that network: the resolution at which it was being trained.",
         is_place=True,
     )
     resolution: Optional[int] = option(

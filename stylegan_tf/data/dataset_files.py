@@ -40,7 +40,7 @@ class DatasetInfo:
     content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
     aspect_ratio: Optional[float] = None  # Of pictures that were stretched to squares: width by height.
     conversion: Optional[str] = None  # Digest of the pictures and the options that it was made of.
-    remote: Optional[RemoteShards] = None  # Reads the shards where they are no local files.
+    remote: Optional[RemoteShards] = None  # Reads the shards where they are not local files.
 
     @property
     def relative_box(self) -> Optional[tuple[float, ...]]:

@@ -177,7 +177,7 @@ def _repeated(element: tuple, count) -> tf.data.Dataset:
 
 
 def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.data.Dataset:
-    """Of every `global_batch` elements those at the places `share`."""
+    """Keeps, of every `global_batch` elements, those at the positions `share`."""
     mine = np.zeros([global_batch], bool)
     mine[share] = True
     dataset = dataset.enumerate().filter(lambda place, _: tf.constant(mine)[place % global_batch])
@@ -254,7 +254,7 @@ def _remote_reader(info: DatasetInfo, paths):
 
 
 def _offsets_and_lengths(path: str, count: int, encoding: str) -> tuple[np.ndarray, np.ndarray]:
-    """Of the data of each record of a file: int64 [count] twice."""
+    """Offsets and lengths of the data of each record of a file: int64 [count] twice."""
     if encoding == "raw":  # All have one length.
         step = os.path.getsize(path) // count
         return np.arange(count) * step + tfrecord_files.HEADER.size, np.full(count, step - tfrecord_files.OVERHEAD)

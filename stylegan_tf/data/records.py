@@ -96,7 +96,7 @@ def encoded_levels(
 
 
 def level_encoding(encoding: str, largest: bool) -> str:
-    """Of one level of a set: small levels would suffer from JPEG, and PNGs of them are small as well."""
+    """Encoding of one level of a set: small levels would suffer from JPEG, and PNGs of them are small as well."""
     return "png" if encoding == "jpeg" and not largest else encoding
 
 
@@ -111,7 +111,7 @@ def encode_example(image_hwc: np.ndarray, encoding: str = "raw") -> bytes:
 
 
 def stored_picture(serialized: bytes) -> tuple[str, bytes]:
-    """-> (one of `ENCODINGS`, the raw pixels or the picture's file). ValueError if it is no record of pictures."""
+    """-> (one of `ENCODINGS`, the raw pixels or the picture's file). ValueError if it is not a record of a picture."""
     features = parse_example(serialized)
     name = _picture_feature(features)
     return _FEATURES[name], features[name]

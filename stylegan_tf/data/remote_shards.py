@@ -219,7 +219,7 @@ class RemoteShards:
         return self._store.read_range(name, start, min(end, size)) if start < size else b""
 
     def set_starts(self, path: str, count: int) -> None:
-        """Of records of one length."""
+        """Sets the starts of records of one length."""
         self._starts[path] = np.arange(count + 1) * (self.size(path) // count)
 
     def count_records(self, path: str) -> int:
@@ -285,7 +285,7 @@ class RemoteShards:
             raise
 
     def _prefix(self, path: str) -> str:
-        """Of the names of pieces: another one once the object changes."""
+        """Prefix of the names of pieces, which changes with the object."""
         _, size, version = self._objects[path]
         return hashlib.sha256(f"{path} {size} {version}".encode()).hexdigest()[:24]
 

@@ -90,7 +90,7 @@ class _Listener:
         with self._changed:
             while len(self._informed) < len(self._cluster.addresses) - 1:
                 self._changed.wait(_RETRY)
-                if self._problem or self._released:  # Those that ask within the next seconds learn about it, too.
+                if self._problem or self._released:  # Those that ask within the next seconds also learn about it.
                     until = until or time.monotonic() + _PATIENCE
                     if time.monotonic() > until:
                         break
@@ -182,7 +182,7 @@ def _parsed_report(line: str, cluster: Cluster) -> _Report:
     """ValueError, with what to answer, for anything but the report of a process of this run."""
     magic, signature, body = ([*line.split(" ", 2), "", ""])[:3]
     if magic != _MAGIC:
-        raise ValueError("this is no process of this program")
+        raise ValueError("this is not a process of this program")
     if not hmac.compare_digest(signature.encode(), _signature(body).encode()):
         raise ValueError(f"the environment variable {RUN_TOKEN} is not that of this run")
     content = parse_json(body)
@@ -258,7 +258,7 @@ def _report_to_chief(cluster: Cluster, token: str, facts: Facts, note: Note) -> 
 
 
 def _ask(address: str, line: str, timeout: float) -> Optional[str]:
-    """The answer to a line: "" if it is none, None after `timeout` seconds. OSError if there is no connection."""
+    """The answer to a line: "" if there is none, None after `timeout` seconds. OSError if there is no connection."""
     host, _, port = address.rpartition(":")
     try:
         connection = socket.create_connection((host.strip("[]"), int(port)), timeout)

@@ -72,7 +72,7 @@ def _growth(generator: Generator) -> dict:
 
 
 def blend_metadata(sources: Sequence[Mapping], metadata: Mapping, options: BlendOptions) -> dict:
-    """Of the result: that of the first network, and what it is made of. sources: {network, sha256, kimg} each."""
+    """Metadata of the first network, and what was blended. sources: {network, sha256, kimg} each."""
     kept = {name: value for name, value in metadata.items() if name != "kimg"}
     return {**kept, "blended_from": [dict(source) for source in sources], "blended_with": dataclasses.asdict(options)}
 

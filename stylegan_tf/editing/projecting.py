@@ -234,7 +234,7 @@ def project_files(
       target: a picture, a folder or another source of `create_tfrecords`.
       outdir: gets the files of `ResultFolder`; of several pictures a folder for each, and an overview.
       pictures: its max_images, fit (None: as the network's pictures were fitted) and background.
-      classes: see `class_label`; crop: leave the bars of letterboxed pictures out; video: write projection.webp, too.
+      classes: see `class_label`; crop: leave the bars of letterboxed pictures out; video: also write projection.webp.
       note: takes a line for each result; warn: for pictures that are left out.
     """
     path, outdir = find_network(network), pathlib.Path(outdir)

@@ -40,7 +40,7 @@ class NetworkChoices:
     """The network files that a path means: a file, `demo`, those of a run, or all .npz files of another folder.
 
     Args:
-      directions: a file of directions of the network to start with; others have them, too, if they fit.
+      directions: a file of directions of the network to start with; others also have them if they fit.
       crop: as the flag of this name.
       found: see `Renderer`.
     """

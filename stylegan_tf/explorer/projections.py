@@ -119,11 +119,11 @@ def uploaded_target(upload: bytes, painter: Painter) -> np.ndarray:
 
 
 def check_upload(upload: bytes) -> None:
-    """UserError for what is no picture, or too large a one; its pixels are not read yet."""
+    """UserError for what is not a picture, or too large; its pixels are not read yet."""
     try:
         width, height = picture_size(upload)
     except ValueError:
-        raise UserError("this is no image that can be read.") from None
+        raise UserError("this is not a readable image.") from None
     if width * height > MAX_PIXELS:
         raise UserError(f"the image has {width}x{height} pixels, at most {MAX_PIXELS:,} are taken.")
 

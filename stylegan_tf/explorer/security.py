@@ -18,7 +18,7 @@ from stylegan_tf.config import PageServerConfig
 
 MAX_UPLOAD, MAX_BODY = 64 * 2**20, 2**20  # Bytes of a request: of a picture, and of anything else.
 UPLOADS = "/api/projections"
-_STYLE = "/static/style.css"  # The page that asks for the password uses it, too.
+_STYLE = "/static/style.css"  # The page that asks for the password also uses it.
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>StyleGAN explorer</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="static/style.css"></head>
 <body class="door"><main><h1>StyleGAN explorer</h1>{}</main></body></html>"""
@@ -163,7 +163,7 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def _host_name(address: str) -> str:
-    """ "" for what is no address."""
+    """ "" for what is not an address."""
     with contextlib.suppress(ValueError):
         return urlsplit(address).hostname or ""
     return ""

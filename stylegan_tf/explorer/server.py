@@ -56,7 +56,7 @@ class PageServer:
 
     @property
     def path(self) -> str:
-        """Of the address; with the key to the page, unless there is a password."""
+        """Path of the address, with the key to the page unless there is a password."""
         return f"{self._config.root_path.rstrip('/')}/" + (f"?token={self._token}" if self._token else "")
 
     @property

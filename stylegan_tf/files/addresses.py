@@ -12,7 +12,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
 def scheme_of(path: Union[str, os.PathLike]) -> Optional[str]:
-    """`gs` of gs://bucket/run; None for a local path, which ./gs:/bucket is, too."""
+    """`gs` of gs://bucket/run; None for a local path, such as ./gs:/bucket."""
     match = _SCHEME.match(os.fsdecode(path))
     return match[1].lower() if match else None
 

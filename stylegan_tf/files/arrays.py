@@ -117,12 +117,12 @@ def read_described(
     arrays = read_arrays(path, kind, advice=advice)
     if entry not in arrays:
         found = ", ".join(list(arrays)[:5]) or "nothing"
-        problem = f"is no {kind} of this program, it has no {entry} entry"
+        problem = f"is not a {kind} of this program, it has no {entry} entry"
         raise DamagedFile(file_line(path, problem, f"it holds {found}", advice))
     with reading(path, kind, advice):
         description = json.loads(str(arrays.pop(entry)))
         if not isinstance(description, dict):
-            raise ValueError("its description is not an object of JSON")
+            raise ValueError("its description is not a JSON object")
     description.pop(_LIST, None)
     return description, arrays
 

@@ -86,7 +86,7 @@ class AtomicBatch:
 
 
 def resolved_link(path: os.PathLike) -> pathlib.Path:
-    """The target of the link `path`, which need not exist; `path` itself if it is no link."""
+    """The target of the link `path`, which need not exist; `path` itself if it is not a link."""
     check_local(path)
     return pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
 

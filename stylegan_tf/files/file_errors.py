@@ -109,7 +109,7 @@ def parse_json(text: str) -> Any:
     """JSON as the standard has it: NaN and infinity are errors. ValueError for whatever is wrong with it."""
 
     def refuse(name):
-        raise ValueError(f"{name} is no number of JSON")
+        raise ValueError(f"{name} is not a JSON number")
 
     try:
         return json.loads(text, parse_constant=refuse)

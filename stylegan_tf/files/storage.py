@@ -69,12 +69,12 @@ class Store:
             if name and not name.endswith("/"):  # Those stand for folders.
                 if not {"", ".", ".."}.isdisjoint(name.split("/")):
                     name = short(name, 200)
-                    raise UserError(f"{self.address} holds {name}, which is no name of a local file: rename it there.")
+                    raise UserError(f"{self.address} holds {name}, which is not a local file name: rename it there.")
                 sizes[name] = (info["size"], _version(info))
         return sizes
 
     def version(self) -> str:
-        """Of the object at the address itself."""
+        """Version of the object at the address itself."""
         with self._errors():
             return _version(self._repeated(lambda: self._files.info(self._root)))
 
@@ -193,7 +193,7 @@ def fetched(
     copy = _copy_folder(objects, store.address)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: _fetch(objects, store, name, versions[name], copy / name), select(versions)))
-    for file in [path for path in copy.rglob("*") if path.is_file()]:  # What is no longer there.
+    for file in [path for path in copy.rglob("*") if path.is_file()]:  # Those that are no longer there.
         if file.relative_to(copy).as_posix() not in versions and not is_temporary(file):
             file.unlink(missing_ok=True)
     return copy

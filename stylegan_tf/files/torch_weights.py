@@ -216,7 +216,7 @@ def _are_sizes(values):
 
 
 def _dtype(kind):
-    """Of the numbers in the file. NumPy has no bfloat16, which is the upper half of a float32."""
+    """Type of the numbers in the file. NumPy has no bfloat16, which is the upper half of a float32."""
     return np.dtype("uint16" if kind is _Numbers.BFloat16 else kind.value)
 
 

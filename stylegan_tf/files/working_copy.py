@@ -33,7 +33,7 @@ _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
 UPLOADING = ".uploading"  # The object beside what replaces a folder, until all of that is there.
-_MARKER = ".working_copy"  # The local file without which a folder is no longer a whole copy.
+_MARKER = ".working_copy"  # The local file without which a folder is no longer a complete copy.
 
 
 class WorkingCopy:
@@ -85,7 +85,7 @@ def working_path(path: Union[str, os.PathLike], replace: bool = False, note: Not
         yield pathlib.Path(path)
     elif replace:
         if not folder:
-            raise UserError(f"{path} is no name of a folder: add one.")
+            raise UserError(f"{path} does not name a folder: add a name.")
         store = Store(os.fspath(path))
         with _new_folder() as parent, _Mirror(store, parent, None, note, name) as mirror:
             yield mirror.folder

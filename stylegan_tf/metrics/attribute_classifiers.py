@@ -53,7 +53,7 @@ class AttributeClassifiers:
 
     @property
     def suffix(self) -> str:
-        """Of result names: results are comparable only if the classifiers are the same."""
+        """Suffix of result names: results are comparable only if the classifiers are the same."""
         return f"-{len(self.names)}attributes-{self.digest[:8]}"
 
     @property
@@ -202,7 +202,7 @@ def train_classifier(
 
 
 def validation_accuracy(network: Discriminator, images: LabelledImages) -> Accuracy:
-    """Of a classifier whose logits are positive for images that have the attribute."""
+    """Accuracy of a classifier whose logits are positive for images that have the attribute."""
     predict = tf.function(lambda pictures: network(process_reals(pictures, 1.0)) > 0, reduce_retracing=True)
     truth = images.has_attribute[images.validation]
     predictions = [predict(pictures).numpy() for pictures, _ in images.validation_batches(_VALIDATION_BATCH)]

@@ -133,7 +133,7 @@ def _computed(
 
 
 def _statistics(metrics: Sequence[FeatureMetric], context: MetricContext) -> tuple[dict, dict, CachedArrays]:
-    """Of real and of measured images, by kind, and the file of the latter."""
+    """Statistics of real and of measured images, by kind, and the file of the latter."""
     count, mixed_latents = _images(metrics[0])
     of_reals = {metric.statistics for metric in metrics if "reals" in metric.needs}
     reals = real_statistics(context, count, of_reals).parts if of_reals else {}

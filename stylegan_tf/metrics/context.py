@@ -67,7 +67,7 @@ class MetricContext:
 
     @functools.cached_property
     def network_digest(self) -> str:
-        """Of the network when first accessed: training makes a new context for every measurement."""
+        """Digest of the network when first accessed: training makes a new context for every measurement."""
         return network_digest(self.generator)
 
     @property
@@ -77,7 +77,7 @@ class MetricContext:
 
     @property
     def box_suffix(self) -> str:
-        """Of names of results on images of which only a part is measured."""
+        """Suffix of names of results on images of which only a part is measured."""
         return "-cropped" if self.content_box else ""
 
     def box_protocol(self) -> dict:

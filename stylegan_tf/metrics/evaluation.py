@@ -140,7 +140,7 @@ def network_context(
     info: Optional[DatasetInfo],
     options: EvaluationOptions = EvaluationOptions(),
 ) -> MetricContext:
-    """Of a network file. template: a context without a network."""
+    """Context of a network file. template: a context without a network."""
     with template.strategy.scope():
         networks = load_networks(path)
     generator, metadata, mirror = networks.best_generator, networks.metadata, options.mirror_augment
@@ -158,7 +158,7 @@ def pictures_context(
     options: EvaluationOptions = EvaluationOptions(),
     note: Note = ignore,
 ) -> MetricContext:
-    """Of a folder of pictures, an archive, ...: see `open_pictures`."""
+    """Context of a folder of pictures, an archive, ...: see `open_pictures`."""
     box = info.relative_box if options.crop and info else None
     pictures, level = open_pictures(path, info, options.fit, box, note)
     reals = None if info is None or level is None else RealImages(info, level, bool(options.mirror_augment))

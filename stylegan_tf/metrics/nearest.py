@@ -91,7 +91,7 @@ def nearest_rows(
 
 
 def vector_blocks(reals: RealImages, vectors: ImageVectors, progress: StartProgress = Progress) -> Iterator[np.ndarray]:
-    """Of all images of a dataset, in order."""
+    """Vectors of all images of a dataset, in order."""
     count, done = reals.count(reals.info.count), 0
     with progress(count, "Real", "images") as bar:
         for images in reals.batches(0, count, _BATCH):
@@ -111,7 +111,7 @@ def images_at(reals: RealImages, numbers: Iterable[int]) -> dict[int, np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Memorization:
-    """Of generated images: do they lie nearer to training images than chance explains?"""
+    """Whether generated images lie nearer to training images than chance explains."""
 
     share: float
     low: float  # 95 % interval of the share.
@@ -121,7 +121,7 @@ class Memorization:
 
 
 class Nearest(NamedTuple):
-    """Of Q images, the nearest training images in order, and what follows from their distances."""
+    """The nearest training images of Q images, in order, and what follows from their distances."""
 
     distances: np.ndarray  # [Q, neighbours]; inf where there are fewer training images.
     numbers: np.ndarray  # Of their records; -1.
@@ -178,7 +178,7 @@ def against_reals(generated: np.ndarray, reals: np.ndarray, seed: int = 0) -> Me
     """generated: [Q], distances to the nearest training image; reals: [M], of training images to their nearest other.
 
     The share of pairs in which the generated image is the nearer one, ties half (Mann and Whitney's U); the interval is
-    a bootstrap's over both samples. Other than with held-out images, a share below a half is no proof of variety, and
+    a bootstrap's over both samples. Other than with held-out images, a share below a half does not prove variety, and
     one above may come from images that are simpler than the real ones.
     """
     random, ordered = np.random.default_rng(seed), np.sort(reals)

@@ -201,7 +201,7 @@ class NetworkModel(tf.keras.Model):
         if not isinstance(frozen, list) or any(path not in list(layers) for path in frozen):
             raise UserError(f"the config of a {cls.__name__} must freeze layers that it has, got {short(frozen, 60)}.")
         if frozen:
-            for path, layer in layers.items():  # Of a layer before its parts, which it sets, too.
+            for path, layer in layers.items():  # A layer before its parts, which it also sets.
                 layer.trainable = path not in frozen
         return network
 
@@ -224,7 +224,7 @@ class NetworkModel(tf.keras.Model):
         """As Keras': a SavedModel of `call` with one input, after the first call."""
         if self.config.label_size and "input_signature" not in kwargs:
             raise UserError(
-                f"{filepath}: Keras exports models of one input, but this network takes labels, too: export "
+                f"{filepath}: Keras exports models of one input, but this network also takes labels: export "
                 "tf.keras.Model([z, labels], network(z, labels=labels)), or use stylegan-tf export."
             )
         return super().export(filepath, *args, **kwargs)

@@ -31,7 +31,7 @@ def class_labels(text: Optional[str], label_size: int, names: Sequence[str] = ()
     parts = {}
     for part in [text] if text in names else map(str.strip, text.split(",")):
         column, value = _column(part, label_size, names), None
-        if column is None and "=" in part:  # Names may have it, too: glasses=round.
+        if column is None and "=" in part:  # Names may also have it: glasses=round.
             name, _, number = part.rpartition("=")
             column, value = _column(name.strip(), label_size, names), _finite(number, part)
         if column is None:

@@ -226,7 +226,7 @@ def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> l
     if path.is_dir():
         files = [path / name for name in _network_names(file.name for file in path.iterdir())]
         if not files and str(path) == DEMO_NAME and not (path / FLAG_FILE).exists():
-            return [DEMO_FILE]  # The folder is no run's: a dataset, perhaps.
+            return [DEMO_FILE]  # The folder is not a run: a dataset, perhaps.
         if not files:
             kind = foreign_kind(path)
             if kind:

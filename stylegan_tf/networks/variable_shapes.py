@@ -79,7 +79,7 @@ def count_parameters(config: NetworkConfig) -> int:
 
 
 def mapping_layers(config: GeneratorConfig) -> list[LayerShape]:
-    """Of the mapping network, from z to w."""
+    """Layers of the mapping network, from z to w."""
     layers = []
     if config.label_size and config.embed_labels:
         embedding = LayerShape("mapping/label_embedding", "dense", config.label_size, config.latent_size)

@@ -67,7 +67,7 @@ def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Pa
 
 
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Of killed exports; a running one holds its lock."""
+    """Removes those of killed exports; a running one holds its lock."""
     for staging in folder.glob(f"{_PREFIX}*"):
         try:
             with locked(staging / _LOCK, str(staging)):
@@ -116,7 +116,7 @@ def export_network(
     options = dataclasses.replace(options, content_box=networks.content_box if crop else None)
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
-    name = pathlib.Path(dest).resolve().name  # Of an address, too.
+    name = pathlib.Path(dest).resolve().name  # Also that of an address.
     fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*COMMON_NAMES[kind], "network.npz"]
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":

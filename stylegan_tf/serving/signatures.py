@@ -261,7 +261,7 @@ class ServedGenerator(tf.Module):
 
     def _marked(self, signature: _Signature, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """-> the result, zeros (gray) in invalid rows; bool [N], which rows are valid. No value of an invalid row
-        reaches the networks. Shapes concern the whole request: wrong ones fail it here, too.
+        reaches the networks. Shapes concern the whole request: wrong ones also fail it here.
         """
         limits, specs = self._limits(), self._specs()
         shaped = {name: checked_shape(name, tensor, specs[name].shape.as_list()) for name, tensor in inputs.items()}

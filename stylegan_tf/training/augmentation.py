@@ -116,9 +116,9 @@ _POWER = np.array([10.0, 1.0, 1.0, 1.0]) / 13  # Of the bands, in natural images
 
 @functools.lru_cache(maxsize=16)
 def band_filters(size: int) -> np.ndarray:
-    """Of the octaves below pi/8, pi/4, pi/2 and pi, from the wavelet sym2: matrices [4, r, r] with the sum 1.
+    """Filters of the octaves below pi/8, pi/4, pi/2 and pi, from the wavelet sym2, with reflected borders.
 
-    Borders are reflected.
+    Matrices [4, r, r] with the sum 1.
     """
     taps = np.array([1 + math.sqrt(3), 3 + math.sqrt(3), 3 - math.sqrt(3), 1 - math.sqrt(3)]) / 8
     low = np.convolve(taps, taps[::-1])  # Half band: 7 taps around the middle.

@@ -68,7 +68,7 @@ class SplitGroups(Gradients):
         2. v_i = dp / du_i, and the gradient of p by F's weights at constant u
         3. the gradient of c_i . F(x_i) by F's weights, with c = d(A(H(f)) + v . u(f)) / df at constant v.
 
-    The gradient by H's weights is that of A(H(f)) + v . u(f), too. Nothing is neglected: c has what one image's norm
+    The gradient by H's weights is also that of A(H(f)) + v . u(f). Nothing is neglected: c has what one image's norm
     owes to the others of its group. The generator's loss has no penalty, and needs loops 1 and 3.
     """
 

@@ -38,7 +38,7 @@ class Phase:
 
     @property
     def resolution(self) -> int:
-        """Of the images that the networks see, in pixels."""
+        """Resolution of the images that the networks see, in pixels."""
         return self.growth.resolution
 
     @property

@@ -76,7 +76,7 @@ class NoiseStatistics(NamedTuple):
 
 
 def noise_statistics(painter: Painter, w: np.ndarray, realisations: int = REALISATIONS) -> NoiseStatistics:
-    """Of the image of w [L, W] with noise of the seeds 0, 1, ...; only sums are kept of all but the first four."""
+    """Statistics of the image of w [L, W] with noise seeds 0, 1, ...; only sums are kept beyond the first four."""
     ws = np.broadcast_to(w, [realisations, *w.shape])
     examples, total, squares = [], 0, 0  # Whole numbers: what does not vary has a deviation of exactly 0.
     for pictures in painter.picture_batches(ws, noise_seeds=range(realisations)):

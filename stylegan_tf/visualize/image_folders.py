@@ -212,7 +212,7 @@ def _record_lines(records: Mapping[str, ImageRecord]) -> list[str]:
 
 
 def _archived_record(path: Path) -> dict[str, ImageRecord]:
-    """Of the images that are in the zip file, as large as they were."""
+    """Record of the images in the zip file, with their original sizes."""
     with _opened(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
         record = parse_record(archive.read(RECORD).decode("utf-8", errors="replace") if RECORD in sizes else "")

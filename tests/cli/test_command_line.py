@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, stateme
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"\xff\xfe-\0-\0", "flags.cfg is no flag file, which is text: one --name=value a line"),
+        (b"\xff\xfe-\0-\0", "flags.cfg is not a flag file, which is text: one --name=value a line"),
         (b"\xff\xfe--resolution=3", "unexpected argument"),
         (None, "flags.cfg: Is a directory"),
         (b"--flagfile=%s", "leads back to itself"),

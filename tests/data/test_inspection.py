@@ -144,7 +144,7 @@ def test_differences_are_told(folder, tmp_path):
 def test_the_tool_describes_and_verifies(folder, tmp_path):
     done = run_tool("--data_dir", folder, "--verify_levels")
     assert done.returncode == 0, done.stderr
-    assert "10 images of 8x8" in done.stdout and "every record is sound" in done.stdout
+    assert "10 images of 8x8" in done.stdout and "every record is intact" in done.stdout
     preview, extracted = tmp_path / "deep" / "p.png", tmp_path / "extracted"
     done = run_tool(
         *("--data_dir", folder, "--preview", preview, "--images", 4),

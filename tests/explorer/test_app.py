@@ -111,7 +111,7 @@ def test_layers_have_feature_maps_and_noise(page):
             {"network": "classes", "seed": -5},
             "Seed must be a whole number from 0 to 4294967295, got -5.",
         ),
-        ("picture.png", b'{"psi": NaN}', "The request is not JSON (NaN is no number of JSON)."),
+        ("picture.png", b'{"psi": NaN}', "The request is not JSON (NaN is not a JSON number)."),
         ("picture.png", b"[" * 100_000, "The request is not JSON (nested too deeply)."),
         ("picture.png", [], "A JSON object is expected, got []."),
         ("picture.png", {"network": "classes", "found": "x"}, "The image that was found is no longer kept here"),
@@ -167,7 +167,7 @@ def test_what_is_found_is_a_view_like_any_other(page):
     answer = client.post(f"/api/projections?{query}", b"x" * (20 * 2**20 + 1))
     assert answer.status == 422 and "at most 20,971,520 are taken" in answer.json()["error"]
     _, ended = _ended(client, client.post("/api/projections?space=w&steps=3&name=my%20cat.png", b"no picture"))
-    assert (ended["state"], ended["text"]) == ("failed", "my cat.png: this is no image that can be read.")
+    assert (ended["state"], ended["text"]) == ("failed", "my cat.png: this is not a readable image.")
 
 
 def test_key_frames_become_a_video(page):

@@ -279,7 +279,7 @@ def test_a_found_picture_says_what_it_leaves_without_effect(page, choices, tmp_p
     (tmp_path / "no.png").write_bytes(b"not a picture")
     page.find("#upload").send_keys(str(tmp_path / "no.png"))
     page.click("#find")
-    page.until(lambda: page.text("#messages") == "no.png: this is no image that can be read.")
+    page.until(lambda: page.text("#messages") == "no.png: this is not a readable image.")
 
 
 def _start_search(page):

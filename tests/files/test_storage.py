@@ -95,7 +95,7 @@ def test_a_name_that_leads_out_of_the_copy_is_refused(cache, name):
     Store(address).write("a", b"a")
     files[f"/names/{name}"] = MemoryFile(None, f"/names/{name}", b"of another")
     try:
-        with pytest.raises(UserError, match="memory://names holds .*x, which is no name of a local file"):
+        with pytest.raises(UserError, match="memory://names holds .*x, which is not a local file name"):
             fetched(address)
         with pytest.raises(UserError, match="no name of a local file"), working_copy.working_copy(address, ["*"]):
             pass
@@ -202,7 +202,7 @@ def test_a_folder_in_a_bucket_is_replaced_as_a_whole(cache, monkeypatch):
     others = {"faces/sub/old": b"0", "other": b"0"}  # Below the address and beside it.
     assert _contents("memory://sets") == {"faces/dataset.json": b"1", "faces/x": b"1", **others}
     assert not path.parent.exists()
-    with pytest.raises(UserError, match="memory:// is no name of a folder"):
+    with pytest.raises(UserError, match="memory:// does not name a folder"):
         with working_copy.working_path("memory://", replace=True):
             pass
 

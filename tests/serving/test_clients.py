@@ -105,7 +105,7 @@ def test_a_bad_answer_is_an_error_in_time(broken_server, kind, message):
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:x/m", "ftp://host/m", "host:8501", "http:///m"])
 def test_a_malformed_address_is_one_line(url):
-    with pytest.raises(UserError, match="is no address like http://|cannot reach"):
+    with pytest.raises(UserError, match="is not an address like http://|cannot reach"):
         over_rest(url, RequestOptions(timeout=5))([3])
 
 

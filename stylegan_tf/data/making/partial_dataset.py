@@ -99,7 +99,7 @@ class PartialDataset:
         return path
 
     def open_temporary(self, name: str) -> tuple[BinaryIO, pathlib.Path]:
-        """A file that will get this name, and its temporary path. While it is open, it is no leftover."""
+        """A file that will get this name, and its temporary path. While it is open, it does not count as a leftover."""
         path = temporary_name(self.folder / name)
         return open_temporary(path), path
 

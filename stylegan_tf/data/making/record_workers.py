@@ -90,7 +90,7 @@ def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
 
 
 def digests_of(source, indices: Iterable[int]) -> list[str]:
-    """Of decoded pictures; "" for those that cannot be read."""
+    """Digests of decoded pictures; "" for those that cannot be read."""
     digests = []
     for index in indices:
         try:

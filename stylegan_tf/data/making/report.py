@@ -93,7 +93,7 @@ class Tally(NamedTuple):
 
     @classmethod
     def of(cls, squares: Sequence[Square]) -> "Tally":
-        """Of the pictures that became these squares."""
+        """Tally of the pictures that became these squares."""
         peaks = [square.peak for square in squares if square.peak is not None]
         ratios = [square.ratio for square in squares if square.ratio is not None]
         counts = collections.Counter(what for square in squares for what in square.noticed)
@@ -135,7 +135,7 @@ class Report(NamedTuple):
 
     @classmethod
     def stored(cls, found: Mapping[str, Any]) -> "Report":
-        """Of a finished shard."""
+        """Report of a finished shard."""
         return cls(found["count"], found["bad"], found["box"], Tally(*found["tally"]), found["digests"])
 
     @classmethod

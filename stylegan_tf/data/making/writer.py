@@ -121,7 +121,7 @@ class _Conversion:
         self.name, self._equal, self._plan = partial.name, equal, plan
 
     def digest(self) -> str:
-        """Of the pictures with their labels, and of what is made of them."""
+        """Digest of the pictures with their labels, and of how they are converted."""
         return self._digest_of(map(self._digest, range(len(self.shards))))
 
     def _digest_of(self, shards: Iterable[Optional[str]]) -> str:
@@ -247,7 +247,7 @@ class _Conversion:
                 )
 
     def _check_files(self, reports: list[dict]) -> None:
-        """Every shard has its files, of the size that was written; after parts their checksums are compared, too."""
+        """Every shard has its files, of the size that was written; after parts their checksums are also compared."""
         for shard, found in enumerate(reports):
             for resolution, size in found["bytes"].items():
                 name = records.shard_file_name(self.name, int(resolution), shard, len(reports))

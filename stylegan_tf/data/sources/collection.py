@@ -23,7 +23,7 @@ class Labels(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """A file that was found and is no picture of the set."""
+    """A file that was found and is not a picture of the set."""
 
     name: str
     kind: str  # ".heic", "hidden", "broken links": follows a number in the summary.

@@ -326,7 +326,7 @@ def _tables(paths: Sequence[str], columns: Optional[Sequence[str]]) -> Iterator[
 
 @contextlib.contextmanager
 def _arrow_reader(arrow, source) -> Iterator[tuple]:
-    """Of a stream, as `datasets` writes it, or of a file."""
+    """Reader of a stream, as `datasets` writes it, or of a file."""
     is_file = source.read(6) == b"ARROW1"
     source.seek(0)
     if is_file:

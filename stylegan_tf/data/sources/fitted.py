@@ -94,7 +94,7 @@ def _joined(layers: list[Image.Image]) -> np.ndarray:
 
 
 def _digest(layers: list[Image.Image], image: np.ndarray) -> str:
-    """Of the fitted pixels, with a checksum of those before: hashing all of a photo would take as long as decoding."""
+    """Hash of the fitted pixels, with a checksum of the original ones: hashing all of these would be slow."""
     checksum = 0
     for layer in layers:
         checksum = google_crc32c.extend(checksum, layer.tobytes())

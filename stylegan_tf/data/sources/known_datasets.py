@@ -91,7 +91,7 @@ def celeba_zip(path: pathlib.Path) -> Optional[CelebACollection]:
 def _read_attributes(path: pathlib.Path, names: list[str]) -> dict[str, Attribute]:
     """A line with the number of pictures, one with the attributes' names, then a file name and -1 or 1 for each.
 
-    As .csv there is no first line, and the column of the files has a name, too.
+    The .csv has no first line, and the column of the files also has a name.
     """
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     if path.suffix == ".csv":
@@ -205,7 +205,7 @@ def _read(name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:
     label_bytes = 2 if name == "train.bin" else 1
     size = label_bytes + _PIXELS
     if not content or len(content) % size:
-        raise ValueError(f"{name} has {len(content)} bytes, which is no multiple of the record size {size}")
+        raise ValueError(f"{name} has {len(content)} bytes, which is not a multiple of the record size {size}")
     table = np.frombuffer(content, np.uint8).reshape(-1, size)
     return table[:, label_bytes:].reshape(-1, 3, 32, 32), table[:, label_bytes - 1].astype(np.int64)
 

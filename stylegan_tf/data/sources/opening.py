@@ -93,7 +93,7 @@ def picture_size(picture: Picture) -> tuple[int, int]:
 
 
 def count_pages(content: bytes) -> int:
-    """Of a TIFF; 1 for other files, and for damaged ones."""
+    """Number of pages of a TIFF; 1 for other files, and for damaged ones."""
     if not content.startswith(_TIFF):
         return 1
     with contextlib.suppress(ValueError), _decoding(content) as image:

@@ -129,7 +129,7 @@ def _unpack(path: pathlib.Path, folder: pathlib.Path) -> None:
         for member in archive:
             target = (folder / member.name).resolve()
             if folder.resolve() not in (target, *target.parents) or not (member.isfile() or member.isdir()):
-                raise UserError(f"{path} holds {member.name!r}, which is no plain file inside of the archive.")
+                raise UserError(f"{path} holds {member.name!r}, which is not a plain file inside the archive.")
             if member.isfile():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.extractfile(member) as source, open(target, "wb") as copy:

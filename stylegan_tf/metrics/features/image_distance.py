@@ -180,7 +180,7 @@ def save_lpips(path, arrays: Mapping[str, np.ndarray]) -> None:
 def load_lpips(path) -> ImageDistance:
     """The distance of a file of `stylegan_tf.build_lpips`; call it in the scope of the strategy that it is to run in.
 
-    Raises UserError if it is no such file, or damaged.
+    Raises UserError if it is not such a file, or damaged.
     """
     path = pathlib.Path(path)
     hint = "make one with python -m stylegan_tf.build_lpips"

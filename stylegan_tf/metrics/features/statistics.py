@@ -77,7 +77,7 @@ class Statistics:
 def measured_statistics(
     context: MetricContext, wanted: int, mixed_latents: int, kinds: Iterable[str]
 ) -> tuple[Statistics, CachedArrays]:
-    """Of the features of `wanted` measured images. Resumes an interrupted call from the file, also a complete one."""
+    """Feature statistics of `wanted` measured images; also resumes an interrupted call from the file."""
     count = context.count(wanted)
     source = context.source(mixed_latents)
     box = None if source.is_cropped else context.content_box
@@ -102,7 +102,7 @@ def measured_statistics(
 
 
 def real_statistics(context: MetricContext, wanted: int, kinds: Iterable[str]) -> Statistics:
-    """Of the features of the first `wanted` real images and, if `reals.mirror`, their mirrored copies; cached."""
+    """Feature statistics of the first `wanted` real images and, if `reals.mirror`, their mirrored copies; cached."""
     reals, extractor = context.reals, context.extractor
     count = reals.count(wanted)
     total = count * (2 if reals.mirror else 1)

@@ -21,7 +21,7 @@ class FrechetMetric(FeatureMetric):
         return {"fid": frechet_distance(*reals.mean_and_covariance(), *fakes.mean_and_covariance())}
 
     def errors(self, reals, fakes, values):
-        """Of the measured images, given the real ones: a jackknife over quarters of them."""
+        """Errors from the measured images, given the real ones: a jackknife over quarters of them."""
         if not isinstance(fakes, QuarteredMoments) or fakes.count < 2 * BLOCK_ROWS * len(fakes.parts):
             return {}
         real = reals.mean_and_covariance()
@@ -107,7 +107,7 @@ class QuarteredMoments:
             rows, self.count = rows[taken:], self.count + taken
 
     def mean_and_covariance(self, without: Optional[int] = None) -> tuple[np.ndarray, np.ndarray]:
-        """Of all rows, or of all but those of one part."""
+        """Moments of all rows, or of all but those of one part."""
         total = FeatureMoments(self._width)
         for number, part in enumerate(self.parts):
             if number != without:

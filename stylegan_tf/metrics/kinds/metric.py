@@ -88,7 +88,7 @@ class FeatureMetric(Metric):
         """From the statistics of real images (if the metric needs them) and of the measured images."""
 
     def errors(self, reals: Optional[Any], fakes: Any, values: Values) -> Facts:
-        """NAME_error: standard errors of values that are no values themselves."""
+        """NAME_error: standard errors of values, which are not values themselves."""
         return {}
 
     def suffix(self, context: "MetricContext") -> str:

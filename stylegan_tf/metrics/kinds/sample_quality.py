@@ -79,7 +79,7 @@ class PrecisionRecallMetric(FeatureMetric):
         return {"precision": precision, "recall": recall}
 
     def errors(self, reals, fakes, values):
-        """Of a binomial share, given the other set: how exactly it is known what part of this set lies within."""
+        """Error of a binomial fraction, given the other set: of the part of this set that lies within it."""
         sizes = {"precision": len(fakes.rows()), "recall": len(reals.rows())}
         return {f"{name}_error": float(np.sqrt(p * (1 - p) / sizes[name])) for name, p in values.items()}
 

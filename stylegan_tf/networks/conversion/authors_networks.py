@@ -63,7 +63,7 @@ def convert(source: str, dest: str, kind: str = "network", overwrite: bool = Fal
     """
     origin, path = pathlib.Path(source), _destination(source, dest, kind)
     if kind == "network" and (origin.is_dir() or origin.suffix == ".npz"):
-        raise UserError(f"{origin} is no pickle of the authors; `to=authors` writes a network file under their names.")
+        raise UserError(f"{origin} is not a pickle of the authors; `to=authors` writes a file under their names.")
     if path.exists() and not overwrite:
         raise UserError(f"{path} is there already: choose another `dest`, or add `overwrite`.")
     read = import_genforce if origin.suffix in _TORCH else import_pickle
@@ -105,7 +105,7 @@ def _destination(source: str, dest: str, kind: str) -> pathlib.Path:
 def import_pickle(source, dest) -> Networks:
     """Writes the networks of the authors' pickle file `source` to the network file `dest`; returns them.
 
-    Raises UserError, naming option or variable, for what is no such file or what this version does not have.
+    Raises UserError, naming option or variable, for what is not such a file or what this version does not have.
     """
     converted = convert_networks(source)
     grown = next(converted[part] for part in ("generator_ema", "generator", "discriminator") if part in converted)

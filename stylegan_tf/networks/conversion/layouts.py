@@ -148,7 +148,7 @@ _LATENTS = {"latent_size": int, "dlatent_size": int, "normalize_latents": bool}
 _MAPPING = {"mapping_layers": int, "mapping_fmaps": int, "mapping_lrmul": float}
 _PARTS = {"use_styles": bool, "const_input_layer": bool, "use_noise": bool}
 _NORMS = {"use_pixel_norm": bool, "use_instance_norm": bool}
-# Build function -> its options that our configuration has, too, and their types.
+# Build function -> its options that our configuration has as well, and their types.
 _OPTIONS = {
     "G_style": {**_COMMON, **_LATENTS, **_MAPPING, **_PARTS, **_NORMS},
     "G_paper": {**_COMMON, "latent_size": int, "normalize_latents": bool, "use_pixelnorm": bool},

@@ -90,7 +90,7 @@ class _Assembler:
         if nesting == 0:
             raise Refusal("networks are nested too deeply, or one contains itself")
         if type(value) is not Call or value.kind is not Known.NETWORK or type(value.state) is not dict:
-            raise Refusal(f"{where} is no network with a dictionary as its state")
+            raise Refusal(f"{where} is not a network with a dictionary as its state")
         version = _field(value.state, "version", int, where)
         if version not in (2, 3):
             raise Refusal(
@@ -102,7 +102,7 @@ class _Assembler:
         function = _name(_field(value.state, "build_func_name", str, where), f"build_func_name of {where}")
         function = function.rsplit(".", 1)[-1]
         if not function.isidentifier():
-            raise Refusal(f"build_func_name of {where} is no name of a function")
+            raise Refusal(f"build_func_name of {where} is not the name of a function")
         kwargs = _field(value.state, "static_kwargs", dict, where)
         components = _field(value.state, "components", dict, where) if "components" in value.state else {}
         return PickledNetwork(
@@ -219,7 +219,7 @@ def _is_order_of_axes(axes, shape):
 def _scalar_parts(call, where):
     """`scalar(dtype, data)`."""
     if len(call.args) != 2:
-        raise Refusal(f"{where} is no valid number")
+        raise Refusal(f"{where} is not a valid number")
     return (), call.args[0], call.args[1], "C", None
 
 
@@ -267,7 +267,7 @@ def _field(state, key, kind, where):
 
 def _name(value, where):
     if type(value) is not str or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise Refusal(f"{where} is no printable text of 1 to {MAX_NAME_LENGTH} characters")
+        raise Refusal(f"{where} is not printable text of 1 to {MAX_NAME_LENGTH} characters")
     return value
 
 

@@ -154,7 +154,7 @@ class MinibatchStddev(tf.keras.layers.Layer):
     """Appends one channel that tells how much the images of a group differ: [N, H, W, C] -> [N, H, W, C + 1].
 
     Image i of N is in group i mod M, with M = ceil(N / G) groups for G = min(group_size, N): G images N / G apart, or
-    one less in some groups where N is no multiple of G. The channel holds the mean over pixels and channels of
+    one less in some groups where N is not a multiple of G. The channel holds the mean over pixels and channels of
     sqrt(variance over the group + 1e-8), computed in float32.
     """
 

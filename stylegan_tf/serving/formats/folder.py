@@ -122,7 +122,7 @@ def export_folder(
 
     Args: see `export_portable` and `write_web_page`; metadata: those of the network file, with its `metrics`; name: of
     a model without a dataset, None: that of the folder.
-    Raises UserError, before it writes anything, if `dest` holds a README.md, index.html, ... that is no export's.
+    Raises UserError, before it writes anything, if `dest` holds a README.md, index.html, ... that is not of an export.
     """
     dest, metadata = pathlib.Path(dest), dict(metadata or {})
     _check_free(dest, kind)

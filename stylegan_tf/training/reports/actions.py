@@ -56,7 +56,7 @@ class Grids:
         self._write("reals.png", self._first_batch(self._architecture.resolution)["images"])
 
     def write_fakes(self, phase: Phase) -> Mapping[str, float]:
-        """Of the averaged generator, enlarged to full resolution while the networks grow; goes to the report, too.
+        """Grid of the averaged generator, enlarged to full resolution while the networks grow; also reported.
 
         Returns `grid_change`: how much it differs from the last one at this resolution, rms of 255 levels.
         """

@@ -34,7 +34,7 @@ class LogBackend:
         """The numbers of a tick by name, among them `images_seen`, losses, speed and memory; they may be NaN."""
 
     def scalars(self, values: Mapping[str, float], images_seen: int) -> None:
-        """Numbers that are no part of a tick, like results of metrics."""
+        """Numbers that do not belong to a tick, like results of metrics."""
 
     def image(self, name: str, image: np.ndarray, images_seen: int) -> None:
         """A picture, uint8 [H, W, C]."""

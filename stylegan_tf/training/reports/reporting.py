@@ -63,7 +63,7 @@ class RunReport:
         self._bar.update(min(images_seen, self._total_images))
 
     def start_tick(self, images_seen: int) -> None:
-        """Time and images count from here on: what a tick itself takes is no part of the next one's speed."""
+        """Time and images count from here on: the tick itself does not count towards the speed of the next one."""
         self._tick_start, self._tick_images = time.monotonic(), images_seen
 
     def tick(self, images_seen: int, phase: Phase, values: Mapping[str, float]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class _Loop:
         return self._finish(processes.any(stop))
 
     def _phase(self) -> Phase:
-        """Of the last schedule update."""
+        """Phase at the last schedule update."""
         replicas = self.setup.strategy.num_replicas_in_sync
         resolution = self.state.generator.config.resolution
         return phase_at(self.state.schedule_images, self.config.schedule, resolution, replicas)

@@ -43,7 +43,7 @@ def files_to_resume(config: TrainConfig) -> list[str]:
 
 @contextlib.contextmanager
 def local_run_folder(config: TrainConfig, note: Note = ignore, warn: Note = ignore):
-    """(config with a local `run_dir`, a function to call at every tick). What the chief writes reaches a bucket, too.
+    """(config with a local `run_dir`, a function to call at every tick). What the chief writes also reaches a bucket.
 
     note: takes a line about a folder in a bucket; warn: see `working_copy`.
     """

@@ -46,7 +46,7 @@ def test_cifar_100_has_fine_labels(tmp_path):
 
 def test_a_cut_off_cifar_file_is_named(tmp_path):
     (tmp_path / "data_batch_1.bin").write_bytes(cifar10(THINGS, range(4))[:-1])
-    with pytest.raises(UserError, match="12291 bytes, which is no multiple of the record size 3073"):
+    with pytest.raises(UserError, match="12291 bytes, which is not a multiple of the record size 3073"):
         open_source(str(tmp_path))
 
 

@@ -176,7 +176,7 @@ def _archive_with(path, name, link=None):
 )
 def test_an_archive_cannot_write_outside_of_its_folder(tmp_path, name, link):
     path = _archive_with(tmp_path / "bad.tar.gz", name, link)
-    with pytest.raises(UserError, match="which is no plain file inside of the archive"):
+    with pytest.raises(UserError, match="which is not a plain file inside the archive"):
         load_extractor(str(path))
     assert not (tmp_path / "escaped.txt").exists()
 

@@ -90,7 +90,7 @@ def test_a_generator_goes_to_pytorch_and_back(convert, tmp_path, capsys):
         (["--source=network.pkl"], "--dest is missing: give the file to write"),
         (["--source=network.pkl", "--dest=x.pkl"], "`dest` should end in .npz or be a folder"),
         (["--source=x.npz", "--dest=y.npz", "--to=genforce"], "`dest` should end in .safetensors or be"),
-        (["--source=x.npz", "--dest=y.npz"], "x.npz is no pickle of the authors; `to=authors`"),
+        (["--source=x.npz", "--dest=y.npz"], "x.npz is not a pickle of the authors; `to=authors`"),
         (["--source=x.npz", "--dest=y.npz", "--to=authors"], "x.npz does not exist"),
     ],
 )

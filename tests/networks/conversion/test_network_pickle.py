@@ -344,7 +344,7 @@ def test_the_constructors_below_are_right_but_for_one_thing(tmp_path):
         "expected float or integer": [np.bool_(True), np.array([True])],
         "that no network pickle needs": [Calls(NDARRAY, (1,)), Calls(NDARRAY, (1,), F4, FOUR)],
         "no valid buffer": [Calls(FROMBUFFER), Calls(FROMBUFFER, FOUR, F4, (1,)), Calls(FROMBUFFER, *[FOUR] * 6)],
-        "no valid number": [Calls(SCALAR), Calls(SCALAR, F4), Calls(SCALAR, F4, FOUR, FOUR)],
+        "not a valid number": [Calls(SCALAR), Calls(SCALAR, F4), Calls(SCALAR, F4, FOUR, FOUR)],
         "unknown order of axes": [
             Calls(FROMBUFFER, FOUR, F4, (1,), "A"),
             Calls(FROMBUFFER, FOUR, F4, (1,), []),
@@ -673,7 +673,7 @@ def test_missing_and_wrong_parts_are_named(tmp_path):
         ({"static_kwargs": {"x": np.array(["y"])}}, "static_kwargs"),
     ):
         assert part in refusal(tmp_path, pickled(network(**changes)))
-    assert "no network with a dictionary" in refusal(tmp_path, program(known("tfutil", "Network") + b")\x81"))
+    assert "not a network with a dictionary" in refusal(tmp_path, program(known("tfutil", "Network") + b")\x81"))
 
 
 def test_a_variable_of_a_wrong_type_is_named(tmp_path):

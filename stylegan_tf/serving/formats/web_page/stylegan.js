@@ -62,7 +62,7 @@ function latentsOfSeed(seed, size) {
   return z;
 }
 
-/** Spherical interpolation between latents; t from 0 to 1. Their lengths are interpolated, too. */
+/** Spherical interpolation between latents; t from 0 to 1. Their lengths are also interpolated. */
 function slerp(a, b, t) {
   const length = (v) => Math.sqrt(v.reduce((sum, x) => sum + x * x, 0));
   const [lengthA, lengthB] = [length(a), length(b)];
