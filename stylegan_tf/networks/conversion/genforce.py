@@ -35,6 +35,7 @@ from stylegan_tf.networks.network_file import Networks, assign_arrays, checked_m
 _METADATA = "stylegan_tf"  # Name of the entry in the string metadata: JSON.
 _PARTS = {"Noise/weight": "apply_noise.weight", "StyleMod/weight": "style.weight", "StyleMod/bias": "style.bias"}
 _LOD = "synthesis.lod"  # The level of growth.
+_WITHOUT_EFFECT = {"fmap_base", "fmap_max", "mapping_fmaps", "embed_labels"}  # Beyond the tensors' shapes.
 _TO_TORCH, _FROM_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}, {2: (1, 0), 4: (2, 3, 1, 0)}  # By rank.
 
 
@@ -48,6 +49,11 @@ def export_genforce(source, dest) -> Networks:
     if config.label_size or not config.use_styles or generator.growth != Growth(config.resolution):
         raise UserError(f"{source} has labels, no styles, or still grows: `to=genforce` has no names for that.")
     tensors = {_LOD: np.zeros([], np.float32), **to_genforce(generator)}
+    read = _config(tensors, len(config.resolutions))
+    for name, value in config.to_dict().items():
+        if name not in _WITHOUT_EFFECT and value != getattr(read, name):
+            raise UserError(f"{source} has {name}={value}: `to=genforce` cannot describe that.")
+    read_genforce(tensors)  # Raises UserError for numbers of channels that do not follow from the first and the last.
 
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:

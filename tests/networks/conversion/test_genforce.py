@@ -158,3 +158,35 @@ def test_what_does_not_fit_is_named(files, tmp_path):
     save_networks(tmp_path / "labels.npz", Networks(labels, None, None, {}))
     with pytest.raises(UserError, match="has labels, no styles, or still grows"):
         genforce.export_genforce(tmp_path / "labels.npz", tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"blur": False}, "blur=False"),
+        ({"mapping_lrmul": 1.0}, "mapping_lrmul=1.0"),
+        ({"normalize_latents": False}, "normalize_latents=False"),
+        ({"const_input": False}, "const_input=False"),
+        ({"use_pixel_norm": True}, "use_pixel_norm=True"),
+        ({"use_instance_norm": False}, "use_instance_norm=False"),
+        ({"mapping_layers": 0}, "mapping.dense0"),
+        ({"fmap_base": 27, "fmap_max": 99}, "shape"),  # 13 channels at 4x4; 12 would follow from the 6 at 8x8.
+    ],
+)
+def test_an_option_that_the_layout_cannot_describe_is_refused(options, message, tmp_path):
+    generator, _ = tiny.generator(**options)
+    save_networks(tmp_path / "network.npz", Networks(generator, None, None, {}))
+    with pytest.raises(UserError, match=message):
+        genforce.export_genforce(tmp_path / "network.npz", tmp_path / "x.safetensors")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_an_option_without_effect_is_accepted(tmp_path):
+    generator, _ = tiny.generator(fmap_max=512, mapping_layers=1, mapping_fmaps=3, embed_labels=False)
+    save_networks(tmp_path / "network.npz", Networks(generator, None, None, {}))
+    genforce.export_genforce(tmp_path / "network.npz", tmp_path / "x.safetensors")
+    genforce.import_genforce(tmp_path / "x.safetensors", tmp_path / "back.npz")
+    z = tiny.normal(2, 5)
+    back = load_networks(tmp_path / "back.npz").best_generator
+    images = [network(z, noise_mode="const").numpy() for network in (back, generator)]
+    np.testing.assert_allclose(*images, atol=1e-5)
