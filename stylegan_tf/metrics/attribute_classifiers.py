@@ -46,7 +46,7 @@ class AttributeClassifiers:
         self._networks = tuple(networks)
         digest = hashlib.sha256()
         for name, network in zip(names, networks):
-            digest.update(name.encode() + repr(sorted(network.config.to_dict().items())).encode())
+            digest.update(name.encode() + repr(sorted(network.config.digested().items())).encode())
             for variable_name, variable in sorted(named_variables(network).items()):
                 digest.update(variable_name.encode() + variable.numpy().tobytes())
         self.digest = digest.hexdigest()
