@@ -27,7 +27,7 @@ from stylegan_tf.metrics.context import network_digest
 from stylegan_tf.metrics.results import results_of_network
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, find_network, load_networks
-from stylegan_tf.serving.formats.folder import COMMON_NAMES, export_folder, write_model_card
+from stylegan_tf.serving.formats.folder import common_names, export_folder, write_model_card
 from stylegan_tf.serving.formats.portable import truncation_centres
 from stylegan_tf.serving.signatures import ServedGenerator
 
@@ -117,7 +117,7 @@ def export_network(
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
     name = pathlib.Path(dest).resolve().name  # Also that of an address.
-    fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*COMMON_NAMES[kind], "network.npz"]
+    fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*common_names(kind), "network.npz"]
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":
             written = [export_generator(networks.best_generator, copy.folder, options, origin, name)]

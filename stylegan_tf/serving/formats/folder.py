@@ -34,10 +34,7 @@ For research, art and teaching. It is not meant for pictures that pass for photo
 events. It shows what its training images show, with their biases and gaps, and at a lower `truncation_psi` less of
 their variety. Latents far from N(0, 1) and values of `truncation_psi` above 1 give unrealistic images."""
 _CARD, _INDEX = "library_name: stylegan-tf", "<title>StyleGAN: "
-# By format: names that others' files may have, too -> what those of an export contain.
-COMMON_NAMES = {
-    "onnx": {"README.md": _CARD},
-    "tflite": {"README.md": _CARD},
+_COMMON_NAMES = {
     "web": {"README.md": _CARD, "index.html": _INDEX},
     "hub": {
         "README.md": _CARD,
@@ -54,6 +51,11 @@ app_file: index.html
 pinned: false
 ---
 """
+
+
+def common_names(kind: str) -> dict[str, str]:
+    """Names in a folder of this format that others' files may have, too -> what those of an export contain."""
+    return _COMMON_NAMES.get(kind, {"README.md": _CARD})
 
 
 def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[str, Any], files: str) -> pathlib.Path:
@@ -143,7 +145,7 @@ def export_folder(
 
 
 def _check_free(dest: pathlib.Path, kind: str) -> None:
-    paths = {dest / name: mark for name, mark in COMMON_NAMES[kind].items()}
+    paths = {dest / name: mark for name, mark in common_names(kind).items()}
     foreign = [path for path, mark in paths.items() if path.exists() and mark not in path.read_text("utf-8", "replace")]
     if kind == "hub" and (dest / "network.npz").exists() and not (dest / "config.json").exists():
         foreign.append(dest / "network.npz")
