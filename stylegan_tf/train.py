@@ -9,12 +9,12 @@ appear as in a local folder.
 """
 
 import os
-import re
 import sys
 
 import stylegan_tf
 from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
+from stylegan_tf.metrics.kinds import parse_metrics
 
 _COMMON = ("data_dir", "run_dir", "resolution", "total_kimg", "mirror_augment", "conditional", "init_from", "augment")
 _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
@@ -22,7 +22,7 @@ _COMMON += ("batch_sizes", "precision", "strategy", "metrics", "seed")
 
 def main():
     config = training_flags.train_config_from_flags()
-    if re.search(r"\b(fid|kid|pr|is)\d", config.metrics or ""):  # Others do without features.
+    if config.metrics and any("extractor" in metric.needs for metric in parse_metrics(config.metrics)):
         flags.require_extractor()
     outputs = {"note": _print, "warn": command_line.warn, "on_stop": _print_at_stop}
     stylegan_tf.train(config, progress=ProgressBar, **outputs)

@@ -313,6 +313,7 @@ class TrainConfig(Options, group=RUN):
             self.keep_best not in metric_names(self.metrics) or not self.keep_best.startswith(("fid", "kid", "ppl"))
         ):
             raise OptionError(f"keep_best must be one of `metrics` ({self.metrics}), and fid, kid or ppl.")
+        parse_planes(self.grid_planes)
         if self.patience is not None and not self.keep_best:
             raise OptionError("patience needs `keep_best`, the metric that is to get better.")
         if self.strategy == "tpu" and self.precision == "float16":

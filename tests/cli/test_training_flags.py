@@ -141,14 +141,15 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--learning_rate=0", "learning_rate must be above 0"),
         ("--r1_gamma=-1", "r1_gamma must be at least 0"),
         ("--gp_target=0", "gp_target must be above 0"),
-        ("--wgan_drift=0.001", "wgan_drift needs discriminator_loss wgan, got logistic"),
+        ("--wgan_drift=0.001", "wgan_drift needs `discriminator_loss` wgan, got logistic"),
         ("--adam_beta2=1", "adam_beta2 must be at least 0 and below 1, got 1"),
         ("--style_mixing_prob=2", "style_mixing_prob must be at least 0 and at most 1, got 2"),
         ("--keep_checkpoints=0", "keep_checkpoints must be at least 1"),
         ("--fmap_base=1", "fmap_base 1 leaves no channels"),
         ("--mapping_layers=-1", "mapping_layers must be at least 0"),
         ("--mbstd_group_size=-4", "mbstd_group_size must be at least 0"),
-        ("--nouse_styles", "const_input needs use_styles"),
+        ("--grid_planes=0,1", "grid_planes takes one or three numbers of planes, like 0,3,4, got 0,1"),
+        ("--nouse_styles", "const_input needs `use_styles`"),
     ],
 )
 def test_every_wrong_value_names_its_flag(parse, argument, message):
@@ -196,7 +197,7 @@ def test_what_speaks_of_ada_is_not_taken_over_where_the_run_goes_on_with_another
     assert (parse(f"--run_dir={tmp_path}").augment_p, parse(f"--run_dir={tmp_path}").augment_cutout) == (0.5, True)
     run = parse(f"--run_dir={tmp_path}", "--augment=none")
     assert (run.augment_p, run.augment_cutout) == (None, False)
-    with pytest.raises(UserError, match="augment_p needs augment ada, got none"):
+    with pytest.raises(UserError, match="augment_p needs `augment` ada, got none"):
         parse(f"--run_dir={tmp_path}", "--augment=none", "--augment_p=0.5")
 
 
