@@ -16,7 +16,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing.directions import Directions, save_directions
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.dlatents import load_dlatents
-from stylegan_tf.files.file_errors import short
+from stylegan_tf.files.file_errors import reading, short
 from stylegan_tf.metrics.kinds.separability import classified_samples, separating_plane
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.visualize.painter import Painter, random_w
@@ -121,11 +121,9 @@ def read_label_table(path) -> tuple[str, np.ndarray, tuple[str, ...], np.ndarray
     -> ("seed" or "image", numbers [N], names of the attributes, scores [N, K]: 1, -1, NaN).
     """
     path = pathlib.Path(path)
-    try:
+    with reading(path, "table", "`labels` takes a .csv file in UTF-8"):
         with open(path, newline="", encoding="utf-8-sig") as stream:
             header, *rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise UserError(f"`labels` {path} cannot be read as a table ({error}).") from None
     if header[0] not in ("seed", "image") or len(header) < 2 or not rows:
         raise UserError(f"`labels` {path}: its first line should be like `seed,glasses,hat` or `image,glasses,hat`.")
     scores = {"1": 1.0, "0": -1.0, "": np.nan}
@@ -216,7 +214,7 @@ def _layers(painter: Painter, text: Optional[str]) -> tuple[int, int]:
     if text is None:
         return 0, painter.dlatent_shape[0]
     painter.check_styles("`layers`")
-    numbers = parse_layers(text, painter.resolutions)
+    numbers = parse_layers(text, painter.resolutions, "layers")
     first, end = numbers[0], numbers[-1] + 1
     if len(numbers) != end - first:
         raise UserError(f"`layers` takes neighbouring layers, got {text}.")

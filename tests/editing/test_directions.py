@@ -139,7 +139,7 @@ def test_tables_of_labels_are_read(tmp_path):
     for text, message in (
         ("seed\n1\n", "first line"),
         ("seed,hat\n", "first line"),
-        ("", "cannot be read"),
+        ("", "labels.csv is not a readable table"),
         ("name,hat\n1,1\n", "first line"),
         ("seed,hat\n1,2\n", "row 2"),
         ("seed,hat\n1,1\n2\n", "row 3"),
@@ -149,3 +149,5 @@ def test_tables_of_labels_are_read(tmp_path):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
             read_label_table(path)
+    with pytest.raises(UserError, match="cannot read .*none.csv: No such file or directory: "):
+        read_label_table(tmp_path / "none.csv")
