@@ -1,10 +1,10 @@
 """Long work for the page, one piece after the other: projections and videos of key frames."""
 
 import functools
+import logging
 import secrets
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +81,7 @@ class Job:
             self.text, self.state = os_error_line(error), "failed"
         except Exception:
             self.text, self.state = "The program failed: its terminal says how.", "failed"
-            traceback.print_exc()
+            logging.getLogger(__name__).exception(self.what)
 
 
 class Jobs:
