@@ -17,7 +17,7 @@ from stylegan_tf.config import NearestOptions
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
-flags.define_data_dir("Folder of TFRecords with the training images.")
+flags.define_data_dir("A folder of TFRecords with the training images.")
 flags.define("held_out_dir", None, "Folder of TFRecords with images that the network was not trained on.")
 flags.define("seeds", "0-99", "Seeds of the generated images.")
 flags.define("images", None, "Pictures to compare in place of a network's, of the dataset's size: folder or archive.")
@@ -41,4 +41,4 @@ def main():
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, renamed={"source": "images"})

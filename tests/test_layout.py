@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stylegan_tf import config
+from stylegan_tf.config.option import Options, all_options
+
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "stylegan_tf").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "tools").glob("*.py"))
@@ -34,7 +37,6 @@ ORDER = (
 MOST_FILES = 12  # In a folder of the package, beside its __init__.py.
 # They write flags on purpose: the page shows the command that repeats a picture, a run folder gets its flag file.
 WRITE_FLAGS = ("stylegan_tf.explorer.view", "stylegan_tf.training.run.record")
-STILL_PRINTING = ("stylegan_tf.explorer.server",)  # It shows the address of the page.
 ALONE_AT_THE_TOP = ("deprecated",)  # No commands; everything else there is a folder.
 WITHOUT_TENSORFLOW = ("deprecated", "config", "files", "cli", "training.schedule", "data.making")
 WITHOUT_TENSORFLOW += ("data.sources",)
@@ -160,15 +162,26 @@ def test_messages_of_the_library_name_options_not_flags():
     assert found == []
 
 
+def test_errors_of_the_library_mark_names_of_options():
+    """In backquotes, of which commands make flags; an OptionError begins with a name, which needs none."""
+    kinds = [kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, Options)]
+    names = {field.name for kind in kinds for _, field in all_options(kind) if "_" in field.name}
+    assert len(names) > 50
+    found = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("UserError", "OptionError"):
+                parts = getattr(node.args[0], "values", node.args[:1])
+                text = "".join(part.value for part in parts if isinstance(part, ast.Constant))
+                text = re.sub("`.*?`", "", text)
+                words = re.findall(r"(?<!-)\b\w+", text)[ast.unparse(node.func) == "OptionError" :]
+                found += [(_name(path), node.lineno, word) for word in words if word in names]
+    assert found == []
+
+
 def test_the_library_prints_nothing():
-    printing = ("print", "sys.stdout", "sys.stderr")
-    found = [
-        (_name(path), line, call)
-        for path in LIBRARY
-        if not _within(_name(path), *STILL_PRINTING)
-        for line, call in _calls(path)
-        if call in printing
-    ]
+    printing = ("print", "sys.stdout", "sys.stderr", "traceback.print_exc")
+    found = [(_name(path), line, call) for path in LIBRARY for line, call in _calls(path) if call in printing]
     assert found == []
 
 

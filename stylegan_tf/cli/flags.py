@@ -18,7 +18,7 @@ from typing import Any, Callable, NoReturn, Optional
 from absl import flags
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import FROM_DATA_SET, all_options, may_be_none, table_value_type, value_type
+from stylegan_tf.config.option import FROM_DATA_SET, OptionError, all_options, may_be_none, table_value_type, value_type
 
 FLAGS = flags.FLAGS
 GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -200,11 +200,11 @@ def parse_table(name: str, text: Optional[str], convert: Callable[[str], float])
             key, number = int(resolution), convert(value)
         except ValueError:
             kind = "whole numbers" if convert is int else "numbers"
-            raise UserError(
-                f"{name} must be {kind} by resolution, like {name}=8:128,16:64, or one number; {entry!r} is neither."
+            raise OptionError(
+                f"{name} must be {kind} by resolution, like `{name}=8:128,16:64`, or one number; {entry!r} is neither."
             ) from None
         if key in table:
-            raise UserError(f"{name} gives two values for resolution {key}.")
+            raise OptionError(f"{name} gives two values for resolution {key}.")
         table[key] = number
     return table
 

@@ -95,7 +95,7 @@ class GeneratorConfig(_NetworkConfig, group=NETWORKS):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.use_styles and self.const_input:
-            raise OptionError("const_input needs use_styles: without styles nothing would depend on w.")
+            raise OptionError("const_input needs `use_styles`: without styles nothing would depend on w.")
 
     @property
     def mapping_widths(self) -> tuple[int, ...]:

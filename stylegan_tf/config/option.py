@@ -160,7 +160,7 @@ class Options:
             if getattr(self, name) not in allowed:
                 *some, last = map(str, allowed)
                 wanted = " or ".join(filter(None, (", ".join(some), last)))
-                raise OptionError(f"{field.name} needs {name} {wanted}, got {getattr(self, name)}.")
+                raise OptionError(f"{field.name} needs `{name}` {wanted}, got {getattr(self, name)}.")
 
     def options(self) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
         """(field, value) by name of every option that has a flag, also of the nested parts, as `all_options` has them.
@@ -181,7 +181,7 @@ def _check_table(field: dataclasses.Field[Any], table: Any) -> None:
     if not isinstance(table, Mapping):
         raise OptionError(f"{name} must map resolutions to values, got {table!r}.")
     if not table:
-        raise OptionError(f"{name} has no entry; write for example {name}=8:128,16:64, or leave it out.")
+        raise OptionError(f"{name} has no entry; write for example `{name}=8:128,16:64`, or leave it out.")
     for resolution, value in table.items():
         if not is_resolution(resolution):
             raise OptionError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")

@@ -113,7 +113,7 @@ class LossConfig(Options, group=LOSSES):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
-            raise OptionError(f"r1_interval {self.r1_interval} needs r1_gamma or r2_gamma above 0.")
+            raise OptionError(f"r1_interval {self.r1_interval} needs `r1_gamma` or `r2_gamma` above 0.")
 
 
 @dataclasses.dataclass(frozen=True)

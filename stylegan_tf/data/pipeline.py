@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
 
@@ -142,7 +143,7 @@ def _balancing_repeats(info: DatasetInfo) -> np.ndarray:
     """int64 [count]: how often an epoch shows each image."""
     labels = load_labels(info)
     if not info.label_size or not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
-        raise UserError(f"balance_classes needs one class for every image, which the labels of {info.folder} are not.")
+        raise OptionError(f"balance_classes needs one class for every image, unlike {info.folder}.")
     classes, sizes = labels.argmax(axis=1), labels.sum(axis=0).astype(np.int64)
     within = np.zeros(info.count, np.int64)  # Which image of its class it is.
     for number, size in enumerate(sizes):

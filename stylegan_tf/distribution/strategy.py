@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.callbacks import Note, ignore
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.distribution.processes import (
@@ -85,7 +85,7 @@ def create_strategy(
     if name == "multi_worker" or (name == "auto" and several):
         return _multi_worker_strategy(cluster, facts, note)
     if several:
-        raise UserError(
+        raise OptionError(
             f"strategy {name} is for one process, but TF_CONFIG names {len(cluster.addresses)}, which would all write "
             "to the same run folder: use `strategy=multi_worker`, or unset TF_CONFIG."
         )
@@ -100,7 +100,7 @@ def create_strategy(
 
 def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note) -> tf.distribute.Strategy:
     if cluster is None:
-        raise UserError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
+        raise OptionError("strategy multi_worker needs the environment variable TF_CONFIG, which names all processes.")
     mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
     if count > 1:
         note(f"process {cluster.index} of {count} at {mine}: waiting for the others")
@@ -113,7 +113,7 @@ def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note)
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(
+        raise OptionError(
             f"strategy multi_worker: process {cluster.index} cannot start at {mine} ({reason}): is that port free?"
         ) from None
 
@@ -125,7 +125,7 @@ def _versions() -> dict[str, str]:
 def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
     name = tpu or os.environ.get("TPU_NAME")
     if not name:
-        raise UserError("strategy tpu needs a name or an address: give `tpu=NAME`, or `tpu=local` on a TPU's own host.")
+        raise OptionError("strategy tpu needs a name or an address: give `tpu=NAME`, or `tpu=local` on its own host.")
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
         if name != "local":
@@ -134,7 +134,7 @@ def _tpu_strategy(tpu: Optional[str]) -> tf.distribute.Strategy:
         return tf.distribute.TPUStrategy(resolver)
     except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"strategy tpu: cannot use the TPU {name!r} ({reason}).") from None
+        raise OptionError(f"strategy tpu: cannot use the TPU {name!r} ({reason}).") from None
 
 
 def training_batches(strategy, info: DatasetInfo, resolution: int, batch_size: int, seed: int, **options):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.storage import default_cache_folder
@@ -36,7 +37,7 @@ class TrainingMetrics:
         self._metrics = parse_metrics(config.metrics)
         for metric in self._metrics:
             if "classifiers" in metric.needs:
-                raise UserError(f"metrics: {metric.text} needs classifiers: compute it with stylegan_tf.evaluate.")
+                raise OptionError(f"metrics: {metric.text} needs classifiers: compute it with stylegan_tf.evaluate.")
 
     def __call__(
         self,

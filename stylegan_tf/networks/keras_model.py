@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.growth import Growth
 
@@ -30,7 +31,7 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
         4x4) in float16.
     """
     if precision not in _POLICIES:
-        raise UserError(f"precision must be one of {', '.join(_POLICIES)}, got {precision!r}.")
+        raise OptionError(f"precision must be one of {', '.join(_POLICIES)}, got {precision!r}.")
     if half_levels is None:
         half_levels = min(_FLOAT16_LEVELS, len(resolutions) - 1) if precision == "float16" else len(resolutions)
     if isinstance(half_levels, bool) or not isinstance(half_levels, int) or half_levels < 0:

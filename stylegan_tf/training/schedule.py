@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.networks.growth import Growth
 
 # The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it. 4x4 is trained by
@@ -125,7 +126,7 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
     if schedule.batch_sizes is not None:
         batch_size = _look_up(schedule.batch_sizes, resolution)
         if batch_size % num_replicas:
-            raise UserError(
+            raise OptionError(
                 f"batch_sizes: {batch_size} at {resolution}x{resolution} does not divide evenly by {num_replicas} "
                 f"replicas; use a multiple of {num_replicas}."
             )
@@ -146,7 +147,7 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
         share = batch_size_at(level, schedule, num_replicas) // num_replicas
         whole = min(group_size, share)
         if whole and share % whole:
-            raise UserError(
+            raise OptionError(
                 f"batch_sizes: {share} images a replica at {level}x{level} are not a multiple of {whole}, the group "
                 "size of the minibatch standard deviation: use one, or change `mbstd_group_size`."
             )

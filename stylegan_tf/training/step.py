@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional, Union
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.keras_model import level_policies
 from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
@@ -107,7 +107,7 @@ def check_jit_compile(strategy: tf.distribute.Strategy) -> None:
     except (tf.errors.OpError, ValueError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         devices = ", ".join(strategy.extended.worker_devices)
-        raise UserError(f"jit_compile: XLA does not work on {devices} ({reason}). Leave it out.") from None
+        raise OptionError(f"jit_compile: XLA does not work on {devices} ({reason}). Leave it out.") from None
 
 
 class TrainingStep:

@@ -8,6 +8,7 @@ import numpy as np
 
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.tile_table import Band, tile_table
 
@@ -44,7 +45,7 @@ def layer_groups(resolutions: Sequence[int]) -> list[LayerGroup]:
     return groups
 
 
-def parse_layers(text: str, resolutions: Sequence[int]) -> list[int]:
+def parse_layers(text: str, resolutions: Sequence[int], option: str = "styles") -> list[int]:
     """ "coarse", "middle,fine" or "0-3,6" -> sorted layer numbers. UserError for what the network does not have."""
     groups = {group.name: group.layers for group in layer_groups(resolutions)}
     count, layers = 2 * len(resolutions), set()
@@ -54,12 +55,12 @@ def parse_layers(text: str, resolutions: Sequence[int]) -> list[int]:
             layers.update(groups[part])
         elif part in ("middle", "fine"):
             size = f"{resolutions[-1]}x{resolutions[-1]}"
-            raise UserError(f"there are no {part} layers in a network of {size}: it has too few levels.")
+            raise OptionError(f"{option}: there are no {part} layers in a network of {size}: it has too few levels.")
         elif match and int(match[1]) <= int(match[2] or match[1]) < count:
             layers.update(range(int(match[1]), int(match[2] or match[1]) + 1))
         else:
-            raise UserError(
-                f"styles are coarse, middle, fine, or layers from 0 to {count - 1} like 0-3,6; got {part!r}."
+            raise OptionError(
+                f"{option} must be coarse, middle, fine, or layers from 0 to {count - 1} like 0-3,6; got {part!r}."
             )
     return sorted(layers)
 

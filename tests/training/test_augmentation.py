@@ -199,12 +199,12 @@ def test_a_fixed_p_is_what_the_discriminator_sees_through_and_stays(info):
 
 
 def test_a_fixed_p_without_ada_is_refused():
-    with pytest.raises(UserError, match="augment_p needs augment ada, got none"):
+    with pytest.raises(UserError, match="augment_p needs `augment` ada, got none"):
         TrainConfig(data_dir="d", run_dir="r", augment_p=0.5)
 
 
 def test_cutout_without_ada_is_refused():
-    with pytest.raises(UserError, match="augment_cutout needs augment ada, got diffaugment"):
+    with pytest.raises(UserError, match="augment_cutout needs `augment` ada, got diffaugment"):
         TrainConfig(data_dir="d", run_dir="r", augment="diffaugment", augment_cutout=True)
 
 

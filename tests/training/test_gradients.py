@@ -79,7 +79,7 @@ def test_lazy_r1_is_traced_once_and_reported_where_it_was_computed(batches):
 
 
 def test_an_interval_without_anything_to_regularise_is_refused():
-    with pytest.raises(UserError, match="r1_interval 16 needs r1_gamma or r2_gamma"):
+    with pytest.raises(UserError, match="r1_interval 16 needs `r1_gamma` or `r2_gamma`"):
         LossConfig(r1_interval=16, r1_gamma=0.0)
     with pytest.raises(UserError, match="r1_interval must be at least 1, got 0"):
         LossConfig(r1_interval=0)

@@ -165,7 +165,7 @@ def test_a_short_training_in_float16_is_close_to_one_in_float32(info):
 
 def test_options_that_do_not_fit_float16_are_refused():
     paths = {"data_dir": "data", "run_dir": "run"}
-    with pytest.raises(UserError, match="half_precision_levels needs precision bfloat16, float16 or auto, got float32"):
+    with pytest.raises(UserError, match="half_precision_levels needs `precision` bfloat16, float16 or auto, got"):
         TrainConfig(**paths, half_precision_levels=3)
     with pytest.raises(UserError, match="float16 is for GPUs.*--precision=bfloat16"):
         TrainConfig(**paths, precision="float16", strategy="tpu")

@@ -18,7 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.training.reports.disk import EVENT_IMAGE_SIDE, write_errors_named
@@ -171,7 +171,7 @@ class WandbLog(LogBackend):
         try:
             import wandb
         except ImportError:
-            raise UserError("track wandb needs the package wandb: pip install 'stylegan-tf[wandb]'.") from None
+            raise OptionError("track wandb needs the package wandb: pip install 'stylegan-tf[wandb]'.") from None
         run_dir = pathlib.Path(run_dir).absolute()
         id_file = run_dir / "wandb_id"
         if not id_file.exists():
@@ -188,7 +188,7 @@ class WandbLog(LogBackend):
                 settings=wandb.Settings(console="off"),
             )
         except wandb.Error as error:
-            raise UserError(
+            raise OptionError(
                 f"track wandb: {str(error).splitlines()[0]}: WANDB_MODE=offline needs no account."
             ) from None
         self._run.define_metric("*", step_metric="kimg")

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import TrainConfig
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import OptionError
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
@@ -31,11 +31,11 @@ def initialise_everywhere(config: TrainConfig, state: TrainState, processes: Pro
     path = find_network(config.init_from) if config.init_from else None  # Of a run folder: its newest.
     if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):
         found = path or "left out here"
-        raise UserError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
+        raise OptionError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
     if path:
         return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d)
     if config.freeze_d:
-        raise UserError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
+        raise OptionError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
     return []
 
 
@@ -86,7 +86,7 @@ def _check_same_options(path: str, part: str, file_config: Any, run_config: Any)
     for field in dataclasses.fields(file_config):
         there, here = getattr(file_config, field.name), getattr(run_config, field.name)
         if there != here and field.name not in _MAY_DIFFER:
-            raise UserError(
+            raise OptionError(
                 f"init_from: the {part} of {path} has {field.name} {there}, this run has {here}: weights fit networks "
                 f"of the same options only; leave `{field.name}` out, or set it to the file's value."
             )
@@ -95,7 +95,7 @@ def _check_same_options(path: str, part: str, file_config: Any, run_config: Any)
 def _check_frozen(path: str, resolutions: Sequence[int], freeze_d: int, new: Sequence[str]) -> None:
     for resolution in resolutions[-freeze_d:] if freeze_d else ():
         if any(name.startswith(f"{resolution}x{resolution}/") for name in new):
-            raise UserError(
+            raise OptionError(
                 f"freeze_d {freeze_d} would freeze random weights: {path} has none for the discriminator's "
                 f"{resolution}x{resolution}; leave it out, or start from a network that has them."
             )
