@@ -139,9 +139,15 @@ def _mnist(suffix: str) -> Case:
     return Case(files, "m", "classes")
 
 
-def _cifar_batch() -> dict:
-    images = np.zeros([COUNT, 3072], np.uint8)
-    return {"c/data_batch_1": pickle.dumps({"data": images, "labels": CLASSES.tolist()}, protocol=2)}
+def _cifar_python() -> dict:
+    """The first batch with two pictures, the other four with one each."""
+    parts = [[0, 1], [2], [3], [4], [5]]
+    batches = [{"data": np.zeros([len(part), 3072], np.uint8), "labels": CLASSES[part].tolist()} for part in parts]
+    return {f"c/data_batch_{number}": pickle.dumps(batch, protocol=2) for number, batch in enumerate(batches, start=1)}
+
+
+def _cifar_binary() -> dict:
+    return {f"c/data_batch_{number}.bin": bytes(3073 * (1 + (number == 1))) for number in range(1, 6)}
 
 
 def _celeba() -> Case:
@@ -216,9 +222,9 @@ KINDS: dict[str, Callable[[], Case]] = {
     "planes": _planes,
     "mnist": lambda: _mnist(""),
     "mnist_gz": lambda: _mnist(".gz"),
-    "cifar_binary": lambda: Case({"c/data_batch_1.bin": bytes(COUNT * 3073)}, "c", "classes", counted=False),
-    "cifar_python": lambda: Case(_cifar_batch(), "c", "classes"),
-    "cifar_archive": lambda: Case({"c.tar.gz": tarred(_cifar_batch(), "w:gz")}, "c.tar.gz", "classes"),
+    "cifar_binary": lambda: Case(_cifar_binary(), "c", "classes", counted=False),
+    "cifar_python": lambda: Case(_cifar_python(), "c", "classes"),
+    "cifar_archive": lambda: Case({"c.tar.gz": tarred(_cifar_python(), "w:gz")}, "c.tar.gz", "classes"),
     "celeba": _celeba,
     "tfrecords": lambda: _tfrecords("raw"),
     "tfrecords_png": lambda: _tfrecords("png"),

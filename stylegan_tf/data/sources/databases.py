@@ -1,5 +1,6 @@
 """Pictures in databases: LSUN's LMDB, TFRecords, and the Parquet or Arrow files of Hugging Face's datasets."""
 
+import collections
 import contextlib
 import errno
 import json
@@ -287,12 +288,29 @@ def table_folder(folder: pathlib.Path) -> Optional[TableCollection]:
         with reading.reading_source(str(folder), "tables of Parquet or Arrow"):
             if not any(_binary_columns(schema) for _, schema in _tables(list(map(str, used)), None)):
                 return None
+    _check_parts(folder, used)
     left_out = [
         LeftOut(path.relative_to(folder).as_posix(), "tables of other splits" if path in tables else kind_of(path.name))
         for path in inside
         if path not in used
     ]
     return TableCollection(used, str(folder), left_out) if used else None
+
+
+def _check_parts(folder: pathlib.Path, tables: Sequence[pathlib.Path]) -> None:
+    """Raises UserError where one of the files NAME-00000-of-00003, NAME-00001-of-00003, ... is missing."""
+    found = collections.defaultdict(set)
+    for path in tables:
+        match = re.match(r"(.*)-(\d{5})-of-(\d{5})\b", path.relative_to(folder).as_posix())
+        if match:
+            found[match[1], int(match[3])].add(int(match[2]))
+    for (name, count), numbers in found.items():
+        missing = sorted({*range(count)} - numbers)
+        if missing:
+            raise UserError(
+                f"`source` {folder} is incomplete: {len(missing)} of the {count} files of {name} are missing, such as "
+                f"{name}-{missing[0]:05d}-of-{count:05d}. To convert a single file, give its path."
+            )
 
 
 def _binary_columns(schema) -> list[str]:

@@ -191,8 +191,10 @@ def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence
         advice = (error.advice or _VOCABULARY.advice) if isinstance(error, Refusal) else DAMAGED
         raise UserError(f"`source` {where} cannot be read as CIFAR: {error}; {advice}.") from error
     images, classes = (np.concatenate(parts) for parts in zip(*batches))
-    if not names and files[0] in _CIFAR10:
-        names = _CIFAR10_NAMES
+    if files[0] in _CIFAR10:
+        names = names or _CIFAR10_NAMES
+        if len(files) < 5:
+            raise UserError(f"`source` {where} is incomplete: it holds {', '.join(files)} of CIFAR-10's five batches.")
     labels = functools.partial(one_hot, classes, names if classes.max() < len(names) else None)
     return ArrayCollection(reading.saved(images), where, labels, left_out, [str(path) for path in read])
 

@@ -72,6 +72,14 @@ def test_of_several_splits_the_training_set_is_taken(tmp_path):
     assert left_out == {("README.md", ".md"), ("data/test-00000-of-00001.parquet", "tables of other splits")}
 
 
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_missing_part_of_a_table_is_noticed(tmp_path, missing):
+    for part in {0, 1, 2} - {missing}:
+        parquet.write_table(table([part]), tmp_path / f"train-{part:05d}-of-00003-1a2b.parquet")
+    with pytest.raises(UserError, match=f"1 of the 3 files of train are missing, such as train-0000{missing}-of-00003"):
+        open_source(str(tmp_path))
+
+
 @pytest.mark.parametrize("is_stream", [True, False])
 def test_a_folder_of_hugging_face_is_read(tmp_path, is_stream):
     train = tmp_path / "train"
