@@ -105,13 +105,13 @@ def _mirrored(places: np.ndarray, size: int) -> np.ndarray:
 def read_landmarks(path: os.PathLike) -> dict[str, list[tuple[str, np.ndarray]]]:
     """A .csv with the columns file, face, x0, y0, ... x67, y67 -> photo: [(face, float64 [68, 2])]."""
     with reading(path, "table of landmarks"):
-        rows = list(csv.reader(io.StringIO(pathlib.Path(path).read_text(encoding="utf-8-sig"), newline=None)))
-    rows = [[cell.strip() for cell in row] for row in rows if any(row)]
-    if not rows or rows[0] != _COLUMNS:
-        found = short(",".join(rows[0]), 100) if rows else "nothing"
+        lines = csv.reader(io.StringIO(pathlib.Path(path).read_text(encoding="utf-8-sig"), newline=None))
+        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(row)]
+    if not rows or rows[0][1] != _COLUMNS:
+        found = short(",".join(rows[0][1]), 100) if rows else "nothing"
         raise UserError(f"`landmarks` {path} should begin with file,face,x0,y0, ... x67,y67, found {found}.")
     faces, seen = collections.defaultdict(list), set()
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         try:
             landmarks = np.array(row[2:], np.float64).reshape(68, 2)
         except ValueError:

@@ -115,7 +115,7 @@ def test_a_wrong_table_is_refused(tmp_path):
     numbers = ",1" * 136
     for text, message in (
         ("a,b\n", "should begin with file,face,x0"),
-        (HEADER + "\na.png,0,1,2\n", "line 2 of .*136"),
+        (HEADER + "\n\na.png,0,1,2\n", "line 3 of .*136"),
         (f"{HEADER}\nday/a.png,0{numbers}\nday\\a.png,0{numbers}\n", "line 3 of .*once"),
     ):
         (tmp_path / "l.csv").write_text(text)

@@ -180,12 +180,13 @@ def _are_pairs(entries) -> bool:
 def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
     """A header such as `file,class`, then a line for each picture: a class (text or whole number), or numbers."""
     lines = csv.reader(io.StringIO(content, newline=None))  # None: all three kinds of line ends.
-    rows = [row for row in lines if any(cell.strip() for cell in row)]
+    numbered = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+    rows = [row for _, row in numbered]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if len(header) < 2 or header[0].lower() not in _FILE_COLUMNS or len(rows) < 2:
         found = short(",".join(header), 200) or "none"
         raise UserError(f"{where} should begin with a line like file,class, found: {found}.")
-    for number, row in enumerate(rows, start=1):
+    for number, row in numbered:
         if len(row) != len(header):
             raise UserError(f"line {number} of {where} has {len(row)} cells, its header {len(header)}.")
         empty = next((name for name, cell in zip(header, row) if not cell.strip()), None)
@@ -204,10 +205,18 @@ def _of_csv(content: str, where: str) -> tuple[list[str], Labels]:
         values = finite_labels(numbers, where, files)
         if len(header) > 2 or (numbers != np.rint(numbers)).any():
             return files, Labels(values, tuple(header[1:]))
-        classes = [str(int(number)) for number in numbers[:, 0]]  # 1 and 1.0 are one class.
+        classes = [_class_number(row[0]) for row in texts]
     names = sorted(set(classes), key=_class_order)
     places = {name: place for place, name in enumerate(names)}
     return files, one_hot(np.array([places[name] for name in classes]), tuple(names))
+
+
+def _class_number(text: str) -> str:
+    """1 and 1.0 are one class; as floats, large numbers would be merged."""
+    try:
+        return str(int(text))
+    except ValueError:
+        return str(int(float(text)))
 
 
 def _class_order(name: str) -> tuple:

@@ -66,6 +66,11 @@ def test_csv_files_hold_classes_or_numbers(animals, tmp_path):
     path.write_text("path,class\ncat/1.png,2\ncat/2.png,10\ndog/1.png,2\nowl/deep/1.png,1\n")
     source = open_source(str(animals / "all"), SourceOptions(labels=str(path)))
     assert source.label_names == ("1", "2", "10") and source.labels.argmax(axis=1).tolist() == [1, 2, 1, 0]
+    first, second = 2**53, 2**53 + 1
+    path.write_text(f"path,class\ncat/1.png,{first}\ncat/2.png,{second}\ndog/1.png,{first}.0\nowl/deep/1.png,1\n")
+    source = open_source(str(animals / "all"), SourceOptions(labels=str(path)))
+    assert source.label_names == ("1", str(first), str(second))
+    assert source.labels.argmax(axis=1).tolist() == [1, 2, 1, 0]
 
 
 def test_npy_files_are_in_the_order_of_the_paths(animals, tmp_path):
@@ -98,6 +103,7 @@ def test_npy_files_are_in_the_order_of_the_paths(animals, tmp_path):
         ("a.csv", "cat/1.png,3\n", "should begin with a line like file,class, found: cat/1.png,3"),
         ("a.csv", "", "should begin with a line"),
         ("a.csv", "file,class\ncat/1.png\n", "line 2 of .*a.csv has 1 cells"),
+        ("a.csv", "file,class\n\n\ncat/1.png\n", "line 4 of .*a.csv has 1 cells"),
         ("a.csv", "file,a,b\ncat/1.png,1,x\n", "should all be numbers.*'x'"),
         ("a.npy", "no array", "a.npy is not a readable file of labels"),
         ("a.txt", "", "this source has no attributes"),
