@@ -306,7 +306,11 @@ def _is_box(value, resolution: int) -> bool:
 
 
 def _is_ratio(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.001 <= value <= 1000
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 1 / records.MAX_RATIO <= value <= records.MAX_RATIO
+    )
 
 
 def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:

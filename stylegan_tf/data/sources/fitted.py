@@ -61,6 +61,8 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for what the options do not say how to take."""
     opened, side = open_layers(picture, options), options.resolution
     first, size = opened.layers[0], (side, side)
+    if options.fit == "stretch" and max(first.size) > records.MAX_RATIO * min(first.size):
+        raise ValueError(f"it has {first.width}x{first.height} pixels, which is too long to be stretched to a square")
     if options.fit is None and first.size != size:
         raise UserError(
             f"it has {first.width}x{first.height} pixels, expected {side}x{side} like the first: "
@@ -235,10 +237,12 @@ def choose_resolution(collection: Collection, fit: Optional[str]) -> int:
     sizes = _sizes(collection, range(min(count, _SAMPLES)) if fit is None else range(0, count, step))
     first = next(sizes, None)
     if first is None:
-        raise UserError(
-            f"none of the pictures that were tried can be read, the first is {collection.name(0)}: is this a "
-            "collection of pictures?"
-        )
+        try:
+            with reading_picture(collection.name(0)):
+                first = picture_size(collection.read(0))
+        except BadPicture as error:
+            text = f"none of the pictures that were tried can be read: {error}. Is this a collection of pictures?"
+            raise UserError(text) from error
     if fit is None:
         width, height = first
         if width != height or not is_resolution(width):

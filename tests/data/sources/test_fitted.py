@@ -176,6 +176,11 @@ def test_what_is_no_picture_is_a_value_error(picture):
         square(picture)
 
 
+def test_what_is_longer_than_a_dataset_records_is_not_stretched():
+    with pytest.raises(ValueError, match="3000x1 pixels, which is too long to be stretched"):
+        square(np.zeros([1, 3000, 3], np.uint8), fit="stretch")
+
+
 def test_without_fit_the_size_must_be_right():
     with pytest.raises(UserError, match="it has 5x4 pixels, expected 4x4.*`fit"):
         square(np.zeros([4, 5, 3], np.uint8), fit=None)
