@@ -5,6 +5,7 @@ import posixpath
 import stat
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from typing import Optional
 
 from stylegan_tf.config.errors import UserError
@@ -75,7 +76,7 @@ class ZipCollection(ArchiveCollection):
 
     def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
         links, entries = {}, self._open().infolist()
-        check_zip_directory(self._path, len(entries))
+        check_zip_directory(self._path, entries)
         for info in entries:
             if info.is_dir():
                 left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
@@ -180,10 +181,17 @@ def check_tar_end(archive: tarfile.TarFile) -> None:
     raise ValueError(f"it is damaged at byte {archive.offset:,}: more follows, but no header of a file")
 
 
-def check_zip_directory(path: str, found: int) -> None:
-    """Python's reader silently stops at a directory that is shorter than the archive's end says."""
+def check_zip_directory(path: str, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Python's reader silently stops at a directory that is shorter than the archive's end says.
+
+    It also takes another archive in front of this one for the program of a self-extracting one.
+    """
+    found, first = len(entries), min((entry.header_offset for entry in entries), default=0)
     with open(path, "rb") as stream:
         expected = number_at_the_end(stream)
+        stream.seek(max(0, first - zipfile.sizeEndCentDir))
+        if first and stream.read(4) == zipfile.stringEndArchive:
+            raise ValueError("another archive is in front of it in the same file: unpack both")
     if expected not in (None, found, found % 2**16):
         raise ValueError(f"its directory has {found} entries, its end says {expected}")
 

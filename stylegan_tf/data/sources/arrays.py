@@ -62,7 +62,9 @@ class HDF5Collection(ArrayCollection):
                 f"[N, H, W, C], found {listed}."
             )
         name = max(images, key=lambda name: found[name].size)
-        _check_chunks(path, name, found[name])
+        if "MATLAB_class" in found[name].attrs:
+            raise UserError(_of_matlab(path))
+        _check_is_written(path, name, found[name])
         label_name = _first_of(_LABEL_NAMES, found)
         labels = label_name and functools.partial(_hdf5_labels, path, label_name, found[name].shape[0])
         left_out = _other_arrays(found, name, label_name)
@@ -102,7 +104,7 @@ def npy_collection(path: str) -> ArrayCollection:
 def npz_collection(path: str) -> ArrayCollection:
     """The array `images` (or x, data, ...) of a `.npz` file, with `labels` (or y, ...) if it is there."""
     with zipfile.ZipFile(path) as archive:
-        check_zip_directory(path, len(archive.infolist()))
+        check_zip_directory(path, archive.infolist())
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
         if image_name is None:
@@ -123,6 +125,9 @@ def _npz_labels(path: str, name: str, count: int) -> Labels:
 def svhn_collection(path: str) -> ArrayCollection:
     """`train_32x32.mat` of SVHN: X [32, 32, 3, N] and y [N, 1], where 10 stands for the digit 0."""
     io = optional_module("scipy.io", "MATLAB files")
+    with open(path, "rb") as stream:
+        if stream.read(10) == b"MATLAB 7.3":
+            raise UserError(_of_matlab(path))
     content = io.loadmat(path, variable_names=("X", "y"))
     names = [name for name, _, _ in io.whosmat(path)]
     images, labels = content.get("X"), content.get("y")
@@ -139,6 +144,13 @@ def _svhn_labels(labels, path: str, count: int) -> Labels:
     if labels.dtype.kind == "f" and not np.isin(labels, np.arange(11)).all():
         raise UserError(f"`source` {path} has other values in y than the digits 1 to 10.")
     return one_hot(labels.reshape(-1) % 10, tuple("0123456789"))
+
+
+def _of_matlab(path: str) -> str:
+    return (
+        f"`source` {path} is a MATLAB v7.3 file, whose arrays have their axes in reverse order: save X, uint8 "
+        "[H, W, C, N], with -v7, or make a .npy file [N, H, W, C] of it."
+    )
 
 
 def _hdf5_datasets(path: str) -> dict:
@@ -165,8 +177,10 @@ def _hdf5_labels(path: str, name: str, count: int) -> Labels:
     return as_labels(_hdf5_dataset(path, name)[()], f"{path}:{name}", count)
 
 
-def _check_chunks(path: str, name: str, data) -> None:
-    """HDF5 reads zeros where a chunk is missing, as after damage to their index."""
+def _check_is_written(path: str, name: str, data) -> None:
+    """HDF5 reads zeros where nothing was written, and where a chunk is missing, as after damage to their index."""
+    if data.id.get_space_status() == 0:  # SPACE_STATUS_NOT_ALLOCATED
+        raise UserError(f"`source` {path} was never finished: nothing was written to its {name}.")
     expected = math.prod(-(-size // chunk) for size, chunk in zip(data.shape, data.chunks)) if data.chunks else 0
     if data.chunks and data.id.get_num_chunks() != expected:
         found = f"{data.id.get_num_chunks():,} of {expected:,} pieces of {name}"
@@ -183,6 +197,8 @@ def _demo_level(resolution: Optional[int]) -> np.ndarray:
 
 def channels_first(shape: Sequence[int], dtype, where: str) -> bool:
     """Which of the two layouts an array of pictures has. Raises UserError if it is none."""
+    if len(shape) == 3 and shape[2] <= 4 < shape[1]:
+        raise UserError(f"{where} holds {dtype} {list(shape)}: is it one picture? Save it as [1, H, W, C].")
     if _is_pictures(shape, dtype):
         if len(shape) == 3 or shape[3] <= 4:
             return False

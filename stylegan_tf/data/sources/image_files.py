@@ -80,6 +80,7 @@ def list_collection(path: pathlib.Path) -> FileCollection:
         raise UserError(f"`source` {path} cannot be read as a list of images: it should be plain text, in UTF-8.")
     lines = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").splitlines()
     names = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    names = [pathlib.PurePath(name).as_posix() for name in names]  # ./a.png is a.png.
     if not names:
         raise UserError(f"`source` {path} names no images: expected one path a line.")
     ((most, times),) = collections.Counter(names).most_common(1)

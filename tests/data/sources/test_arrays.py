@@ -47,6 +47,7 @@ def test_npz_files_bring_labels(tmp_path):
     [
         ("a.npy", np.zeros([3, 8, 8, 3], np.float32), "00000000 does not fit: it holds float32 from 0 to 0: `white=N`"),
         ("a.npy", np.zeros([3, 18, 18, 18], np.uint8), "1 to 16 channels"),
+        ("a.npy", IMAGES[0], r"a.npy holds uint8 .8, 8, 3.: is it one picture\? Save it as"),
         ("a.npy", np.array([{}, {}], dtype=object), "cannot be read as a .npy file.*Python objects"),
         ("a.npz", {"first": IMAGES, "second": IMAGES}, "should have an array 'images', found: first, second"),
         ("a.npz", {"images": IMAGES, "labels": np.zeros(4, int)}, "labels holds int64 .4., expected class numbers .5."),
@@ -107,6 +108,25 @@ def test_hdf5_files_give_their_largest_pictures(tmp_path):
         file["numbers"] = np.zeros([3, 4])
     with pytest.raises(UserError, match="holds no pictures.*numbers float64"):
         open_source(str(tmp_path / "b.h5"))
+
+
+def test_an_hdf5_dataset_that_was_never_written_is_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", IMAGES.shape, np.uint8)
+    with pytest.raises(UserError, match="a.h5 was never finished: nothing was written to its images"):
+        open_source(str(tmp_path / "a.h5"))
+
+
+@pytest.mark.parametrize("name", ["a.mat", "a.h5"])
+def test_arrays_of_matlab_7_3_are_refused(tmp_path, name):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / name, "w", userblock_size=512) as file:
+        file.create_dataset("X", data=IMAGES.transpose(0, 3, 2, 1)).attrs["MATLAB_class"] = np.bytes_("uint8")
+    with open(tmp_path / name, "r+b") as stream:
+        stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+    with pytest.raises(UserError, match=f"{name} is a MATLAB v7.3 file, whose arrays have their axes in reverse order"):
+        open_source(str(tmp_path / name))
 
 
 def test_svhn_files_are_read(tmp_path):

@@ -99,6 +99,23 @@ def test_members_of_an_archive_are_never_written(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["in.zip"] and not (tmp_path.parent / "outside.png").exists()
 
 
+def test_two_archives_in_one_file_are_refused(tmp_path):
+    content = make_zip(tmp_path / "in.zip").read_bytes()
+    (tmp_path / "in.zip").write_bytes(b"#!/bin/sh\n" * 10 + content)
+    assert len(open_source(str(tmp_path / "in.zip"))) == 4  # An archive that unpacks itself.
+    (tmp_path / "in.zip").write_bytes(content + content)
+    with pytest.raises(UserError, match="in.zip cannot be read.*another archive is in front of it"):
+        open_source(str(tmp_path / "in.zip"))
+
+
+def test_members_that_cannot_be_unpacked_are_explained(tmp_path):
+    content = make_zip(tmp_path / "in.zip").read_bytes()
+    deflate, zstandard = (b"\x14\0\0\0" + method for method in (b"\x08\0", b"\x5d\0"))  # Version, flags, method.
+    (tmp_path / "in.zip").write_bytes(content.replace(deflate, zstandard))
+    with pytest.raises(UserError, match="tried can be read: a/1.png .*compression method is not supported"):
+        open_source(str(tmp_path / "in.zip"))
+
+
 def test_a_damaged_member_is_one_bad_picture(tmp_path):
     path = make_zip(tmp_path / "in.zip")
     data = bytearray(path.read_bytes())
@@ -161,6 +178,7 @@ def test_a_listed_file_that_is_not_there_is_named(tmp_path):
     [
         ("in.txt", b"# nothing\n", "names no images"),
         ("in.txt", b"a.png\na.png\n", "names a.png twice"),
+        ("in.txt", b"a.png\n./a.png\n", "names a.png twice"),
         ("in.txt", b"\xff\xfe", "cannot be read as a list"),
         ("in.zip", b"PK\x03\x04 broken", "unknown kind, or a damaged one"),
         ("in.tar", b"broken", "cannot be read as a tar archive"),
