@@ -20,10 +20,11 @@ class UserError(Exception):
     """
 
 
-def optional_module(name: str, what: str) -> types.ModuleType:
-    """A module of a package that only reading `what` needs. Raises UserError, which says how to install it."""
+def optional_module(name: str, what: str, extra: str = "") -> types.ModuleType:
+    """A module that only `what` needs, of a package or of an extra of this one. UserError if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        package = name.split(".")[0]
-        raise UserError(f"reading {what} needs the Python package {package}: pip install {package}.") from error
+        package = name.split(".")[0].replace("_", "-")
+        source = f"'stylegan-tf[{extra}]'" if extra else package
+        raise UserError(f"{what} needs the Python package {package}: pip install {source}.") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageFile
 
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.visualize.picture_files import as_rgb, check_picture_size
@@ -151,11 +151,7 @@ def _even(frame):
 
 
 def _ffmpeg():
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise UserError(".mp4 needs imageio-ffmpeg: pip install 'stylegan-tf[video]', or write .webp.") from None
-    return imageio_ffmpeg
+    return optional_module("imageio_ffmpeg", ".mp4, unlike .webp,", "video")
 
 
 _WRITERS = {".webp": _write_webp, ".gif": _write_gif, ".mp4": _write_mp4}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 
@@ -76,16 +76,11 @@ def resolution_spans(stats: Sequence[Mapping[str, Any]]) -> list[tuple[float, fl
 
 def save_training_plots(run_dir: os.PathLike, path: os.PathLike) -> None:
     """Draws all curves of a run folder into a PNG, two panels in a row."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError("curves need the package matplotlib: pip install 'stylegan-tf[plots]'.") from None
+    matplotlib = optional_module("matplotlib.figure", "a picture of curves", "plots")
     panels, stats = read_panels(run_dir)
     spans = resolution_spans(stats)
     rows = -(-len(panels) // 2)
-    figure = Figure(figsize=(10, 2.6 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = matplotlib.Figure(figsize=(10, 2.6 * rows), layout="constrained")
     axes = list(figure.subplots(rows, 2, squeeze=False).flat)
     for panel, axis in zip(panels, axes):
         _draw(axis, panel, spans)

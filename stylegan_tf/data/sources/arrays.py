@@ -124,7 +124,7 @@ def _npz_labels(path: str, name: str, count: int) -> Labels:
 
 def svhn_collection(path: str) -> ArrayCollection:
     """`train_32x32.mat` of SVHN: X [32, 32, 3, N] and y [N, 1], where 10 stands for the digit 0."""
-    io = optional_module("scipy.io", "MATLAB files")
+    io = optional_module("scipy.io", "a MATLAB file")
     with open(path, "rb") as stream:
         if stream.read(10) == b"MATLAB 7.3":
             raise UserError(_of_matlab(path))
@@ -166,7 +166,7 @@ def _hdf5_datasets(path: str) -> dict:
 
 
 def _hdf5_file(path: str):
-    return optional_module("h5py", "HDF5 files").File(path, "r")
+    return optional_module("h5py", "an HDF5 file").File(path, "r")
 
 
 def _hdf5_dataset(path: str, name: str):

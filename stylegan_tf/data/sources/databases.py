@@ -43,7 +43,7 @@ class LmdbCollection(Collection):
     _opened = ("_reader", "_process")
 
     def __init__(self, folder: str):
-        optional_module("lmdb", "LMDB databases")
+        optional_module("lmdb", "an LMDB database")
         self._folder = folder
         with reading.reading_source(folder, "an lmdb database"):
             self._keys = self._request(None)
@@ -326,7 +326,7 @@ def _tables(paths: Sequence[str], columns: Optional[Sequence[str]]) -> Iterator[
 
     Raises ValueError for a file with fewer rows than it says.
     """
-    arrow, parquet = optional_module("pyarrow", "tables"), optional_module("pyarrow.parquet", "tables")
+    arrow, parquet = optional_module("pyarrow", "a table"), optional_module("pyarrow.parquet", "a table")
     for path in paths:
         if path.lower().endswith(".parquet"):
             with parquet.ParquetFile(path) as file:

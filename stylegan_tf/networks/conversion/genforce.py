@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.file_errors import parse_json, reading
 from stylegan_tf.files.torch_weights import read_torch_weights
@@ -58,7 +58,7 @@ def export_genforce(source, dest) -> Networks:
     make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         metadata = {_METADATA: json.dumps(networks.metadata)}
-        _safetensors().numpy.save_file(tensors, str(temporary), metadata)
+        _safetensors().save_file(tensors, str(temporary), metadata)
         check_equal(_read_safetensors(temporary)[0], tensors, str(dest))
     return Networks(None, None, generator, networks.metadata)
 
@@ -168,8 +168,4 @@ def _read_safetensors(path) -> tuple[dict[str, np.ndarray], Any]:
 
 
 def _safetensors():
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise UserError("safetensors is missing: pip install 'stylegan-tf[safetensors]'.") from None
-    return safetensors
+    return optional_module("safetensors.numpy", ".safetensors", "safetensors")

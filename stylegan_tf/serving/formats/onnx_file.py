@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.errors import optional_module
 from stylegan_tf.serving.network_parts import BareFunction, as_stored
 
 OPSET = 17
@@ -17,11 +17,7 @@ WEIGHTS = ("float32", "float16")
 
 def write_onnx(path: pathlib.Path, bare: BareFunction, weights: str, metadata: Mapping[str, Any]) -> None:
     """weights: "float16" stores them in half of the space; all computing is in float32. metadata: JSON values."""
-    try:
-        import onnx
-        import tf2onnx
-    except ImportError as error:
-        raise UserError(f"ONNX needs {error.name}: pip install 'stylegan-tf[onnx]'.") from None
+    onnx, tf2onnx = (optional_module(name, "ONNX", "onnx") for name in ("onnx", "tf2onnx"))
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     model, _ = tf2onnx.convert.from_function(bare.traced(), list(bare.inputs.values()), opset=OPSET)
     graph = model.graph

@@ -12,7 +12,7 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.errors import optional_module
 from stylegan_tf.serving.network_parts import BareFunction, as_stored
 
 WEIGHTS = ("float32", "float16", "int8")
@@ -56,11 +56,8 @@ def _without_chatter() -> Iterator[None]:
 
 def run_tflite(path: pathlib.Path) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
     """The model as a function from inputs by name to its output. Raises whatever the runtime does."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise UserError(f"TFLite needs {error.name}: pip install 'stylegan-tf[tflite]'.") from None
-    runner = Interpreter(model_path=str(path)).get_signature_runner()
+    litert = optional_module("ai_edge_litert.interpreter", "TFLite", "tflite")
+    runner = litert.Interpreter(model_path=str(path)).get_signature_runner()
     return lambda inputs: next(iter(runner(**inputs).values()))
 
 

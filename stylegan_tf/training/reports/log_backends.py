@@ -18,6 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from stylegan_tf.config.errors import optional_module
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
@@ -168,10 +169,7 @@ class WandbLog(LogBackend):
 
     def __init__(self, run_dir: os.PathLike, options: Mapping[str, Any]):
         """A run folder that is resumed continues its W&B run, whose id is in `wandb_id`. UserError without wandb."""
-        try:
-            import wandb
-        except ImportError:
-            raise OptionError("track wandb needs the package wandb: pip install 'stylegan-tf[wandb]'.") from None
+        wandb = optional_module("wandb", "`track=wandb`", "wandb")
         run_dir = pathlib.Path(run_dir).absolute()
         id_file = run_dir / "wandb_id"
         if not id_file.exists():
