@@ -40,7 +40,6 @@ def main():
     output = Path(FLAGS.output or f"{FLAGS.figure}.png")
     check_picture_path(output)
     painter = sampling_flags.painter()
-    output.parent.mkdir(parents=True, exist_ok=True)
     save_image(_draw(painter, seeds, seeds_b), output)
     print(output)
 

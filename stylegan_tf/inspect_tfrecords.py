@@ -53,7 +53,6 @@ def write_preview(info, resolution) -> None:
     from stylegan_tf.visualize.picture_files import as_shown, save_image_grid
 
     path = pathlib.Path(FLAGS.preview)
-    path.parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(as_shown(inspection.preview(info, resolution, FLAGS.images)), path)
     print(f"{min(FLAGS.images, info.count)} images are in {path}")
 

@@ -7,8 +7,6 @@ Images are given by seeds, or by files of dlatents (used unchanged) or single im
 of its own, like 0-3,7@1,w.npz:2,w.npz:0@0.5.
 """
 
-from pathlib import Path
-
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds import parse_keys, styles_of
@@ -39,7 +37,6 @@ def main():
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
     ws_a, ws_b = styles_of(painter, rows), styles_of(painter, columns)
     picture = mixing_picture(painter, ws_a, ws_b, layers, caption, FLAGS.scale, ProgressBar)
-    Path(FLAGS.output).parent.mkdir(parents=True, exist_ok=True)
     save_image(picture, FLAGS.output)
     print(FLAGS.output)
 

@@ -14,6 +14,7 @@ import math
 from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, plan_run
 from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
+from stylegan_tf.files.atomic_write import write_json
 
 FLAGS = flags.FLAGS
 with flags.group("Plan"):
@@ -43,7 +44,7 @@ def main() -> None:
     if FLAGS.measure:
         plan = timed_plan(config, plan, ProgressBar)
     if FLAGS.json:
-        command_line.write_json(FLAGS.json, plan.to_dict())
+        write_json(FLAGS.json, plan.to_dict())
     print("\n".join(plan_lines(plan)))
     tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
     for level in tight:

@@ -20,6 +20,7 @@ from stylegan_tf.benchmark.measuring import measure, ratio_lines, table_lines
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.config import AUGMENTATIONS, PRECISIONS, SourceOptions
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.files.atomic_write import write_json
 
 FLAGS = flags.FLAGS
 flags.define("resolution", ["32"], "Resolutions of the networks to train, separated by commas.")
@@ -71,7 +72,7 @@ def main() -> None:
             runs.append(measure(cases, FLAGS.parts, FLAGS.rounds, FLAGS.ceiling, FLAGS.most_seconds))
             print("\n".join(table_lines(runs[-1])), flush=True)
     if FLAGS.json:
-        command_line.write_json(FLAGS.json, {"runs": [run.to_dict() for run in runs]})
+        write_json(FLAGS.json, {"runs": [run.to_dict() for run in runs]})
     print("\n".join(ratio_lines(runs)))
 
 

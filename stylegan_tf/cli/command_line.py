@@ -14,7 +14,6 @@ and nothing else.
 import contextlib
 import difflib
 import glob
-import json
 import os
 import pathlib
 import re
@@ -31,7 +30,6 @@ from stylegan_tf.cli.flags import PATHS, help_text
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.addresses import check_local, scheme_of
-from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
 from stylegan_tf.files.storage import check_supported
 from stylegan_tf.files.working_copy import working_path
@@ -116,13 +114,6 @@ def is_address(name: str) -> bool:
 def output_path(name: str, replace: bool = False) -> contextlib.AbstractContextManager[pathlib.Path]:
     """`working_path` of the folder or file that a flag names: a local one also for an address in a bucket."""
     return working_path(flags.FLAGS[name].value, replace, warn)
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes what a command was asked to write to a file beside what it prints."""
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def _call(main: Callable[[], None], common: Sequence[str]) -> int:

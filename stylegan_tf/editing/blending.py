@@ -101,7 +101,6 @@ def blend_files(
         for name, networks in loaded.items()
     ]
     metadata = blend_metadata(sources, next(iter(loaded.values())).metadata, options)
-    output.parent.mkdir(parents=True, exist_ok=True)
     save_networks(output, Networks(None, None, result, metadata))
     note(f"{output}: blended from {', '.join(generators)}")
     if len(seeds):

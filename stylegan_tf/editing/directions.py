@@ -58,8 +58,6 @@ _ARRAYS = ("vectors", "deviations", "layers")
 
 def save_directions(path: os.PathLike, directions: Directions, made_with: Mapping) -> None:
     """made_with: JSON values on the origin of the directions, for human readers."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     description = {"version": _VERSION, "made_with": dict(made_with)}
     arrays = {name: getattr(directions, name) for name in _ARRAYS}
     write_arrays(path, _ENTRY, description, {"names": np.array(directions.names), **arrays})

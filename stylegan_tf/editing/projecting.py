@@ -23,7 +23,7 @@ from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_left_out
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.files.arrays import file_sha256
-from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.atomic_write import write_json
 from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.metrics.features.extractors import load_extractor
@@ -121,7 +121,6 @@ class ResultFolder:
 
     def write(self, result: Result, frames: Sequence[_Pixels] = ()) -> None:
         """frames: images of the search, uint8 [h, w, C], for projection.webp."""
-        self.path.mkdir(parents=True, exist_ok=True)
         (self.path / RECORD).unlink(missing_ok=True)  # It describes files that are about to be replaced.
         save_image(result.target, self.path / "target.png")
         save_image(result.projected, self.path / "projected.png")
@@ -132,8 +131,7 @@ class ResultFolder:
         sizes = {name: self._size(name) for name in (*_FILES, *[VIDEO] * bool(len(frames)))}
         record = {"distance": result.distance, "pixel_error": result.pixel_error, "options": self._options}
         record["bytes"] = sizes  # Detects truncated files.
-        with atomic_write(self.path / RECORD) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_json(self.path / RECORD, record)
 
     def _write_video(self, target: _Pixels, frames: Sequence[_Pixels]) -> None:
         """The target beside the frames; the last one stays for a second."""

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import json
 import os
 import pathlib
 import re
@@ -15,7 +16,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from stylegan_tf.files.addresses import check_local
 from stylegan_tf.files.locks import boot_id
@@ -31,11 +32,12 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
     """`with atomic_write(path) as temporary: ...` syncs `temporary` and renames it to `path` at the end.
 
     An existing file is replaced in one step; where `path` is a link, its target. If the block fails, the existing file
-    stays and the temporary one is removed; so is, first, what a killed process left of the same file. An OSError names
-    `path`.
+    stays and the temporary one is removed; so is, first, what a killed process left of the same file. Its folder is
+    created if there is none. An OSError names `path`.
     """
     path = resolved_link(path)
     temporary = temporary_name(path)
+    make_folder(path.parent)
     with naming_errors(path, temporary):
         remove_leftovers_of(path)
         descriptor = _reserve(temporary)
@@ -46,6 +48,17 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
             os.close(descriptor)
             with contextlib.suppress(OSError):  # The disk may be gone.
                 temporary.unlink(missing_ok=True)
+
+
+def write_text(path: os.PathLike, text: str) -> None:
+    """Writes a text file in UTF-8, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: os.PathLike, value: Any) -> None:
+    """Writes a JSON file for people to read as well, atomically."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 class AtomicBatch:

@@ -14,7 +14,7 @@ import numpy as np
 from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_array, read_arrays
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
 
 _KIND = "file of dlatents"
@@ -33,7 +33,6 @@ def save_dlatents(
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".npy"):
         raise UserError(f"{path}: the name of a file of dlatents ends in .npz or .npy.")
-    make_folder(path.parent)
     with atomic_write(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as stream:

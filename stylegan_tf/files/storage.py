@@ -17,7 +17,7 @@ from typing import Callable, Optional, Union
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.addresses import scheme_of
-from stylegan_tf.files.atomic_write import atomic_write, is_temporary, make_folder
+from stylegan_tf.files.atomic_write import atomic_write, is_temporary, make_folder, write_text
 from stylegan_tf.files.file_errors import reason_of, short
 
 EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "az": "azure", "abfs": "azure"}  # Scheme -> extra of this package.
@@ -208,8 +208,7 @@ def address_of(folder: pathlib.Path) -> str:
 def _copy_folder(objects: pathlib.Path, address: str) -> pathlib.Path:
     folder = objects / hashlib.sha256(address.encode()).hexdigest()[:24]
     make_folder(folder)
-    with atomic_write(pathlib.Path(f"{folder}.address")) as temporary:
-        temporary.write_text(address, encoding="utf-8")
+    write_text(pathlib.Path(f"{folder}.address"), address)
     return folder
 
 
@@ -220,6 +219,4 @@ def _fetch(objects: pathlib.Path, store: Store, name: str, version: str, path: p
         return
     note.unlink(missing_ok=True)
     store.get(name, path)
-    make_folder(note.parent)
-    with atomic_write(note) as temporary:
-        temporary.write_text(version, encoding="utf-8")
+    write_text(note, version)

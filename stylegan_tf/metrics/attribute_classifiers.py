@@ -196,7 +196,6 @@ def train_classifier(
         "validation": dataclasses.asdict(accuracy),
         "training": dataclasses.asdict(training),
     }
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_networks(path, Networks(None, network, None, metadata))
     return accuracy
 

@@ -12,7 +12,6 @@ import numpy as np
 from stylegan_tf.config.callbacks import Progress, StartProgress
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_arrays, write_arrays
-from stylegan_tf.files.atomic_write import make_folder
 
 _INTERVAL = 60.0  # Seconds.
 _KEY = "key"  # A human-readable entry: what the file name is the hash of.
@@ -38,7 +37,6 @@ class CachedArrays:
         return arrays
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        make_folder(self.path.parent)
         write_arrays(self.path, _KEY, self._key, arrays)
         self._saved_at = time.monotonic()
 

@@ -5,7 +5,6 @@ blocks, of which nothing but the nearest is kept.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from stylegan_tf.config import NearestOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.atomic_write import write_json
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import load_lpips
 from stylegan_tf.metrics.measured_images import open_pictures
@@ -253,7 +252,6 @@ def report_nearest(
         kind = "to_held_out" if held_out_dir else "real_to_real"
         _write_table(pathlib.Path(table), vectors.name, kind, names, found)
         note(table)
-    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
     save_image(_picture(training, images, names, found, options.rows), output)
     note(os.fspath(output))
     return found
@@ -280,5 +278,4 @@ def _write_table(path: pathlib.Path, distance: str, kind: str, names: Sequence[s
     ]
     conclusion = dataclasses.asdict(found.conclusion)
     content = {"distance": distance, "conclusion": conclusion, f"quantiles_{kind}": quantiles, "images": rows}
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(path, content)

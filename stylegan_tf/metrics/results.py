@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.atomic_write import write_text
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.files.locks import locked
 
@@ -55,7 +55,7 @@ def append_result(folder, result: MetricResult) -> None:
     path = result_file(folder, result.name)
     record = {"metric": result.name, "results": _finite(result.values), **result.facts, "protocol": result.protocol}
     with _locked(folder):
-        _rewrite(path, [*(line for line, _ in _lines(path)), json.dumps(record) + "\n"])
+        write_text(path, "".join(line for line, _ in _lines(path)) + json.dumps(record) + "\n")
 
 
 def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[MetricResult]:
@@ -93,7 +93,7 @@ def drop_results_beyond(folder, kimg: float) -> None:
             lines = _lines(path)
             kept = [line for line, record in lines if not _is_beyond(record.get("kimg"), kimg)]
             if len(kept) < len(lines):
-                _rewrite(path, kept)
+                write_text(path, "".join(kept))
 
 
 def _is_beyond(value: Any, kimg: float) -> bool:
@@ -108,11 +108,6 @@ def _locked(folder):
 def _lines(path: pathlib.Path) -> list[tuple[str, dict]]:
     """The readable lines of a file, each with its record."""
     return [(line, record) for line, record in read_lines(path) if isinstance(record.get("results"), dict)]
-
-
-def _rewrite(path: pathlib.Path, lines: list) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _finite(values: Mapping[str, float]) -> dict:
@@ -149,9 +144,7 @@ class ResultTable:
         return stream.getvalue()
 
     def write(self, path: pathlib.Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_text(self.csv() if path.suffix == ".csv" else self.markdown(), encoding="utf-8")
+        write_text(path, self.csv() if path.suffix == ".csv" else self.markdown())
 
 
 def check_table_path(path: pathlib.Path) -> None:

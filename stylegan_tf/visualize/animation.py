@@ -36,7 +36,6 @@ def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike,
     """
     check_animation_path(path)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         suffix, frames = path.suffix.lower(), _checked(frames, path)
         _WRITERS[suffix](frames if suffix == ".webp" else map(as_rgb, frames), count, temporary, fps)

@@ -203,7 +203,6 @@ def write_grid(
     path: Union[str, os.PathLike[str]], images: Sequence[NDArray[np.uint8]], columns: Optional[int] = None
 ) -> None:
     """All images as one picture. columns: see `image_grid`."""
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_image_grid(np.stack(images), path, columns)
 
 

@@ -86,8 +86,6 @@ def save_training_plots(run_dir: os.PathLike, path: os.PathLike) -> None:
         _draw(axis, panel, spans)
     for axis in axes[len(panels) :]:
         axis.remove()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
 

@@ -2,13 +2,14 @@
 
 import errno
 import fcntl
+import json
 import os
 import stat
 
 import pytest
 
 from stylegan_tf.files import atomic_write as module
-from stylegan_tf.files.atomic_write import atomic_write, make_folder, publish, sync_tree, temporary_name
+from stylegan_tf.files.atomic_write import atomic_write, make_folder, publish, sync_tree, temporary_name, write_json
 
 
 def test_a_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -129,9 +130,15 @@ def test_an_error_of_the_disk_names_the_file_that_was_meant(tmp_path, number):
         temporary.write_text("x")
         raise OSError(number, "as the system says it")
     assert caught.value.filename == str(tmp_path / "x")
-    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "no folder" / "x"):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as caught, atomic_write(tmp_path / "file" / "x"):
         pass
-    assert caught.value.filename == str(tmp_path / "no folder" / "x")
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_missing_folder_is_created(tmp_path):
+    write_json(tmp_path / "a" / "b" / "x.json", {"ä": 1})
+    assert json.loads((tmp_path / "a" / "b" / "x.json").read_bytes()) == {"ä": 1}
 
 
 def test_the_longest_names_can_be_written(tmp_path):

@@ -17,7 +17,6 @@ from typing import BinaryIO, Optional
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import (
-    atomic_write,
     make_folder,
     open_temporary,
     publish,
@@ -26,6 +25,7 @@ from stylegan_tf.files.atomic_write import (
     sync_folder,
     sync_tree,
     temporary_name,
+    write_json,
 )
 from stylegan_tf.files.file_errors import read_json
 from stylegan_tf.files.locks import locked
@@ -74,7 +74,7 @@ class PartialDataset:
         remove_leftovers(self.folder)
         path = self.folder / "plan.json"
         if not path.exists():
-            _write_json(path, plan)
+            write_json(path, plan)
             return
         differences = self._plan_differences(plan)
         if differences:
@@ -90,7 +90,7 @@ class PartialDataset:
     def finish_shard(self, number: int, files: Iterable[tuple[pathlib.Path, str]], report: dict) -> None:
         """Renames its files to their final names, then writes its report."""
         publish([(path, self.files / name) for path, name in files])
-        _write_json(self._report_path(number), report)
+        write_json(self._report_path(number), report)
 
     def list_unreadable(self, reasons: Iterable[str]) -> pathlib.Path:
         """Writes a file with a line for each picture that cannot be read -> its path."""
@@ -135,11 +135,6 @@ class PartialDataset:
 
     def _report_path(self, number: int) -> pathlib.Path:
         return self.folder / f"shard-{number:05d}.json"
-
-
-def _write_json(path: pathlib.Path, content: dict) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _read_json(path: pathlib.Path) -> Optional[dict]:

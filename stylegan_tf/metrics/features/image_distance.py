@@ -138,9 +138,7 @@ def build_lpips(vgg16: str, heads: str, dest: str) -> None:
     """Combines torchvision's file of VGG16 and the learned vectors, a .pth or the lpips package's .whl, into `dest`."""
     with tempfile.TemporaryDirectory() as scratch:
         learned = read_torch_weights(_heads_file(heads, pathlib.Path(scratch)))
-    arrays, path = convert_weights(read_torch_weights(vgg16), learned), pathlib.Path(dest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_lpips(path, arrays)
+    save_lpips(pathlib.Path(dest), convert_weights(read_torch_weights(vgg16), learned))
 
 
 def _heads_file(path: str, scratch: pathlib.Path) -> pathlib.Path:

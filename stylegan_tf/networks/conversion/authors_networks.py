@@ -14,7 +14,7 @@ import numpy as np
 from stylegan_tf.config import DiscriminatorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.arrays import read_described, write_plain_arrays
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.conversion.genforce import export_genforce, import_genforce
 from stylegan_tf.networks.conversion.layouts import (
@@ -112,7 +112,6 @@ def import_pickle(source, dest) -> Networks:
     metadata = {"converted_from": pathlib.Path(source).name, "licence": LICENCE, **grown.growth.to_metadata()}
     networks = Networks(**{part: _build(converted.get(part)) for part in PARTS}, metadata=metadata)
 
-    make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         save_networks(temporary, networks, growth=grown.growth)
         for part, network in _present(load_networks(temporary)):
@@ -135,7 +134,6 @@ def export_networks(source, dest) -> Networks:
         for name, value in {**_levels_of_detail(network), **_authors_arrays(network)}.items():
             entries[f"{PARTS[part]}/{name}"] = value
 
-    make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         write_plain_arrays(temporary, {"config": np.array(json.dumps(options)), **entries})
         _, written = read_described(temporary, "file under the authors' names", "config")

@@ -16,7 +16,7 @@ import numpy as np
 
 from stylegan_tf.config import GeneratorConfig
 from stylegan_tf.config.errors import UserError, optional_module
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import parse_json, reading
 from stylegan_tf.files.torch_weights import read_torch_weights
 from stylegan_tf.networks.conversion.layouts import (
@@ -55,7 +55,6 @@ def export_genforce(source, dest) -> Networks:
             raise UserError(f"{source} has {name}={value}: `to=genforce` cannot describe that.")
     read_genforce(tensors)  # Raises UserError for numbers of channels that do not follow from the first and the last.
 
-    make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         metadata = {_METADATA: json.dumps(networks.metadata)}
         _safetensors().save_file(tensors, str(temporary), metadata)
@@ -75,7 +74,6 @@ def import_genforce(source, dest) -> Networks:
         raise UserError(f"{source}: {error}") from None
     metadata = {**metadata, "converted_from": source.name, **generator.growth.to_metadata()}
     networks = Networks(None, None, generator, metadata)
-    make_folder(pathlib.Path(dest).parent)
     with atomic_write(dest) as temporary:
         save_networks(temporary, networks)
         expected = {name: value for name, value in tensors.items() if name != _LOD}  # `Growth` has that.

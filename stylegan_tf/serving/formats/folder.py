@@ -18,7 +18,7 @@ import numpy as np
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import make_folder, write_text
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.networks.truncation import Truncation
@@ -68,8 +68,7 @@ def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[
 
 
 def _write(path: pathlib.Path, text: str) -> pathlib.Path:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(path, text)
     return path
 
 

@@ -11,7 +11,7 @@ from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.files.atomic_write import atomic_write, make_folder
+from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8
@@ -57,7 +57,6 @@ def export_portable(
         raise UserError(f"`format={kind}` has no random noise: choose `noise_mode=const` or none.")
     metadata = {**describe(generator, options), **(metadata or {})}
     bare, dest = bare_functions(generator, options), pathlib.Path(dest)
-    make_folder(dest)
     paths = []
     with progress(len(bare), f"Writing {kind}", "files") as bar:
         for done, (name, function) in enumerate(bare.items(), start=1):

@@ -20,7 +20,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from stylegan_tf.config.errors import optional_module
 from stylegan_tf.config.option import OptionError
-from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.atomic_write import write_text
 from stylegan_tf.files.file_errors import read_lines
 from stylegan_tf.training.reports.disk import EVENT_IMAGE_SIDE, write_errors_named
 
@@ -89,8 +89,7 @@ def repair_stats(path: os.PathLike, images_seen: int) -> dict:
     kept = [(line, record) for line, record in read_lines(path) if record.get("images_seen", 0) <= images_seen]
     text = "".join(line for line, _ in kept)
     if path.exists() and text != path.read_text(encoding="utf-8", errors="replace"):
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return kept[-1][1] if kept else {}
 
 

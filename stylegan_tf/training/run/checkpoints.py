@@ -14,7 +14,6 @@ import tensorflow as tf
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
-from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.state import TrainState
 
@@ -50,7 +49,6 @@ class Checkpoints:
         arrays = {name: variable.numpy() for name, variable in self._variables().items()}
         seen = self._state.images_seen
         path = _path(self.folder, seen)
-        make_folder(self.folder)
         record = {} if self._record is None else {_RECORD: dataclasses.asdict(self._record)}
         write_arrays(path, _ENTRY, {"format_version": _FORMAT_VERSION, **record}, arrays)
         numbers = _numbers(self.folder)
