@@ -60,11 +60,12 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
     path: None: that of --network. labeled: False if --class may be left out.
     """
     path = path or network_path()
+    from stylegan_tf.networks.truncation import Truncation
     from stylegan_tf.visualize.painter import load_painters
 
     crop = "crop" in FLAGS and FLAGS.crop
-    truncation = {name: FLAGS[f"truncation_{name}"].value for name in ("psi", "cutoff", "centre")}
-    return load_painters(path, FLAGS["class"].value, labeled, **truncation, noise_mode=noise_mode, crop=crop)
+    truncation = Truncation(FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS.truncation_centre)
+    return load_painters(path, FLAGS["class"].value, truncation, labeled, noise_mode, crop)
 
 
 def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):

@@ -22,7 +22,8 @@ class Truncation:
       psi: a number, or one per image [N]; 1: no truncation, 0: the image of the centre.
       cutoff: number of layers; None: all. The paper's figures use psi 0.7 and cutoff 8.
       centre: "all": the running average of w; "class": for networks with labels the mean w of each image's own label,
-        see `ClassCentres`; or the centre itself, a tensor [W] or [N, W].
+        see `ClassCentres`; or the centre itself, a tensor [W] or [N, W]. None: that of the network file, which
+        `load_painters` fills in.
 
     >>> import numpy as np
     >>> from stylegan_tf import Truncation, load_networks

@@ -1,6 +1,7 @@
 """What figures and animations are drawn from: seeds and styles in, images in batches and pictures out."""
 
 import copy
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional, Union
@@ -229,27 +230,27 @@ class Painter(Sampler):
 
 def load_painters(
     path: Union[str, os.PathLike],
-    classes: Optional[str] = None,
+    classes: Optional[str],
+    truncation: Truncation,
     labeled: bool = True,
-    psi: float = 0.7,
-    cutoff: Optional[int] = 8,
-    centre: Optional[str] = None,
     noise_mode: str = "const",
     crop: bool = True,
 ) -> list[tuple[str, Painter]]:
     """(name, painter of a network file) for each class that `class_labels` makes of `classes`.
 
-    labeled: False if a network with labels needs no class; centre: None: as the network file has it; crop: undo
-    letterboxing and stretching.
+    truncation: its centre may be None; labeled: False if a network with labels needs no class; crop: undo letterboxing
+    and stretching.
     """
     networks = load_networks(path)
     generator = networks.best_generator
     size, names = generator.config.label_size, networks.label_names
     labels = class_labels(classes, size, names) if labeled or classes else [("", None)]
+    if truncation.centre is None:
+        truncation = dataclasses.replace(truncation, centre=networks.truncation_centre)
     painter = Painter(
         generator,
         content_box=networks.content_box if crop else None,
-        truncation=Truncation(psi, cutoff, centre or networks.truncation_centre),
+        truncation=truncation,
         noise_mode=noise_mode,
         aspect_ratio=networks.aspect_ratio if crop else None,
     )
