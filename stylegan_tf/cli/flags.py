@@ -18,7 +18,7 @@ from typing import Any, Callable, NoReturn, Optional
 from absl import flags
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import FROM_DATA_SET, OptionError, all_options, may_be_none, table_value_type, value_type
+from stylegan_tf.config.option import OptionError, all_options, may_be_none, table_value_type, value_type
 
 FLAGS = flags.FLAGS
 GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -175,16 +175,15 @@ def define_options(kind: type, *names: str, **helps: str) -> None:
 
 def read_options(kind: type, **given: Any) -> Any:
     """A dataclass of options, with those nested in it, from `given` and the flags; the default where there is none."""
-    values = dict(given)
-    for field in dataclasses.fields(kind):
-        if field.name in given:
-            continue
-        if dataclasses.is_dataclass(field.type):
-            values[field.name] = read_options(field.type)
-        elif field.name in FLAGS and "option" in field.metadata and field.metadata["option"].group is not FROM_DATA_SET:
+    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    values: dict[str, dict] = {"": {}}  # By part.
+    for part, field in all_options(kind):
+        if field.name in FLAGS and not {part, field.name} & given.keys():
             value, is_table = FLAGS[field.name].value, value_type(field) is Mapping
-            values[field.name] = parse_table(field.name, value, table_value_type(field)) if is_table else value
-    return kind(**values)
+            value = parse_table(field.name, value, table_value_type(field)) if is_table else value
+            values.setdefault(part, {})[field.name] = value
+    parts = {part: types[part](**chosen) for part, chosen in values.items() if part}
+    return kind(**given, **parts, **values[""])
 
 
 def parse_table(name: str, text: Optional[str], convert: Callable[[str], float]) -> Optional[dict]:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, all_options, option, option_fields
+from stylegan_tf.config.option import FROM_DATA_SET, NETWORKS, OptionError, Options, all_options, option
 
 _Config = TypeVar("_Config", bound="_NetworkConfig")
 
@@ -43,14 +43,6 @@ class _NetworkConfig(Options, group=NETWORKS):
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-    def digested(self) -> dict[str, Any]:
-        """What digests of a network are made from: the same for a network of before an option as with its default."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in option_fields(type(self))
-            if not field.metadata["option"].is_later or getattr(self, field.name) != field.default
-        }
 
     @classmethod
     def from_dict(cls: type[_Config], values: Mapping[str, Any]) -> _Config:

@@ -54,7 +54,7 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
-    is_later: bool = False  # Older networks lack it: digests leave out its default, so that results stay valid.
+    is_later: bool = False  # Older networks and records lack it: digests skip its default, so that results stay valid.
     is_place: bool = False  # A location, which may be named differently on other machines without affecting a run.
     # Values of other options with which it may be combined.
     requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
@@ -154,6 +154,14 @@ class Options:
                 _check(field.name, value, value_type(field), field.metadata["option"])
             if value != field.default:
                 self._check_requirements(field)
+
+    def digested(self) -> dict[str, Any]:
+        """What digests and records of results are made from: values by name, without later options at their default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in option_fields(type(self))
+            if not field.metadata["option"].is_later or getattr(self, field.name) != field.default
+        }
 
     def _check_requirements(self, field: dataclasses.Field[Any]) -> None:
         for name, allowed in field.metadata["option"].requires.items():
