@@ -226,7 +226,7 @@ def read_architecture(function: str, options: Mapping[str, Any], variables: Mapp
     values = {_RENAMED.get(name, name): _typed(name, options[name], kind) for name, kind in recorded.items()}
     values = {**_inferred(function, variables, values.get("label_size", 0)), **values}
     if values.get("mapping_layers", 0) > len(variables):
-        raise UserError(f"option `mapping_layers` is {values['mapping_layers']}, but there are fewer variables.")
+        raise UserError(f"option mapping_layers is {values['mapping_layers']}, but there are fewer variables.")
     if values.get("mbstd_group_size") == 1:
         values["mbstd_group_size"] = 0  # A group of one has no deviation: the authors leave the layer out.
     config_class = GeneratorConfig if function.startswith("G_") else DiscriminatorConfig
@@ -255,7 +255,7 @@ def write_architecture(config: NetworkConfig) -> tuple[str, dict[str, Any]]:
     if function in ("G_style", "D_basic"):
         options["blur_filter"] = [1, 2, 1] if config.blur else None
     if function == "G_style" and config.label_size and not config.embed_labels:
-        raise UserError("the authors' G_style has no form without a label matrix (`embed_labels` off).")
+        raise UserError("the authors' G_style has no form without a label matrix (embed_labels off).")
     if function == "D_basic" and not config.use_labels:
         options["label_size"] = 0
     return function, options
