@@ -49,7 +49,7 @@ class Case:
     fmap_max: int = 128
     batch_size: int = 16  # Of all replicas together.
     precision: str = "float32"
-    form: str = "fused"  # Or "plain": see `stylegan_tf.ops.plain_form`.
+    form: str = "fused"  # Or "plain": see `stylegan_tf.ops.forms`.
     jit_compile: bool = False  # The gradients of both networks as a whole.
     augment: str = "none"  # What the discriminator sees images through.
     replicas: int = 1  # Each on its share of the cores.

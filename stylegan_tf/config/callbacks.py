@@ -1,6 +1,6 @@
 """How library functions report progress and notes. They print nothing; the caller decides what is shown.
 
-Durations have the same format everywhere.
+`format_duration` gives durations the same format in logs and progress bars.
 """
 
 from typing import Callable

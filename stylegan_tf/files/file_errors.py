@@ -1,4 +1,4 @@
-"""Errors of files as one line: the file's name, the reason, what to do. The one place that words them.
+"""Reading files, with errors of one line: the file's name, the reason, what to do. The one place that words them.
 
 with reading(path, "network file"):
     ...                                       # Library code: whatever it raises becomes a DamagedFile.

@@ -1,4 +1,4 @@
-"""Results of several networks as one table: Markdown or CSV. Needs no TensorFlow."""
+"""Results of metrics, the `metric-NAME.jsonl` of a run that records them, and their tables. Needs no TensorFlow."""
 
 import csv
 import dataclasses

@@ -36,8 +36,8 @@ def level_policies(precision: str, resolutions: Sequence[int], half_levels: Opti
         half_levels = min(_FLOAT16_LEVELS, len(resolutions) - 1) if precision == "float16" else len(resolutions)
     if isinstance(half_levels, bool) or not isinstance(half_levels, int) or half_levels < 0:
         raise UserError(f"half_levels must be None or a number of levels, got {half_levels!r}.")
-    lowest = sorted(resolutions, reverse=True)[:half_levels]
-    return {r: _POLICIES[precision] if r in lowest else "float32" for r in resolutions}
+    highest = sorted(resolutions, reverse=True)[:half_levels]
+    return {r: _POLICIES[precision] if r in highest else "float32" for r in resolutions}
 
 
 def global_precision() -> str:

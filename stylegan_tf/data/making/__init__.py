@@ -1,1 +1,1 @@
-"""Making a dataset: sources of pictures, decoding and fitting, worker processes, the writer."""
+"""Making a dataset: worker processes, the writer, parts and unfinished datasets, the report."""

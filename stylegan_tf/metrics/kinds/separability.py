@@ -4,7 +4,7 @@ Many images are generated and classified. Per attribute, the half with the most 
 linear SVM is fitted to its latents and predictions; H(Y|X) is the entropy of the prediction (Y) given the SVM's side
 (X). The score is 2^(sum over the attributes of H(Y|X) in bits), 1 at best: the paper's exp of the sum in nats.
 
-A sample is an image of `generated_images`; the latents are z as it is drawn, and w before it is broadcast to the
+A sample is an image of `GeneratedImages`; the latents are z as it is drawn, and w before it is broadcast to the
 layers (none is truncated). The SVM's problem is that of scikit-learn's LinearSVC with its default C = 1; it is solved
 in the primal form, which converges where the dual, with more samples than dimensions, often does not.
 """

@@ -5,7 +5,7 @@ The values are the same raw weights. The differences:
 - the order of image axes ([1, C, H, W] <-> [1, H, W, C]) of the constant and of the noise maps,
 - the kernel of an upscaling convolution that the authors ran in its fused form: stored mirrored in both spatial axes.
 
-Files of the authors become networks in `authors_networks`, their options ours in `architecture_options`.
+Files of the authors become networks in `authors_networks`, their options ours in `read_architecture`.
 
 The authors' functions ignore arguments that they do not have, and so do we if another of their functions has them. An
 option that none of them has, or a value that this version does not implement, is an error that names it. An option
@@ -206,7 +206,7 @@ class Architecture(NamedTuple):
     """What an authors' function builds."""
 
     config: NetworkConfig
-    fused_from: int  # Output resolution from which the file's upscaling convolutions are fused (see `variable_names`).
+    fused_from: int  # Output resolution from which the file's upscaling convolutions are fused.
 
 
 def read_architecture(function: str, options: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> Architecture:

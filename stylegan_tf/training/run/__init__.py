@@ -1,1 +1,1 @@
-"""A run: its loop, state, checkpoints and how it resumes."""
+"""A run: its setup, initial networks, loop, checkpoints and record, and how it resumes."""
