@@ -46,7 +46,7 @@ def main():
         for name in ("seeds", "truncation_psi", "truncation_cutoff", "truncation_centre", "class", "save_dlatents"):
             if FLAGS[name].present:
                 flags.fail(f"--{name} does not go with --dlatents: those styles are used as they are.")
-    seeds = parse_seeds(FLAGS.seeds, most=2**20)
+    seeds = parse_seeds(FLAGS.seeds, limit=2**20)
     network = sampling_flags.network_path()
     from stylegan_tf.visualize import generating, picture_files
 

@@ -28,7 +28,7 @@ flags.define("timeout", 60.0, "Maximum duration of a whole request in seconds.",
 def main() -> None:
     if bool(FLAGS.url) == bool(FLAGS.grpc):
         flags.fail("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
-    seeds = parse_seeds(FLAGS.seeds, most=2**20)
+    seeds = parse_seeds(FLAGS.seeds, limit=2**20)
     options = RequestOptions(FLAGS.truncation_psi, _labels(), FLAGS.timeout)
     batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]
     if FLAGS.requests:

@@ -79,7 +79,7 @@ def train_config(name, form) -> TrainConfig:
 def traced_in(form):
     """The context in which a form has to be traced."""
     if form == "compiled":
-        return mock.patch.object(forms, "_LEAST_ELEMENTS", 1)
+        return mock.patch.object(forms, "_MIN_ELEMENTS", 1)
     return plain_form() if form == "plain" else contextlib.nullcontext()
 
 

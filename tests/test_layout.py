@@ -34,7 +34,7 @@ ORDER = (
     ("serving", "benchmark", "explorer"),
     ("cli",),
 )
-MOST_FILES = 12  # In a folder of the package, beside its __init__.py.
+MAX_FILES = 12  # In a folder of the package, beside its __init__.py.
 # They write flags on purpose: the page shows the command that repeats a picture, a run folder gets its flag file.
 WRITE_FLAGS = ("stylegan_tf.explorer.view", "stylegan_tf.training.run.record")
 ALONE_AT_THE_TOP = ("deprecated",)  # No commands; everything else there is a folder.
@@ -197,7 +197,7 @@ def test_flags_are_defined_by_cli_alone():
 def test_no_folder_is_crowded():
     folders = {path.parent for path in MODULES} - {ROOT / "stylegan_tf"}
     counts = {str(folder): len([*folder.glob("*.py")]) - 1 for folder in folders}
-    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
+    assert {folder: count for folder, count in counts.items() if count > MAX_FILES} == {}
 
 
 def test_every_file_at_the_top_is_a_command_or_named_and_every_folder_has_its_place():

@@ -17,7 +17,7 @@ def test_a_network_computes_what_the_authors_one_does(reference, name):
 
 
 def test_the_compiled_form_computes_what_the_authors_network_does(reference, monkeypatch):
-    monkeypatch.setattr(forms, "_LEAST_ELEMENTS", 1)  # Compile what is small, too.
+    monkeypatch.setattr(forms, "_MIN_ELEMENTS", 1)  # Compile what is small, too.
     data, generator, _ = reference_networks.load(reference, "config_f")
     generate = tf.function(lambda z: generator(z, noise_mode="const"))
     z = tf.constant(data["latents"])

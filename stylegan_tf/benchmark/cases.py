@@ -47,7 +47,7 @@ class Case:
     resolution: int = 32
     fmap_base: int = 2048
     fmap_max: int = 128
-    batch_size: int = 16  # Of all replicas together.
+    batch_size: int = 16  # For all replicas together.
     precision: str = "float32"
     form: str = "fused"  # Or "plain": see `stylegan_tf.ops.forms`.
     jit_compile: bool = False  # The gradients of both networks as a whole.

@@ -60,7 +60,7 @@ def measure_level(info, resolution: int, step_seconds) -> None:
     print(f"   {resolution:5}  {cold:8,.0f}/s  {shuffled:8,.0f}/s  {first:9.2f} s   {share}")
 
 
-def rate(dataset, warm_up: int, most) -> tuple[float, float]:
+def rate(dataset, warm_up: int, limit) -> tuple[float, float]:
     """-> (images per second after `warm_up` batches, seconds until the first batch was there)."""
     start = time.perf_counter()
     batches = iter(dataset)
@@ -73,7 +73,7 @@ def rate(dataset, warm_up: int, most) -> tuple[float, float]:
         next(batches)
         images += FLAGS.batch_size
         elapsed = time.perf_counter() - begin
-        if elapsed > FLAGS.seconds or (most is not None and images >= most):
+        if elapsed > FLAGS.seconds or (limit is not None and images >= limit):
             return images / elapsed, first or 0.0
 
 

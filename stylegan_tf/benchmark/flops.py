@@ -42,7 +42,7 @@ class NetworkWork(NamedTuple):
     """One pass forward of one image."""
 
     forward: Work
-    first: Work  # Of the layers whose input is no other layer's output.
+    first: Work  # Work of the layers whose input is not another layer's output.
     stored: int  # Values of the layers' outputs, which the gradients need again.
 
 

@@ -19,7 +19,7 @@ _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in fl
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
 _ACTIVATIONS = 2.7  # Bytes in use at the peak of an iteration by bytes of all layers' outputs (docs/performance.md).
 _RUNTIME_GIB = 0.85  # TensorFlow itself, with its graphs.
-_GRADIENTS_OF_LOOPS = 4  # Of the discriminator, besides those of the state: the sums of `SplitGroups`' loops.
+_GRADIENTS_OF_LOOPS = 4  # Copies for the discriminator, besides those of the state: the sums of `SplitGroups`' loops.
 
 
 class Device(NamedTuple):
@@ -31,7 +31,7 @@ class Device(NamedTuple):
     gib: float
     share: float
     source: str  # Where the share comes from.
-    precision: str  # Of the run; what `auto` takes on this device.
+    precision: str  # Precision of the run; what `auto` takes on this device.
 
 
 # Name -> TFLOP/s in float32 (TensorFlow uses TF32 where there is), in bfloat16 or float16; GB/s; GiB.
@@ -82,8 +82,8 @@ class LevelPlan:
     batch_size: int
     rounds: int
     iterations: int
-    passes: dict[str, Work]  # Of one image: multiply-adds, and bytes read and written by products.
-    memory_gib: float  # Of one replica.
+    passes: dict[str, Work]  # For one image: multiply-adds, and bytes read and written by products.
+    memory_gib: float  # For one replica.
     seconds_per_kimg: float  # On all devices.
     measured: bool = False  # Timed on this machine, not estimated.
 

@@ -26,7 +26,7 @@ flags.define("formats", [], "Portable formats to measure as well, each in its ow
 flags.define("rounds", 20, "Number of requests of each kind and size.")
 flags.define("requests", 1000, "Number of requests for the measurement of memory. 0: none.")
 
-# Of SavedModels: name -> options.
+# For SavedModels: name -> options.
 KINDS = {
     **{weights: {"weights": weights} for weights in ("float32", "float16", "bfloat16")},
     "constants": {"constants": True},

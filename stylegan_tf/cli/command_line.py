@@ -36,7 +36,7 @@ from stylegan_tf.files.working_copy import working_path
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
 _LARGEST_FLOAT = 3.4028234e38
-_LONGEST = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
+_MAX_LENGTH = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 _STORED = {"network", "init_from", "data_dir"}  # Flags that also take addresses of objects in buckets.
 _OF_SERVERS = {"url", "grpc", "tpu", "feature_extractor"}  # Flags that take other addresses.
@@ -162,7 +162,7 @@ def with_flags(message: str) -> str:
 
 
 def _fail(message: str) -> int:
-    print("error: " + short(with_flags(message), _LONGEST), file=sys.stderr)
+    print("error: " + short(with_flags(message), _MAX_LENGTH), file=sys.stderr)
     return 1
 
 
@@ -207,8 +207,8 @@ def _checked(name: str, entry: Any) -> Any:
 
     UserError for a number that no tensor can hold, an address in place of a folder, or a file that is missing.
     """
-    most = 2**63 - 1 if isinstance(entry, int) else _LARGEST_FLOAT  # What int64 and float32 hold.
-    if isinstance(entry, (int, float)) and not abs(entry) <= most:
+    limit = 2**63 - 1 if isinstance(entry, int) else _LARGEST_FLOAT  # What int64 and float32 hold.
+    if isinstance(entry, (int, float)) and not abs(entry) <= limit:
         raise UserError(f"--{name} must be a finite number, got {short(entry, 60)}.")
     if not isinstance(entry, str):
         return entry

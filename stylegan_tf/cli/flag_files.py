@@ -13,8 +13,8 @@ from stylegan_tf.files.file_errors import os_error_line, short
 _FLAG = ("--flagfile", "-flagfile")
 _COMMENTS = ("#", "//")
 _MAX_BYTES = 2**24
-_LONGEST_NAME = 100  # Of a flag.
-_MAX_DEPTH = 20  # Of files that name files.
+_MAX_NAME_LENGTH = 100  # Characters of a flag's name.
+_MAX_DEPTH = 20  # Levels of files that name files.
 
 
 def expanded(arguments: Iterable[str], above: Sequence[str] = ()) -> list[str]:
@@ -29,7 +29,7 @@ def expanded(arguments: Iterable[str], above: Sequence[str] = ()) -> list[str]:
         if name in _FLAG:
             path = _found(os.path.expanduser(value if separator else next(rest, "")))
             from_files += expanded(_lines(path, above), (*above, path))
-        elif name.startswith("-") and len(name) > _LONGEST_NAME:  # absl looks for similar names, without an end.
+        elif name.startswith("-") and len(name) > _MAX_NAME_LENGTH:  # absl looks for similar names, without an end.
             raise UserError(f"unknown flag {short(name, 100)}; --helpfull lists all flags.")
         else:
             others.append(argument)

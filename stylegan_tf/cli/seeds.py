@@ -8,11 +8,11 @@ from typing import NamedTuple, Optional
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.file_errors import short
 
-_MOST_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
+_MAX_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
 
 
-def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> list[int]:
-    """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. most: seeds that the command can do with."""
+def parse_seeds(text: str, flag: str = "seeds", limit: int = 65536) -> list[int]:
+    """ "0-7,12" -> 0, 1, ..., 7, 12; NumPy takes seeds of 0 to 2^32 - 1. limit: maximum number of seeds."""
     ranges = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
@@ -22,8 +22,8 @@ def parse_seeds(text: str, flag: str = "seeds", most: int = 65536) -> list[int]:
         if low > high or high >= 2**32:
             raise UserError(f"--{flag}: {short(part.strip(), 60)!r} is not a range within 0 to {2**32 - 1}.")
         ranges.append(range(low, high + 1))
-    if sum(map(len, ranges)) > most:
-        raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: {most:,} is the most here.")
+    if sum(map(len, ranges)) > limit:
+        raise UserError(f"--{flag} names {sum(map(len, ranges)):,} seeds: the maximum here is {limit:,}.")
     return list(itertools.chain(*ranges))
 
 
@@ -49,8 +49,8 @@ def parse_keys(text: str, flag: str) -> list[Key]:
     for part in (part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(?P<what>.+?)(?:@(?P<psi>[-+]?(?:\d+\.?\d*|\.\d+)))?", part)
         what, psi = (match["what"], match["psi"] and float(match["psi"])) if match else (part, None)
-        if psi is not None and abs(psi) > _MOST_PSI:
-            raise UserError(f"--{flag}: psi must be from -{_MOST_PSI:g} to {_MOST_PSI:g}, got {short(part, 60)}.")
+        if psi is not None and abs(psi) > _MAX_PSI:
+            raise UserError(f"--{flag}: psi must be from -{_MAX_PSI:g} to {_MAX_PSI:g}, got {short(part, 60)}.")
         file = re.fullmatch(r"(.+\.np[yz])(?::(\d+(?:-\d+)?))?", what, re.IGNORECASE)
         if file:
             indices = tuple(parse_seeds(file[2], flag)) if file[2] else None

@@ -27,7 +27,7 @@ LOSSES = "Losses and optimisers"
 NETWORKS = "Networks"
 REPORTS = "Reports"
 METRICS = "Metrics (docs/metrics.md)"
-GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # Of training; others follow in order of definition.
+GROUPS = (RUN, SCHEDULE, LOSSES, NETWORKS, REPORTS, METRICS)  # For training; others follow in order of definition.
 GENERAL = ""  # Without a heading of its own.
 FROM_DATA_SET = None  # In place of a heading: the dataset decides, there is no flag.
 

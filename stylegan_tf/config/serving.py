@@ -55,7 +55,7 @@ class ServingOptions(Options):
         "and the other rows are answered.",
         choices=("fail", "mark"),
     )
-    content_box: Optional[Sequence[float]] = None  # Of networks trained on letterboxed pictures, see `crop_to_box`.
+    content_box: Optional[Sequence[float]] = None  # For networks trained on letterboxed pictures, see `crop_to_box`.
 
 
 @dataclasses.dataclass(frozen=True)

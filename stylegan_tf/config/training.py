@@ -23,8 +23,8 @@ IMAGE_DISTANCE_HELP = (
     "squared distance of the features of --feature_extractor (not comparable with LPIPS)."
 )
 _ADA = {"augment": ("ada",)}
-_MOST_KIMG = 10**9  # 10^12 images: more than any run sees, and their count is far from int64's end.
-_KIMG = {"at_least": 0, "at_most": _MOST_KIMG}
+_MAX_KIMG = 10**9  # 10^12 images: more than any run sees, and their count is far from int64's end.
+_KIMG = {"at_least": 0, "at_most": _MAX_KIMG}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ScheduleConfig(Options, group=SCHEDULE):
         "Thousands of images between two reports (one tick), by resolution. Default: 160 at 4x4, decreasing to 20 "
         "at 1024x1024.",
         above=0,
-        at_most=_MOST_KIMG,
+        at_most=_MAX_KIMG,
         group=REPORTS,
     )
 
@@ -167,7 +167,7 @@ class TrainConfig(Options, group=RUN):
         choices=AUGMENTATIONS,
     )
     augment_kimg: float = option(
-        500.0, "Thousands of images in which ADA's probability can rise from 0 to 1.", above=0, at_most=_MOST_KIMG
+        500.0, "Thousands of images in which ADA's probability can rise from 0 to 1.", above=0, at_most=_MAX_KIMG
     )
     augment_target: float = option(
         0.6,
@@ -195,7 +195,7 @@ class TrainConfig(Options, group=RUN):
     shuffle_images: Optional[int] = option(
         None, "Number of images in the shuffle buffer. Default: as many as fit into half a GiB.", at_least=1
     )
-    total_kimg: float = option(25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MOST_KIMG)
+    total_kimg: float = option(25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MAX_KIMG)
     seed: int = option(
         1000, "Seed of the initial weights, the latents and the order of the data.", at_least=0, below=2**32
     )

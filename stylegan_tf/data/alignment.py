@@ -31,7 +31,7 @@ from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 from stylegan_tf.files.file_errors import reading, short
 
 _COLUMNS = ["file", "face", *(f"{axis}{number}" for number in range(68) for axis in "xy")]
-_MOST_ENLARGED = 16  # A crop whose side is smaller than a sixteenth of the result's shows no face.
+_MAX_ENLARGEMENT = 16  # A crop whose side is smaller than a sixteenth of the result's shows no face.
 _BLUR = 0.02  # Sigma of what continues a photo beyond its edges, in sides of the crop.
 
 
@@ -65,7 +65,7 @@ def face_crop(landmarks: np.ndarray) -> Crop:
 
 def crop_face(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     """uint8 [H, W, 3] -> [size, size, 3]. Beyond its edges the photo is mirrored and blurred."""
-    if crop.side * _MOST_ENLARGED < size:
+    if crop.side * _MAX_ENLARGEMENT < size:
         raise ValueError(f"it is too small: {crop.side:.0f} pixels for {size}")
     shrink = max(1, int(crop.side / size / 4))  # What bilinear sampling of four by four would pass over.
     reach = np.abs(crop.right) + np.abs(crop.down)

@@ -28,7 +28,7 @@ class DatasetInfo:
 
     folder: str
     name: str
-    resolution: int  # Of the largest level.
+    resolution: int  # Resolution of the largest level.
     num_channels: int
     count: int  # Images, the same at every level.
     levels: dict[int, tuple[str, ...]]  # Resolution -> paths of its shards.
@@ -36,9 +36,9 @@ class DatasetInfo:
     labels_path: Optional[str] = None
     label_size: int = 0
     label_names: tuple[str, ...] = ()
-    encoding: str = "raw"  # Of the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
-    content_box: Optional[Box] = None  # Of letterboxed pictures: left, top, right, bottom at `resolution`.
-    aspect_ratio: Optional[float] = None  # Of pictures that were stretched to squares: width by height.
+    encoding: str = "raw"  # For the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
+    content_box: Optional[Box] = None  # For letterboxed pictures: left, top, right, bottom at `resolution`.
+    aspect_ratio: Optional[float] = None  # For pictures that were stretched to squares: width by height.
     conversion: Optional[str] = None  # Digest of the pictures and the options that it was made of.
     remote: Optional[RemoteShards] = None  # Reads the shards where they are not local files.
 
@@ -130,7 +130,7 @@ def load_labels(info: DatasetInfo) -> np.ndarray:
 
 
 def find_damage(info: DatasetInfo, resolution: int) -> Optional[str]:
-    """Checks one level -> what has happened to it since `find_dataset` and what to do, or None if all is sound."""
+    """Checks one level -> what has happened to it since `find_dataset` and what to do, or None if all is intact."""
     advice = "put it back (python -m stylegan_tf.create_tfrecords writes the same files again)"
     paths = info.shards(resolution)
     for path, expected in zip(paths, info.shard_counts):  # The quick checks come first.
@@ -160,8 +160,8 @@ def read_records(path: str, wanted: Optional[Collection[int]] = None) -> Iterato
                 stream.seek(record.offset)
                 data = stream.read(record.length + tfrecord_files.CRC.size)
                 try:
-                    is_sound = tfrecord_files.is_sound(data)
-                    found = records.decode_example(data[: record.length]) if is_sound else tfrecord_files.DAMAGED_DATA
+                    is_intact = tfrecord_files.matches_checksum(data)
+                    found = records.decode_example(data[: record.length]) if is_intact else tfrecord_files.DAMAGED_DATA
                 except ValueError as error:
                     found = str(error)
             yield found

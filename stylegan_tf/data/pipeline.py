@@ -66,7 +66,7 @@ def training_dataset(
     if info.remote is not None:
         info.remote.keep(info.shards(resolution))
     dataset = tf.data.Dataset.range(epochs_done, 2**62)
-    # Of a large level every host computes the order alone, and then reads its own records only.
+    # For a large level, every host computes the order alone, and then reads its own records only.
     by_number = num_input_pipelines > 1 and info.count * resolution**2 * info.num_channels > _READ_BY_ALL_BYTES
     elements = _record_numbers if by_number else functools.partial(_numbered_records, info)
     dataset = dataset.flat_map(lambda epoch: _epoch(info, resolution, elements, epoch, seed, shuffle_images, repeats))

@@ -18,7 +18,7 @@ from stylegan_tf.data.tfrecord_files import parse_example, serialize_example
 
 ENCODINGS = ("raw", "png", "jpeg")
 _FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Feature of an Example -> its encoding.
-_JPEG = {"quality": 95, "subsampling": 0}  # Of pictures that do not come as JPEG files.
+_JPEG = {"quality": 95, "subsampling": 0}  # For pictures that do not come as JPEG files.
 
 MIN_RESOLUTION = 4
 MAX_RATIO = 1000  # Width by height, or height by width, of stretched pictures.

@@ -1,7 +1,7 @@
 """The shards of a dataset in a bucket, of which a bounded cache holds pieces: runs of whole records.
 
 All processes of a machine share the cache. Locks of the kernel (flock) say what is in use and what is being written:
-a killed process leaves nothing behind that is taken for whole, or stays for ever.
+a killed process leaves nothing behind that is mistaken for a complete file, or stays for ever.
 """
 
 import contextlib
@@ -51,15 +51,15 @@ class BlockCache:
     def __init__(self, folder: os.PathLike, limit: int):
         """limit: in bytes."""
         self._folder, self._limit = make_folder(folder), limit
-        self._sound: set[str] = set()  # Names of what this process has compared.
+        self._verified: set[str] = set()  # Names of files whose checksums this process has compared.
         self.current: tuple[str, ...] = ()
         with self._total() as total:
-            total[0] = self._make_room(limit)
+            total[0] = self._free_space(limit)
 
     def open(
-        self, name: str, size: int, download: Callable[[], bytes], is_sound: Callable[[bytes], bool], wait: bool = True
+        self, name: str, size: int, download: Callable[[], bytes], is_intact: Callable[[bytes], bool], wait: bool = True
     ) -> Optional[CachedFile]:
-        """The file `name` of `size` bytes. download: called if it is not there, or is no longer sound.
+        """The file `name` of `size` bytes. download: called if it is not there, or is no longer intact.
 
         Raises UserError if nothing else can be removed for two minutes; None without `wait`.
         """
@@ -70,8 +70,8 @@ class BlockCache:
                 if not self._download(path, size, download, wait):
                     return None
                 continue
-            if name in self._sound or is_sound(path.read_bytes()):
-                self._sound.add(name)
+            if name in self._verified or is_intact(path.read_bytes()):
+                self._verified.add(name)
                 return CachedFile(path, stream)
             stream.close()
             with self._total():
@@ -84,7 +84,7 @@ class BlockCache:
             fcntl.flock(stream, fcntl.LOCK_EX)
             if not is_in_place(partial, stream):  # Whoever had the lock has renamed or removed it.
                 return True
-            is_whole = False
+            is_complete = False
             try:
                 if path.exists():
                     return True
@@ -95,11 +95,11 @@ class BlockCache:
                     target.write(content)
                 with self._total():  # Nobody counts meanwhile.
                     os.replace(partial, path)
-                is_whole = True
-                self._sound.add(path.name)
+                is_complete = True
+                self._verified.add(path.name)
                 return True
             finally:
-                if not is_whole:
+                if not is_complete:
                     with self._total() as total:
                         total[0] -= os.fstat(stream.fileno()).st_size
                         partial.unlink()
@@ -111,7 +111,7 @@ class BlockCache:
             with self._total() as total:
                 more = size - os.fstat(stream.fileno()).st_size
                 if total[0] + more > self._limit:
-                    total[0] = self._make_room(self._limit - more)
+                    total[0] = self._free_space(self._limit - more)
                 if total[0] + more <= self._limit:
                     stream.truncate(size)
                     total[0] += more
@@ -127,7 +127,7 @@ class BlockCache:
 
     @contextlib.contextmanager
     def _total(self) -> Iterator[list[int]]:
-        """[bytes of all files], for one at a time; a killed process may leave it too high until `_make_room` counts."""
+        """[bytes of all files], for one at a time; a killed process may leave it too high until `_free_space`."""
         with open(self._folder / ".total", "a+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.seek(0)
@@ -140,8 +140,8 @@ class BlockCache:
                 stream.write(b"%d" % total[0])
                 stream.flush()
 
-    def _make_room(self, most: int) -> int:
-        """Removes files until they have `most` bytes, and a few more at once; returns how many they have."""
+    def _free_space(self, limit: int) -> int:
+        """Removes files until they have `limit` bytes, and a few more at once; returns how many they have."""
         files = []
         for entry in os.scandir(self._folder):
             if entry.name != ".total":
@@ -150,9 +150,9 @@ class BlockCache:
                 age = -state.st_mtime if is_current else state.st_mtime
                 files.append((is_current, age, entry.path, state.st_size))
         total = sum(size for *_, size in files)
-        if total > most:
+        if total > limit:
             for *_, path, size in sorted(files):
-                if total <= most - self._limit // 64:
+                if total <= limit - self._limit // 64:
                     break
                 total -= size if _remove(path) else 0
         return total
@@ -266,7 +266,7 @@ class RemoteShards:
         """The piece with records first, ..., end - 1."""
         start, stop = int(self._starts[path][first]), int(self._starts[path][end])
 
-        def is_sound(content: bytes) -> bool:
+        def is_intact(content: bytes) -> bool:
             return len(content) == stop - start and not any(
                 record.damage for record in tfrecord_files.walk(content, verify=True)
             )
@@ -274,12 +274,12 @@ class RemoteShards:
         def download() -> bytes:
             for _ in range(2):
                 content = self._store.read_range(self._objects[path][0], start, stop)
-                if is_sound(content):
+                if is_intact(content):
                     return content
             raise UserError(f"{path} is damaged between records {first} and {end - 1}: write the dataset again.")
 
         try:
-            return self._cache.open(f"{self._prefix(path)}-{start}-{stop}", stop - start, download, is_sound, wait)
+            return self._cache.open(f"{self._prefix(path)}-{start}-{stop}", stop - start, download, is_intact, wait)
         except UserError as error:
             self.error = error
             raise
@@ -298,7 +298,7 @@ class RemoteShards:
                 begin, offset = 0, starts[-1]
                 block = self.read(path, offset, offset + _SCANNED_BLOCK)
             header = block[begin : begin + head]
-            if len(header) < head or not tfrecord_files.is_sound_length(header):
+            if len(header) < head or not tfrecord_files.length_matches_checksum(header):
                 raise UserError(f"the length of record {len(starts) - 1} of {path} is damaged: write it again.")
             starts.append(starts[-1] + tfrecord_files.OVERHEAD + tfrecord_files.HEADER.unpack(header)[0])
         if starts[-1] > size:

@@ -46,9 +46,9 @@ message_type { name: "Example" field { name: "features" number: 1 type_name: "Fe
 
 
 class Record(NamedTuple):
-    """The position of one record, and its damage (None: it is sound)."""
+    """The position of one record, and its damage (None: it is intact)."""
 
-    offset: int  # Of its data.
+    offset: int  # Offset of its data.
     length: int
     damage: Optional[str] = None
 
@@ -68,12 +68,12 @@ def frame(records: Sequence[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def is_sound(data_and_crc: bytes) -> bool:
+def matches_checksum(data_and_crc: bytes) -> bool:
     """Whether the data of one record agree with the 4 bytes of checksum after them."""
     return data_and_crc[-CRC.size :] == CRC.pack(masked_crc32c(data_and_crc[: -CRC.size]))
 
 
-def is_sound_length(header: bytes) -> bool:
+def length_matches_checksum(header: bytes) -> bool:
     """Whether the length of a record agrees with its checksum, which follows it."""
     return header[LENGTH.size :] == CRC.pack(masked_crc32c(header[: LENGTH.size]))
 
@@ -95,14 +95,14 @@ def walk(data: Union[bytes, mmap.mmap], verify: bool = False) -> Iterator[Record
     while position < end:
         start = position + HEADER.size
         length = HEADER.unpack_from(data, position)[0] if start <= end else 0
-        if start <= end and not is_sound_length(data[position:start]):
+        if start <= end and not length_matches_checksum(data[position:start]):
             yield Record(start, 0, DAMAGED_LENGTH)
             return
         if start + length + CRC.size > end:
             yield Record(start, 0, CUT_OFF)
             return
         position = start + length + CRC.size
-        wrong = verify and not is_sound(data[start:position])
+        wrong = verify and not matches_checksum(data[start:position])
         yield Record(start, length, DAMAGED_DATA if wrong else None)
 
 

@@ -25,7 +25,7 @@ from stylegan_tf.files.file_errors import parse_json, reason_of, short
 
 RUN_TOKEN = "STYLEGAN_TF_RUN_TOKEN"  # Environment variable: a secret that all processes of a run share.
 _MAGIC = "stylegan_tf"
-_LONGEST = 2**20  # Bytes of a line.
+_MAX_LINE = 2**20  # Bytes.
 _RETRY, _REMINDER, _PATIENCE = 0.5, 60.0, 10.0  # Seconds.
 _FRESH = 3.0  # Seconds since its last report for which a process counts as present.
 _STRANGERS = 3  # Refused connections in a row after which a line says so.
@@ -54,7 +54,7 @@ class _Report(NamedTuple):
     """What a process tells the chief."""
 
     index: int
-    token: str  # Of the process: two with the same index have different ones.
+    token: str  # Token of the process: two with the same index have different ones.
     addresses: list
     facts: dict
 
@@ -274,7 +274,7 @@ def _ask(address: str, line: str, timeout: float) -> Optional[str]:
 
 def _line(connection: socket.socket) -> str:
     with connection.makefile("rb") as stream:
-        return stream.readline(_LONGEST).decode("utf-8", errors="replace").rstrip("\n")
+        return stream.readline(_MAX_LINE).decode("utf-8", errors="replace").rstrip("\n")
 
 
 def _named(cluster: Cluster, index: int) -> str:

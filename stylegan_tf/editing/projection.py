@@ -92,7 +92,7 @@ class Projector:
         """
         targets = tf.constant(targets, tf.float32) / 127.5 - 1.0
         rounds = search_rounds(self.config.steps, self.config.starts)
-        schedule = dataclasses.replace(self.config, steps=sum(steps for _, steps in rounds))  # Of one start.
+        schedule = dataclasses.replace(self.config, steps=sum(steps for _, steps in rounds))  # For one start.
         states = [[start, *self._start_noise(len(targets))] for start in self._starts(targets)]
         states = [[values, *([tf.zeros_like(value) for value in values] for _ in range(2))] for values in states]
         numbers, done, distances = itertools.count(1), 0, None

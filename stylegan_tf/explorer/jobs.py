@@ -25,7 +25,7 @@ from stylegan_tf.visualize.tile_table import scale_for
 _MAX_WAITING = 16
 _KEPT, _KEPT_SECONDS = 32, 3600.0
 _ABANDONED_SECONDS = 90.0  # Without a question about it: its window is closed. Hidden ones ask once a minute.
-FPS = 24  # Of videos.
+FPS = 24  # Frames per second of videos.
 MAX_KEYS = 32  # Key frames of a video.
 
 

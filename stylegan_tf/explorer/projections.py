@@ -21,7 +21,7 @@ from stylegan_tf.files.file_errors import short
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import as_rgb
 
-MAX_BYTES, MAX_PIXELS = 20 * 2**20, 64 * 10**6  # Of an upload.
+MAX_BYTES, MAX_PIXELS = 20 * 2**20, 64 * 10**6  # Limits for an upload.
 MAX_STEPS = 1000
 _PICTURES = 40  # Shown on the way.
 _KEPT, _KEPT_SECONDS = 64, 24 * 3600.0

@@ -27,7 +27,7 @@ class Facts:
 
     num_layers: int
     num_noise_layers: int
-    centre: str = "all"  # Of truncation: the network's own.
+    centre: str = "all"  # The network's own centre of truncation.
     groups: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()  # By column of the label; () for a network without labels.
     directions: tuple[str, ...] = ()
@@ -55,12 +55,12 @@ class View:
     offset: tuple[float, float] = (0.0, 0.0)  # From the seed, to the right and down.
     psi: float = 0.7
     cutoff: int = 8
-    centre: str = "all"  # Of truncation, see `Truncation`.
+    centre: str = "all"  # Centre of truncation, see `Truncation`.
     classes: Mapping[int, float] = dataclasses.field(default_factory=dict)  # Weights by column of the label.
     found: Optional[str] = None  # A projected picture, whose w take the place of the seed's as they are.
     mixing: Mapping[str, int] = dataclasses.field(default_factory=dict)  # Groups of layers -> seeds of their styles.
     noise_mode: str = "const"
-    noise_seed: int = 0  # Of "random".
+    noise_seed: int = 0  # For "random".
     strengths: Mapping[int, float] = dataclasses.field(default_factory=dict)  # Factors of the noise by layer, if not 1.
     moves: Mapping[str, float] = dataclasses.field(default_factory=dict)  # Directions, in standard deviations.
     blend: Optional[Blend] = None

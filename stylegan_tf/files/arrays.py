@@ -22,7 +22,7 @@ from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, readin
 _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.
 # A foreign file may decompress to so many times its size, or to so many bytes.
-_MOST_DECOMPRESSED, _ALWAYS_FITS = 20, 2**28
+_MAX_COMPRESSION, _ALWAYS_FITS = 20, 2**28
 
 
 def file_sha256(path: Union[str, os.PathLike]) -> str:
@@ -162,7 +162,7 @@ def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[
             raise ValueError(f"{name} is compressed in a way that NumPy does not use")
         members[name] = member
     total = sum(member.file_size for member in members.values())
-    if total > max(size * _MOST_DECOMPRESSED, _ALWAYS_FITS):
+    if total > max(size * _MAX_COMPRESSION, _ALWAYS_FITS):
         raise ValueError(f"{size} bytes that claim to hold {total}")
     return members
 

@@ -40,7 +40,7 @@ _ADVICE = {
     errno.EIO: "the disk or the connection to it fails: copy the file, or choose another location",
     errno.ESTALE: "the file was replaced on its server: run the same command again",
 }
-# Of the machine, not of the file's content.
+# Errors of the machine, not of the file's content.
 _NOT_DAMAGE = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG)
 
 
@@ -148,7 +148,7 @@ def read_lines(path: os.PathLike) -> list[tuple[str, dict]]:
 
 _CONVERT = "stylegan-tf convert_checkpoint makes a network file of the authors' StyleGAN and ProGAN pickles"
 _EXAMINED = 2**22  # Bytes of a pickle: names of classes and functions come before most of the numbers.
-_TORCH_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # Of PyTorch's files before version 1.6, within their first bytes.
+_TORCH_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"  # In PyTorch's files before version 1.6, within their first bytes.
 # What is found in a pickle first -> what it is.
 _PICKLES = (
     (rb"torch_utils[./]persistence|_reconstruct_persistent_obj",

@@ -88,7 +88,7 @@ class _Lock:
                 if is_in_place(self._path, stream) and self._sign(stream, by_kernel):
                     self._stream = stream
                     stack.pop_all()
-        except OSError as error:  # Of a full disk, writing and closing name no file.
+        except OSError as error:  # On a full disk, writing and closing name no file.
             raise OSError(error.errno, error.strerror, os.fspath(self._path)) from error
         return self._stream is not None
 

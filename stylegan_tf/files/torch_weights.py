@@ -88,7 +88,7 @@ class _Tensor:
 
     kind: _Numbers
     key: str
-    length: int  # Of the storage.
+    length: int  # Length of the storage.
     offset: int
     shape: tuple
     strides: tuple

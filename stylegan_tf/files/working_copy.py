@@ -28,7 +28,7 @@ from stylegan_tf.files.storage import Store, default_cache_folder
 
 _LAST = ("checkpoints/*", "*saved_model.pb", "*dataset.json")
 _PERIOD = 1.0  # Seconds between two looks at the folder.
-_MOST_LOOKS = 5  # After which a missing file is removed although others go missing as well.
+_MAX_SCANS = 5  # After which a missing file is removed although others go missing as well.
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
@@ -107,7 +107,7 @@ class _Mirror(WorkingCopy):
         self._marker = folder / _MARKER
         self._marker.touch()
         self._stored: dict[str, tuple] = {}  # Name -> state of the local file that the bucket has.
-        self._gone: dict[str, int] = {}  # Of these, those whose files are missing: at how many looks by now.
+        self._gone: dict[str, int] = {}  # Those whose files are missing -> in how many scans so far.
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="uploads")
         self._problem: Optional[str] = None
@@ -182,7 +182,7 @@ class _Mirror(WorkingCopy):
         missing, before = set(self._stored) - {*last, *others}, self._gone
         self._gone = {name: before.get(name, 0) + 1 for name in missing}
         for name in missing:  # While a whole folder is being removed, they become more.
-            if missing == before.keys() or self._gone[name] > _MOST_LOOKS:
+            if missing == before.keys() or self._gone[name] > _MAX_SCANS:
                 self._store.remove(name)
                 del self._stored[name], self._gone[name]
 

@@ -28,16 +28,16 @@ class MetricContext:
 
     generator: Optional[Generator]  # None: `pictures` are measured.
     strategy: tf.distribute.Strategy
-    seed: int  # Of latents, noise and all else that is random: 0 to 2^31 - 1.
+    seed: int  # For latents, noise and all else that is random: 0 to 2^31 - 1.
     cache_folder: pathlib.Path  # For statistics of real images and unfinished passes.
     reals: Optional[RealImages] = None  # None: no dataset; enough for path length and Inception score.
     extractor: Optional[FeatureExtractor] = None
     distance: Optional[ImageDistance] = None  # For path length.
     classifiers: Optional[AttributeClassifiers] = None  # For separability.
-    training_growth: Optional[Growth] = None  # Of a network in training; None: the network's own.
+    training_growth: Optional[Growth] = None  # Growth of a network in training; None: the network's own.
     batch_size: Optional[int] = None  # Images per replica and call; None: by resolution.
     pictures: Optional[FolderPictures] = None
-    content_box: Optional[Sequence[float]] = None  # Of letterboxed images, see `crop_to_box`; None: all is measured.
+    content_box: Optional[Sequence[float]] = None  # For letterboxed images, see `crop_to_box`; None: all is measured.
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # About what is measured, for the records.
     progress: StartProgress = Progress
 

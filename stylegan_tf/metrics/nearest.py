@@ -115,7 +115,7 @@ class Memorization:
     share: float
     low: float  # 95 % interval of the share.
     high: float
-    expected: float  # Of a network that does not memorise.
+    expected: float  # Share for a network that does not memorise.
     sentence: str
 
 
@@ -123,7 +123,7 @@ class Nearest(NamedTuple):
     """The nearest training images of Q images, in order, and what follows from their distances."""
 
     distances: np.ndarray  # [Q, neighbours]; inf where there are fewer training images.
-    numbers: np.ndarray  # Of their records; -1.
+    numbers: np.ndarray  # Numbers of their records; -1 for none.
     reference: np.ndarray  # Distances of the images to held-out ones, or of training images to each other.
     conclusion: Memorization
 

@@ -18,7 +18,7 @@ _FLOAT16_LEVELS = 4
 # Far above the activations of a healthy network, and far enough below float16's largest value of 65504 for the sums
 # of the next convolution.
 FLOAT16_CLAMP = 256.0
-PACKAGE = "stylegan_tf"  # Of the names under which Keras finds the classes again.
+PACKAGE = "stylegan_tf"  # Prefix of the names under which Keras registers the classes.
 
 
 def level_policies(precision: str, resolutions: Sequence[int], half_levels: Optional[int] = None) -> dict[int, str]:

@@ -81,6 +81,6 @@ def _latents(config):
     from scipy.special import ndtri
     from scipy.stats import qmc  # Half a second.
 
-    most = min(_LATENTS, max(_OF_ALL // config.label_size, _AT_LEAST))
-    uniform = qmc.Sobol(config.latent_size, seed=0).random_base2(most.bit_length() - 1)
+    count = min(_LATENTS, max(_OF_ALL // config.label_size, _AT_LEAST))
+    uniform = qmc.Sobol(config.latent_size, seed=0).random_base2(count.bit_length() - 1)
     return ndtri(np.clip(uniform, 1e-7, 1 - 1e-7)).astype(np.float32)

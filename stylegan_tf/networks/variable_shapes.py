@@ -22,9 +22,9 @@ class LayerShape(NamedTuple):
     inputs: int  # Units or channels.
     outputs: int
     level: int = 0  # The resolution of growing that it belongs to; 0: it runs at all of them.
-    kernel: int = 3  # Of a convolution.
+    kernel: int = 3  # Size of a convolution.
     resamples: bool = False  # A convolution between level x level pixels and half of that.
-    places: int = 1  # Of a dense layer whose outputs are maps: their pixels.
+    places: int = 1  # Pixels of the maps that a dense layer puts out.
     has_bias: bool = True
 
     def variables(self) -> Shapes:

@@ -19,7 +19,7 @@ from typing import Callable
 import tensorflow as tf
 
 _blocks: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("blocks", default=())
-_LEAST_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
+_MIN_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
 
 
 @contextlib.contextmanager
@@ -85,7 +85,7 @@ def is_compiled(x: tf.Tensor) -> bool:
     """Whether a chain over x is to be compiled: traced in `compiled_chains`, with a known and large shape, on a CPU."""
     if not are_chains_allowed() or is_plain() or tf.executing_eagerly() or not x.shape.is_fully_defined():
         return False
-    return x.shape.num_elements() >= _LEAST_ELEMENTS and not _has_accelerator()
+    return x.shape.num_elements() >= _MIN_ELEMENTS and not _has_accelerator()
 
 
 def _has_accelerator() -> bool:

@@ -35,7 +35,7 @@ def standard_normal(seeds: tf.Tensor, size: int) -> tf.Tensor:
     points = tf.gather(points, first, batch_dims=1)  # [N, pairs, 2]
     radius = tf.reduce_sum(points * points, axis=-1, keepdims=True)
     normal = tf.sqrt(-2.0 * tf.math.log(radius) / radius) * points
-    normal = tf.reverse(normal, axis=[-1])  # Of each pair, NumPy returns the second first.
+    normal = tf.reverse(normal, axis=[-1])  # NumPy returns the second of each pair first.
     normal = tf.reshape(normal, [-1, 2 * pairs])[:, :size]
     return tf.cast(normal, tf.float32)
 

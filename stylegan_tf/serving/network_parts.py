@@ -92,7 +92,7 @@ def freeze(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -
     """Traces `function(*tensors)`, which has one output, with arguments of these shapes."""
     with without_custom_gradients():
         traced = tf.function(function, autograph=False).get_concrete_function(*specs)
-    count = len(traced.inputs) - len(traced.captured_inputs)  # Of arguments; the handles of variables follow.
+    count = len(traced.inputs) - len(traced.captured_inputs)  # Number of arguments; the handles of variables follow.
     handles = dict(zip((tensor.name for tensor in traced.inputs[count:]), traced.captured_inputs))
     needed, weights, pending = set(), {}, [traced.outputs[0]]
     while pending:
@@ -216,7 +216,7 @@ class NetworkParts:
 class BareFunction(NamedTuple):
     """A function with named inputs and one named output."""
 
-    function: Callable[..., tf.Tensor]  # Of tensors in the order of `inputs`.
+    function: Callable[..., tf.Tensor]  # Takes tensors in the order of `inputs`.
     inputs: dict[str, tf.TensorSpec]
     output: str  # "images" or "dlatents".
 

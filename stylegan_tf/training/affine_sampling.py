@@ -60,7 +60,7 @@ def sampled(images: tf.Tensor, inverse: tuple, for_xla: bool = False) -> tf.Tens
     # Along y, then along x, which makes [n, x, y, C] of it.
     x = tf.reshape(enlarge @ tf.reshape(images, [-1, size, size * channels]), [-1, large, size, channels])
     x = enlarge @ tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, size, large * channels])
-    middle = size - 1 + _CENTRE  # Of the image, from where its first pixel's filter begins.
+    middle = size - 1 + _CENTRE  # Middle of the image, from where its first pixel's filter begins.
     columns, rows = _places(inverse, wanted, middle, middle + 1, 2, images.dtype)
     columns, rows = (_folded(place, size, middle + 1, large) for place in (columns, rows))
     columns, rows = (tf.broadcast_to(place, [count, wanted, wanted]) for place in (columns, rows))

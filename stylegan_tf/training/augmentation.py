@@ -111,7 +111,7 @@ def _filtered(images, numbers: _Numbers):
     return tf.transpose(tf.reshape(columns, [images.shape[0] or -1, size, size, channels]), [0, 2, 1, 3])
 
 
-_POWER = np.array([10.0, 1.0, 1.0, 1.0]) / 13  # Of the bands, in natural images.
+_POWER = np.array([10.0, 1.0, 1.0, 1.0]) / 13  # Power of the bands in natural images.
 
 
 @functools.lru_cache(maxsize=16)
@@ -202,8 +202,8 @@ def diffaugment(images: tf.Tensor, draws: AugmentDraws) -> tf.Tensor:
     numbers = _Numbers(draws, images.dtype, 1.0)
     images = _of_colours(_diffaugment_colour, images, numbers)
     size = images.shape[1]
-    most = int(size / 8 + 0.5)
-    down, right = (tf.cast(numbers.whole(2 * most + 1), tf.int32) - most for _ in range(2))
+    limit = int(size / 8 + 0.5)
+    down, right = (tf.cast(numbers.whole(2 * limit + 1), tf.int32) - limit for _ in range(2))
     return _cut_out(shifted(images, down, right), numbers, only_sometimes=False)
 
 

@@ -40,7 +40,7 @@ class Scalars(NamedTuple):
     """The inputs that all images of a step share."""
 
     alpha: tf.Tensor  # Weight of the current level.
-    crossover: tf.Tensor  # Of style mixing.
+    crossover: tf.Tensor  # For style mixing.
     loss_scale: Optional[tf.Tensor] = None  # float32, for float16; None: unscaled.
     augment_p: Optional[tf.Tensor] = None  # ADA's probability.
 

@@ -17,7 +17,7 @@ _COLUMN_DIVISORS = (1, 2, 4, 4, 8, 8)  # A column's tiles are the largest ones d
 _LARGEST = 256  # Pixels that the largest tiles should have at least: the smallest then have 32.
 TRUNCATION_PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 REALISATIONS = 100
-_DETAIL_PIXELS = 256  # Of the large pictures at least.
+_DETAIL_PIXELS = 256  # Minimum size of the large pictures.
 _FRAME = (255, 200, 0)
 
 

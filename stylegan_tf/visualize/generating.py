@@ -64,7 +64,7 @@ class Styles:
 
     painter: Painter
     count: int
-    name: Callable[[int], str]  # Of the file of an index, without its suffix.
+    name: Callable[[int], str]  # File name of an index, without its suffix.
     part: Callable[[Sequence[int]], _Part]  # w float32 [n, L, W] of indices; noise maps, or None for the painter's.
     options: Mapping[str, Any]  # What the images depend on, for their record.
     folder: str = ""  # Within the folder of all sets.

@@ -21,14 +21,14 @@ from stylegan_tf.files.locks import locked
 from stylegan_tf.visualize.picture_files import as_shown, encoded
 
 RECORD = "images.jsonl"
-_MOST_WAITING, _LONGEST_WAIT = 256, 5.0  # Pictures, seconds: until they get their names.
+_MAX_PENDING, _MAX_WAIT = 256, 5.0  # Pictures, seconds: until they get their names.
 
 
 class ImageRecord(NamedTuple):
     """What made an image."""
 
     options: str  # As sorted JSON.
-    size: Optional[int]  # Of its file in bytes; records of earlier versions do not have it.
+    size: Optional[int]  # Size of its file in bytes; records of earlier versions do not have it.
 
 
 class ImageFolder:
@@ -80,7 +80,7 @@ class ImageFolder:
         sizes = list(self._pool.map(self._write, names, images))
         self.records.update({name: ImageRecord(self._options, size) for name, size in zip(names, sizes)})
         self._names += names
-        if len(self._written) >= _MOST_WAITING or time.monotonic() - self._published_at > _LONGEST_WAIT:
+        if len(self._written) >= _MAX_PENDING or time.monotonic() - self._published_at > _MAX_WAIT:
             self._publish()
 
     def _write(self, name: str, image: np.ndarray) -> int:

@@ -23,8 +23,8 @@ _ENCODINGS = {
     ".webp": {"format": "WEBP", "quality": 90, "method": 4},
 }
 
-_LONGEST_SIDE = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".gif": 65_535}  # Pixels that the formats hold.
-_MOST_PIXELS = 2**30  # Of any picture: 3 GiB, of which several copies are in memory.
+_MAX_SIDE = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500, ".gif": 65_535}  # Pixels that the formats hold.
+_MAX_PIXELS = 2**30  # For any picture: 3 GiB, of which several copies are in memory.
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -109,11 +109,13 @@ def check_picture_path(path: Union[str, os.PathLike]) -> None:
 def check_picture_size(path: Union[str, os.PathLike], height: int, width: int) -> None:
     """UserError if a picture or frame has more pixels than the format of the file, or memory, holds."""
     suffix = Path(path).suffix.lower()
-    longest = _LONGEST_SIDE.get(suffix, _MOST_PIXELS)
-    if max(height, width) > longest or height * width > _MOST_PIXELS:
-        most = f"{suffix} holds {longest:,} a side" if longest < max(height, width) else f"{_MOST_PIXELS:,} is the most"
+    longest = _MAX_SIDE.get(suffix, _MAX_PIXELS)
+    if max(height, width) > longest or height * width > _MAX_PIXELS:
+        limit = (
+            f"{suffix} holds {longest:,} a side" if longest < max(height, width) else f"the maximum is {_MAX_PIXELS:,}"
+        )
         raise UserError(
-            f"{path} would have {width:,} x {height:,} pixels, {most}: use fewer images, a smaller `scale` or another "
+            f"{path} would have {width:,} x {height:,} pixels, {limit}: use fewer images, a smaller `scale` or another "
             "format."
         )
 

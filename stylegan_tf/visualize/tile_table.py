@@ -102,7 +102,7 @@ def tile_table(
     shape = next(tile.shape for row in tiles for tile in row if tile is not None)
     scale = scale_for(shape, scale)
     height, width = shape[0] * scale, shape[1] * scale
-    size = max(12, min(height, width) // 9)  # Of the captions.
+    size = max(12, min(height, width) // 9)  # Font size of the captions.
     gap, wide = max(2, width // 64), max(6, width // 12)
     xs = _positions(len(tiles[0]), width, gap, wide, breaks_beside, start=_margin(beside, size))
     ys = _positions(len(tiles), height, gap, wide, breaks_above, start=_margin(above, size))

@@ -70,7 +70,7 @@ def test_seeds_beyond_what_numpy_takes_are_refused(text):
 
 
 def test_more_seeds_than_a_command_takes_are_refused():
-    with pytest.raises(UserError, match="--rows names 4,294,967,296 seeds: 65,536 is the most here"):
+    with pytest.raises(UserError, match="--rows names 4,294,967,296 seeds: the maximum here is 65,536"):
         parse_seeds("0-4294967295", "rows")
 
 

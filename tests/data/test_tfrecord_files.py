@@ -52,8 +52,8 @@ def test_a_cut_off_file_ends_with_a_damage(tmp_path, cut):
 def test_a_record_and_its_checksum_are_compared():
     message = RANDOM.bytes(30)
     stored = tfrecord_files.frame([message])[12:]
-    assert tfrecord_files.is_sound(stored)
-    assert not tfrecord_files.is_sound(b"x" + stored[1:]) and not tfrecord_files.is_sound(stored[:-1])
+    assert tfrecord_files.matches_checksum(stored)
+    assert not tfrecord_files.matches_checksum(b"x" + stored[1:]) and not tfrecord_files.matches_checksum(stored[:-1])
 
 
 def test_examples_are_those_of_tensorflow():

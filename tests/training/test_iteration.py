@@ -115,12 +115,12 @@ def iterate_by_hand(state, reals, for_discriminator, for_generator, resolution, 
 
 
 @pytest.mark.parametrize(
-    "resolution, alpha, least_elements",
-    [(4, 1.0, forms._LEAST_ELEMENTS), (8, 0.75, 1)],
+    "resolution, alpha, min_elements",
+    [(4, 1.0, forms._MIN_ELEMENTS), (8, 0.75, 1)],
     ids=["as it is", "compiled"],
 )
-def test_an_iteration_is_the_papers(monkeypatch, resolution, alpha, least_elements):
-    monkeypatch.setattr(forms, "_LEAST_ELEMENTS", least_elements)
+def test_an_iteration_is_the_papers(monkeypatch, resolution, alpha, min_elements):
+    monkeypatch.setattr(forms, "_MIN_ELEMENTS", min_elements)
     reals, *passes = drawn(resolution)
     config, state = started()
     before = {name: variable.numpy() for name, variable in arrays_of(state)}

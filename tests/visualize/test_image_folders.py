@@ -132,7 +132,7 @@ def test_pictures_are_on_the_disk_before_the_record_names_them(tmp_path, monkeyp
 
 
 def test_many_pictures_get_their_names_in_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_folders, "_MOST_WAITING", 4)
+    monkeypatch.setattr(image_folders, "_MAX_PENDING", 4)
     with ImageFolder(tmp_path, {}) as images:
         for number in range(6):
             images.add([f"{number}.png"], _images(number))

@@ -87,7 +87,7 @@ def test_a_picture_too_large_for_its_format_is_refused(tmp_path, name, shape):
 
 def test_a_picture_too_large_for_memory_is_refused():
     check_picture_size("x.png", 2**5, 2**25)
-    with pytest.raises(UserError, match="x.png would have 16,777,216 x 65 pixels, 1,073,741,824 is the most"):
+    with pytest.raises(UserError, match="x.png would have 16,777,216 x 65 pixels, the maximum is 1,073,741,824"):
         check_picture_size("x.png", 65, 2**24)
 
 

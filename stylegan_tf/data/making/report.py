@@ -127,11 +127,11 @@ class Tally(NamedTuple):
 class Report(NamedTuple):
     """What became of some pictures: of a chunk, of a shard (stored as JSON), or of all."""
 
-    count: int = 0  # Of records.
+    count: int = 0  # Number of records.
     bad: Sequence[tuple[int, str]] = ()  # (index in the source, reason) of those that cannot be read.
-    box: Optional[Box] = None  # Around the content of all of them; None if there are no pictures.
+    box: Optional[Box] = None  # Box around the content of all of them; None if there are no pictures.
     tally: Tally = Tally()
-    digests: Sequence[str] = ()  # Of the decoded pictures.
+    digests: Sequence[str] = ()  # Digests of the decoded pictures.
 
     @classmethod
     def stored(cls, found: Mapping[str, Any]) -> "Report":

@@ -37,11 +37,11 @@ class Collection:
     """
 
     _count: int  # Pictures.
-    _fingerprint = ""  # Of the file that holds all of them.
+    _fingerprint = ""  # Fingerprint of the file that holds all of them.
     _opened: Sequence[str] = ()  # Attributes that every process opens for itself, None until then.
-    num_channels = 3  # Of the records, by default.
-    content_box: Optional[Box] = None  # Of pictures that are letterboxed already, at `resolution`.
-    aspect_ratio: Optional[float] = None  # Of pictures that are stretched already.
+    num_channels = 3  # Default for the records.
+    content_box: Optional[Box] = None  # For pictures that are letterboxed already, at `resolution`.
+    aspect_ratio: Optional[float] = None  # For pictures that are stretched already.
     resolution: Optional[int] = None
     left_out: Sequence[LeftOut] = ()  # All other files that were found.
 

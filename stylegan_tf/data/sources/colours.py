@@ -12,7 +12,7 @@ from stylegan_tf.config import PictureOptions
 
 WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
 CONVERTED, BROKEN = "converted", "broken profile"  # What may be noticed of a picture's profile.
-_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Of profiles -> modes of Pillow.
+_SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Spaces of profiles -> modes of Pillow.
 _SAME = 1  # Levels by which a profile may differ from sRGB and still is sRGB.
 
 
@@ -43,7 +43,7 @@ def _transformed(image: Image.Image, space: str, transform) -> Image.Image:
     if not is_gray and image.mode not in ("RGB", "RGBA", "CMYK"):
         raise ValueError(f"a profile and the mode {image.mode}")
     colours = image.getchannel("L") if is_gray else image.convert("RGB") if alpha is not None else image
-    if is_gray and space == "RGB":  # Of a program that has made the picture gray and kept its profile.
+    if is_gray and space == "RGB":  # A program made the picture gray and kept its profile.
         colours = colours.convert("RGB")
     if colours.mode != space:
         raise ValueError(f"a profile of {space} in a picture of {colours.mode}")

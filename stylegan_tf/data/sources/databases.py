@@ -173,7 +173,7 @@ class TFRecordCollection(Collection):
     def read(self, index: int) -> Picture:
         offset, length = map(int, self._places[index])
         data = self._files[self._shards[index]].read(offset, length + tfrecord_files.CRC.size)
-        if not tfrecord_files.is_sound(data):
+        if not tfrecord_files.matches_checksum(data):
             raise BadPicture(f"is damaged: {tfrecord_files.DAMAGED_DATA}")
         try:
             example = data[: -tfrecord_files.CRC.size]

@@ -17,7 +17,7 @@ IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png"),
     *(".pnm", ".ppm", ".psd", ".qoi", ".sgi", ".tga", ".tif", ".tiff", ".webp"),
 )
-HEAD_BYTES = 32  # Of a file, by which a picture is recognised where its name says nothing.
+HEAD_BYTES = 32  # First bytes of a file, which identify a picture where its name says nothing.
 DEAD_LINK, NO_FILE, LOOP = "broken links", "pipes, sockets or devices", "links that form a cycle"
 
 

@@ -22,7 +22,7 @@ FORMATS = (
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"8BPS", b"qoif", *_TIFF)
 _MAGIC += (b"\x00\x00\x00\x0cjP  \r\n", b"\xff\x4f\xff\x51")  # JPEG 2000.
-_MAX_TIFF_BYTES = 2**30  # Of the pixels of a page.
+_MAX_TIFF_BYTES = 2**30  # Size of the pixels of a page.
 # Tags of TIFFs, and the numbers of colours by photometric interpretation (RGB, CMYK, YCbCr, CIE L*a*b*; others 1).
 _SUBFILE, _PHOTOMETRIC, _SAMPLES, _EXTRA = 254, 262, 277, 338
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}

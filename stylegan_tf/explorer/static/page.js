@@ -84,7 +84,7 @@ function fit() {
 
 // ---- A network
 
-let newest = 0; // Of the networks that were asked for: the others come too late.
+let newest = 0; // The last network that was requested: answers for others come too late.
 
 // Loads a network's facts and builds its panels. Returns null where another one was asked for meanwhile.
 async function load(name) {

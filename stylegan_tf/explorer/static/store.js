@@ -18,7 +18,7 @@ class Store {
   #timer = 0;
   #settled = null; // The state that undo comes back to.
   state = null;
-  facts = null; // Of the network.
+  facts = null; // About the network.
 
   get view() {
     return this.state.view;

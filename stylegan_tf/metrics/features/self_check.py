@@ -16,7 +16,7 @@ from stylegan_tf.metrics.kinds.sample_quality import precision_and_recall
 from stylegan_tf.metrics.real_images import RealImages
 
 BLUR_RADII = (0.5, 1.0, 2.0)  # Pixels.
-NOISE_DEVIATIONS = (6, 18, 54)  # Of 255.
+NOISE_DEVIATIONS = (6, 18, 54)  # Out of 255.
 KEPT_SHARES = (0.75, 0.5, 0.25)
 _ROWS = 32
 

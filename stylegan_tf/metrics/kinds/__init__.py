@@ -32,7 +32,7 @@ def _parse(name: str) -> Metric:
         match = kind.pattern.fullmatch(name)
         if match is not None:
             metric = kind.from_match(match)
-            if metric.count < kind.least_images:
-                raise UserError(f"metric {name!r} needs at least {kind.least_images} images, got {metric.count}.")
+            if metric.count < kind.min_images:
+                raise UserError(f"metric {name!r} needs at least {kind.min_images} images, got {metric.count}.")
             return metric
     raise UserError(f"unknown metric {name!r}; there are: {KNOWN}.")

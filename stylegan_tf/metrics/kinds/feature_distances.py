@@ -7,7 +7,7 @@ import numpy as np
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 BLOCK_ROWS = 512  # Rows that are buffered for one matrix product.
-MAX_SUBSET_SIZE = 1000  # Of rows, for kernel distances.
+MAX_SUBSET_SIZE = 1000  # Rows, for kernel distances.
 MIN_SUBSETS = 10
 
 
@@ -151,7 +151,7 @@ class KernelMetric(FeatureMetric):
     pattern = feature_pattern("kid")
     needs = ("extractor", "reals")
     statistics = "rows"
-    least_images = 4  # Two subsets of two.
+    min_images = 4  # Two subsets of two.
 
     def values(self, reals, fakes, seed) -> Values:
         mean, error = kernel_distance(reals.rows(), fakes.rows(), seed)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # It imports TensorFlow, which parsing of names does without.
 
 MAX_MIXED_LATENTS = 4  # Table 2.
 
-Values = dict[str, float]  # Of a metric, e.g. {"precision": 0.7, "recall": 0.4}.
+Values = dict[str, float]  # Results of a metric, e.g. {"precision": 0.7, "recall": 0.4}.
 Facts = dict[str, Any]  # Further information for readers.
 
 _REQUIREMENTS = {  # An extractor is always there.
@@ -31,10 +31,10 @@ class Metric(abc.ABC):
     text: str  # The name as written.
     count: int  # Generated images, pairs of latents, or samples.
 
-    syntax: ClassVar[str]  # Of names of this kind, for messages.
-    pattern: ClassVar[re.Pattern]  # Of the same names, for `from_match`.
+    syntax: ClassVar[str]  # Syntax of names of this kind, for messages.
+    pattern: ClassVar[re.Pattern]  # Pattern of these names, for `from_match`.
     needs: ClassVar[tuple[str, ...]]  # Parts of a context: "reals", "extractor", "distance", "classifiers".
-    least_images: ClassVar[int] = 2  # Fewer are meaningless.
+    min_images: ClassVar[int] = 2  # Fewer are meaningless.
 
     @classmethod
     @abc.abstractmethod
@@ -64,8 +64,8 @@ class Metric(abc.ABC):
         if "reals" in self.needs:
             numbers["real images"] = reals.count(self.count)
         for what, number in numbers.items():
-            if number < self.least_images:
-                raise UserError(f"{self.text} needs at least {self.least_images} {what}, there are {number}.")
+            if number < self.min_images:
+                raise UserError(f"{self.text} needs at least {self.min_images} {what}, there are {number}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +74,7 @@ class FeatureMetric(Metric):
 
     mixed_latents: int = 1  # Latents that style every image, at random crossovers (Table 2).
 
-    statistics: ClassVar[str]  # Of the features: "moments", "rows" or "scores" (`features/statistics.py`).
+    statistics: ClassVar[str]  # Kind of feature statistics: "moments", "rows" or "scores" (`features/statistics.py`).
 
     @classmethod
     def from_match(cls, match: re.Match) -> "FeatureMetric":

@@ -73,7 +73,7 @@ class PathLengthMetric(NetworkMetric):
 class PathLength:
     """The result. `mean` is the paper's number."""
 
-    mean: float  # Of the distances between the 1st and the 99th percentile.
+    mean: float  # Mean of the distances between the 1st and the 99th percentile.
     kept: int  # The number of these pairs.
 
 

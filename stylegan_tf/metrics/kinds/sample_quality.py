@@ -6,7 +6,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.metrics.kinds.metric import FeatureMetric, Values, feature_pattern
 
 SPLITS = 10  # The score is the mean over ten splits of the images; their standard deviation is its error bar.
-NEIGHBOURS = 3  # Of precision and recall.
+NEIGHBOURS = 3  # For precision and recall.
 _BLOCK = 500  # Rows of the distance matrix in memory at once.
 
 
@@ -15,7 +15,7 @@ class InceptionScoreMetric(FeatureMetric):
     pattern = feature_pattern("is")
     needs = ("extractor",)
     statistics = "scores"
-    least_images = 2 * SPLITS  # The score of a single image is 1, whatever it shows.
+    min_images = 2 * SPLITS  # The score of a single image is 1, whatever it shows.
 
     def values(self, reals, fakes, seed) -> Values:
         mean, deviation = fakes.score()
@@ -34,8 +34,8 @@ class SplitScores:
         splits = min(splits, total)
         self._ends = np.array([total * (split + 1) // splits for split in range(splits)])
         self._done = 0
-        self._sums = np.zeros([splits, num_classes], np.float64)  # Of p(y|x).
-        self._negative_entropies = np.zeros([splits], np.float64)  # Of sum_y p log p.
+        self._sums = np.zeros([splits, num_classes], np.float64)  # Sums of p(y|x).
+        self._negative_entropies = np.zeros([splits], np.float64)  # Sums of sum_y p log p.
 
     def update(self, logits: np.ndarray) -> None:
         """logits: [n, num_classes]."""
@@ -72,7 +72,7 @@ class PrecisionRecallMetric(FeatureMetric):
     pattern = feature_pattern("pr")
     needs = ("extractor", "reals")
     statistics = "rows"
-    least_images = NEIGHBOURS + 1
+    min_images = NEIGHBOURS + 1
 
     def values(self, reals, fakes, seed) -> Values:
         precision, recall = precision_and_recall(reals.rows(), fakes.rows())

@@ -36,7 +36,7 @@ class PickledNetwork:
     """One network of the authors, as data."""
 
     name: str  # For example "Gs". A component's variables have its name as their prefix.
-    version: int  # Of the file's format: 2 or 3.
+    version: int  # Version of the file's format: 2 or 3.
     build_function: str  # Without its module, for example "G_style" or "D_basic".
     static_kwargs: dict  # Arguments of that function: str -> None, bool, int, float, str, list or dict of these.
     components: dict  # Role ("mapping", "synthesis") -> network.

@@ -28,7 +28,7 @@ from stylegan_tf.visualize.picture_files import save_image_grid
 
 _PAGE = pathlib.Path(__file__).with_name("web_page")
 _SCRIPTS = ("stylegan.js", "page.js")
-_RUNTIME = {"module": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}  # Of onnxruntime-web.
+_RUNTIME = {"module": "ort.wasm.bundle.min.mjs", "wasm": "ort-wasm-simd-threaded.wasm"}  # Files of onnxruntime-web.
 _LIMITS = """\
 For research, art and teaching. It is not meant for pictures that pass for photographs of real people, places or
 events. It shows what its training images show, with their biases and gaps, and at a lower `truncation_psi` less of

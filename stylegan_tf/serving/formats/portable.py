@@ -25,7 +25,7 @@ FORMATS = {
 LARGEST_ERROR = 1  # Levels of 255.
 LOWEST_PSNR = 60.0  # dB, of float16.
 _BATCHES = (1, 3)
-_TOLERANCE = {"float32": 1e-3, "float16": 2e-2, "int8": np.inf}  # Of w, as a share of its largest value.
+_TOLERANCE = {"float32": 1e-3, "float16": 2e-2, "int8": np.inf}  # Error of w, relative to its largest value.
 
 
 def export_portable(

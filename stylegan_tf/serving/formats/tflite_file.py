@@ -16,7 +16,7 @@ from stylegan_tf.config.errors import optional_module
 from stylegan_tf.serving.network_parts import BareFunction, as_stored
 
 WEIGHTS = ("float32", "float16", "int8")
-METADATA_NAME = "stylegan_tf"  # Of the entry in the model's metadata: JSON.
+METADATA_NAME = "stylegan_tf"  # Name of the entry in the model's metadata: JSON.
 
 
 def write_tflite(path: pathlib.Path, bare: BareFunction, weights: str, metadata: Mapping[str, Any]) -> None:

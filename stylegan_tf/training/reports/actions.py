@@ -26,7 +26,7 @@ from stylegan_tf.visualize import image_grid, save_image
 from stylegan_tf.visualize.painter import Sampler
 from stylegan_tf.visualize.picture_files import as_shown
 
-_MOST_CLASSES = 32  # That get rows of their own.
+_MAX_CLASSES = 32  # Classes that get rows of their own.
 
 
 class Grids:
@@ -46,7 +46,7 @@ class Grids:
         if self._architecture.label_size:
             self._labels = self._first_batch(min(info.levels))["labels"]
             classes = self._labels.shape[1]
-            if 1 < classes <= _MOST_CLASSES and np.isin(load_labels(info).sum(axis=1), 1).all():
+            if 1 < classes <= _MAX_CLASSES and np.isin(load_labels(info).sum(axis=1), 1).all():
                 self._labels = np.eye(classes, dtype=np.float32).repeat(config.grid_columns, axis=0)
                 self._z = np.tile(self._z[: config.grid_columns], [classes, 1])
         self._previous: Optional[np.ndarray] = None  # The last grid's images.

@@ -28,7 +28,7 @@ _BATCH = 10
 
 def initialise_everywhere(config: TrainConfig, state: TrainState, processes: Processes) -> list[str]:
     """`initialise` in every process, from the file that the config names, if it names one. For all to call."""
-    path = find_network(config.init_from) if config.init_from else None  # Of a run folder: its newest.
+    path = find_network(config.init_from) if config.init_from else None  # For a run folder, its newest.
     if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):
         found = path or "left out here"
         raise OptionError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
@@ -143,7 +143,7 @@ def _other_channels(layer: str, weight: np.ndarray, bias: np.ndarray, old: int, 
         matrix, offset = _channel_map(old, new)
         return weight @ matrix, bias @ matrix + offset
     matrix, offset = _channel_map(new, old)
-    gain = np.sqrt(2.0 / old)  # Of `EqualizedConv2D` at run time.
+    gain = np.sqrt(2.0 / old)  # That of `EqualizedConv2D` at run time.
     return matrix @ weight * np.sqrt(new / old), bias + offset @ weight[0, 0] * gain
 
 

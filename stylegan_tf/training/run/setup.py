@@ -84,7 +84,7 @@ class RunSetup:
     processes: Processes
     stop: StopSignal
     record: RunRecord
-    previous: Optional[RunRecord]  # Of the newest checkpoint of the run that is resumed; None for a new one.
+    previous: Optional[RunRecord]  # From the newest checkpoint of the run that is resumed; None for a new one.
     note: Note = ignore
     progress: StartProgress = Progress
     trackers: Sequence[LogBackend] = ()
