@@ -17,7 +17,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.record_workers import available_cores
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy, training_batches
-from stylegan_tf.ops.forms import compiled_chains, in_same_blocks, plain_form
+from stylegan_tf.ops.forms import compiled_chains, plain_form, with_current_modes
 from stylegan_tf.training.reports.reporting import peak_memory
 from stylegan_tf.training.run.setup import resolve_precision
 from stylegan_tf.training.state import TrainState
@@ -80,7 +80,7 @@ class TrainingCase:
         @tf.function
         def run(batch, inputs):
             with compiled_chains():
-                per_replica = strategy.run(in_same_blocks(step), args=(batch, inputs))
+                per_replica = strategy.run(with_current_modes(step), args=(batch, inputs))
             return {name: strategy.experimental_local_results(value)[0] for name, value in per_replica.items()}
 
         return lambda: [value.numpy() for value in run(self._batch, self._inputs()).values()]

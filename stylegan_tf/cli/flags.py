@@ -18,7 +18,7 @@ from typing import Any, Callable, NoReturn, Optional
 from absl import flags
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import OptionError, all_options, may_be_none, table_value_type, value_type
+from stylegan_tf.config.option import OptionError, all_options, is_optional, table_value_type, value_type
 
 FLAGS = flags.FLAGS
 GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -152,7 +152,7 @@ def define_option(field: dataclasses.Field, flag_values: flags.FlagValues = FLAG
     default = None if field.default is dataclasses.MISSING else field.default
     if option.choices and kind is str:
         flags.DEFINE_enum(field.name, default, option.choices, text, flag_values)
-    elif kind in _OR_NONE and may_be_none(field):
+    elif kind in _OR_NONE and is_optional(field):
         flags.DEFINE(_OR_NONE[kind](), field.name, default, text, flag_values, flags.ArgumentSerializer())
     else:
         _DEFINE.get(kind, flags.DEFINE_string)(field.name, default, text, flag_values=flag_values)

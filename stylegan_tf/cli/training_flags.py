@@ -69,7 +69,7 @@ def _flags_of_run(run_dir: str, path: str) -> list[str]:
 def _reset_options_without_use() -> None:
     """Resets options of the original run that require a value of another option which has since been changed."""
     values = {name: FLAGS[name].value for name in OPTIONS}
-    without_use = [name for name, field in OPTIONS.items() if not field.metadata["option"].is_of_use(values)]
+    without_use = [name for name, field in OPTIONS.items() if not field.metadata["option"].is_applicable(values)]
     if FLAGS.keep_best not in metric_names(FLAGS.metrics):
         without_use += ["keep_best", "patience"]
     for name in without_use:

@@ -54,12 +54,14 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
-    is_later: bool = False  # Older networks and records lack it: digests skip its default, so that results stay valid.
-    is_place: bool = False  # A location, which may be named differently on other machines without affecting a run.
+    added_later: bool = (
+        False  # Older networks and records lack it: digests skip its default, so that results stay valid.
+    )
+    is_location: bool = False  # A location, which may be named differently on other machines without affecting a run.
     # Values of other options with which it may be combined.
     requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
-    def is_of_use(self, values: Mapping[str, Any]) -> bool:
+    def is_applicable(self, values: Mapping[str, Any]) -> bool:
         """Whether the other options (by name) have values with which this one has an effect."""
         return all(values[name] in allowed for name, allowed in self.requires.items())
 
@@ -68,7 +70,7 @@ class Option:
         """Those that it has, by name."""
         return {name: getattr(self, name) for name in _BOUNDS if getattr(self, name) is not None}
 
-    def holds(self, value: float) -> bool:
+    def allows(self, value: float) -> bool:
         """Whether a number is within the bounds; NaN is within none."""
         return all(_BOUNDS[name](value, bound) for name, bound in self.bounds.items())
 
@@ -105,7 +107,7 @@ def value_type(field: dataclasses.Field[Any]) -> type:
     return typing.cast(type, Mapping if typing.get_origin(annotation) is Mapping else annotation)
 
 
-def may_be_none(field: dataclasses.Field[Any]) -> bool:
+def is_optional(field: dataclasses.Field[Any]) -> bool:
     """Whether its annotation is Optional."""
     return type(None) in typing.get_args(field.type)
 
@@ -146,7 +148,7 @@ class Options:
     def __post_init__(self) -> None:
         for field in option_fields(type(self)):
             value = getattr(self, field.name)
-            if value is None and may_be_none(field):
+            if value is None and is_optional(field):
                 continue
             if value_type(field) is Mapping:
                 _check_table(field, value)
@@ -155,12 +157,12 @@ class Options:
             if value != field.default:
                 self._check_requirements(field)
 
-    def digested(self) -> dict[str, Any]:
+    def digest_fields(self) -> dict[str, Any]:
         """What digests and records of results are made from: values by name, without later options at their default."""
         return {
             field.name: getattr(self, field.name)
             for field in option_fields(type(self))
-            if not field.metadata["option"].is_later or getattr(self, field.name) != field.default
+            if not field.metadata["option"].added_later or getattr(self, field.name) != field.default
         }
 
     def _check_requirements(self, field: dataclasses.Field[Any]) -> None:
@@ -212,7 +214,7 @@ def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
         raise OptionError(f"{name} must be a {'whole ' if kind is int else ''}number, got {value!r}.")
     if rule.is_resolution and not is_resolution(value):
         raise OptionError(f"{name} must be a power of two of at least 4, got {value}.")
-    if not rule.holds(value):
+    if not rule.allows(value):
         bounds = " and ".join(f"{bound.replace('_', ' ')} {limit}" for bound, limit in rule.bounds.items())
         raise OptionError(f"{name} must be {bounds}, got {value}.")
     if kind is float and (not math.isfinite(value) or abs(value) > _FLOAT_MAX):

@@ -125,12 +125,12 @@ class TrainConfig(Options, group=RUN):
     1000
     """
 
-    data_dir: str = option(REQUIRED, "Folder of TFRecords written by stylegan_tf.create_tfrecords.", is_place=True)
+    data_dir: str = option(REQUIRED, "Folder of TFRecords written by stylegan_tf.create_tfrecords.", is_location=True)
     run_dir: str = option(
-        REQUIRED, "Folder of the run. Started again with the same folder, the run is resumed.", is_place=True
+        REQUIRED, "Folder of the run. Started again with the same folder, the run is resumed.", is_location=True
     )
     cache_dir: Optional[str] = option(
-        None, "Folder for local copies of data in a bucket. Default: ~/.cache/stylegan_tf.", is_place=True
+        None, "Folder for local copies of data in a bucket. Default: ~/.cache/stylegan_tf.", is_location=True
     )
     cache_gib: Optional[float] = option(
         None,
@@ -138,7 +138,7 @@ class TrainConfig(Options, group=RUN):
         "Default: all of it is copied before training starts.",
         above=0,
         at_most=10**6,
-        is_place=True,
+        is_location=True,
     )
     init_from: Optional[str] = option(
         None,
@@ -147,7 +147,7 @@ class TrainConfig(Options, group=RUN):
         "where no flag sets them. With another --resolution (new levels fade in), other channels or other labels, "
         "the weights that fit are taken over; the other options of the architecture cannot be changed. "
         "--start_resolution is also taken from that network: the resolution at which it was being trained.",
-        is_place=True,
+        is_location=True,
     )
     resolution: Optional[int] = option(
         None, "Final resolution of training. Default: the full resolution of the dataset.", is_resolution=True
@@ -206,7 +206,7 @@ class TrainConfig(Options, group=RUN):
         choices=STRATEGIES,
     )
     tpu: Optional[str] = option(
-        None, "Name or address of the TPU for --strategy=tpu. Default: the variable TPU_NAME.", is_place=True
+        None, "Name or address of the TPU for --strategy=tpu. Default: the variable TPU_NAME.", is_location=True
     )
     deterministic: bool = option(
         False, "Use only operations whose results repeat bit by bit. Slower on GPUs; CPUs repeat without it."

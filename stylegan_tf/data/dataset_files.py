@@ -17,7 +17,7 @@ from stylegan_tf.data.remote_shards import RemoteShards
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.file_errors import read_json, short
-from stylegan_tf.files.storage import fetched
+from stylegan_tf.files.storage import ensure_local
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -65,7 +65,7 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
     Raises UserError if the folder is missing, empty or incomplete, and for damaged files.
     """
     remote = RemoteShards(folder, cache_dir, int(cache_gib * 2**30)) if cache_gib and scheme_of(folder) else None
-    place, folder = folder, remote.folder if remote else fetched(folder, cache=cache_dir)
+    place, folder = folder, remote.folder if remote else ensure_local(folder, cache=cache_dir)
     name, levels = _find_levels(folder, remote.paths if remote else None)
     with ThreadPoolExecutor(8 if remote else 1) as pool:
         shapes = {
@@ -177,7 +177,7 @@ def damaged_records(path: str, expected_shape: tuple[int, ...]) -> Iterator[tupl
 
 
 @contextlib.contextmanager
-def data_errors_named(info: DatasetInfo, resolution: int) -> Iterator[None]:
+def translate_data_errors(info: DatasetInfo, resolution: int) -> Iterator[None]:
     """Context of code that reads batches: a damaged record becomes a UserError that names file and record."""
     import tensorflow as tf
 

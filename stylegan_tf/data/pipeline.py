@@ -73,7 +73,7 @@ def training_dataset(
     dataset = dataset.skip(images_done)
     share = host_share(batch_size * num_input_pipelines, num_replicas, input_pipeline_index, num_input_pipelines)
     if num_input_pipelines > 1:
-        dataset = _only(dataset, share, batch_size * num_input_pipelines)
+        dataset = _select(dataset, share, batch_size * num_input_pipelines)
     if by_number:
         dataset = _records_by_number(info, resolution, dataset)
     dataset = _files_decoded(dataset, info, resolution).batch(batch_size, drop_remainder=True)
@@ -177,7 +177,7 @@ def _repeated(element: tuple, count) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensors(element if len(element) > 1 else element[0]).repeat(count)
 
 
-def _only(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.data.Dataset:
+def _select(dataset: tf.data.Dataset, share: np.ndarray, global_batch: int) -> tf.data.Dataset:
     """Keeps, of every `global_batch` elements, those at the positions `share`."""
     mine = np.zeros([global_batch], bool)
     mine[share] = True

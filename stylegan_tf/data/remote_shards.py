@@ -21,7 +21,7 @@ from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.locks import is_in_place
-from stylegan_tf.files.storage import Store, default_cache_folder, fetched
+from stylegan_tf.files.storage import Store, default_cache_folder, ensure_local
 
 _LARGEST_BLOCK = 2**25  # Bytes: a request's latency is small beside it.
 _SCANNED_BLOCK = 2**23
@@ -192,7 +192,7 @@ class RemoteShards:
     def __init__(self, address: str, cache: Optional[os.PathLike], limit: int):
         """cache: a folder; None: the default. limit: of the pieces in it, in bytes."""
         folder = pathlib.Path(cache or default_cache_folder())
-        self.folder = fetched(address, _beside_shards, folder)
+        self.folder = ensure_local(address, _beside_shards, folder)
         self.error: Optional[UserError] = None
         self._store = Store(address)
         self._objects = {

@@ -148,12 +148,12 @@ class Processes:
     @contextlib.contextmanager
     def naming_lost_processes(self) -> Iterator[None]:
         """For a block of what the processes do together: the loss of another one becomes a UserError."""
-        with lost_processes_named() if self.count > 1 else contextlib.nullcontext():
+        with translate_lost_processes() if self.count > 1 else contextlib.nullcontext():
             yield
 
 
 @contextlib.contextmanager
-def lost_processes_named() -> Iterator[None]:
+def translate_lost_processes() -> Iterator[None]:
     """What TensorFlow raises when another process is gone, or executes something else, becomes a UserError."""
     try:
         yield
@@ -185,7 +185,7 @@ def _free(error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def ended_after(seconds: float) -> Iterator[None]:
+def exit_on_timeout(seconds: float) -> Iterator[None]:
     """Ends the process with exit code 1 if the block takes longer, also where no Python code can run meanwhile."""
     with open(os.devnull, "w") as nowhere:  # For the traceback.
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
@@ -196,7 +196,7 @@ def ended_after(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
+def default_signal_handlers() -> Iterator[None]:
     """For a block that waits long inside TensorFlow, during which Python handles no signals."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.getsignal(number) for number in numbers}

@@ -26,9 +26,9 @@ from stylegan_tf.files.file_errors import parse_json, reason_of, short
 RUN_TOKEN = "STYLEGAN_TF_RUN_TOKEN"  # Environment variable: a secret that all processes of a run share.
 _MAGIC = "stylegan_tf"
 _MAX_LINE = 2**20  # Bytes.
-_RETRY, _REMINDER, _PATIENCE = 0.5, 60.0, 10.0  # Seconds.
+_RETRY, _REMINDER, _TIMEOUT = 0.5, 60.0, 10.0  # Seconds.
 _FRESH = 3.0  # Seconds since its last report for which a process counts as present.
-_STRANGERS = 3  # Refused connections in a row after which a line says so.
+_REFUSED_BEFORE_WARNING = 3  # Refused connections in a row after which a line says so.
 
 _NEVER = ("", -math.inf)  # Token and time of the last report of a process that was not here yet.
 
@@ -91,10 +91,10 @@ class _Listener:
             while len(self._informed) < len(self._cluster.addresses) - 1:
                 self._changed.wait(_RETRY)
                 if self._problem or self._released:  # Those that ask within the next seconds also learn about it.
-                    until = until or time.monotonic() + _PATIENCE
+                    until = until or time.monotonic() + _TIMEOUT
                     if time.monotonic() > until:
                         break
-                if len(self._refused) >= _STRANGERS:
+                if len(self._refused) >= _REFUSED_BEFORE_WARNING:
                     address = self._cluster.addresses[0]
                     note(f"{len(self._refused)} connections to {address} were refused ({self._refused[-1]})")
                     self._refused.clear()
@@ -121,7 +121,7 @@ class _Listener:
     def _serve(self, connection: socket.socket) -> None:
         """Whatever comes in: nothing of it may end this process or print a traceback."""
         with contextlib.suppress(Exception), connection:
-            connection.settimeout(_PATIENCE)
+            connection.settimeout(_TIMEOUT)
             line = _line(connection)
             try:
                 report = None if line == f"{_MAGIC} who" else _parsed_report(line, self._cluster)
@@ -236,7 +236,7 @@ def _report_to_chief(cluster: Cluster, token: str, facts: Facts, note: Note) -> 
     while True:
         missing = _named(cluster, 0)
         with contextlib.suppress(OSError):
-            answer = _ask(cluster.addresses[0], f"{_MAGIC} {_signature(body)} {body}", _PATIENCE)
+            answer = _ask(cluster.addresses[0], f"{_MAGIC} {_signature(body)} {body}", _TIMEOUT)
             kind, _, text = (answer or "").partition(" ")
             if kind == "go":
                 return

@@ -14,12 +14,12 @@ from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.distribution.processes import (
     Cluster,
     cluster_from_environment,
-    ended_after,
-    ended_by_signals,
-    lost_processes_named,
+    default_signal_handlers,
+    exit_on_timeout,
+    translate_lost_processes,
 )
 from stylegan_tf.distribution.rendezvous import Facts, rendezvous
-from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
+from stylegan_tf.ops.forms import compiled_chains, with_current_modes
 
 
 class ReplicatedFunction:
@@ -38,7 +38,7 @@ class ReplicatedFunction:
         @tf.function(autograph=False)
         def run(arguments):
             with compiled_chains():
-                return strategy.run(in_same_blocks(function), arguments)
+                return strategy.run(with_current_modes(function), arguments)
 
         self._run = run
 
@@ -104,12 +104,12 @@ def _multi_worker_strategy(cluster: Optional[Cluster], facts: Facts, note: Note)
     mine, count = cluster.addresses[cluster.index], len(cluster.addresses)
     if count > 1:
         note(f"process {cluster.index} of {count} at {mine}: waiting for the others")
-        with ended_by_signals():
+        with default_signal_handlers():
             rendezvous(cluster, {**_versions(), **facts}, note)
         note(f"all are there; if one fails to connect, this process exits after {_CONNECT_TIMEOUT:.0f} s")
     try:
         # TensorFlow waits for an hour, keeps Python from running, and replaces the handler of SIGTERM.
-        with lost_processes_named(), ended_by_signals(), ended_after(_CONNECT_TIMEOUT):
+        with translate_lost_processes(), default_signal_handlers(), exit_on_timeout(_CONNECT_TIMEOUT):
             return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         reason = " ".join(str(error).split())[:200]

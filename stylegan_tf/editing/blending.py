@@ -31,7 +31,7 @@ def blended(generators: Mapping[str, Generator], options: BlendOptions) -> Gener
 
     Raises UserError for networks of different architectures or resolutions reached, and for a swap above these.
     """
-    check_alike(generators)
+    check_compatible(generators)
     networks = list(generators.values())
     reached = networks[0].growth.resolution
     if options.swap and not options.shares(len(networks), reached)[-1]:
@@ -51,7 +51,7 @@ def assign_blend(result: Generator, networks: Sequence[Generator], options: Blen
         variable.assign(sum(terms).astype(np.float32))
 
 
-def check_alike(generators: Mapping[str, Generator]) -> None:
+def check_compatible(generators: Mapping[str, Generator]) -> None:
     """UserError that names the first difference which keeps networks from being blended."""
     if len(generators) < 2:
         raise UserError("`networks`: at least two different networks can be blended.")

@@ -249,7 +249,7 @@ def project_files(
         target, PictureOptions(size, channels, fit, background=pictures.background), box, pictures.max_images, warn
     )
     made_with = {"class": classes, "content_box": box, "fit": fit, "background": parse_background(pictures.background)}
-    made_with.update(network_sha256=file_sha256(path), **distance.protocol(), **config.digested())
+    made_with.update(network_sha256=file_sha256(path), **distance.protocol(), **config.digest_fields())
     places = [outdir if targets.is_one_picture else outdir / name for name in targets.names]
     folders = [ResultFolder(place, targets.image(index), made_with) for index, place in enumerate(places)]
     todo = [index for index, folder in enumerate(folders) if not folder.has_result(video)]

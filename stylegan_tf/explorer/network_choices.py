@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.demo import load_demo_images
-from stylegan_tf.editing.blending import check_alike
+from stylegan_tf.editing.blending import check_compatible
 from stylegan_tf.editing.directions import load_directions
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import View
@@ -80,7 +80,7 @@ class NetworkChoices:
     def _new_choice(self, name, other=None):
         if other is not None:
             choice, second = self._load(name), self._load(other)
-            check_alike({each.name: each.renderer.painter.generator for each in (choice, second)})
+            check_compatible({each.name: each.renderer.painter.generator for each in (choice, second)})
             renderer = choice.renderer.blended_with(second.renderer.painter.generator)
             return choice._replace(renderer=renderer, blended_with=second.path)
         networks = load_networks(self._paths[name])

@@ -77,7 +77,7 @@ def read_arrays(
             raise ValueError(f"a single array, not a {kind}")
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:
-            members = _members(archive, os.fstat(stream.fileno()).st_size, number_at_the_end(stream))
+            members = _members(archive, os.fstat(stream.fileno()).st_size, zip_entry_count(stream))
             found = {name: _read(archive, member) for name, member in members.items() if only is None or name in only}
         if only is None:
             _compare_with_list(found, members)
@@ -167,7 +167,7 @@ def _members(archive: zipfile.ZipFile, size: int, count: Optional[int]) -> dict[
     return members
 
 
-def number_at_the_end(stream: BinaryIO) -> Optional[int]:
+def zip_entry_count(stream: BinaryIO) -> Optional[int]:
     """Members of a zip by its last record, which zipfile does not compare; None where that has no number."""
     stream.seek(0, os.SEEK_END)
     stream.seek(max(0, stream.tell() - 2**16 - 22))

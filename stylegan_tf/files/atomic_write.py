@@ -38,7 +38,7 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
     path = resolved_link(path)
     temporary = temporary_name(path)
     make_folder(path.parent)
-    with naming_errors(path, temporary):
+    with name_path_in_errors(path, temporary):
         remove_leftovers_of(path)
         descriptor = _reserve(temporary)
         try:
@@ -76,7 +76,7 @@ class AtomicBatch:
     def write(self, path: os.PathLike, content: bytes) -> None:
         path = resolved_link(path)
         temporary = temporary_name(path)
-        with naming_errors(path, temporary):
+        with name_path_in_errors(path, temporary):
             descriptor = _reserve(temporary)
             self._pending.append((descriptor, temporary, path))
             with open(descriptor, "wb", closefd=False) as stream:
@@ -184,7 +184,7 @@ def _sync(path) -> None:
 
 
 @contextlib.contextmanager
-def naming_errors(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None]:
+def name_path_in_errors(path: os.PathLike, temporary: os.PathLike = "") -> Iterator[None]:
     """Makes OSErrors of a full or failing disk that name no file, or the temporary one, name `path`."""
     try:
         yield

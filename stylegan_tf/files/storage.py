@@ -169,7 +169,7 @@ def _version(info: dict) -> str:
     return f"{info.get('size')} {found}" if found else ""
 
 
-def fetched(
+def ensure_local(
     path: Union[str, os.PathLike],
     select: Callable[[Collection[str]], Collection[str]] = lambda names: names,
     cache: Optional[os.PathLike] = None,

@@ -20,7 +20,7 @@ import tensorflow as tf
 from stylegan_tf.config import ClassifierTraining, DiscriminatorConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
+from stylegan_tf.data.dataset_files import find_dataset, translate_data_errors
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.metrics.real_images import LabelledImages, attribute_columns, labelled_images
@@ -46,7 +46,7 @@ class AttributeClassifiers:
         self._networks = tuple(networks)
         digest = hashlib.sha256()
         for name, network in zip(names, networks):
-            digest.update(name.encode() + repr(sorted(network.config.digested().items())).encode())
+            digest.update(name.encode() + repr(sorted(network.config.digest_fields().items())).encode())
             for variable_name, variable in sorted(named_variables(network).items()):
                 digest.update(variable_name.encode() + variable.numpy().tobytes())
         self.digest = digest.hexdigest()
@@ -182,7 +182,7 @@ def train_classifier(
     step = _training_step(network, training.learning_rate)
     batches = images.training_batches(training.batch_size, training.seed)
     steps = -(-training.total_images // training.batch_size)
-    with data_errors_named(images.info, images.resolution):
+    with translate_data_errors(images.info, images.resolution):
         with progress(training.total_images, f"Classifier of {attribute}", "images") as bar:
             for number, (pictures, truth) in enumerate(batches.take(steps), start=1):
                 loss = step(pictures, truth)

@@ -46,7 +46,7 @@ class MetricContext:
         return self.training_growth or self.generator.growth
 
     @property
-    def rows(self) -> int:
+    def replica_batch(self) -> int:
         """Images per replica and call: 32 up to 128x128, 4 from 1024x1024."""
         side = max(self.pictures.size) if self.generator is None else self.generator.config.resolution
         return self.batch_size or max(4, min(32, 4096 // side))
@@ -104,7 +104,7 @@ def _precision(generator: Generator) -> str:
 
 def network_digest(generator: Generator) -> str:
     """SHA-256 of the options and of all variables: the same for a network in memory and in any file."""
-    digest = hashlib.sha256(json.dumps(generator.config.digested(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(generator.config.digest_fields(), sort_keys=True).encode())
     for name, variable in sorted(named_variables(generator).items()):
         digest.update(name.encode() + variable.numpy().tobytes())
     return digest.hexdigest()

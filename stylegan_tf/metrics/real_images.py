@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+from stylegan_tf.data.dataset_files import DatasetInfo, load_labels, translate_data_errors
 from stylegan_tf.data.inspection import records_digest
 from stylegan_tf.data.pipeline import decoded_batches, default_shuffle_images, level_records
 
@@ -33,7 +33,7 @@ class RealImages:
         if self.label_column is not None:
             dataset = _filtered(dataset, np.isin(np.arange(self.info.count), self._chosen))
         dataset = dataset.skip(first).take(end - first)
-        with data_errors_named(self.info, self.resolution):
+        with translate_data_errors(self.info, self.resolution):
             for (images,) in decoded_batches(dataset, self.info, self.resolution, batch_size).as_numpy_iterator():
                 yield images
 

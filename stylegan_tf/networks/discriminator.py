@@ -49,7 +49,7 @@ class Discriminator(NetworkModel):
           name: for Keras, in whose models no two layers may have the same; files do not depend on it.
         """
         super().__init__(config, precision, half_levels, name)
-        self.growth = (growth or Growth(config.resolution)).checked(config.resolution)
+        self.growth = (growth or Growth(config.resolution)).validated(config.resolution)
         policies = level_policies(self.precision, config.resolutions, half_levels)
         options = {r: {"dtype": policies[r], "clamp": convolution_clamp(policies[r])} for r in config.resolutions}
         self.from_rgb = {
@@ -129,7 +129,7 @@ class Discriminator(NetworkModel):
         if resolution > 4:
             x = self._block(x, resolution)
             old = self._from_rgb(downscale_2d(images), resolution // 2)
-            alpha = self.growth.asked(resolution, alpha).alpha
+            alpha = self.growth.resolve(resolution, alpha).alpha
             x = old + (tf.cast(x, old.dtype) - old) * tf.cast(alpha, old.dtype)
         for r in reversed([r for r in self.config.resolutions[1:] if r < resolution]):
             x = self._block(x, r)

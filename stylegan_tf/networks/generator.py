@@ -106,7 +106,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         kwargs.setdefault("name", "synthesis")
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.config = config
-        self.growth = (growth or Growth(config.resolution)).checked(config.resolution)
+        self.growth = (growth or Growth(config.resolution)).validated(config.resolution)
         policies = policies or level_policies("float32", config.resolutions)
         self._policies = tuple(policies[r] for r in config.resolutions)
         self.blocks = {f"{r}x{r}": self._block(r, policies[r]) for r in config.resolutions}
@@ -176,7 +176,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, got {noise_mode!r}.")
         check_shape("ws", ws, [None, None, self.config.w_size])
-        growth = self.growth.asked(resolution, alpha)
+        growth = self.growth.resolve(resolution, alpha)
         resolution, alpha = growth.resolution, growth.alpha
         use_noise = noise is not None or noise_mode != "none"
         if noise is not None:

@@ -31,7 +31,7 @@ class Growth:
         """Where training resumes: this level, or the one below it where this one was fading in."""
         return self.resolution if self.alpha == 1 else max(self.resolution // 2, 4)
 
-    def asked(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":
+    def resolve(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":
         """What a call computes that may leave out either: this growth; at another level, all of that level."""
         if alpha is None:
             alpha = self.alpha if resolution in (None, self.resolution) else 1.0
@@ -46,9 +46,9 @@ class Growth:
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any], full_resolution: int) -> "Growth":
         """What a network file says; full where it says nothing. UserError for what no network can be."""
-        return cls(metadata.get("resolution", full_resolution), metadata.get("alpha", 1.0)).checked(full_resolution)
+        return cls(metadata.get("resolution", full_resolution), metadata.get("alpha", 1.0)).validated(full_resolution)
 
-    def checked(self, full_resolution: int) -> "Growth":
+    def validated(self, full_resolution: int) -> "Growth":
         """The same in Python's numbers. UserError for what no network of this resolution can be."""
         levels = [2**k for k in range(2, full_resolution.bit_length())]
         if self.resolution not in levels or isinstance(self.resolution, (bool, float)):

@@ -24,7 +24,7 @@ from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, first_non_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import foreign_kind, short
-from stylegan_tf.files.storage import fetched
+from stylegan_tf.files.storage import ensure_local
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -125,7 +125,7 @@ def _written_metadata(parts, metadata, growth: Optional[Growth]) -> dict[str, An
         raise UserError(f"its metadata must be what JSON has: {error}") from None
     configs = {part: network.config for part, network in parts.items()}
     _check_metadata(metadata, configs)
-    grown = {part: (growth or parts[part].growth).checked(config.resolution) for part, config in configs.items()}
+    grown = {part: (growth or parts[part].growth).validated(config.resolution) for part, config in configs.items()}
     for part, own in grown.items():
         if growth or own != Growth.from_metadata(metadata, configs[part].resolution):
             metadata.update(own.to_metadata())
@@ -221,8 +221,8 @@ def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> l
         return [*_network_names(names)[-1 if one else 0 :], *fnmatch.filter(names, "metric-*.jsonl"), *best]
 
     if is_choice and (scheme_of(folder) or os.path.isdir(folder)):
-        return [_network_of(fetched(folder, needed), which)]
-    path = fetched(path, needed)
+        return [_network_of(ensure_local(folder, needed), which)]
+    path = ensure_local(path, needed)
     if path.is_dir():
         files = [path / name for name in _network_names(file.name for file in path.iterdir())]
         if not files and str(path) == DEMO_NAME and not (path / FLAG_FILE).exists():

@@ -10,7 +10,7 @@ import warnings
 
 import tensorflow as tf
 
-from stylegan_tf.ops.forms import are_left_out, compiled_for_cpu, custom_gradient, is_plain
+from stylegan_tf.ops.forms import compiled_for_cpu, custom_gradient, custom_gradients_disabled, is_plain
 
 LEAKY_SLOPE = 0.2
 EPSILON = 1e-8
@@ -22,7 +22,7 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     The derivative follows from the sign of the result. So nothing else reads x, which lets TensorFlow fuse the
     activation with the convolution before it, and the second derivative sums no zeros.
     """
-    if is_plain() or are_left_out():
+    if is_plain() or custom_gradients_disabled():
         return tf.nn.leaky_relu(x, LEAKY_SLOPE)
     return _leaky_relu(x)
 

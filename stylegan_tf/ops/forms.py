@@ -18,57 +18,57 @@ from typing import Callable
 
 import tensorflow as tf
 
-_blocks: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("blocks", default=())
+_modes: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("modes", default=())
 _MIN_ELEMENTS = 2**16  # Below, starting a compiled chain costs what it saves.
 
 
 @contextlib.contextmanager
-def block(name: str) -> Iterator[None]:
-    """Everything that this thread runs or traces before the exit is in the block `name`. Blocks may overlap."""
-    _blocks.set((*_blocks.get(), name))
+def mode(name: str) -> Iterator[None]:
+    """Everything that this thread runs or traces before the exit is in the mode `name`. Modes may overlap."""
+    _modes.set((*_modes.get(), name))
     try:
         yield
     finally:
-        remaining = list(_blocks.get())
+        remaining = list(_modes.get())
         remaining.remove(name)
-        _blocks.set(tuple(remaining))
+        _modes.set(tuple(remaining))
 
 
-def is_in_block(name: str) -> bool:
-    return name in _blocks.get()
+def is_in_mode(name: str) -> bool:
+    return name in _modes.get()
 
 
-def in_same_blocks(function: Callable) -> Callable:
-    """`function`, for another thread, in the blocks that are active now: strategies trace each replica in its own."""
-    names = _blocks.get()
+def with_current_modes(function: Callable) -> Callable:
+    """`function`, for another thread, in the modes that are active now: strategies trace each replica in its own."""
+    names = _modes.get()
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        token = _blocks.set(names)
+        token = _modes.set(names)
         try:
             return function(*args, **kwargs)
         finally:
-            _blocks.reset(token)
+            _modes.reset(token)
 
     return call
 
 
 def plain_form():
     """What runs or is traced in this block takes the plain form."""
-    return block("plain form")
+    return mode("plain form")
 
 
 def is_plain() -> bool:
-    return is_in_block("plain form")
+    return is_in_mode("plain form")
 
 
 def compiled_chains():
     """What is traced in this block may have compiled chains, see `is_compiled`."""
-    return block("compiled chains")
+    return mode("compiled chains")
 
 
 def are_chains_allowed() -> bool:
-    return is_in_block("compiled chains")
+    return is_in_mode("compiled chains")
 
 
 def compiled_for_cpu(function: Callable) -> Callable:
@@ -94,12 +94,12 @@ def _has_accelerator() -> bool:
 
 def without_custom_gradients():
     """What is traced in this block has TensorFlow's gradients only: for graphs that are written to a file."""
-    return block("no custom gradients")
+    return mode("no custom gradients")
 
 
-def are_left_out() -> bool:
+def custom_gradients_disabled() -> bool:
     """Whether what is traced now gets no custom gradients."""
-    return is_in_block("no custom gradients")
+    return is_in_mode("no custom gradients")
 
 
 def custom_gradient(function: Callable) -> Callable:
@@ -119,7 +119,7 @@ def custom_gradient(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def chosen(*tensors):
-        if are_left_out():
+        if custom_gradients_disabled():
             return function(*tensors)[0]
         if tf.executing_eagerly():
             return differentiable(*tensors)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.atomic_write import make_folder, naming_errors, sync_folder, sync_tree
+from stylegan_tf.files.atomic_write import make_folder, name_path_in_errors, sync_folder, sync_tree
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.files.locks import locked
 from stylegan_tf.files.working_copy import working_copy
@@ -58,7 +58,7 @@ def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Pa
             raise UserError(f"cannot write to {folder} ({error.strerror}): choose another `saved_model_dir`.") from None
         unfinished = staging / "version"  # mkdtemp's own folder is closed to other users, such as a server's.
         unfinished.mkdir()
-        with naming_errors(folder):
+        with name_path_in_errors(folder):
             write(unfinished)
             sync_tree(unfinished)  # A server may load it as soon as it has its number.
             path = _take_next_version(unfinished, folder)

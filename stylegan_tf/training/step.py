@@ -17,7 +17,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.data.pipeline import process_reals
 from stylegan_tf.networks.keras_model import level_policies
-from stylegan_tf.ops.forms import compiled_chains, in_same_blocks
+from stylegan_tf.ops.forms import compiled_chains, with_current_modes
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
 from stylegan_tf.training.random_inputs import (
@@ -84,7 +84,7 @@ def build_iteration(
         with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
             seen = tf.identity(inputs.images_seen)
         with compiled_chains():
-            per_replica = strategy.run(in_same_blocks(iteration), args=(batch, inputs._replace(images_seen=seen)))
+            per_replica = strategy.run(with_current_modes(iteration), args=(batch, inputs._replace(images_seen=seen)))
         metrics = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
         finite = tf.where(tf.math.is_finite(metrics), metrics, math.nan)
         return dict(zip(names, tf.unstack(finite)))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
-from stylegan_tf.data.dataset_files import data_errors_named, find_damage, find_dataset, load_labels
+from stylegan_tf.data.dataset_files import find_damage, find_dataset, load_labels, translate_data_errors
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.data.sources import open_source
@@ -184,7 +184,7 @@ def test_a_damaged_record_is_found_while_reading(folder):
     flip_byte(path, path.stat().st_size // 5 * 3 + 60)  # In the data of the fourth record of five.
     find_dataset(folder)
     with pytest.raises(UserError, match="record 3 of .*set-r03-00001-of-00002.tfrecords is damaged"):
-        with data_errors_named(info, 8):
+        with translate_data_errors(info, 8):
             for _ in training_dataset(info, 8, batch_size=5).take(2):
                 pass
 
@@ -197,7 +197,7 @@ def test_the_record_whose_length_is_damaged_is_the_one_that_is_named(folder, bit
     data[len(data) // 5 * 2 + bit // 8] ^= 1 << bit % 8  # In the length of the third record of five.
     path.write_bytes(data)
     message = "the length of record 2 of .*set-r03-00001-of-00002.tfrecords is damaged"
-    with pytest.raises(UserError, match=message), data_errors_named(info, 8):
+    with pytest.raises(UserError, match=message), translate_data_errors(info, 8):
         for _ in training_dataset(info, 8, batch_size=5).take(2):
             pass
     with pytest.raises(UserError, match=message):
@@ -210,11 +210,11 @@ def test_a_record_of_the_wrong_shape_is_found_while_reading(folder):
         for shape in ([4, 4, 3], [4, 4, 3], [4, 4, 1], [4, 4, 3], [4, 4, 3]):
             writer.write(records.encode_example(np.zeros(shape, np.uint8)))
     with pytest.raises(UserError, match=r"record 2 of .*its shape is \[4, 4, 1\], expected \[4, 4, 3\]"):
-        with data_errors_named(info, 4):
+        with translate_data_errors(info, 4):
             for _ in training_dataset(info, 4, batch_size=4).take(2):
                 pass
 
 
 def test_errors_that_are_not_about_the_data_pass_through(folder):
-    with pytest.raises(tf.errors.InvalidArgumentError), data_errors_named(find_dataset(folder), 8):
+    with pytest.raises(tf.errors.InvalidArgumentError), translate_data_errors(find_dataset(folder), 8):
         tf.reshape(tf.zeros([3]), [tf.constant(2)])

@@ -11,7 +11,7 @@ import pytest
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import pipeline, remote_shards
-from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
+from stylegan_tf.data.dataset_files import find_dataset, translate_data_errors
 from stylegan_tf.data.inspection import dataset_facts, records_digest
 from stylegan_tf.data.pipeline import level_records, training_dataset
 from stylegan_tf.files.storage import Store
@@ -69,7 +69,7 @@ class Sizes:
 
 def first_batches(info, count, **options):
     dataset = training_dataset(info, 8, 8, seed=3, shuffle_images=20, **options)
-    with data_errors_named(info, 8):
+    with translate_data_errors(info, 8):
         return [batch["images"] for batch in dataset.take(count).as_numpy_iterator()]
 
 

@@ -19,8 +19,8 @@ from stylegan_tf.config import PRECISIONS
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks, save_networks
-from stylegan_tf.training.run.checkpoints import restore_everywhere
-from stylegan_tf.training.run.initial_networks import initialise_everywhere
+from stylegan_tf.training.run.checkpoints import restore_on_all_workers
+from stylegan_tf.training.run.initial_networks import initialise_on_all_workers
 from stylegan_tf.training.run.setup import resolve_precision
 from stylegan_tf.training.state import TrainState
 from tests.helpers.tiny_run import tiny_config, write_images
@@ -181,7 +181,7 @@ class OtherFolder:
 
 def test_a_worker_that_does_not_see_the_chiefs_checkpoint_says_so():
     with pytest.raises(UserError, match="process 1 finds no checkpoint in `run_dir`, the chief a checkpoint at 32"):
-        restore_everywhere(OtherFolder(), OtherFolder(), OtherFolder())
+        restore_on_all_workers(OtherFolder(), OtherFolder(), OtherFolder())
 
 
 class OtherWeights(OtherFolder):
@@ -199,9 +199,9 @@ class OtherWeights(OtherFolder):
 def test_processes_that_would_start_with_different_weights_say_so(data_dir, random_network):
     worker = OtherWeights()
     with pytest.raises(UserError, match="find different weights at 32 images in `run_dir`: it has to be one folder"):
-        restore_everywhere(worker, worker, worker)
+        restore_on_all_workers(worker, worker, worker)
     with pytest.raises(UserError, match="init_from: .*random.npz is not the same file for all processes"):
-        initialise_everywhere(tiny_config(data_dir, "unused", init_from=str(random_network)), None, worker)
+        initialise_on_all_workers(tiny_config(data_dir, "unused", init_from=str(random_network)), None, worker)
 
 
 def test_a_worker_takes_the_chiefs_precision_whatever_checkpoint_it_finds(data_dir):

@@ -201,7 +201,7 @@ def test_a_process_without_the_runs_token_is_refused(addresses, monkeypatch):
 
 def test_a_chiefs_address_that_accepts_and_says_nothing_is_reported(addresses, monkeypatch):
     monkeypatch.setattr(module, "_REMINDER", 0.1)
-    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(module, "_TIMEOUT", 0.5)
     notes, event = [], threading.Event()
 
     def note(line):

@@ -13,7 +13,7 @@ import pytest
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import storage, working_copy
 from stylegan_tf.files.atomic_write import atomic_write
-from stylegan_tf.files.storage import Store, address_of, fetched
+from stylegan_tf.files.storage import Store, address_of, ensure_local
 from tests.helpers.object_store import BUCKET, FaultyProxy, environment, gcs_server
 
 
@@ -72,19 +72,19 @@ def test_a_folder_is_fetched_as_far_as_needed_and_followed(address, cache):
     store = Store(address)
     for name in ("a", "b", "c"):
         store.write(name, name.encode())
-    folder = fetched(address, lambda names: [name for name in names if name != "c"])
+    folder = ensure_local(address, lambda names: [name for name in names if name != "c"])
     assert {path.name for path in folder.iterdir()} == {"a", "b"}
     assert address_of(folder) == address and cache in folder.parents
     age = (folder / "b").stat().st_mtime_ns
     store.write("a", b"new")
-    fetched(address, lambda names: ["a", "b"])
+    ensure_local(address, lambda names: ["a", "b"])
     assert (folder / "a").read_bytes() == b"new" and (folder / "b").stat().st_mtime_ns == age
     store.remove("a")
-    fetched(address, lambda names: ["b"])
+    ensure_local(address, lambda names: ["b"])
     assert not (folder / "a").exists()
-    assert fetched(f"{address}/b").read_bytes() == b"b"
+    assert ensure_local(f"{address}/b").read_bytes() == b"b"
     with pytest.raises(UserError, match="does not exist, or holds nothing"):
-        fetched(f"{address}/none")
+        ensure_local(f"{address}/none")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "a//x", "a/./x", "/x"])
@@ -96,7 +96,7 @@ def test_a_name_that_leads_out_of_the_copy_is_refused(cache, name):
     files[f"/names/{name}"] = MemoryFile(None, f"/names/{name}", b"of another")
     try:
         with pytest.raises(UserError, match="memory://names holds .*x, which is not a local file name"):
-            fetched(address)
+            ensure_local(address)
         with pytest.raises(UserError, match="no name of a local file"), working_copy.working_copy(address, ["*"]):
             pass
     finally:
@@ -110,11 +110,11 @@ def test_objects_that_stand_for_folders_are_left_out(bucket, cache):
     for name in ("", "sub/", "sub/x"):
         s3fs.S3FileSystem().call_s3("put_object", Bucket=BUCKET, Key=f"console/{name}", Body=b"")
     assert Store(f"s3://{BUCKET}/console").names().keys() == {"sub/x"}
-    assert (fetched(f"s3://{BUCKET}/console") / "sub" / "x").is_file()
+    assert (ensure_local(f"s3://{BUCKET}/console") / "sub" / "x").is_file()
 
 
 def test_a_local_path_stays_as_it_is(tmp_path):
-    assert fetched("x/y") == Path("x/y")
+    assert ensure_local("x/y") == Path("x/y")
     with working_copy.working_copy(tmp_path) as copy, working_copy.working_path(tmp_path / "x.png") as file:
         copy.check()
         assert copy.folder == tmp_path and file == tmp_path / "x.png"
@@ -295,7 +295,7 @@ def test_a_store_that_fails_now_and_then_loses_nothing(faulty, cache, kind):
         for name, content in contents.items():
             (copy.folder / name).write_bytes(content)
     assert _contents(address) == contents
-    assert {path.name: path.read_bytes() for path in fetched(address).iterdir()} == contents
+    assert {path.name: path.read_bytes() for path in ensure_local(address).iterdir()} == contents
     assert Store(address).read_range("a", 10, 20) == b"a" * 10 and proxy.faults >= 1
 
 
@@ -308,7 +308,7 @@ def test_a_download_from_the_web_repeats_requests(tmp_path, cache, monkeypatch, 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with contextlib.closing(FaultyProxy(server.server_address, kind, every=2)) as proxy:
-            assert fetched(f"{proxy.url}/x.npz").read_bytes() == b"x" * 2**18
+            assert ensure_local(f"{proxy.url}/x.npz").read_bytes() == b"x" * 2**18
             web = Store(proxy.url)
             assert [web.read("x.npz") for _ in range(4)] == [b"x" * 2**18] * 4
         server.shutdown()
@@ -319,7 +319,7 @@ def test_a_slow_store_only_takes_longer(faulty, cache):
     faulty("", 0, 0.2)
     with working_copy.working_copy(f"s3://{BUCKET}/slow") as copy:
         (copy.folder / "x").write_bytes(b"x" * 2**20)
-    assert fetched(f"s3://{BUCKET}/slow/x").read_bytes() == b"x" * 2**20
+    assert ensure_local(f"s3://{BUCKET}/slow/x").read_bytes() == b"x" * 2**20
 
 
 def test_a_store_that_keeps_failing_is_one_line(faulty, cache, monkeypatch):

@@ -16,7 +16,7 @@ def test_a_level_of_detail_is_a_resolution_and_its_weight(lod, growth):
 
 def test_a_call_may_leave_out_the_resolution_the_weight_or_both():
     growth = Growth(8, 0.25)
-    assert growth.asked() == growth.asked(8) == growth
-    assert growth.asked(16) == Growth(16, 1.0)
-    assert growth.asked(16, 0.5) == Growth(16, 0.5)
-    assert growth.asked(None, 0.0) == Growth(8, 0.0)
+    assert growth.resolve() == growth.resolve(8) == growth
+    assert growth.resolve(16) == Growth(16, 1.0)
+    assert growth.resolve(16, 0.5) == Growth(16, 0.5)
+    assert growth.resolve(None, 0.0) == Growth(8, 0.0)

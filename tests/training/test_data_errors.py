@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.dataset_files import data_errors_named, find_dataset
+from stylegan_tf.data.dataset_files import find_dataset, translate_data_errors
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.run.loop import train
@@ -64,14 +64,14 @@ def test_a_shard_that_changes_after_it_was_looked_at_is_named(data_dir, change, 
     info = find_dataset(data_dir)
     batches = iter(training_dataset(info, 4, batch_size=8, shuffle_images=1))
     change(data_dir / SHARD)
-    with pytest.raises(UserError, match=message) as error, data_errors_named(info, 4):
+    with pytest.raises(UserError, match=message) as error, translate_data_errors(info, 4):
         for _ in range(50):
             next(batches)
     assert SHARD in str(error.value) and "\n" not in str(error.value)
 
 
 def test_an_error_that_is_not_about_the_data_stays_what_it_is(data_dir):
-    with pytest.raises(tf.errors.InvalidArgumentError), data_errors_named(find_dataset(data_dir), 4):
+    with pytest.raises(tf.errors.InvalidArgumentError), translate_data_errors(find_dataset(data_dir), 4):
         tf.debugging.assert_equal(1, 2)
 
 

@@ -28,7 +28,7 @@ from stylegan_tf.data.making.report import (
 )
 from stylegan_tf.data.sources.collection import LeftOut
 from stylegan_tf.data.sources.opening import parse_background
-from stylegan_tf.files.atomic_write import naming_errors
+from stylegan_tf.files.atomic_write import name_path_in_errors
 from stylegan_tf.files.storage import Store
 from stylegan_tf.files.working_copy import UPLOADING
 
@@ -84,7 +84,7 @@ def write_tfrecords(
         np.random.RandomState(options.seed).shuffle(order)
     plan = _plan(source, options, num_shards)
     work = "part-{}-of-{}".format(*options.part_numbers) if options.part else "all-of-it"
-    with naming_errors(dest), partial.locked(work):
+    with name_path_in_errors(dest), partial.locked(work):
         if partial.is_published(plan):
             partial.clean_up()
             return dest

@@ -35,7 +35,7 @@ from stylegan_tf.data.sources.labels import find_labels
 from stylegan_tf.data.sources.opening import BadPicture, open_layers, parse_background
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.files.file_errors import short
-from stylegan_tf.files.storage import fetched
+from stylegan_tf.files.storage import ensure_local
 
 _TAR_SUFFIXES = (".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _OF_FILES = (NamedCollection, LmdbCollection, TableCollection)  # Whose pictures may be TIFFs.
@@ -90,7 +90,7 @@ def open_collection(source: str, resolution: Optional[int] = None, max_images: O
         if source == "demo":
             return arrays.DemoCollection(resolution)
         return arrays.SyntheticCollection(max_images or _SYNTHETIC_IMAGES, resolution or 64)
-    path = fetched(os.path.expanduser(source))
+    path = ensure_local(os.path.expanduser(source))
     if path.is_dir():
         return _in_folder(path)
     if not path.is_file():

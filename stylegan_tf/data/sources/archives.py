@@ -20,7 +20,7 @@ from stylegan_tf.data.sources.image_files import (
     split_pictures,
 )
 from stylegan_tf.data.sources.opening import BadPicture
-from stylegan_tf.files.arrays import number_at_the_end
+from stylegan_tf.files.arrays import zip_entry_count
 
 _LINKS_IN_A_ROW = 40  # As many as Linux follows.
 _REPLACED = "replaced by later ones of the same name"
@@ -188,7 +188,7 @@ def check_zip_directory(path: str, entries: Sequence[zipfile.ZipInfo]) -> None:
     """
     found, first = len(entries), min((entry.header_offset for entry in entries), default=0)
     with open(path, "rb") as stream:
-        expected = number_at_the_end(stream)
+        expected = zip_entry_count(stream)
         stream.seek(max(0, first - zipfile.sizeEndCentDir))
         if first and stream.read(4) == zipfile.stringEndArchive:
             raise ValueError("another archive is in front of it in the same file: unpack both")

@@ -85,7 +85,7 @@ def measured_statistics(
     def features(*inputs):
         return context.extractor(crop_to_box(source.images(*inputs), box))
 
-    compute = ReplicatedFunction(context.strategy, features, context.rows)
+    compute = ReplicatedFunction(context.strategy, features, context.replica_batch)
     key = {**context.protocol(), **context.extractor.protocol(), "count": count, "mixed_latents": mixed_latents}
     labels_of = context.reals.digest if context.labels is not None else None
     key.update({"labels": labels_of, "version": PROTOCOL_VERSION, "moments": "quarters"})

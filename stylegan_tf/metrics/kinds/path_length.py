@@ -80,7 +80,7 @@ class PathLength:
 def perceptual_path_length(
     context: "MetricContext", protocol: PathLengthProtocol, partial: Optional[CachedArrays] = None
 ) -> PathLength:
-    """Without truncation. The same for any `context.rows` and any number of replicas, up to rounding.
+    """Without truncation. The same for any `context.replica_batch` and any number of replicas, up to rounding.
 
     partial: distances of an interrupted call, from which the next one resumes.
     """
@@ -88,7 +88,7 @@ def perceptual_path_length(
     from stylegan_tf.metrics.kinds.latent_pairs import LatentPairs
 
     pairs = LatentPairs(context, protocol, PAIRS_PER_NOISE)
-    compute = ReplicatedFunction(context.strategy, pairs.lengths, _divisor(context.rows))
+    compute = ReplicatedFunction(context.strategy, pairs.lengths, _divisor(context.replica_batch))
     found = resumable_rows(
         protocol.num_pairs, compute.total_rows, lambda first, count: compute(*pairs.inputs(first, count)),
         "Path length", "pairs", partial, context.progress,

@@ -64,7 +64,7 @@ class SeparabilityMetric(NetworkMetric):
 def linear_separability(
     context: "MetricContext", num_samples: int, partial: Optional[CachedArrays] = None
 ) -> tuple[Values, Facts]:
-    """Without truncation; the same for any `context.rows` and any number of replicas, but for predictions near 0.
+    """Without truncation; the same for any `context.replica_batch` and number of replicas, but for predictions near 0.
 
     Args:
       num_samples: images to classify; the paper's 200,000. Half of them are kept, see `check_samples`.
@@ -75,7 +75,9 @@ def linear_separability(
     """
     check_samples(context.generator.config, num_samples)
     classifiers, source = context.classifiers, context.source()
-    logits = classified(source, classifiers, num_samples, context.strategy, context.rows, partial, context.progress)
+    logits = classified(
+        source, classifiers, num_samples, context.strategy, context.replica_batch, partial, context.progress
+    )
     z, w = latents(source, num_samples)
     attributes = {}
     with context.progress(len(classifiers.names), "Separability", "attributes") as bar:

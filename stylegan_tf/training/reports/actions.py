@@ -12,13 +12,13 @@ import tensorflow as tf
 from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import StartProgress
 from stylegan_tf.config.training import parse_planes
-from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named, load_labels
+from stylegan_tf.data.dataset_files import DatasetInfo, load_labels, translate_data_errors
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.network_file import BEST_NAME, file_name, find_networks, read_architecture, save_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.reports.disk import translate_write_errors
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.schedule import Phase
 from stylegan_tf.training.state import TrainState
@@ -72,7 +72,7 @@ class Grids:
 
     def _write(self, name: str, images: np.ndarray) -> np.ndarray:
         grid = image_grid(as_shown(images, parse_planes(self._config.grid_planes)), self._config.grid_columns)
-        with write_errors_named(self._run_dir / name):
+        with translate_write_errors(self._run_dir / name):
             save_image(grid, self._run_dir / name)
         return grid
 
@@ -80,7 +80,7 @@ class Grids:
         count = self._config.grid_columns * self._config.grid_rows
         # A small buffer: at full resolution that of training would take gigabytes and as many seconds to fill.
         dataset = training_dataset(self._info, resolution, count, self._config.seed, shuffle_images=2 * count)
-        with data_errors_named(self._info, resolution):
+        with translate_data_errors(self._info, resolution):
             return tf.nest.map_structure(lambda x: x.numpy(), next(iter(dataset)))
 
 
@@ -96,7 +96,7 @@ class NetworkFiles:
         self.save(path, phase)
         if self._config.keep_networks is not None:
             paths = find_networks(self.run_dir)
-            with write_errors_named(self.run_dir):
+            with translate_write_errors(self.run_dir):
                 for old in paths[: paths.index(path) + 1][: -self._config.keep_networks]:
                     old.unlink()
 
@@ -112,7 +112,7 @@ class NetworkFiles:
             metadata["content_box"] = self._info.relative_box
         if self._info.aspect_ratio is not None:  # Stretched ones: `generate` restores their shape.
             metadata["aspect_ratio"] = self._info.aspect_ratio
-        with write_errors_named(path):
+        with translate_write_errors(path):
             save_networks(path, self._state.networks(metadata), growth=phase.growth)
 
 
@@ -153,7 +153,7 @@ class Metrics:
             return
         is_known, self._measured_at = self._measured_at is None, images_seen
         for line, scalars in self._measure(phase.growth, images_seen):
-            self._report.say(line)
+            self._report.log(line)
             self._report.scalars(scalars, images_seen)
             for name, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
                 if name.split("/")[1].split("-")[0] == self._config.keep_best and math.isfinite(value):
@@ -170,12 +170,12 @@ class Metrics:
             return
         self._best = {"metric": metric, "value": value, "ticks": self._state.ticks}
         self._files.save(self._path, phase, best=self._best)
-        self._report.say(f"best {metric} so far: {value:.5g}, kept as {self._path.name}")
+        self._report.log(f"best {metric} so far: {value:.5g}, kept as {self._path.name}")
 
     def _end_if_nothing_better(self) -> None:
         measurements = (self._state.ticks - self._best.get("ticks", 0)) // self._config.metric_ticks
         if self._config.patience is not None and self._best and measurements >= self._config.patience:
-            self._report.say(
+            self._report.log(
                 f"no better {self._config.keep_best} in {measurements} measurements: the run ends (`patience`)"
             )
             self._finish()

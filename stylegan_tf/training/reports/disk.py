@@ -41,7 +41,7 @@ def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: Dis
 
 
 @contextlib.contextmanager
-def write_errors_named(path: os.PathLike) -> Iterator[None]:
+def translate_write_errors(path: os.PathLike) -> Iterator[None]:
     """Put it around code that writes `path`: a full disk and the like become a UserError."""
     try:
         yield

@@ -22,7 +22,7 @@ from stylegan_tf.config.errors import optional_module
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.atomic_write import write_text
 from stylegan_tf.files.file_errors import read_lines
-from stylegan_tf.training.reports.disk import EVENT_IMAGE_SIDE, write_errors_named
+from stylegan_tf.training.reports.disk import EVENT_IMAGE_SIDE, translate_write_errors
 
 
 class LogBackend:
@@ -53,9 +53,9 @@ class RunFiles(LogBackend):
     def __init__(self, run_dir: os.PathLike, images_seen: int):
         """Drops the records beyond `images_seen`, where the run resumes: those images are trained on again."""
         log, stats = Path(run_dir) / "log.txt", Path(run_dir) / "stats.jsonl"
-        with write_errors_named(log):
+        with translate_write_errors(log):
             self._log = open(log, "a", encoding="utf-8", errors="backslashreplace")
-        with write_errors_named(stats):
+        with translate_write_errors(stats):
             last = repair_stats(stats, images_seen)
             self._stats = open(stats, "a", encoding="utf-8")
         self.earlier_seconds: float = last.get("total_seconds", 0.0)  # The duration of the run until then.
@@ -68,7 +68,7 @@ class RunFiles(LogBackend):
 
     def sync(self) -> None:
         for file in (self._log, self._stats):
-            with write_errors_named(file.name):
+            with translate_write_errors(file.name):
                 os.fsync(file.fileno())
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class RunFiles(LogBackend):
 
 
 def _append(file: TextIO, line: str) -> None:
-    with write_errors_named(file.name):
+    with translate_write_errors(file.name):
         file.write(line + "\n")
         file.flush()
 
@@ -132,7 +132,7 @@ class TensorBoardLog(LogBackend):
     @contextlib.contextmanager
     def _errors_named(self) -> Iterator[None]:
         """TensorFlow's errors while it writes events become the UserErrors of any other file."""
-        with write_errors_named(self._run_dir / "events.out.tfevents..."):
+        with translate_write_errors(self._run_dir / "events.out.tfevents..."):
             try:
                 yield
             except tf.errors.OpError as error:

@@ -13,14 +13,14 @@ import tensorflow as tf
 
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, format_duration, ignore
 from stylegan_tf.files.atomic_write import make_folder
-from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.reports.disk import translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend, RunFiles, TensorBoardLog
 from stylegan_tf.training.schedule import Phase
 
 _TICKS = 5  # In a row, before a symptom is reported: a rare one means nothing.
 _COLLAPSED = 0.2  # Variety of generated images by that of reals.
 _STANDSTILL = 0.5  # Change from grid to grid, rms of 255 levels.
-_WON = 15.0  # Difference of the mean scores; under the logistic loss some 3 in a healthy run.
+_SCORE_GAP = 15.0  # Difference of the mean scores; under the logistic loss some 3 in a healthy run.
 
 
 class RunReport:
@@ -52,7 +52,7 @@ class RunReport:
         for backend in self._backends:
             backend.close()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self._bar.clear()
         self._note(text)
         for backend in self._backends:
@@ -87,7 +87,7 @@ class RunReport:
             **peak_memory(),
             **{name: float(value) for name, value in values.items()},
         }
-        self.say(tick_line(record, values))
+        self.log(tick_line(record, values))
         for backend in self._backends:
             backend.tick(record)
         self.start_tick(images_seen)
@@ -116,7 +116,7 @@ def open_report(
     trackers: Sequence[LogBackend] = (),
 ) -> RunReport:
     """The chief's: appends to what the run wrote before it was at `images_seen`. UserError if it cannot."""
-    with write_errors_named(run_dir):
+    with translate_write_errors(run_dir):
         make_folder(run_dir)
     files = RunFiles(run_dir, images_seen)
     backends = [files, TensorBoardLog(run_dir, images_seen), *trackers]
@@ -184,7 +184,7 @@ class Health:
             found["generated images hardly change any more"] = record["grid_change"] < _STANDSTILL
         if self._scores_are_logits and "real_score" in record and "fake_score" in record:
             text = "the discriminator wins: it distinguishes every generated image from real ones, by far"
-            found[text] = record["real_score"] - record["fake_score"] > _WON
+            found[text] = record["real_score"] - record["fake_score"] > _SCORE_GAP
         return found
 
 

@@ -163,7 +163,7 @@ def _described(shape_and_kind) -> str:
     return "missing" if shape_and_kind is None else f"{np.dtype(shape_and_kind[1]).name} {list(shape_and_kind[0])}"
 
 
-def restore_everywhere(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
+def restore_on_all_workers(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
     """Restores the chief's newest checkpoint in every process; returns whether there is one. For all to call.
 
     Raises UserError in a process that finds another one.

@@ -26,7 +26,7 @@ _PICTURES = 300  # At 128x128 and below; fewer above, whose pixels are many.
 _BATCH = 10
 
 
-def initialise_everywhere(config: TrainConfig, state: TrainState, processes: Processes) -> list[str]:
+def initialise_on_all_workers(config: TrainConfig, state: TrainState, processes: Processes) -> list[str]:
     """`initialise` in every process, from the file that the config names, if it names one. For all to call."""
     path = find_network(config.init_from) if config.init_from else None  # For a run folder, its newest.
     if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):

@@ -18,13 +18,13 @@ from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
-from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.reports.disk import translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
 from stylegan_tf.training.reports.reporting import Health, RunReport, TickMetrics, open_report
-from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_everywhere
-from stylegan_tf.training.run.initial_networks import initialise_everywhere
+from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_on_all_workers
+from stylegan_tf.training.run.initial_networks import initialise_on_all_workers
 from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
-from stylegan_tf.training.run.setup import Level, RunSetup, greeting, level_name, locked_run_folder, resolve_precision
+from stylegan_tf.training.run.setup import Level, RunSetup, banner, level_name, locked_run_folder, resolve_precision
 from stylegan_tf.training.run.stopping import (
     Stopped,
     StopSignal,
@@ -94,15 +94,15 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     checkpoints = Checkpoints(
         state, config.run_dir, config.keep_checkpoints, config.keep_checkpoint_every_kimg, setup.record
     )
-    resumed = restore_everywhere(checkpoints, state, processes)
-    initial = [] if resumed else initialise_everywhere(config, state, processes)
+    resumed = restore_on_all_workers(checkpoints, state, processes)
+    initial = [] if resumed else initialise_on_all_workers(config, state, processes)
     if resumed and config.init_from:
         initial = ["`init_from` is not read: the run resumes from its checkpoint"]
     report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
-        for line in [*greeting(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
-            report.say(line)
-        report.say(f"networks built in {built - start:.1f} s, weights set in {time.monotonic() - built:.1f} s")
+        for line in [*banner(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
+            report.log(line)
+        report.log(f"networks built in {built - start:.1f} s, weights set in {time.monotonic() - built:.1f} s")
         loop = _Loop(setup, state, checkpoints, report, actions)
         if not resumed and not setup.stop:
             loop.call("reals", "fakes")
@@ -125,14 +125,14 @@ def _open_outputs(
         own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
         measure = prepare_metrics(setup.info, own, state.generator_ema, seen, setup.stop.interrupting(setup.progress))
     path = f"{config.run_dir}/{FLAG_FILE}"
-    with write_errors_named(path):
+    with translate_write_errors(path):
         write_flag_file(path, config)
     wandb = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []
     report = open_report(config.run_dir, total_images, seen, setup.note, setup.progress, [*setup.trackers, *wandb])
 
     def checkpoint() -> None:
         report.sync()
-        with write_errors_named(checkpoints.folder):
+        with translate_write_errors(checkpoints.folder):
             checkpoints.save()
 
     return report, tick_actions(config, setup.info, state, report, checkpoint, measure, setup.finished.set)
@@ -168,7 +168,7 @@ class _Loop:
                 self.from_actions.update(action.call(self._phase()) or {})
             except Stopped:  # Training does not depend on it.
                 self.abandoned, seen = True, self.state.images_seen / 1000
-                self.report.say(f"{action.name} abandoned at {seen:.1f} kimg; the same command computes them")
+                self.report.log(f"{action.name} abandoned at {seen:.1f} kimg; the same command computes them")
 
     def call_missed_metrics(self) -> None:
         """Computes what is due where the run resumes and was abandoned there."""
@@ -224,14 +224,14 @@ class _Loop:
         """Metrics of one iteration. Raises Stopped if a signal arrives while a new level is prepared."""
         if self.level is not None and self.level.fits(phase):
             return self._checked_iteration(inputs)
-        self.report.say(f"{level_name(phase)}: preparing the step")
+        self.report.log(f"{level_name(phase)}: preparing the step")
         self.level = None  # Before the next one takes memory.
         self.level = Level(self.setup, self.state, phase, inputs)
         start = time.monotonic()
         metrics = self._checked_iteration(inputs)
         # The first call also optimises the graph and fills the shuffle buffer.
         prepared, first = self.level.prepared_in, time.monotonic() - start
-        self.report.say(f"{level_name(phase)}: prepared in {prepared:.1f} s, first iteration {first:.1f} s")
+        self.report.log(f"{level_name(phase)}: prepared in {prepared:.1f} s, first iteration {first:.1f} s")
         return metrics
 
     def _checked_iteration(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
@@ -271,10 +271,10 @@ class _Loop:
         stopped = self.setup.processes.any(stopped or self.abandoned)  # The others wait for the chief here.
         seen = self.state.images_seen / 1000
         if stopped:
-            self.report.say(f"stopped at {seen:.1f} kimg; the same command resumes from here")
+            self.report.log(f"stopped at {seen:.1f} kimg; the same command resumes from here")
         else:
             fingerprint = self.state.fingerprint
-            self.report.say(f"finished at {seen:.1f} kimg, see {self.config.run_dir}; weights {fingerprint:08x}")
+            self.report.log(f"finished at {seen:.1f} kimg, see {self.config.run_dir}; weights {fingerprint:08x}")
         return stopped
 
     def _report_tick(self) -> None:
@@ -282,14 +282,14 @@ class _Loop:
         self._end_if_diverged(symptom_of_weights(self.state))
         processes = self.setup.processes
         if processes.count > 1 and not processes.agree_on(self.state.fingerprint):
-            self.report.say("warning: the processes no longer have the same weights; are their devices of one kind?")
+            self.report.log("warning: the processes no longer have the same weights; are their devices of one kind?")
         if self.metrics:
             values = {**self.metrics.take_means(), **self.state.step_counts(), **self.from_actions}
             self.from_actions = {}
             if processes.is_chief:
                 record = self.report.tick(self.state.images_seen, self._phase(), values)
                 for line in self.health.warnings(record):
-                    self.report.say(line)
+                    self.report.log(line)
 
     def _end_if_diverged(self, symptom: Optional[Symptom]) -> None:
         if symptom is None:

@@ -43,7 +43,7 @@ class RunRecord:
         options = {
             name: value_text(value)
             for name, (field, value) in config.options().items()
-            if name.rpartition(".")[2] not in of_networks and not field.metadata["option"].is_place
+            if name.rpartition(".")[2] not in of_networks and not field.metadata["option"].is_location
         }
         options["replicas"] = str(replicas)
         return cls(*(network.to_dict() for network in networks), dataset_facts(info), options)
@@ -110,7 +110,7 @@ def run_facts(config: TrainConfig, info: DatasetInfo) -> dict[str, Any]:
     """What all processes of a run must have in common, as JSON values by their names for the user."""
     facts = {"the program's source": _source_digest()}
     for name, (field, value) in config.options().items():
-        if not field.metadata["option"].is_place:
+        if not field.metadata["option"].is_location:
             facts[f"`{name}`"] = dict(value) if isinstance(value, Mapping) else value  # JSON makes the keys text.
     data = {**dataset_facts(info), "encoding": info.encoding, "images by shard": list(info.shard_counts)}
     facts.update({f"a dataset with {name}": value for name, value in data.items()})

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
-from stylegan_tf.data.dataset_files import DatasetInfo, data_errors_named
+from stylegan_tf.data.dataset_files import DatasetInfo, translate_data_errors
 from stylegan_tf.data.inspection import describe_label_use
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
 from stylegan_tf.distribution.processes import Processes, cluster_from_environment
@@ -24,7 +24,7 @@ from stylegan_tf.files.locks import locked
 from stylegan_tf.files.working_copy import working_copy
 from stylegan_tf.networks.network_file import BEST_NAME
 from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
-from stylegan_tf.training.reports.disk import disk_use, write_errors_named
+from stylegan_tf.training.reports.disk import disk_use, translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.run.stopping import StopSignal
@@ -65,7 +65,7 @@ def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[lis
     """
     run_dir = pathlib.Path(run_dir)
     with contextlib.ExitStack() as stack:
-        with write_errors_named(run_dir):
+        with translate_write_errors(run_dir):
             make_folder(run_dir)
             lock = locked(run_dir / ".lock", f"the run folder {run_dir}", _ADVICE, note=note)
             notes = stack.enter_context(lock)
@@ -159,7 +159,7 @@ class Level:
 
     def iterate(self, inputs: StepInputs) -> dict[str, tf.Tensor]:
         """Returns its metrics. UserError if the data cannot be read: the state is then as it was before."""
-        with data_errors_named(self._info, self._size[0]):
+        with translate_data_errors(self._info, self._size[0]):
             return self._iteration(self._batches, inputs)
 
 
@@ -167,7 +167,7 @@ def level_name(phase: Phase) -> str:
     return f"{phase.resolution}x{phase.resolution}, batch {phase.batch_size}"
 
 
-def greeting(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
+def banner(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
     config, info = setup.config, setup.info
     size = state.generator.config.resolution
     where = f"{'resuming' if resumed else 'starting'} at {state.images_seen / 1000:.1f} of {config.total_kimg:g} kimg"

@@ -151,7 +151,7 @@ def test_the_options_of_every_reference_network_describe_its_variables(reference
 
 @dataclasses.dataclass(frozen=True)
 class Newer(GeneratorConfig):
-    extra_gain: float = option(1.0, "Something new.", is_later=True)
+    extra_gain: float = option(1.0, "Something new.", added_later=True)
 
 
 def test_an_option_that_the_authors_do_not_have_is_refused_where_it_is_not_at_its_default():
@@ -161,5 +161,5 @@ def test_an_option_that_the_authors_do_not_have_is_refused_where_it_is_not_at_it
 
 
 def test_digests_do_not_change_with_an_option_that_a_network_does_not_use():
-    assert Newer().digested() == GeneratorConfig().digested() == GeneratorConfig().to_dict()
-    assert Newer(extra_gain=2.0).digested() == {**GeneratorConfig().to_dict(), "extra_gain": 2.0}
+    assert Newer().digest_fields() == GeneratorConfig().digest_fields() == GeneratorConfig().to_dict()
+    assert Newer(extra_gain=2.0).digest_fields() == {**GeneratorConfig().to_dict(), "extra_gain": 2.0}

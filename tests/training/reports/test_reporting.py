@@ -60,11 +60,11 @@ def test_speed_counts_the_images_of_the_tick_alone(tmp_path, monkeypatch):
 
 def test_a_resumed_run_appends_and_continues_its_time(tmp_path):
     with open_report(tmp_path, 9000) as report:
-        report.say("first part")
+        report.log("first part")
         report.tick(1000, PHASE, {})
     earlier = _records(tmp_path)[0]["total_seconds"]
     with open_report(tmp_path, 9000, images_seen=1000) as report:
-        report.say("second part")
+        report.log("second part")
         report.tick(2000, PHASE, {})
     first, second = _records(tmp_path)
     assert (first["images_seen"], second["images_seen"]) == (1000, 2000)

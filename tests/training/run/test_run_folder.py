@@ -11,7 +11,7 @@ import pytest
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.files import locks
 from stylegan_tf.files.storage import Store
-from stylegan_tf.training.reports.disk import write_errors_named
+from stylegan_tf.training.reports.disk import translate_write_errors
 from stylegan_tf.training.run.setup import local_run_folder, locked_run_folder
 from tests.helpers.tiny_run import tiny_config
 
@@ -93,5 +93,5 @@ def test_a_read_only_folder_is_one_line(tmp_path):
     ],
 )
 def test_a_failed_write_names_file_reason_and_remedy(number, message):
-    with pytest.raises(UserError, match=message), write_errors_named(Path("run/log.txt")):
+    with pytest.raises(UserError, match=message), translate_write_errors(Path("run/log.txt")):
         raise OSError(number, os.strerror(number))

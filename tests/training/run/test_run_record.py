@@ -57,7 +57,7 @@ def _other(field):
     if option.choices:
         return next(choice for choice in option.choices if choice != field.default)
     for value in (field.default + 1, field.default / 2, 0.5):
-        if value != field.default and option.holds(value) and (not option.is_resolution or value == 4):
+        if value != field.default and option.allows(value) and (not option.is_resolution or value == 4):
             return type(field.default)(value)
     raise AssertionError(f"give another value for {field.name}")
 
