@@ -159,6 +159,9 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
         with open_picture(content) as again:
             again.seek(image.tell())
             lower = colours.lower_bytes(again)
+    if image.format == "PNG":  # Decoding does not compare the checksums of the pixels.
+        with open_picture(content) as again:
+            again.verify()
     image.load()
     pixels = image
     if image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion would clip it.

@@ -166,6 +166,7 @@ def test_odd_sizes_fit(size, fit):
         b"not a picture",
         encoded(Image.effect_noise((64, 64), 50))[:1500],
         encoded(Image.effect_noise((64, 64), 50), "JPEG")[:700],
+        encoded(Image.new("L", (64, 64)))[:-16] + bytes(4) + encoded(Image.new("L", (64, 64)))[-12:],  # A wrong CRC.
         encoded(Image.fromarray(np.full([4, 4], 0.5, np.float32)), "TIFF"),
         np.zeros([4, 4, 5], np.uint8),
         np.zeros([4, 4, 3], np.float32),
