@@ -9,11 +9,16 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.errors import UserError
 
 WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
 CONVERTED, BROKEN = "converted", "broken profile"  # What may be noticed of a picture's profile.
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Spaces of profiles -> modes of Pillow.
 _SAME = 1  # Levels by which a profile may differ from sRGB and still is sRGB.
+
+
+class NeedsOption(UserError, ValueError):
+    """What to make of a picture is not clear: an option has to say it, for all of them."""
 
 
 def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -78,6 +83,8 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = False) -> tuple[np.ndarray, float]:
     """Numbers -> uint8, `black` as 0 and `white` as 255, and the largest number. ValueError for what has no level.
 
+    NeedsOption where `black` or `white` must say what the levels are.
+
     needs_white: whether `white` has no default, as with floats.
     """
     flat = values if values.dtype.kind in "iu" else values.astype(np.float64)
@@ -88,9 +95,9 @@ def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = F
     lowest, peak, black = float(values.min()), float(values.max()), options.black
     found = f"it has values from {lowest:g} to {peak:g}"
     if black is None and lowest < 0:
-        raise ValueError(f"{found}, expected none below 0: `black=N` makes N black")
+        raise NeedsOption(f"{found}, expected none below 0: `black=N` makes N black.")
     if options.white is None and (needs_white or peak > WIDEST):
-        raise ValueError(f"{found} of type {values.dtype}: `white=N` makes N white")
+        raise NeedsOption(f"{found} of type {values.dtype}: `white=N` makes N white.")
     black, white = black or 0.0, WIDEST if options.white is None else options.white
     scaled = (values.astype(np.float64) - black) * (255 / (white - black))
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), peak

@@ -12,6 +12,7 @@ from PIL import Image, ImageColor, ImageOps
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import colours
+from stylegan_tf.data.sources.colours import NeedsOption
 from stylegan_tf.files.file_errors import short
 
 # What may be opened. Others would start programs (EPS: Ghostscript) or take any bytes for a picture.
@@ -42,10 +43,6 @@ Picture = Union[bytes, np.ndarray, Page]
 
 class BadPicture(UserError):
     """One picture cannot be used; the others can."""
-
-
-class NeedsOption(UserError, ValueError):
-    """What to make of a picture is not clear: an option has to say it, for all of them."""
 
 
 class Opened(NamedTuple):

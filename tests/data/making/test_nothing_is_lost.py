@@ -265,8 +265,11 @@ def test_twelve_bits_in_sixteen_are_told_and_can_be_stretched(tmp_path):
 
 def test_floats_need_a_white(tmp_path):
     Image.fromarray(np.full([8, 8], 0.5, np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(BadPicture, match="values from 0.5 to 0.5 of type float32: `white=N"):
+    with pytest.raises(
+        UserError, match="does not fit: it has values from 0.5 to 0.5 of type float32: `white=N"
+    ) as error:
         open_source(str(tmp_path), SourceOptions(resolution=8)).read(0)
+    assert not isinstance(error.value, BadPicture)  # Which `skip_bad` would leave out.
     assert open_source(str(tmp_path), SourceOptions(white=1.0)).read(0).image[0, 0, 0] == 128
     Image.fromarray(np.full([8, 8], np.nan, np.float32)).save(tmp_path / "a.tiff")
     with pytest.raises(BadPicture, match="not finite"):
