@@ -105,7 +105,34 @@ def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = F
 
 def has_wide_colour(image: Image.Image) -> bool:
     """Whether a picture that is not loaded yet has 16 bits for each of several channels."""
-    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in image.tile)
+    raw_modes = str([tile[3] for tile in image.tile])
+    return len(image.getbands()) > 1 and ";16" in raw_modes and not _is_cut(image)
+
+
+def fixed_white(image: Image.Image, content: bytes) -> Optional[int]:
+    """White by the header of a picture that is not loaded yet, if Pillow scales by it, or cuts the values to 8 bits.
+
+    None for all other kinds, where the options may say what is white.
+    """
+    white = 0
+    if image.format == "PPM" and image.mode in ("I", "RGB") and image.tile[0][0] != "raw":
+        white = image.tile[0][3][-1]
+    elif image.format == "JPEG2000":
+        white = 2 ** ((content[content.find(b"\xff\x4f\xff\x51") + 42] & 127) + 1) - 1  # Ssiz of ISO 15444-1.
+    elif _is_cut(image) and (image.format != "SGI" or content[3] == 2):
+        white = WIDEST
+    keeps_all = white == WIDEST and image.mode.startswith("I")
+    return white if white > 255 and not keeps_all else None
+
+
+def _is_cut(image: Image.Image) -> bool:
+    """Whether there is no way to the lower bytes: in SGI's format, and in TIFFs whose colours are premultiplied."""
+    return image.format == "SGI" or "RGBa;16" in str(image.tile)
+
+
+def peak_of_bytes(image: Image.Image) -> float:
+    """The largest value of a loaded picture of which Pillow has kept the upper 8 of 16 bits."""
+    return 257.0 * max(image.getchannel(band).getextrema()[1] for band in image.getbands() if band != "A")
 
 
 def lower_bytes(image: Image.Image) -> np.ndarray:
@@ -116,7 +143,7 @@ def lower_bytes(image: Image.Image) -> np.ndarray:
     swapped = "16B" if sys.byteorder == "little" else "16L"
     other = {"LA;16B": "RGBA", ";16B": ";16L", ";16L": ";16B", ";16N": f";{swapped}"}  # LA: four bytes a pixel.
     order = next(order for order in other if order in str(image.tile))
-    image.tile = [tile._replace(args=_with_raw_mode(tile.args, order, other[order])) for tile in image.tile]
+    image.tile = [(*tile[:3], _with_raw_mode(tile[3], order, other[order])) for tile in image.tile]
     lower = np.asarray(image)
     return lower[:, :, [1, 1, 1, 3]] if order == "LA;16B" else lower
 
@@ -126,9 +153,20 @@ def _with_raw_mode(args, old: str, new: str):
     return args.replace(old, new) if isinstance(args, str) else (args[0].replace(old, new), *args[1:])
 
 
-def joined_bytes(image: Image.Image, lower: np.ndarray, options: PictureOptions) -> tuple[Image.Image, float]:
-    """Colours of 16 bits, `white` of them as 255, and their largest value. Transparency keeps its own range."""
-    values = np.asarray(image).astype(np.uint16) * np.uint16(256) + lower
-    colours, peak = to_levels(values[:, :, :3], options)
-    alpha = np.rint(values[:, :, 3:] * (255 / WIDEST)).astype(np.uint8)
-    return Image.fromarray(np.concatenate([colours, alpha], axis=2)), peak
+def to_bytes(image: Image.Image, lower: Optional[np.ndarray], options: PictureOptions) -> tuple[Image.Image, float]:
+    """A loaded picture of more than 8 bits -> one of 8, and the largest value of its colours.
+
+    Transparency keeps its own range; the transparent colour of a PNG becomes transparency.
+
+    lower: of `lower_bytes`, where Pillow has kept the upper byte of each value only.
+    """
+    values, mode = np.atleast_3d(np.asarray(image)), "L"
+    if lower is not None:
+        values, mode = values.astype(np.uint16) * np.uint16(256) + lower, image.mode
+    count = len(mode.rstrip("A"))
+    levels, peak = to_levels(values[:, :, :count], options, needs_white=image.mode == "F")
+    alpha = np.rint(values[:, :, count:] * (255 / WIDEST)).astype(np.uint8)
+    if "transparency" in image.info:
+        is_clear = (values == image.info["transparency"]).all(axis=2, keepdims=True)
+        alpha, mode = np.where(is_clear, 0, 255).astype(np.uint8), mode + "A"
+    return Image.frombytes(mode, image.size, np.concatenate([levels, alpha], axis=2).tobytes()), peak

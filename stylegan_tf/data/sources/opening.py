@@ -25,9 +25,11 @@ _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"8BPS", 
 _MAGIC += (b"\x00\x00\x00\x0cjP  \r\n", b"\xff\x4f\xff\x51")  # JPEG 2000.
 _MAX_TIFF_BYTES = 2**30  # Size of the pixels of a page.
 # Tags of TIFFs, and the numbers of colours by photometric interpretation (RGB, CMYK, YCbCr, CIE L*a*b*; others 1).
-_SUBFILE, _PHOTOMETRIC, _SAMPLES, _EXTRA = 254, 262, 277, 338
+_SUBFILE, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA = 254, 258, 262, 274, 277, 284, 338
+_SAMPLE_FORMAT, _PROFILE = 339, 34675
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}
 PAGES = "pages"  # What may be noticed of a picture, beside what `colours` notices.
+_WHITE_IS_ZERO = 0
 
 
 class Page(NamedTuple):
@@ -104,11 +106,14 @@ def count_pages(content: bytes) -> int:
 def open_picture(content: bytes) -> Image.Image:
     """Pillow's image of a file's content, if it has one of `FORMATS`."""
     try:
-        return Image.open(io.BytesIO(content), formats=_formats())
+        image = Image.open(io.BytesIO(content), formats=_formats())
     except Image.UnidentifiedImageError:  # Its own text is the address of the stream.
         raise Image.UnidentifiedImageError("it is not a picture of a known kind, or its header is damaged") from None
 
 
+    if image.format == "PPM" and image.tile[0][0] == "ppm" and image.tile[0][3] == ("RGB", colours.WIDEST):
+        image.tile = [("raw", *image.tile[0][1:3], "RGB;16B")]  # Pillow's own decoder drops the lower bytes.
+    return image
 def is_picture_content(head: bytes) -> bool:
     """Whether a file that begins so is a picture, by the first 32 bytes."""
     if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
@@ -151,8 +156,13 @@ def _decoding(content: bytes) -> Iterator[Optional[Image.Image]]:
 
 def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> Opened:
     """A picture that Pillow reads, not loaded yet."""
-    is_wide, peak, lower = colours.has_wide_colour(image), None, None
-    if is_wide and (options.white is not None or options.black is not None):
+    white, is_wide, lower, peak = colours.fixed_white(image, content), colours.has_wide_colour(image), None, None
+    if white is not None and (options.white is not None or options.black is not None):
+        raise NeedsOption(
+            f"its values are scaled with {white} as white, as its header says: leave out `white` and `black`, or save "
+            "it as PNG or TIFF of 16 bits."
+        )
+    if is_wide:
         with open_picture(content) as again:
             again.seek(image.tell())
             lower = colours.lower_bytes(again)
@@ -161,15 +171,16 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
             again.verify()
     image.load()
     pixels = image
-    if image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion would clip it.
-        levels, peak = colours.to_levels(np.asarray(image), options, needs_white=image.mode == "F")
-        pixels = _with_info(Image.fromarray(levels), image)
-    elif is_wide:  # Pillow has kept the upper 8 of 16 bits.
-        ranges = zip(image.getbands(), image.getextrema())
-        peak = max(high for band, (_, high) in ranges if band != "A") * 257  # Opaque is not bright.
-        if lower is not None:
-            levels, peak = colours.joined_bytes(image, lower, options)
-            pixels = _with_info(levels, image)
+        step = {"L;2": 85, "L;4": 17}.get(image.tile[0][3])
+        if step and "transparency" in image.info:  # Pillow scales the pixels, and not this.
+            image.info["transparency"] *= step
+    if is_wide or image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion would clip the latter.
+        pixels, peak = colours.to_bytes(image, lower, options)
+        if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            pixels = ImageOps.invert(pixels)
+        pixels = _with_info(pixels, image)
+    if white is not None:
+        peak = colours.peak_of_bytes(image) if white == colours.WIDEST else None
     upright = ImageOps.exif_transpose(pixels)
     if options.planes:
         known = upright if upright.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else upright.convert("RGB")

@@ -311,12 +311,12 @@ def test_dark_colours_of_16_bits_are_told(tmp_path):
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095))
     _, values, lines = convert(tmp_path / "in", tmp_path / "out")
     (line,) = [line for line in lines if line.startswith("dark: 1 pictures have 16 bits")]
-    assert values == [15] and "`white=3855`" in line
+    assert values == [16] and "`white=4095`" in line
     square = open_source(str(tmp_path / "in"), SourceOptions(white=8190)).read(0)
     assert square.peak == 4095 and (square.image == 128).all()  # 4095 of 8190: all 16 bits count.
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095, alpha=65535))
     _, values, lines = convert(tmp_path / "in", tmp_path / "opaque")
-    assert values == [15] and any("with values up to 3855 of 65535; 1 of them" in line for line in lines)
+    assert values == [16] and any("with values up to 4095 of 65535; 1 of them" in line for line in lines)
     (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(65535))
     _, values, lines = convert(tmp_path / "in", tmp_path / "bright")
     assert values == [255] and not any(line.startswith("dark") for line in lines)

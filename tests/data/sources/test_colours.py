@@ -1,12 +1,15 @@
 """Colour profiles against the formulas of IEC 61966-2-1 and CIE; more than 8 bits against NumPy."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 from stylegan_tf.config import PictureOptions, SourceOptions, WriteOptions
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
@@ -139,3 +142,59 @@ def test_pixel_art_stays_sharp_with_nearest(tmp_path):
         assert any(line.startswith("pixel art: ") and "`filter=nearest`" in line for line in lines) == has_note
     (image,) = read_images(find_dataset(folder), 16)
     np.testing.assert_array_equal(image, sprite.repeat(4, axis=0).repeat(4, axis=1))
+
+
+def png_bytes(values, depth, *chunks):
+    """Of unsigned numbers [H, W] or [H, W, 3]; Pillow writes no colours of 16 bits."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    bits = [np.unpackbits(row.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 16 - depth :] for row in values]
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], depth, 2 if values.ndim == 3 else 0, 0, 0, 0)
+    pieces = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*piece) for piece in pieces)
+
+
+@pytest.mark.parametrize("white", [None, 1.0])
+@pytest.mark.parametrize("depth, channels", [(2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)])
+def test_a_transparent_colour_has_all_bits(depth, channels, white):
+    clear = 1 << (depth - 1)
+    values = np.full([8, 8, 3], clear)
+    values[:4] += 1  # The same upper byte in 16 bits.
+    values = values[:, :, 0] if channels == 1 else values
+    content = png_bytes(values, depth, (b"tRNS", struct.pack(">H", clear) * channels))
+    alpha = to_square(content, PictureOptions(8, 4, white=white)).image[:, :, 3]
+    assert (alpha[:4] == 255).all() and not alpha[4:].any()
+
+
+def pnm(kind, values, white):
+    head = f"{kind} 8 8 {white}\n".encode()
+    return head + (values.astype(">u2").tobytes() if kind in ("P5", "P6") else " ".join(map(str, values.flat)).encode())
+
+
+@pytest.mark.parametrize("kind, channels", [("P5", 1), ("P2", 1), ("P6", 3), ("P3", 3)])
+def test_netpbm_has_a_white_of_its_own(kind, channels):
+    values = np.random.RandomState(0).randint(0, 4096, [8, 8, channels])
+    expected = np.rint(values * (255 / 4095))
+    declared = to_square(pnm(kind, values, 4095), PictureOptions(8, channels))
+    np.testing.assert_allclose(declared.image, expected, atol=1)
+    assert declared.peak is None
+    with pytest.raises(UserError, match="scaled with 4095 as white.*leave out `white`"):
+        to_square(pnm(kind, values, 4095), PictureOptions(8, channels, white=4095))
+    if kind != "P3":
+        found = to_square(pnm(kind, values, 65535), PictureOptions(8, channels, white=4095))
+        np.testing.assert_array_equal(found.image, expected)
+        assert found.peak == values.max()
+
+
+def test_what_is_cut_to_8_bits_has_no_white_point():
+    sgi = encoded(Image.new("RGB", (8, 8), (15, 3, 0)), "SGI", bpc=2)
+    jpeg = bytearray(encoded(Image.new("RGB", (8, 8)), "JPEG2000"))
+    sizes = jpeg.index(b"\xff\x4f\xff\x51") + 42
+    jpeg[sizes : sizes + 9 : 3] = b"\x0f" * 3  # 16 bits for each component.
+    for content in (sgi, bytes(jpeg)):
+        with pytest.raises(UserError, match="scaled with 65535 as white.*PNG or TIFF"):
+            to_square(content, PictureOptions(8, white=4095))
+    assert to_square(sgi, PictureOptions(8)).peak == 15 * 257  # Reported as dark.
