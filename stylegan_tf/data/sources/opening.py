@@ -28,8 +28,8 @@ _MAX_TIFF_BYTES = 2**30  # Size of the pixels of a page.
 _SUBFILE, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA = 254, 258, 262, 274, 277, 284, 338
 _SAMPLE_FORMAT, _PROFILE = 339, 34675
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}
-PAGES = "pages"  # What may be noticed of a picture, beside what `colours` notices.
 _WHITE_IS_ZERO = 0
+PAGES = "pages"  # What may be noticed of a picture, beside what `colours` notices.
 
 
 class Page(NamedTuple):
@@ -68,8 +68,8 @@ def open_layers(picture: Picture, options: PictureOptions) -> Opened:
         noticed = (PAGES,) if page is None and len(pages) > 1 else ()
         if image.format == "TIFF":
             image.seek(pages[page or 0])
-            if options.planes or _has_planes(image):
-                return _open_tiff(content, page, options)._replace(noticed=noticed)
+            if options.planes or _has_planes(image) or _is_misread(image):
+                return _open_tiff(content, page, options)
         opened = _open_image(image, content, options)
         return opened._replace(noticed=noticed + opened.noticed)
 
@@ -82,7 +82,8 @@ def picture_size(picture: Picture) -> tuple[int, int]:
     with _decoding(content) as image:
         if image is None:
             with _tifffile_pages(content) as pages:
-                return pages[page].imagewidth, pages[page].imagelength
+                size = pages[page].imagewidth, pages[page].imagelength
+                return size[::-1] if pages[page].tags.valueof(_ORIENTATION, 1) in (5, 6, 7, 8) else size
         if page:
             image.seek(_pages(image)[page])
         size = image.size
@@ -109,11 +110,11 @@ def open_picture(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=_formats())
     except Image.UnidentifiedImageError:  # Its own text is the address of the stream.
         raise Image.UnidentifiedImageError("it is not a picture of a known kind, or its header is damaged") from None
-
-
     if image.format == "PPM" and image.tile[0][0] == "ppm" and image.tile[0][3] == ("RGB", colours.WIDEST):
         image.tile = [("raw", *image.tile[0][1:3], "RGB;16B")]  # Pillow's own decoder drops the lower bytes.
     return image
+
+
 def is_picture_content(head: bytes) -> bool:
     """Whether a file that begins so is a picture, by the first 32 bytes."""
     if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
@@ -169,11 +170,11 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
     if image.format == "PNG":  # Decoding does not compare the checksums of the pixels.
         with open_picture(content) as again:
             again.verify()
-    image.load()
-    pixels = image
         step = {"L;2": 85, "L;4": 17}.get(image.tile[0][3])
         if step and "transparency" in image.info:  # Pillow scales the pixels, and not this.
             image.info["transparency"] *= step
+    image.load()
+    pixels = image
     if is_wide or image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion would clip the latter.
         pixels, peak = colours.to_bytes(image, lower, options)
         if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
@@ -200,21 +201,35 @@ def _with_info(image: Image.Image, original: Image.Image) -> Image.Image:
 
 def _open_array(array: np.ndarray, options: PictureOptions) -> Opened:
     """Numbers [H, W] or [H, W, C]: gray, RGB, RGBA if `channels=4` says so, or `planes`."""
+    return _opened(*_to_bytes(array, options), options)
+
+
+def _to_bytes(array: np.ndarray, options: PictureOptions) -> tuple[np.ndarray, Optional[float]]:
+    """-> (uint8 [H, W, C], the largest number if there are more than 8 bits)"""
     if array.dtype.kind not in "biuf" or array.ndim not in (2, 3):
         raise ValueError(f"expected numbers [H, W] or [H, W, C], found {array.dtype} {list(array.shape)}")
     values = np.ascontiguousarray(np.atleast_3d(array))
-    count, peak = values.shape[2], None
+    count = values.shape[2]
     if not options.planes and count not in (1, 3) and (count, options.channels) != (4, 4):
         alpha = ", `channels=4` takes the fourth for transparency" if count == 4 else ""
         raise NeedsOption(f"it has {count} planes: `planes={count}` keeps them{alpha}.")
     if values.dtype not in (np.uint8, np.uint16) and options.white is None:
         found = f"it holds {values.dtype} from {values.min():g} to {values.max():g}"
         raise NeedsOption(f"{found}: `white=N`, and perhaps `black=N`, say what is white and black.")
-    if values.dtype != np.uint8:
-        values, peak = colours.to_levels(values, options)
+    return (values, None) if values.dtype == np.uint8 else colours.to_levels(values, options)
+
+
+def _opened(
+    values: np.ndarray, peak: Optional[float], options: PictureOptions, profile: Optional[bytes] = None
+) -> Opened:
+    """Of uint8 [H, W, C]."""
     if options.planes:
         return Opened(_planes(values, options.planes), peak)
-    return Opened([_flattened(Image.fromarray(values[:, :, 0] if count == 1 else values), options)], peak)
+    image = Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
+    if profile:
+        image.info["icc_profile"] = profile
+    converted, noticed = colours.to_srgb(image)
+    return Opened([_flattened(converted, options)], peak, noticed)
 
 
 def _planes(values: np.ndarray, count: int) -> list[Image.Image]:
@@ -242,6 +257,13 @@ def _has_planes(image: Image.Image) -> bool:
     return extra > 1 or (extra == 1 and tuple(np.atleast_1d(kinds)) not in ((1,), (2,)))
 
 
+def _is_misread(image: Image.Image) -> bool:
+    """Whether Pillow takes the samples of a TIFF for others: those of 16 bits in separate planes, and signed bytes."""
+    bits, kind = (max(np.atleast_1d(image.tag_v2.get(tag, 1))) for tag in (_BITS, _SAMPLE_FORMAT))
+    is_separate = image.tag_v2.get(_PLANAR) == 2 and len(image.getbands()) > 1
+    return (is_separate and bits > 8) or (bits == 8 and kind == 2)
+
+
 def _open_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> Opened:
     """A page whose samples Pillow does not read, or not as they are."""
     with _tifffile_pages(content) as pages:
@@ -252,12 +274,21 @@ def _open_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> 
         if max(ends, default=0) > len(content) or not all(found.databytecounts):
             raise ValueError("it is cut off, or pieces of it are missing")
         values, axes = found.asarray(), found.axes
+        kind, turn, profile = (found.tags.valueof(tag) for tag in (_PHOTOMETRIC, _ORIENTATION, _PROFILE))
+        kind_name = found.photometric.name
     if axes == "SYX":
         values, axes = values.transpose(1, 2, 0), "YXS"
     if axes not in ("YX", "YXS"):
         raise ValueError(f"its axes are {axes}, expected rows, columns and samples")
-    opened = _open_array(values, options)
-    return opened._replace(noticed=(PAGES,) if page is None and len(pages) > 1 else ())
+    values, peak = _to_bytes(values, options)
+    if not options.planes and kind not in (None, _WHITE_IS_ZERO, 1, 2):
+        raise ValueError(f"its colours are {kind_name}, expected gray or RGB: save it as that")
+    if kind == _WHITE_IS_ZERO:
+        values = np.concatenate([255 - values[:, :, :1], values[:, :, 1:]], axis=2)
+    values = values.swapaxes(0, 1) if turn in (5, 6, 7, 8) else values
+    values = values[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1]
+    opened = _opened(values, peak, options, profile)
+    return opened._replace(noticed=((PAGES,) if page is None and len(pages) > 1 else ()) + opened.noticed)
 
 
 @contextlib.contextmanager

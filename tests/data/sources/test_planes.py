@@ -9,6 +9,8 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions, SourceOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import fitted, open_source
+from stylegan_tf.data.sources.colours import CONVERTED
+from tests.helpers.colour_profiles import DISPLAY_P3, rgb_profile
 
 RANDOM = np.random.RandomState(1)
 tifffile = pytest.importorskip("tifffile")
@@ -130,3 +132,65 @@ def test_planes_are_letterboxed_and_resized_one_by_one():
     assert found.box == (0, 2, 8, 6)
     np.testing.assert_array_equal(found.image[:, :, 4], np.pad(np.full([4, 8], 200), [(2, 2), (0, 0)]))
     assert not found.image[:, :, :4].any()
+
+
+GRAY = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+COLOURS = RANDOM.randint(0, 256, [8, 8, 3]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("planes", [1, None])
+def test_white_is_zero_in_every_depth(order, dtype, planes):
+    content = tiff(GRAY.astype(dtype) * (257 if dtype == "uint16" else 1), photometric="miniswhite", byteorder=order)
+    found = fitted.to_square(content, PictureOptions(8, None if planes else 1, planes=planes))
+    np.testing.assert_array_equal(found.image[:, :, 0], 255 - GRAY)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_separate_planes_of_16_bits_are_colours(orientation):
+    extra = [(274, "H", 1, orientation, True)]
+    options = {"photometric": "rgb", "planarconfig": "separate", "extratags": extra}
+    content = tiff(COLOURS.transpose(2, 0, 1).astype(np.uint16) * 257, **options)
+    exif = Image.Exif()
+    exif[274] = orientation
+    stream = io.BytesIO()
+    Image.fromarray(COLOURS).save(stream, "PNG", exif=exif)
+    expected = fitted.to_square(stream.getvalue(), PictureOptions(8)).image
+    np.testing.assert_array_equal(fitted.to_square(content, PictureOptions(8)).image, expected)
+    content = tiff(np.dstack([COLOURS, COLOURS[:, :, :2]]), photometric="rgb", extratags=extra)
+    found = fitted.to_square(content, PictureOptions(8, planes=5)).image
+    np.testing.assert_array_equal(found, np.dstack([expected, expected[:, :, :2]]))
+
+
+def test_separate_planes_keep_their_profile():
+    profile = rgb_profile(DISPLAY_P3, 2.2)
+    found = [
+        fitted.to_square(tiff(values, photometric="rgb", iccprofile=profile, **options), PictureOptions(8))
+        for values, options in [
+            (COLOURS, {}),
+            (COLOURS.transpose(2, 0, 1).astype(np.uint16) * 257, {"planarconfig": "separate"}),
+        ]
+    ]
+    np.testing.assert_array_equal(found[0].image, found[1].image)
+    assert found[0].noticed == found[1].noticed == (CONVERTED,)
+
+
+@pytest.mark.parametrize(
+    "values, options, message",
+    [
+        (COLOURS.astype(np.uint16), {"photometric": "cielab"}, "its colours are CIELAB, expected gray or RGB"),
+        (GRAY.astype(np.uint16), {"photometric": "palette", "colormap": np.zeros([3, 65536], np.uint16)}, "PALETTE"),
+        (GRAY.astype(np.int8), {"photometric": "minisblack"}, "holds int8 from -128 to 124: `white=N`"),
+    ],
+)
+def test_samples_of_other_meanings_are_refused(values, options, message):
+    with pytest.raises(ValueError, match=message):
+        fitted.to_square(tiff(values, **options), PictureOptions(8))
+
+
+def test_inks_of_16_bits_have_a_white_point():
+    inks = np.dstack([255 - COLOURS, np.zeros([8, 8, 1], np.uint8)])
+    eight = fitted.to_square(tiff(inks, photometric="separated"), PictureOptions(8)).image
+    content = tiff(inks.astype(np.uint16) * 16, photometric="separated")
+    np.testing.assert_array_equal(fitted.to_square(content, PictureOptions(8, white=4080)).image, eight)
