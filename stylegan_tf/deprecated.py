@@ -45,7 +45,7 @@ MOVED = {
     "ops.own_gradient": "ops.forms",
     "ops.plain_form": "ops.forms",
     "progress": "cli.progress",
-    "training.accumulation": "training.rounds",
+    "training.accumulation": "training.microbatches",
     "training.checkpoints": "training.run.checkpoints",
     "training.loop": "training.run.loop",
     "training.reporting": "training.reports.reporting",

@@ -58,13 +58,13 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{plan.replicas} x {plan.device.name}, {plan.device.precision}: {plan.device.tflops:g} TFLOP/s, "
         f"{plan.device.gb_per_second:g} GB/s, "
         f"{memory}, at {plan.device.share:.1%} of it ({plan.device.source})",
-        f"level     images  batch  rounds  iterations   GFLOP an image  GB an image   GiB  s/kimg   {unit:>5}",
+        f"level     images  batch  microbatches  iterations   GFLOP an image  GB an image   GiB  s/kimg   {unit:>5}",
     ]
     for level in plan.levels:
         moved = sum(work.values for work in level.passes.values()) / 1e9
         columns = (
-            f"{level.resolution:5}  {level.images:9,}  {level.batch_size:5}  {level.rounds:6}  {level.iterations:10,}",
-            f"{level.flops_per_image / 1e9:16,.1f}  {moved:11.3f} {level.memory_gib:5.1f}",
+            f"{level.resolution:5}  {level.images:9,}  {level.batch_size:5}  {level.microbatches:12}",
+            f" {level.iterations:10,} {level.flops_per_image / 1e9:16,.1f}  {moved:11.3f} {level.memory_gib:5.1f}",
             f"{level.seconds_per_kimg:7.1f} {level.days * per_day:7.2f}{'  measured here' if level.measured else ''}",
         )
         lines.append(" ".join(columns))

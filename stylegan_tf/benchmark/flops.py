@@ -8,7 +8,7 @@ weight:
     discriminator's step   G: forward;  D on fakes: forward, input, weight;
                            D on reals: forward, input, weight, and for R1 the gradient of the gradient by the image:
                            input (that gradient), forward (its derivative runs forward again), weight
-    rounds that split      D up to the minibatch statistics: forward, once more for each set of images and for each
+    microbatches that     D up to the minibatch statistics: forward, once more for each set of images and for each
     groups                 penalty; in the generator's step G and that part of D: forward
 
 The first layer's gradient by its input is left out where nothing asks for it. Upscaling and downscaling 3x3
@@ -84,7 +84,7 @@ def training_passes(
 ) -> dict[str, Work]:
     """The work of an iteration for one image by pass; the names of those of the discriminator's step begin with "D".
 
-    split_groups: with the recomputation of `training.rounds.SplitGroups`.
+    split_groups: with the recomputation of `training.microbatches.SplitGroups`.
     """
     g = network_work(generator, resolution, fused)
     d = network_work(discriminator, resolution, fused)

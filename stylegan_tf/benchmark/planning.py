@@ -13,7 +13,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
 from stylegan_tf.training.reports.disk import disk_use
-from stylegan_tf.training.schedule import accumulation_rounds, batch_size_at, level_images
+from stylegan_tf.training.schedule import batch_size_at, level_images, split_replica_batch
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
@@ -80,7 +80,7 @@ class LevelPlan:
     resolution: int
     images: int
     batch_size: int
-    rounds: int
+    microbatches: int
     iterations: int
     passes: dict[str, Work]  # For one image: multiply-adds, and bytes read and written by products.
     memory_gib: float  # For one replica.
@@ -132,8 +132,8 @@ def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 
 def _level_plan(config, networks, device, replicas, resolution, images, state) -> LevelPlan:
     generator, discriminator = networks
     batch_size = batch_size_at(resolution, config.schedule, replicas)
-    share = batch_size // replicas
-    rounds, split = accumulation_rounds(resolution, config.schedule, share, discriminator.mbstd_group_size)
+    batch = batch_size // replicas
+    microbatches, split = split_replica_batch(resolution, config.schedule, batch, discriminator.mbstd_group_size)
     size = 4 if device.precision == "float32" else 2
     works = training_passes(generator, discriminator, resolution, losses=config.losses, split_groups=split)
     passes = {name: work._replace(values=work.values * size) for name, work in works.items()}
@@ -142,13 +142,13 @@ def _level_plan(config, networks, device, replicas, resolution, images, state) -
     # The slower of computing and moving bytes, at the share of the peak that was measured for whole iterations.
     seconds = max(flops / (device.tflops * 1e12), in_bytes / (device.gb_per_second * 1e9)) / device.share
     scaling = 1 if replicas == 1 else _SCALING
-    memory = state + _RUNTIME_GIB + share // rounds * activation_gib(networks, resolution, size)
+    memory = state + _RUNTIME_GIB + batch // microbatches * activation_gib(networks, resolution, size)
     memory += split * _GRADIENTS_OF_LOOPS * 4 * count_parameters(discriminator) / 2**30
     return LevelPlan(
         resolution,
         images,
         batch_size,
-        rounds,
+        microbatches,
         math.ceil(images / batch_size),
         passes,
         memory,
@@ -157,16 +157,16 @@ def _level_plan(config, networks, device, replicas, resolution, images, state) -
 
 
 def activation_gib(networks: tuple[GeneratorConfig, DiscriminatorConfig], resolution: int, size: int = 4) -> float:
-    """What one image of a round needs at the peak of an iteration. size: bytes of a value."""
+    """What one image of a microbatch needs at the peak of an iteration. size: bytes of a value."""
     return _ACTIVATIONS * size * sum(network_work(network, resolution).stored for network in networks) / 2**30
 
 
 def fitting_batch(plan: Plan, level: LevelPlan) -> Optional[int]:
     """The most images a replica can take at once at a level; None if not even one fits."""
-    share = level.batch_size // plan.replicas
-    per_image = (level.memory_gib - plan.state_gib - _RUNTIME_GIB) / (share // level.rounds)
+    batch = level.batch_size // plan.replicas
+    per_image = (level.memory_gib - plan.state_gib - _RUNTIME_GIB) / (batch // level.microbatches)
     fits = int((plan.device.gib - plan.state_gib - _RUNTIME_GIB) / per_image)
-    return max((size for size in range(1, min(fits, share) + 1) if share % size == 0), default=None)
+    return max((size for size in range(1, min(fits, batch) + 1) if batch % size == 0), default=None)
 
 
 def _state_gib(generator: GeneratorConfig, discriminator: DiscriminatorConfig) -> float:

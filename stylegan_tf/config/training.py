@@ -49,8 +49,8 @@ class ScheduleConfig(Options, group=SCHEDULE):
     )
     max_replica_batch: Optional[Mapping[int, int]] = option(
         None,
-        "Maximum number of images that a replica processes at once, by resolution. A larger share of the batch is "
-        "computed in several rounds whose gradients are summed, which gives the same gradients in less memory. Below "
+        "Maximum number of images that a replica processes at once, by resolution. A larger batch of a replica is "
+        "computed in microbatches whose gradients are summed, which gives the same gradients in less memory. Below "
         "the group size of the minibatch standard deviation, parts are computed twice. Resolutions below the first "
         "one listed are not divided.",
         above=0,

@@ -1,7 +1,7 @@
 """Gradients of both losses as pure functions of the weights and the given images.
 
 They assign nothing and communicate with no other replica, so that a step can compile them, accumulate them over parts
-of a replica's share, or leave the penalties out of an iteration.
+of a replica's batch, or leave the penalties out of an iteration.
 """
 
 from collections.abc import Mapping
@@ -210,7 +210,7 @@ class Gradients:
 def _variety(images: tf.Tensor) -> tf.Tensor:
     """[n]: how much each image differs from another, the root of the mean squared difference; NaN if n is 1.
 
-    The other one is n / 2 away: if n is even, the pairs are those of the batch for any number of replicas and rounds.
+    The other one is n / 2 away: if n is even, the pairs are those of the batch of any replicas and microbatches.
     """
     if images.shape[0] == 1:
         return tf.constant([float("nan")])

@@ -132,50 +132,50 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
             )
         return batch_size
     table = _BATCH_SIZES[max(count for count in _BATCH_SIZES if count <= num_replicas)]
-    share = max(_look_up(table, resolution) // num_replicas, 1)
-    return num_replicas * (share - share % 4 if share >= 4 else share)
+    batch = max(_look_up(table, resolution) // num_replicas, 1)
+    return num_replicas * (batch - batch % 4 if batch >= 4 else batch)
 
 
 def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int = 1, group_size: int = 0) -> None:
     """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided.
 
-    Every replica's share must consist of whole groups of the minibatch standard deviation, `group_size` images each
+    Every replica's batch must consist of whole groups of the minibatch standard deviation, `group_size` images each
     (0: none).
     """
     fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
     for level in (resolution >> fade for fade in range(fades, -1, -1)):
-        share = batch_size_at(level, schedule, num_replicas) // num_replicas
-        whole = min(group_size, share)
-        if whole and share % whole:
+        batch = batch_size_at(level, schedule, num_replicas) // num_replicas
+        whole = min(group_size, batch)
+        if whole and batch % whole:
             raise OptionError(
-                f"batch_sizes: {share} images a replica at {level}x{level} are not a multiple of {whole}, the group "
+                f"batch_sizes: {batch} images a replica at {level}x{level} are not a multiple of {whole}, the group "
                 "size of the minibatch standard deviation: use one, or change `mbstd_group_size`."
             )
 
 
-class Rounds(NamedTuple):
-    """How a replica's share of a batch is divided."""
+class Microbatches(NamedTuple):
+    """How the batch of a replica is divided."""
 
     count: int = 1  # Equal parts, one after the other.
     split_groups: bool = False  # Whether a group of the minibatch standard deviation spans several of them.
 
 
-WHOLE = Rounds()
+WHOLE = Microbatches()
 
 
-def accumulation_rounds(resolution: int, schedule: ScheduleConfig, share: int, group_size: int = 0) -> Rounds:
-    """The fewest rounds of at most `max_replica_batch` images each for a replica's `share`; one below the first
+def split_replica_batch(resolution: int, schedule: ScheduleConfig, batch: int, group_size: int = 0) -> Microbatches:
+    """The fewest microbatches of at most `max_replica_batch` images each for a replica's `batch`; one below the first
     resolution of that table.
 
     Groups of the minibatch standard deviation, `group_size` images each (0: none), stay whole where the limit allows.
     """
     table = schedule.max_replica_batch or {}
-    if share < 1 or not table or resolution < min(table):
+    if batch < 1 or not table or resolution < min(table):
         return WHOLE
-    whole = min(group_size, share) or 1
-    fitting = [n for n in range(1, share + 1) if share % n == 0 and share // n <= _look_up(table, resolution)]
-    with_whole_groups = [n for n in fitting if share // n % whole == 0]
-    return Rounds(min(with_whole_groups or fitting), split_groups=not with_whole_groups)
+    whole = min(group_size, batch) or 1
+    fitting = [n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= _look_up(table, resolution)]
+    with_whole_groups = [n for n in fitting if batch // n % whole == 0]
+    return Microbatches(min(with_whole_groups or fitting), split_groups=not with_whole_groups)
 
 
 def _level_of_detail(images_seen: int, schedule: ScheduleConfig, resolution: int) -> float:

@@ -20,6 +20,7 @@ from stylegan_tf.networks.keras_model import level_policies
 from stylegan_tf.ops.forms import compiled_chains, with_current_modes
 from stylegan_tf.training.adam import Adam
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Sums
+from stylegan_tf.training.microbatches import SplitGroups, accumulated
 from stylegan_tf.training.random_inputs import (
     DISCRIMINATOR_PASS,
     GENERATOR_PASS,
@@ -28,8 +29,7 @@ from stylegan_tf.training.random_inputs import (
     SeededDraw,
     replica_shard,
 )
-from stylegan_tf.training.rounds import SplitGroups, accumulated
-from stylegan_tf.training.schedule import WHOLE, Rounds, accumulation_rounds
+from stylegan_tf.training.schedule import WHOLE, Microbatches, split_replica_batch
 from stylegan_tf.training.state import TrainState
 
 
@@ -60,12 +60,12 @@ def build_iteration(
     value is NaN if it is not finite, as in a skipped step, or if it was not computed in this iteration.
     Raises UserError if XLA is asked for and missing.
     """
-    share = batch_size // strategy.num_replicas_in_sync
+    replica_batch = batch_size // strategy.num_replicas_in_sync
     group_size = state.discriminator.config.mbstd_group_size
-    rounds = accumulation_rounds(resolution, config.schedule, share, group_size)
+    microbatches = split_replica_batch(resolution, config.schedule, replica_batch, group_size)
     if config.jit_compile:
         check_jit_compile(strategy)
-    step = TrainingStep(config, state, resolution, batch_size, rounds, draw)
+    step = TrainingStep(config, state, resolution, batch_size, microbatches, draw)
     names = [name for name in METRICS if name != "r1" or config.losses.r1_gamma]
 
     @tf.autograph.experimental.do_not_convert  # Nothing needs conversion, and tracing takes half the time.
@@ -119,7 +119,7 @@ class TrainingStep:
         state: TrainState,
         resolution: int,
         batch_size: int,
-        rounds: Rounds = WHOLE,
+        microbatches: Microbatches = WHOLE,
         draw: Optional[Draw] = None,
     ):
         self.config = config
@@ -128,15 +128,15 @@ class TrainingStep:
         policies = level_policies(config.precision, state.generator.config.resolutions, config.half_precision_levels)
         self.scales_loss = policies[resolution] == "mixed_float16"  # Else no layer that runs computes in float16.
         self.draw = draw or SeededDraw(config, state.generator, resolution, batch_size)
-        if rounds.split_groups:
-            gradients = SplitGroups(config, state, resolution, batch_size, rounds.count)
-            in_rounds = _unchanged
+        if microbatches.split_groups:
+            gradients = SplitGroups(config, state, resolution, batch_size, microbatches.count)
+            accumulate = _unchanged
         else:
             gradients = Gradients(config, state, resolution, batch_size)
-            in_rounds = functools.partial(accumulated, rounds=rounds.count, jit_compile=config.jit_compile)
-        self._discriminator_sums = in_rounds(gradients.discriminator)
-        self._unregularized_sums = in_rounds(functools.partial(gradients.discriminator, regularized=False))
-        self._generator_sums = in_rounds(gradients.generator)
+            accumulate = functools.partial(accumulated, count=microbatches.count, jit_compile=config.jit_compile)
+        self._discriminator_sums = accumulate(gradients.discriminator)
+        self._unregularized_sums = accumulate(functools.partial(gradients.discriminator, regularized=False))
+        self._generator_sums = accumulate(gradients.generator)
 
     def train_discriminator(self, batch, inputs: StepInputs) -> dict[str, tf.Tensor]:
         random = self.draw(inputs.images_seen, DISCRIMINATOR_PASS)
@@ -221,7 +221,7 @@ class TrainingStep:
 
 
 def _unchanged(compute):
-    return compute  # `SplitGroups` has the rounds in itself.
+    return compute  # `SplitGroups` has the loop in itself.
 
 
 def _shard(structure):

@@ -10,8 +10,8 @@ from stylegan_tf.benchmark.flops import network_work, training_flops, training_p
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.ops.forms import plain_form
 from stylegan_tf.training.gradients import Gradients, Images, Scalars
+from stylegan_tf.training.microbatches import SplitGroups
 from stylegan_tf.training.random_inputs import FakeInputs
-from stylegan_tf.training.rounds import SplitGroups
 from stylegan_tf.training.state import TrainState
 
 BATCH = 4
@@ -70,8 +70,8 @@ def _traced(form, part, level):
     state = TrainState(config, generator, discriminator)
     gradients = Gradients(config, state, level, BATCH)
     if form == "split":
-        gradients = SplitGroups(config, state, level, BATCH, rounds=1)
-        gradients._in_rounds = lambda compute: compute  # Not in a loop, where one operation counts for all rounds.
+        gradients = SplitGroups(config, state, level, BATCH, count=1)
+        gradients._microbatched = lambda compute: compute  # No loop, where one operation counts for all.
     noise = [tf.zeros([BATCH, size, size, 1]) for size in (4, 4, 8, 8, 16, 16) if size <= level]
 
     @tf.function

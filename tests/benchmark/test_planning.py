@@ -56,9 +56,9 @@ def test_what_does_not_fit_gets_the_largest_share_that_does():
     level = plan.levels[-1]
     assert level.memory_gib > 16
     fits = fitting_batch(plan, level)
-    rounds = ScheduleConfig(batch_sizes={4: 64}, max_replica_batch={1024: fits})
-    smaller = plan_run(_config(resolution=1024, schedule=rounds), DEVICE, replicas=2).levels[-1]
-    assert smaller.memory_gib <= 16 and smaller.rounds == 32 // fits
+    schedule = ScheduleConfig(batch_sizes={4: 64}, max_replica_batch={1024: fits})
+    smaller = plan_run(_config(resolution=1024, schedule=schedule), DEVICE, replicas=2).levels[-1]
+    assert smaller.memory_gib <= 16 and smaller.microbatches == 32 // fits
     assert fitting_batch(plan_run(config, device_named("1e12,1,1", "float32"), 2), level) is None
 
 

@@ -90,7 +90,7 @@ def test_a_long_name_and_a_long_reason_stay_in_one_line():
     [
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), r"a/b: No space left on device: free some space"),
         (OSError(errno.EXDEV, "Invalid cross-device link", "a", None, "b"), r"a -> b: Invalid cross-device link: "),
-        (OSError(errno.EACCES, "Permission denied", b"a\xff"), r"a.*: Permission denied: give the rights"),
+        (OSError(errno.EACCES, "Permission denied", b"a\xff"), r"a.*: Permission denied: grant access"),
         (OSError("encoder error -2"), "encoder error -2: check the file"),
     ],
 )

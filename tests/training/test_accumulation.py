@@ -7,8 +7,8 @@ import tensorflow as tf
 from stylegan_tf.config import ScheduleConfig
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.networks.layers.progan import MinibatchStddev
-from stylegan_tf.training.rounds import accumulated
-from stylegan_tf.training.schedule import accumulation_rounds
+from stylegan_tf.training.microbatches import accumulated
+from stylegan_tf.training.schedule import split_replica_batch
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import run
 from tests.helpers.two_replicas import two_replicas
@@ -87,9 +87,9 @@ def test_groups_of_the_minibatch_statistics_stay_whole(jit_compile):
 def test_the_fewest_rounds_that_fit_are_taken():
     def rounds(resolution, share, group_size=4, table=None):
         schedule = ScheduleConfig(max_replica_batch={16: 8, 64: 3} if table is None else table)
-        return accumulation_rounds(resolution, schedule, share, group_size).count
+        return split_replica_batch(resolution, schedule, share, group_size).count
 
-    assert accumulation_rounds(64, ScheduleConfig(), 128, 4).count == 1
+    assert split_replica_batch(64, ScheduleConfig(), 128, 4).count == 1
     assert rounds(8, 128) == 1, "below the first entry of the table"
     assert rounds(16, 8) == 1 and rounds(16, 16) == 2 and rounds(32, 64) == 8
     assert rounds(16, 24) == 3 and rounds(16, 20) == 5, "whole groups of 4: 8 + 8 + 8, and 5 times 4"
@@ -99,7 +99,7 @@ def test_the_fewest_rounds_that_fit_are_taken():
 
 def test_groups_are_split_only_where_the_limit_is_below_one():
     def rounds(share, limit, group_size=4):
-        return accumulation_rounds(64, ScheduleConfig(max_replica_batch={64: limit}), share, group_size)
+        return split_replica_batch(64, ScheduleConfig(max_replica_batch={64: limit}), share, group_size)
 
     assert rounds(8, 3) == (4, True) and rounds(8, 1) == (8, True) and rounds(3, 2) == (3, True)
     assert rounds(12, 6) == (3, False), "4 + 4 + 4, though 6 + 6 would be fewer"

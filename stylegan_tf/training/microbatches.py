@@ -1,4 +1,4 @@
-"""A replica's share of a batch in rounds that need less memory and add up to the same gradients."""
+"""Gradient accumulation: a replica's batch in microbatches, which need less memory and have the same gradients."""
 
 import functools
 from typing import Any, Callable
@@ -10,43 +10,43 @@ from stylegan_tf.training import losses
 from stylegan_tf.training.gradients import Gradients, Images, Scalars, Seen, Sums, present, scaled
 
 
-def accumulated(compute: Callable[..., Any], rounds: int, jit_compile: bool = False) -> Callable[..., Any]:
-    """`compute(images, *others)`, which returns sums over its images, with its memory divided by `rounds`: in a loop
+def accumulated(compute: Callable[..., Any], count: int, jit_compile: bool = False) -> Callable[..., Any]:
+    """`compute(images, *others)`, which returns sums over its images, with its memory divided by `count`: in a loop
     over parts of the images whose sums are added up (gradient accumulation).
 
-    See `in_rounds`: if the images per round are a multiple of the group size of the minibatch standard deviation, whose
-    members lie a fixed distance apart, the groups are those of the whole batch. `SplitGroups` is for smaller rounds.
+    See `microbatched`: if a microbatch is a multiple of the group size of the minibatch standard deviation, whose
+    members lie a fixed distance apart, the groups are those of the whole batch. `SplitGroups` is for smaller ones.
     """
-    if rounds == 1:
+    if count == 1:
         return tf.function(compute, jit_compile=True, autograph=False) if jit_compile else compute
-    looped = in_rounds(lambda *inputs: ((), compute(*inputs)), rounds, jit_compile)
+    looped = microbatched(lambda *inputs: ((), compute(*inputs)), count, jit_compile)
     return lambda *inputs: looped(*inputs)[1]
 
 
-def in_rounds(compute: Callable[..., tuple[Any, Any]], rounds: int, jit_compile: bool = False) -> Callable[..., Any]:
+def microbatched(compute: Callable[..., tuple[Any, Any]], count: int, jit_compile: bool = False) -> Callable[..., Any]:
     """`compute(images, *others) -> (each, sums)` in a loop: `each`, which has one entry per image, is put together in
     the order of `images`, `sums` are added up.
 
-    Round m of M gets images m, m + M, m + 2M, ... `images` is a structure of tensors (or None) with one entry per
-    image, whose number is a static multiple of `rounds`. jit_compile: each round is compiled with XLA.
+    Microbatch m of M gets images m, m + M, m + 2M, ... `images` is a structure of tensors (or None) with one entry per
+    image, whose number is a static multiple of `count`. jit_compile: each one is compiled with XLA.
     """
     traced = tf.function(compute, jit_compile=jit_compile or None, autograph=False)
 
     def looped(images, *others):
-        parts = _map(lambda x: tf.reshape(x, [x.shape[0] // rounds, rounds, *x.shape[1:]]), images)
+        parts = _map(lambda x: tf.reshape(x, [x.shape[0] // count, count, *x.shape[1:]]), images)
 
-        def add_round(index, gathered, totals):
+        def add_microbatch(index, gathered, totals):
             each, sums = traced(_map(lambda x: x[:, index], parts), *others)
             gathered = tf.nest.map_structure(lambda array, x: array.write(index, x), gathered, each)
             return index + 1, gathered, tf.nest.map_structure(tf.add, totals, sums)
 
         first = _map(lambda x: x[:, 0], parts)
         each, sums = traced.get_concrete_function(first, *others).structured_outputs
-        gathered = _map(lambda x: tf.TensorArray(x.dtype, rounds, element_shape=x.shape), each)
+        gathered = _map(lambda x: tf.TensorArray(x.dtype, count, element_shape=x.shape), each)
         zeros = _map(lambda x: tf.zeros(x.shape, x.dtype), sums)
-        # Sequential: the memory of a round is free before the next one starts.
+        # Sequential: the memory of a microbatch is free before the next one starts.
         _, gathered, totals = tf.while_loop(
-            lambda index, *_: index < rounds, add_round, (0, gathered, zeros), parallel_iterations=1
+            lambda index, *_: index < count, add_microbatch, (0, gathered, zeros), parallel_iterations=1
         )
         return _map(_in_order, gathered), totals
 
@@ -54,15 +54,15 @@ def in_rounds(compute: Callable[..., tuple[Any, Any]], rounds: int, jit_compile:
 
 
 class SplitGroups(Gradients):
-    """The same gradients where a round may be smaller than a group of the minibatch standard deviation: down to one
-    image, for three forward passes of the discriminator in place of one.
+    """The same gradients for microbatches smaller than a group of the minibatch standard deviation: down to one image,
+    for three forward passes of the discriminator in place of one.
 
     Images meet in the scores alone: s = H(f) of all features f_i = F(x_i), which are small (4x4). With the penalty p of
     an image's squared norm |J_i^T u_i|^2, u = d(sum of s) / df and J_i = dF(x_i) / dx_i, the loss is
 
         L = A(H(f)) + sum_i p(|J_i^T u_i|^2).
 
-    Three loops over the images, each of which computes F anew, with H on the features of the whole share between them:
+    Three loops over the images, each of which computes F anew, with H on the features of the whole batch between them:
 
         1. f_i
         2. v_i = dp / du_i, and the gradient of p by F's weights at constant u
@@ -72,9 +72,9 @@ class SplitGroups(Gradients):
     owes to the others of its group. The generator's loss has no penalty, and needs loops 1 and 3.
     """
 
-    def __init__(self, config, state, resolution: int, batch_size: int, rounds: int):
+    def __init__(self, config, state, resolution: int, batch_size: int, count: int):
         super().__init__(config, state, resolution, batch_size)
-        self._in_rounds = functools.partial(in_rounds, rounds=rounds, jit_compile=config.jit_compile)
+        self._microbatched = functools.partial(microbatched, count=count, jit_compile=config.jit_compile)
 
     def _loops(self, scalars: Scalars) -> Callable[..., tuple[Any, Any]]:
         """run(compute, images) -> (each, sums) of a loop that starts when the one before is done: TensorFlow would let
@@ -84,7 +84,7 @@ class SplitGroups(Gradients):
 
         def run(compute, images):
             with tf.control_dependencies(finished):
-                results = self._in_rounds(compute)(images, scalars)
+                results = self._microbatched(compute)(images, scalars)
             finished[:] = tf.nest.flatten(results)
             return results
 
@@ -176,10 +176,10 @@ class SplitGroups(Gradients):
 
 
 def _in_order(array: tf.TensorArray) -> tf.Tensor:
-    """[M, n, ...] of M rounds -> [n M, ...]"""
-    rounds = array.stack()
-    joined = tf.transpose(rounds, [1, 0, *range(2, len(rounds.shape))])
-    return tf.reshape(joined, [rounds.shape[0] * rounds.shape[1], *rounds.shape[2:]])
+    """[M, n, ...] of M microbatches -> [n M, ...]"""
+    parts = array.stack()
+    joined = tf.transpose(parts, [1, 0, *range(2, len(parts.shape))])
+    return tf.reshape(joined, [parts.shape[0] * parts.shape[1], *parts.shape[2:]])
 
 
 def _added(gradients):
