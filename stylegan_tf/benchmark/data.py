@@ -15,6 +15,7 @@ import statistics
 import time
 
 from stylegan_tf.cli import command_line, flags
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.files.file_errors import read_lines
 
 FLAGS = flags.FLAGS
@@ -22,14 +23,7 @@ flags.define("data_dir", None, "A folder of TFRecords.", tuple)
 flags.must_exist("data_dir")
 flags.define("batch_size", 32, "Images per batch.")
 flags.define("seconds", 2.0, "Maximum seconds for each of the two measurements of a level.")
-flags.define("cache_dir", None, "Folder for local copies of data in a bucket. Default: ~/.cache/stylegan_tf.")
-flags.define(
-    "cache_gib",
-    None,
-    "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. Default: "
-    "all of it is copied before measuring starts.",
-    float,
-)
+flags.define_options(TrainConfig, "cache_dir", "cache_gib")
 flags.define("run_dir", None, "Folder of a run on a similar machine, to compare with.")
 
 

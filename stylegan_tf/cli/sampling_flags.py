@@ -68,9 +68,9 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
     return load_painters(path, FLAGS["class"].value, truncation, labeled, noise_mode, crop)
 
 
-def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
+def painter(path: Optional[Path] = None, noise_mode: str = "const"):
     """The only one of `painters`."""
-    (_, first), *others = painters(path, labeled, noise_mode)
+    (_, first), *others = painters(path, noise_mode=noise_mode)
     if others:
         flags.fail("--class: this command takes one class; the label of several at once is like a=1,b=1.")
     return first

@@ -114,7 +114,7 @@ class BlendOptions(Options, group="Blending"):
         None,
         "Instead of averaging, join two networks at this resolution: the mapping network and the layers below it "
         "come from the first network, the other layers from the second.",
-        at_least=4,
+        is_resolution=True,
     )
     blend_width: float = option(
         0.0, "Number of resolution levels over which --swap blends; 0: an abrupt change.", at_least=0
@@ -128,8 +128,6 @@ class BlendOptions(Options, group="Blending"):
             return self._weights(count)
         if count != 2 or self.weights is not None:
             raise UserError("`swap` joins two networks, without `weights`.")
-        if self.swap & (self.swap - 1):
-            raise UserError(f"`swap` is a resolution like 16, got {self.swap}.")
         if resolution is None:
             return [1.0, 0.0]
         levels = math.log2(resolution / self.swap) + 0.5  # From the boundary between two levels.

@@ -135,7 +135,7 @@ class TrainConfig(Options, group=RUN):
     cache_gib: Optional[float] = option(
         None,
         "Maximum GiB of data from a bucket to keep on this machine; the rest is downloaded again when needed. "
-        "Default: all of it is copied before training starts.",
+        "Default: all of it is copied first.",
         above=0,
         at_most=10**6,
         is_location=True,

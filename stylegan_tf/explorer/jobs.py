@@ -142,8 +142,6 @@ class Film:
     """
 
     def __init__(self, renderer: Renderer, views: Sequence[View], seconds: float, loop: bool):
-        if not 2 <= len(views) <= MAX_KEYS:
-            raise UserError(f"a video takes 2 to {MAX_KEYS} key frames, there are {len(views)}.")
         self._renderer, self._views = renderer, views
         self._walk = StyleWalk(np.stack([renderer.render(view).ws for view in views]), closed=loop)
         self.num_frames = frame_count(seconds * self._walk.length, FPS)

@@ -55,10 +55,10 @@ def short(text: Any, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 5 - half]} ... {text[len(text) - half :]}"
 
 
-def file_line(path: Any, problem: str, reason: Any, advice: str, longest: int = LONGEST) -> str:
+def file_line(path: Any, problem: str, reason: Any, advice: str) -> str:
     """`PATH PROBLEM (REASON): ADVICE.`; the reason is what gets shorter."""
     path = short(os.fspath(path) if isinstance(path, os.PathLike) else path, 200)
-    room = max(longest - len(f"{path} {problem} (): {advice}."), 40)
+    room = max(LONGEST - len(f"{path} {problem} (): {advice}."), 40)
     return f"{path} {problem} ({short(reason, room)}): {advice}."
 
 

@@ -229,11 +229,10 @@ class BareFunction(NamedTuple):
         return tf.function(call, input_signature=list(self.inputs.values()), autograph=False)
 
 
-def bare_functions(generator: Generator, options: ServingOptions, as_bytes: bool = True) -> dict[str, BareFunction]:
+def bare_functions(generator: Generator, options: ServingOptions) -> dict[str, BareFunction]:
     """By name: `generator`, `mapping`, `synthesis`, with inputs and outputs as in the SavedModel's signatures.
 
-    `options.weights` is left to the format; `noise_mode` is "const" or "none". as_bytes: images are uint8; otherwise
-    float32, about [-1, 1], for converters that do not know bytes.
+    `options.weights` is left to the format; `noise_mode` is "const" or "none". Images are uint8.
     """
     with_noise = options.noise_mode == "const"
     noise_mode = "random" if with_noise else "none"  # "random": the maps are inputs of the synthesis network.
@@ -245,8 +244,7 @@ def bare_functions(generator: Generator, options: ServingOptions, as_bytes: bool
     def synthesize(ws):
         # A map for every row: converters would fold the product of one map and its strengths into [1, H, W, C].
         noise = [tf.tile(tf.constant(maps), [tf.shape(ws)[0], 1, 1, 1]) for maps in fixed]
-        images = parts.render(ws, noise)
-        return to_uint8(images) if as_bytes else images
+        return to_uint8(parts.render(ws, noise))
 
     def generate(latents, psi, labels=None):
         return synthesize(parts.truncate(parts.mapping(latents, labels), psi, labels))

@@ -55,7 +55,7 @@ def test_a_swap_fades_over_levels(width, expected):
         ({"weights": "0.5,0.6"}, "2 numbers that add up to 1"),
         ({"weights": "0.5,x"}, "2 numbers that add up to 1"),
         ({"swap": 8, "weights": "0.5,0.5"}, "joins two networks"),
-        ({"swap": 12}, "a resolution like 16, got 12"),
+        ({"swap": 12}, "swap must be a power of two of at least 4, got 12"),
         ({"swap": 16}, "takes no layer from the second network: both end at 8"),
         ({"blend_width": 1}, "give both"),
     ],
