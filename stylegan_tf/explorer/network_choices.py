@@ -18,7 +18,7 @@ from stylegan_tf.explorer.view import View
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.network_file import find_networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.painter import painter_of
 
 _LOADED = 4  # Networks in memory, of which two may be blended.
 EXAMPLES = 6  # Pictures to project.
@@ -84,9 +84,7 @@ class NetworkChoices:
             renderer = choice.renderer.blended_with(second.renderer.painter.generator)
             return choice._replace(renderer=renderer, blended_with=second.path)
         networks = load_networks(self._paths[name])
-        box, ratio = (networks.content_box, networks.aspect_ratio) if self.crop else (None, None)
-        truncation = Truncation(centre=networks.truncation_centre)
-        painter = Painter(networks.best_generator, None, box, truncation, aspect_ratio=ratio)
+        painter = painter_of(networks, Truncation(centre=None), crop=self.crop)
         directions = None
         if self._directions:
             try:

@@ -23,7 +23,7 @@ class Truncation:
       cutoff: number of layers; None: all. The paper's figures use psi 0.7 and cutoff 8.
       centre: "all": the running average of w; "class": for networks with labels the mean w of each image's own label,
         see `ClassCentres`; or the centre itself, a tensor [W] or [N, W]. None: that of the network file, which
-        `load_painters` fills in.
+        `painter_of` fills in.
 
     >>> import numpy as np
     >>> from stylegan_tf import Truncation, load_networks

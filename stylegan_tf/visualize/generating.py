@@ -16,7 +16,7 @@ from stylegan_tf.files.dlatents import load_dlatents, load_noise, save_dlatents
 from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.image_folders import open_image_folder
-from stylegan_tf.visualize.painter import Painter
+from stylegan_tf.visualize.painter import Painter, painter_of
 from stylegan_tf.visualize.picture_files import as_shown, check_picture_size, grid_shape, save_image_grid
 
 _Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
@@ -46,14 +46,9 @@ def generate_images(
     (4, 32, 32, 3)
     """
     networks = network if isinstance(network, Networks) else load_networks(network)
-    painter = Painter(
-        networks.best_generator,
-        label=None if label is None else np.asarray(label, np.float32),
-        content_box=networks.content_box,
-        truncation=Truncation(truncation_psi, truncation_cutoff, networks.truncation_centre),
-        noise_mode=noise_mode,
-        aspect_ratio=networks.aspect_ratio,
-    )
+    truncation = Truncation(truncation_psi, truncation_cutoff, None)
+    one_label = None if label is None else np.asarray(label, np.float32)
+    painter = painter_of(networks, truncation, noise_mode, label=one_label)
     ws = painter.dlatents(painter.latents(seeds))
     return np.concatenate(list(painter.image_batches(ws)))
 

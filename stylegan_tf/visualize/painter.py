@@ -14,7 +14,7 @@ from stylegan_tf.data.letterbox import crop_to_box, unstretched
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.labels import class_labels
-from stylegan_tf.networks.network_file import load_networks
+from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.picture_files import as_rgb, to_uint8
 
@@ -228,6 +228,20 @@ class Painter(Sampler):
             )
 
 
+def painter_of(
+    networks: Networks,
+    truncation: Truncation,
+    noise_mode: str = "const",
+    crop: bool = True,
+    label: Optional[np.ndarray] = None,
+) -> Painter:
+    """truncation: centre None is that of the networks; crop: undo letterboxing and stretching."""
+    if truncation.centre is None:
+        truncation = dataclasses.replace(truncation, centre=networks.truncation_centre)
+    box, ratio = (networks.content_box, networks.aspect_ratio) if crop else (None, None)
+    return Painter(networks.best_generator, label, box, truncation, noise_mode, ratio)
+
+
 def load_painters(
     path: Union[str, os.PathLike],
     classes: Optional[str],
@@ -236,22 +250,12 @@ def load_painters(
     noise_mode: str = "const",
     crop: bool = True,
 ) -> list[tuple[str, Painter]]:
-    """(name, painter of a network file) for each class that `class_labels` makes of `classes`.
+    """(name, `painter_of` a network file) for each class that `class_labels` makes of `classes`.
 
-    truncation: its centre may be None; labeled: False if a network with labels needs no class; crop: undo letterboxing
-    and stretching.
+    labeled: False if a network with labels needs no class.
     """
     networks = load_networks(path)
-    generator = networks.best_generator
-    size, names = generator.config.label_size, networks.label_names
+    size, names = networks.best_generator.config.label_size, networks.label_names
     labels = class_labels(classes, size, names) if labeled or classes else [("", None)]
-    if truncation.centre is None:
-        truncation = dataclasses.replace(truncation, centre=networks.truncation_centre)
-    painter = Painter(
-        generator,
-        content_box=networks.content_box if crop else None,
-        truncation=truncation,
-        noise_mode=noise_mode,
-        aspect_ratio=networks.aspect_ratio if crop else None,
-    )
+    painter = painter_of(networks, truncation, noise_mode, crop)
     return [(name, painter.with_label(label)) for name, label in labels]
