@@ -4,7 +4,7 @@
 
 --landmarks is a table with the columns file, face, x0, y0, ... x67, y67: 68 points of each face, found by dlib or
 another detector, in the order of iBUG 300-W and in pixels of the upright photo. docs/data.md shows code that writes
-it. A photo may contain several faces; each is written to PHOTO-FACE.png. Faces that are left out are listed in
+it. A photo may contain several faces; each is written to PHOTO-FACE.png. Faces that are skipped are listed in
 left_out.txt.
 """
 

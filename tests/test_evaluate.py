@@ -86,7 +86,7 @@ def test_several_networks_and_pictures_come_out_as_one_table(workplace):
     )
     assert found.returncode == 1 and "Traceback" not in found.stderr
     assert "error: 3 results are missing, see above. The first: ppl20_wend needs a distance" in found.stderr
-    assert "pictures  ppl20_wend left out: ppl20_wend needs a network" in found.stderr
+    assert "pictures  ppl20_wend skipped: ppl20_wend needs a network" in found.stderr
     header, *rows = [line.split(",") for line in (workplace / "results.csv").read_text().splitlines()]
     assert [name.rpartition("-")[0] for name in header[1:]] == ["fid20-module", "is20-module", "is20-module"]
     assert [row[0] for row in rows] == ["run/network-000004.npz", "run", "pictures"]
@@ -105,8 +105,8 @@ def test_what_has_no_classes_is_skipped_as_is_a_class_without_images(workplace):
     result = evaluate(workplace, *flags, "--out=classes")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     for name in ("run", "picture.png"):
-        assert f"{name}  left out: --per_class needs a network with labels" in result.stderr
-    assert "labels.npz  is20 left out: is20: no image of labelled has the label bird" in result.stderr
+        assert f"{name}  skipped: --per_class needs a network with labels" in result.stderr
+    assert "labels.npz  is20 skipped: is20: no image of labelled has the label bird" in result.stderr
     *classes, whole = sorted((workplace / "classes").glob("*.jsonl"))
     assert [path.name.rpartition("-")[2] for path in classes] == ["class0.jsonl", "class1.jsonl"]
     measured = [json.loads(line)["network"] for line in whole.read_text().splitlines()]

@@ -42,7 +42,7 @@ flags.define(
 flags.define("iterations_per_call", 4, "Iterations per call: with more, pauses between them weigh less.", lower_bound=1)
 flags.define("rounds", 7, "Number of measurements of each case per run.", lower_bound=1)
 flags.define("runs", 1, "Number of runs, each with new processes.", lower_bound=1)
-flags.define("most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are left out.")
+flags.define("most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are skipped.")
 flags.define("ceiling", True, "Also measure the fastest matrix product and 3x3 convolution.")
 flags.define("data_dir", None, "A folder of TFRecords with the real images. Default: random ones.")
 flags.define("json", None, "A .json file for all measurements.")

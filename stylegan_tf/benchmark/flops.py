@@ -11,7 +11,7 @@ weight:
     microbatches that     D up to the minibatch statistics: forward, once more for each set of images and for each
     groups                 penalty; in the generator's step G and that part of D: forward
 
-The first layer's gradient by its input is left out where nothing asks for it. Upscaling and downscaling 3x3
+The first layer's gradient by its input is not counted where nothing needs it. Upscaling and downscaling 3x3
 convolutions do 9 multiply-adds per pixel of the large image, channel in and channel out in the plain form, and 9
 per pixel of the small one in the fused form: the count is that of the form that runs.
 """

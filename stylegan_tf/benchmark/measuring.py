@@ -56,7 +56,7 @@ def measure(
 ) -> Run:
     """Starts a process for every case, one after the other, and then lets them take turns.
 
-    most_seconds: a case that has not finished its first iteration after so long is left out, as is one that fails,
+    most_seconds: a case that has not finished its first iteration after so long is skipped, as is one that fails,
       for example in a precision that this CPU does not have. If the first case fails, all of them do.
     """
     run, workers = Run([], {}), []
@@ -160,7 +160,7 @@ def table_lines(run: Run) -> list[str]:
     for measured in run.cases:
         rates = "".join(f"{_rate(measured, part):12,.1f}" for part in parts)
         lines.append(f"{measured.case.name:{width}}{rates}{_work(run, measured)}{_start(measured)}")
-    lines += [f"{name}: left out: {reason}" for name, reason in run.left_out.items()]
+    lines += [f"{name}: skipped: {reason}" for name, reason in run.left_out.items()]
     for precision, ceiling in run.ceilings.items():
         best = ", ".join(f"{operation} {value:,.0f}" for operation, value in ceiling.items())
         lines.append(f"ceiling in {precision}: {best} GFLOP/s")

@@ -53,7 +53,7 @@ def main() -> None:
                 try:
                     callers[name] = file_caller(generator, pathlib.Path(folder) / name, kind, weights)
                 except UserError as error:  # E.g. float16 is not precise enough for this network.
-                    command_line.show(f"{name} left out: {error}")
+                    command_line.show(f"{name} skipped: {error}")
         for kind in list(callers)[1:]:
             print(f"{kind:10}{megabytes(pathlib.Path(folder) / kind):9.1f} MB", flush=True)
         for size in map(int, FLAGS.batch_sizes):

@@ -57,7 +57,7 @@ def network_path() -> Path:
 def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
     """(name, `Painter` of the network file) for each class of --class as the flags say; one of a network without.
 
-    path: None: that of --network. labeled: False if --class may be left out.
+    path: None: that of --network. labeled: False if --class may be omitted.
     """
     path = path or network_path()
     from stylegan_tf.networks.truncation import Truncation

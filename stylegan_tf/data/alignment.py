@@ -19,10 +19,10 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.making.report import list_left_out
+from stylegan_tf.data.making.report import list_skipped
 from stylegan_tf.data.records import encode_picture
 from stylegan_tf.data.sources import open_collection
-from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.data.sources.fitted import to_pixels
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import BadPicture
@@ -137,35 +137,35 @@ def align_faces(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"`outdir` {folder} exists and is not an empty folder: give a new one.")
     table, collection = read_landmarks(landmarks), open_collection(source)
-    left_out = list(collection.left_out)
+    skipped = list(collection.skipped)
     names = [collection.name(index) for index in range(len(collection))]
-    left_out += [LeftOut(name, "photos without landmarks") for name in names if name not in table]
-    left_out += [LeftOut(name, "landmarks without a photo") for name in sorted(set(table) - set(names))]
+    skipped += [Skipped(name, "photos without landmarks") for name in names if name not in table]
+    skipped += [Skipped(name, "landmarks without a photo") for name in sorted(set(table) - set(names))]
     stems = {name: name.rpartition(".")[0] or name for name in names if name in table}
     uses = collections.Counter([*stems, *stems.values()])
     make_folder(folder)
     written, count = AtomicBatch(), 0
     with progress(len(names), "Aligning", "photos") as bar:
         for index, name in enumerate(names):
-            for face, content in _faces(collection, index, table.get(name, ()), size, left_out):
+            for face, content in _faces(collection, index, table.get(name, ()), size, skipped):
                 path = folder / f"{stems[name] if uses[stems[name]] == 1 else name}-{face}.png"
                 if not path.resolve().is_relative_to(folder.resolve()):  # Archives may name anything.
-                    left_out.append(LeftOut(name, "with names that lead elsewhere"))
+                    skipped.append(Skipped(name, "with names that lead elsewhere"))
                     continue
                 make_folder(path.parent)
                 written.write(path, content)
                 count += 1
             written.publish()
             bar.update(index + 1)
-    list_left_out(left_out, folder)
+    list_skipped(skipped, folder)
     if not count:
-        raise UserError(f"no face of {source} could be cut out: {summary(left_out) or 'there are none'}.")
-    if left_out:
-        note(f"left out: {summary(left_out)}; all of them are listed in {folder / 'left_out.txt'}")
+        raise UserError(f"no face of {source} could be cut out: {summary(skipped) or 'there are none'}.")
+    if skipped:
+        note(f"skipped: {summary(skipped)}; all of them are listed in {folder / 'left_out.txt'}")
     return count
 
 
-def _faces(collection, index: int, faces: Sequence[tuple], size: int, left_out: list[LeftOut]):
+def _faces(collection, index: int, faces: Sequence[tuple], size: int, skipped: list[Skipped]):
     """Yields (face, content of a PNG file) of one photo."""
     name = collection.name(index)
     if not faces:
@@ -174,12 +174,12 @@ def _faces(collection, index: int, faces: Sequence[tuple], size: int, left_out: 
         with reading_picture(name):
             image = to_pixels(collection.read(index), PictureOptions(None, 3))
     except BadPicture as error:
-        left_out.append(LeftOut(str(error), "photos that cannot be read"))
+        skipped.append(Skipped(str(error), "photos that cannot be read"))
         return
     for face, landmarks in faces:
         try:
             aligned = crop_face(image, face_crop(landmarks), size)
         except ValueError as error:
-            left_out.append(LeftOut(f"{name}, face {face}: {error}", "faces that cannot be cut out"))
+            skipped.append(Skipped(f"{name}, face {face}: {error}", "faces that cannot be cut out"))
             continue
         yield face, encode_picture(aligned, "PNG")

@@ -19,7 +19,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.fitted import FittedSource
-from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_left_out
+from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_skipped
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.files.arrays import file_sha256
@@ -64,7 +64,7 @@ class Targets:
     ):
         self.is_one_picture = path.lower().endswith(IMAGE_SUFFIXES) and not os.path.isdir(os.path.expanduser(path))
         collection = open_collection(path, options.resolution, max_images)
-        note_left_out(path, collection.left_out, note)
+        note_skipped(path, collection.skipped, note)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
         self._content_box = content_box
@@ -233,7 +233,7 @@ def project_files(
       outdir: gets the files of `ResultFolder`; of several pictures a folder for each, and an overview.
       pictures: its max_images, fit (None: as the network's pictures were fitted) and background.
       classes: see `class_label`; crop: leave the bars of letterboxed pictures out; video: also write projection.webp.
-      note: takes a line for each result; warn: for pictures that are left out.
+      note: takes a line for each result; warn: for pictures that are skipped.
     """
     path, outdir = find_network(network), pathlib.Path(outdir)
     networks = load_networks(path)

@@ -73,7 +73,7 @@ class View:
 
     @classmethod
     def from_json(cls, data: Any, facts: Facts) -> "View":
-        """What `to_json` gives, with any fields left out. UserError for what is not a view of the network."""
+        """What `to_json` gives, with any fields omitted. UserError for what is not a view of the network."""
         if not isinstance(data, Mapping):
             raise UserError(f"a view is a JSON object, got {_brief(data)}.")
         first = cls.first(data.get("network", ""), facts)

@@ -49,7 +49,7 @@ class DamagedFile(UserError):
 
 
 def short(text: Any, longest: int = LONGEST) -> str:
-    """In one line, without control characters, the middle left out where it is longer than `longest`."""
+    """In one line, without control characters, the middle cut where it is longer than `longest`."""
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(text)).strip()
     half = (longest - 5) // 2
     return text if len(text) <= longest else f"{text[: longest - 5 - half]} ... {text[len(text) - half :]}"

@@ -74,7 +74,7 @@ class TrainingMetrics:
         problems: list[str] = []  # E.g. no layers for so many latents yet; the cache is full; too little memory.
 
         def on_error(metric: Metric, error: Exception) -> None:
-            problems.append(f"{metric.text} left out: {_one_line(error)}")
+            problems.append(f"{metric.text} skipped: {_one_line(error)}")
 
         folder = pathlib.Path(self._config.run_dir)
         try:
@@ -84,7 +84,7 @@ class TrainingMetrics:
                 append_result(folder, result)
                 yield result.line(), result.scalars()
         except Exception as error:
-            problems.append(f"metrics left out: {_one_line(error)}")
+            problems.append(f"metrics skipped: {_one_line(error)}")
         for line in problems:
             yield line, {}
 

@@ -108,7 +108,7 @@ def evaluate_and_record(
         def on_error(metric: Optional[Metric], error: Exception, name: str = name) -> None:  # The others continue.
             error = _expected(error)
             problems.append(str(error))
-            warn(f"{name}  {f'{metric.text} ' if metric else ''}left out: {error}")
+            warn(f"{name}  {f'{metric.text} ' if metric else ''}skipped: {error}")
 
         try:
             if path is None:

@@ -26,7 +26,7 @@ from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
 from stylegan_tf.data.sources.fitted import choose_resolution, to_pixels, to_square
-from stylegan_tf.data.sources.image_files import note_left_out
+from stylegan_tf.data.sources.image_files import note_skipped
 from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
 from stylegan_tf.networks.generator import Generator
@@ -202,7 +202,7 @@ def open_pictures(
     """
     with reading_source(path):
         collection = open_collection(path)
-        note_left_out(path, collection.left_out, note)
+        note_skipped(path, collection.skipped, note)
         channels = collection.num_channels if info is None else info.num_channels
         if fit is not None:
             level = choose_resolution(collection, fit) if info is None else info.resolution

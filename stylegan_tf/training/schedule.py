@@ -14,7 +14,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.networks.growth import Growth
 
-# The paper's tables, by the number of GPUs. A resolution that is left out takes the entry below it. 4x4 is trained by
+# The paper's tables, by the number of GPUs. A missing resolution takes the entry below it. 4x4 is trained by
 # Table 1's config A alone.
 _BATCH_SIZES = {
     1: {4: 128, 16: 128, 32: 64, 64: 32, 128: 16, 256: 8, 512: 4},

@@ -82,7 +82,7 @@ def _serving(*flags):
 def test_a_format_that_refuses_a_network_does_not_end_the_measurement_of_the_others():
     result = _serving("--formats=onnx")
     assert result.returncode == 0, result.stderr
-    assert "onnx 16 left out: not precise enough" in result.stdout and "['keras', 'onnx 32']" in result.stdout
+    assert "onnx 16 skipped: not precise enough" in result.stdout and "['keras', 'onnx 32']" in result.stdout
     unknown = _serving("--formats=onnx,onxn")
     assert unknown.stderr.endswith("error: --formats takes onnx and tflite, got onnx,onxn.\n") and unknown.stdout == ""
 
@@ -93,7 +93,7 @@ def test_what_takes_too_long_is_left_out_with_the_reason(monkeypatch):
     result = _run(*size, "--precision=float32", "--most_seconds=0.1", "--ceiling=false")
     assert result.returncode == 0, result.stderr
     assert "oneDNN off (TF_ENABLE_ONEDNN_OPTS=0)" in result.stdout
-    assert "4x4 batch 8 float32 fused: left out: its first iteration takes more than 0.1 s" in result.stdout
+    assert "4x4 batch 8 float32 fused: skipped: its first iteration takes more than 0.1 s" in result.stdout
 
 
 def test_a_process_that_ends_is_told_with_its_last_words():

@@ -97,7 +97,7 @@ def test_several_faces_of_a_photo_come_upright_and_the_rest_is_reported(tmp_path
         "photos that cannot be read",
         "photos without landmarks",
     ]
-    assert len(lines) == 1 and lines[0].startswith("left out: 1 ")
+    assert len(lines) == 1 and lines[0].startswith("skipped: 1 ")
 
 
 def test_photos_with_names_that_differ_in_their_suffixes_keep_these(tmp_path):

@@ -27,7 +27,7 @@ def test_what_is_left_out_is_reported(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "a.png")
     (tmp_path / "b.heic").write_bytes(b"something else")
     assert Targets(str(tmp_path), PictureOptions(8, 3, "crop"), note=lines.append).names == ["a"]
-    assert lines == [f"{tmp_path}: left out 1 .heic, such as b.heic"]
+    assert lines == [f"{tmp_path}: skipped 1 .heic, such as b.heic"]
 
 
 def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path):

@@ -47,7 +47,7 @@ def test_what_is_left_out_is_reported(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"something else")
     pictures, _ = open_pictures(str(tmp_path), None, note=lines.append)
     assert len(pictures) == 1
-    assert lines == [f"{tmp_path}: left out 1 .heic, such as a.heic"]
+    assert lines == [f"{tmp_path}: skipped 1 .heic, such as a.heic"]
 
 
 def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):

@@ -126,7 +126,7 @@ def test_what_goes_wrong_with_a_metric_does_not_end_the_run(configs, workplace, 
     measure = prepare(find_dataset(config.data_dir), strategy, tiny.generator()[0], 0)
     (line, scalars), told = measure(Growth(4), 16)
     assert line.startswith("is20-module-") and len(scalars) == 2, "what does not apply does not end the list"
-    assert told == ("is20_mix3 left out: 3 latents cannot be mixed in the 2 layers of a 4x4.", {})
+    assert told == ("is20_mix3 skipped: 3 latents cannot be mixed in the 2 layers of a 4x4.", {})
     assert [line.split("-")[0] for line, _ in measure(Growth(8), 32)] == ["is20_mix3", "is20"]
     assert list(measure(Growth(8), 32)) == [], "a run that resumes here has been measured"
 
@@ -144,6 +144,6 @@ def test_whatever_a_metric_raises_is_a_line_and_not_the_end_of_a_run(configs, tm
     monkeypatch.setattr(InceptionScoreMetric, "values", failing)
     (line, _), told = measure(Growth(8), 16)
     assert line.startswith("fid20-module-")
-    assert told[0].startswith(f"is20 left out: {type(error).__name__}: ") and "\n" not in told[0]
+    assert told[0].startswith(f"is20 skipped: {type(error).__name__}: ") and "\n" not in told[0]
     monkeypatch.setattr(MetricContext, "protocol", failing)
     assert [scalars for _, scalars in measure(Growth(8), 32)] == [{}, {}]

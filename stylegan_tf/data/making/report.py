@@ -15,7 +15,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.letterbox import Box, union
-from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, WIDEST
 from stylegan_tf.data.sources.fitted import PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
@@ -150,15 +150,15 @@ class Report(NamedTuple):
 
 
 def summary_lines(
-    source, labels: Optional[np.ndarray], report: Report, left_out: Sequence[LeftOut], dest: pathlib.Path
+    source, labels: Optional[np.ndarray], report: Report, skipped: Sequence[Skipped], dest: pathlib.Path
 ) -> Iterator[str]:
     """What the user should know about a finished set in the folder `dest`.
 
-    labels: of the records, float32 [N, L]; left_out: all files and pictures that are not in the set.
+    labels: of the records, float32 [N, L]; skipped: all files and pictures that are not in the set.
     """
     yield f"written: {report.count:,} of {len(source):,} pictures"
-    if left_out:
-        yield f"left out: {summary(left_out)}; all of them are listed in {dest / LEFT_OUT_FILE}"
+    if skipped:
+        yield f"skipped: {summary(skipped)}; all of them are listed in {dest / LEFT_OUT_FILE}"
     if labels is not None:
         yield describe_labels(labels, source.label_names)
     tally = report.tally
@@ -189,9 +189,9 @@ def summary_lines(
         yield f"note: {note}"
 
 
-def list_left_out(left_out: Sequence[LeftOut], folder: pathlib.Path) -> None:
+def list_skipped(skipped: Sequence[Skipped], folder: pathlib.Path) -> None:
     """Writes `left_out.txt`, a sorted line for each; no file if there is nothing."""
-    if left_out:
-        lines = sorted(f"{entry.kind}: {entry.name}" for entry in left_out)
+    if skipped:
+        lines = sorted(f"{entry.kind}: {entry.name}" for entry in skipped)
         text = "".join(f"{short(line, 2000)}\n" for line in lines)
         (folder / LEFT_OUT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")

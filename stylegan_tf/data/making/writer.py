@@ -23,10 +23,10 @@ from stylegan_tf.data.making.report import (
     Report,
     check_disk,
     estimate,
-    list_left_out,
+    list_skipped,
     summary_lines,
 )
-from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.files.atomic_write import name_path_in_errors
 from stylegan_tf.files.storage import Store
@@ -210,20 +210,20 @@ class _Conversion:
         made_by = {"conversion": self._digest_of(found.get("pictures") for found in reports)}
         description = json.dumps({**self._describe(report), **made_by}, indent=1) + "\n"
         (folder / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
-        left_out = [*self.source.left_out, *(LeftOut(reason, "that cannot be read") for _, reason in report.bad)]
+        skipped = [*self.source.skipped, *(Skipped(reason, "that cannot be read") for _, reason in report.bad)]
         name = self.source.name
-        left_out += [LeftOut(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
-        list_left_out(left_out, folder)
+        skipped += [Skipped(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
+        list_skipped(skipped, folder)
         self.partial.publish()
-        for line in summary_lines(self.source, labels, report, left_out, self.partial.dest):
+        for line in summary_lines(self.source, labels, report, skipped, self.partial.dest):
             note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
         """In the order of the records; None without labels."""
         if self.source.labels is None:
             return None
-        left_out = {index for index, _ in bad}
-        kept = [index for index in np.concatenate(self.shards) if index not in left_out]
+        skipped = {index for index, _ in bad}
+        kept = [index for index in np.concatenate(self.shards) if index not in skipped]
         return np.asarray(self.source.labels, np.float32)[kept]
 
     def _check_bad(self, bad: Sequence[tuple[int, str]]) -> None:

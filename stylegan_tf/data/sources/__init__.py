@@ -77,7 +77,7 @@ def _unused_labels(collection: Collection, labels: str) -> list[str]:
     """A note that the source has labels and `labels` was not given."""
     if labels.strip():
         return []
-    for name in [entry.name for entry in collection.left_out if entry.name.rpartition("/")[2] == "dataset.json"]:
+    for name in [entry.name for entry in collection.skipped if entry.name.rpartition("/")[2] == "dataset.json"]:
         with contextlib.suppress(Exception):  # Not a file of labels, then.
             if json.loads(collection.read_other(name))["labels"]:
                 return [f"the source holds {name} with labels, which are not used: `labels={name}`."]
@@ -111,7 +111,7 @@ def _in_folder(folder: pathlib.Path) -> Collection:
     if idx is not None:
         found = known_datasets.IdxCollection(idx)
         inside = idx.relative_to(folder).parts
-        found.left_out += other_entries(folder, inside[:1]) if len(inside) > 1 else []
+        found.skipped += other_entries(folder, inside[:1]) if len(inside) > 1 else []
         return found
     tables = None if any(name.lower().endswith(IMAGE_SUFFIXES) for name in names) else table_folder(folder)
     return tables or known_datasets.cifar_folder(folder) or folder_collection(folder)

@@ -10,7 +10,7 @@ from typing import Optional
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.collection import LeftOut
+from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.data.sources.image_files import (
     DEAD_LINK,
     HEAD_BYTES,
@@ -32,19 +32,19 @@ class ArchiveCollection(NamedCollection):
     def __init__(self, path: str):
         self._path = path
         self._members: dict[str, object] = {}
-        left_out: list[LeftOut] = []
-        links = self._look(left_out)
+        skipped: list[Skipped] = []
+        links = self._look(skipped)
         for name, target in links.items():
             found = _followed(target, links, self._members)
             if found is None:
-                left_out.append(LeftOut(name, DEAD_LINK))
+                skipped.append(Skipped(name, DEAD_LINK))
             else:
                 self._members[name] = found
         names, others = split_pictures(self._members, self._head)
         self._names = sorted(names)
-        self.left_out = left_out + others
+        self.skipped = skipped + others
         self._fingerprint = reading.fingerprint(path)
-        check_found(self._names, path, self.left_out)
+        check_found(self._names, path, self.skipped)
 
     def read(self, index: int) -> bytes:
         return self._read(self._names[index])
@@ -52,7 +52,7 @@ class ArchiveCollection(NamedCollection):
     def read_other(self, name: str) -> Optional[bytes]:
         return self._read(name) if name in self._members else None
 
-    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+    def _look(self, skipped: list[Skipped]) -> dict[str, str]:
         """Fills `_members` -> links and the names that they lead to."""
         raise NotImplementedError
 
@@ -62,9 +62,9 @@ class ArchiveCollection(NamedCollection):
     def _head(self, name: str) -> bytes:
         raise NotImplementedError
 
-    def _add(self, name: str, member, left_out: list[LeftOut]) -> None:
+    def _add(self, name: str, member, skipped: list[Skipped]) -> None:
         if name in self._members:
-            left_out.append(LeftOut(name, _REPLACED))
+            skipped.append(Skipped(name, _REPLACED))
         self._members[name] = member
 
 
@@ -74,12 +74,12 @@ class ZipCollection(ArchiveCollection):
     _archive: Optional[zipfile.ZipFile] = None
     _opened = ("_archive",)
 
-    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+    def _look(self, skipped: list[Skipped]) -> dict[str, str]:
         links, entries = {}, self._open().infolist()
         check_zip_directory(self._path, entries)
         for info in entries:
             if info.is_dir():
-                left_out += [LeftOut(info.filename, "folders that hold bytes")] if info.file_size else []
+                skipped += [Skipped(info.filename, "folders that hold bytes")] if info.file_size else []
                 continue
             if info.flag_bits & 1:
                 raise UserError(f"`source` {self._path} is encrypted ({info.filename}): unpack it first.")
@@ -88,9 +88,9 @@ class ZipCollection(ArchiveCollection):
                 target = self._open().read(info).decode("utf-8", "surrogateescape")
                 links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
             elif kind and stat.S_IFMT(kind) not in (0, stat.S_IFREG):
-                left_out.append(LeftOut(name, NO_FILE))
+                skipped.append(Skipped(name, NO_FILE))
             else:
-                self._add(name, info.filename, left_out)
+                self._add(name, info.filename, skipped)
         return links
 
     def _open(self) -> zipfile.ZipFile:
@@ -110,7 +110,7 @@ class ZipCollection(ArchiveCollection):
 class TarCollection(ArchiveCollection):
     """The pictures in a tar archive; a compressed one is unpacked to a temporary tar file first."""
 
-    def _look(self, left_out: list[LeftOut]) -> dict[str, str]:
+    def _look(self, skipped: list[Skipped]) -> dict[str, str]:
         self._file, links = _uncompressed(self._path), {}
         with tarfile.open(self._file.path, "r:") as archive:
             for member in archive:
@@ -121,11 +121,11 @@ class TarCollection(ArchiveCollection):
                     target = posixpath.join(posixpath.dirname(name), member.linkname)
                     links[name] = posixpath.normpath(target)
                 elif member.issparse():
-                    left_out.append(LeftOut(name, "sparse"))
+                    skipped.append(Skipped(name, "sparse"))
                 elif member.isreg():
-                    self._add(name, (member.offset_data, member.size), left_out)
+                    self._add(name, (member.offset_data, member.size), skipped)
                 elif not member.isdir():
-                    left_out.append(LeftOut(name, NO_FILE))
+                    skipped.append(Skipped(name, NO_FILE))
             check_tar_end(archive)
         return links
 

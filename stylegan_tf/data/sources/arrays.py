@@ -14,7 +14,7 @@ from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import demo, records
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.archives import check_zip_directory
-from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
+from stylegan_tf.data.sources.collection import Collection, Labels, Skipped, as_labels, one_hot
 from stylegan_tf.files.arrays import read_array_stream
 
 _IMAGE_NAMES = ("images", "image", "x", "x_train", "data", "arr_0")
@@ -30,11 +30,11 @@ class ArrayCollection(Collection):
         array: reading.LazyArray,
         where: str,
         labels: Optional[Callable[[], Labels]] = None,  # Nothing of them is read before they are asked for.
-        left_out: Sequence[LeftOut] = (),
+        skipped: Sequence[Skipped] = (),
         files: Optional[Sequence[str]] = None,  # What it was read from, if that is not `where`.
     ):
         shape, dtype = array.get().shape, array.get().dtype
-        self._array, self._labels, self.left_out, self._count = array, labels, left_out, shape[0]
+        self._array, self._labels, self.skipped, self._count = array, labels, skipped, shape[0]
         self.has_classes = labels is not None
         self._fingerprint = " ".join(map(reading.fingerprint, [where] if files is None else files))
         self._channels_first = channels_first(shape, dtype, where)
@@ -67,9 +67,9 @@ class HDF5Collection(ArrayCollection):
         _check_is_written(path, name, found[name])
         label_name = _first_of(_LABEL_NAMES, found)
         labels = label_name and functools.partial(_hdf5_labels, path, label_name, found[name].shape[0])
-        left_out = _other_arrays(found, name, label_name)
+        skipped = _other_arrays(found, name, label_name)
         array = reading.LazyArray(_hdf5_dataset, path, name)
-        super().__init__(array, f"{path}:{name}", labels, left_out, [path])
+        super().__init__(array, f"{path}:{name}", labels, skipped, [path])
 
 
 class DemoCollection(ArrayCollection):
@@ -214,8 +214,8 @@ def _is_pictures(shape: Sequence[int], dtype) -> bool:
     return dtype.kind in "biuf" and len(shape) in (3, 4) and all(shape)
 
 
-def _other_arrays(names: Iterable[str], *used: Optional[str]) -> list[LeftOut]:
-    return [LeftOut(name, "other arrays") for name in names if name not in used]
+def _other_arrays(names: Iterable[str], *used: Optional[str]) -> list[Skipped]:
+    return [Skipped(name, "other arrays") for name in names if name not in used]
 
 
 def _first_of(wanted: Iterable[str], names: Iterable[str]) -> Optional[str]:

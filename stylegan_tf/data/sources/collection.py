@@ -22,7 +22,7 @@ class Labels(NamedTuple):
     note: str = ""  # For the user: where they come from.
 
 
-class LeftOut(NamedTuple):
+class Skipped(NamedTuple):
     """A file that was found and is not a picture of the set."""
 
     name: str
@@ -43,10 +43,10 @@ class Collection:
     content_box: Optional[Box] = None  # For pictures that are letterboxed already, at `resolution`.
     aspect_ratio: Optional[float] = None  # For pictures that are stretched already.
     resolution: Optional[int] = None
-    left_out: Sequence[LeftOut] = ()  # All other files that were found.
+    skipped: Sequence[Skipped] = ()  # All other files that were found.
 
     def __getstate__(self):
-        return {**self.__dict__, **dict.fromkeys(self._opened), "left_out": ()}
+        return {**self.__dict__, **dict.fromkeys(self._opened), "skipped": ()}
 
     def __len__(self) -> int:
         return self._count

@@ -17,7 +17,7 @@ import numpy as np
 from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.data import dataset_files, records, tfrecord_files
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, as_labels, one_hot
+from stylegan_tf.data.sources.collection import Collection, Labels, Skipped, as_labels, one_hot
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, Picture
 
@@ -51,7 +51,7 @@ class LmdbCollection(Collection):
             raise UserError(f"`source` {folder} is an empty lmdb database.")
         self._count = len(self._keys)
         self._fingerprint = reading.fingerprint(os.path.join(folder, _LMDB_FILES[0]))
-        self.left_out = other_entries(pathlib.Path(folder), _LMDB_FILES)
+        self.skipped = other_entries(pathlib.Path(folder), _LMDB_FILES)
 
     def name(self, index: int) -> str:
         return self._keys[index].decode("utf-8", "backslashreplace")
@@ -161,7 +161,7 @@ class TFRecordCollection(Collection):
         self._fingerprints = [reading.fingerprint(path) for path in self._paths]
         others = [self._info.labels_path, *(path for paths in self._info.levels.values() for path in paths)]
         used = [os.path.basename(path) for path in others if path]
-        self.left_out = other_entries(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
+        self.skipped = other_entries(pathlib.Path(folder), [*used, dataset_files.DESCRIPTION_FILE])
 
     def fingerprint(self, index: int) -> str:
         return self._fingerprints[self._shards[index]]
@@ -196,8 +196,8 @@ class TableCollection(Collection):
     training sets are shuffled.
     """
 
-    def __init__(self, files: Sequence[pathlib.Path], where: str, left_out: Sequence[LeftOut] = ()):
-        self._where, self._paths, self.left_out = where, [str(path) for path in files], left_out
+    def __init__(self, files: Sequence[pathlib.Path], where: str, skipped: Sequence[Skipped] = ()):
+        self._where, self._paths, self.skipped = where, [str(path) for path in files], skipped
         self._fingerprints = list(map(reading.fingerprint, self._paths))
         with reading.reading_source(where, "tables of Parquet or Arrow"):
             schema = next(_tables(self._paths[:1], None))[1]
@@ -289,12 +289,12 @@ def table_folder(folder: pathlib.Path) -> Optional[TableCollection]:
             if not any(_binary_columns(schema) for _, schema in _tables(list(map(str, used)), None)):
                 return None
     _check_parts(folder, used)
-    left_out = [
-        LeftOut(path.relative_to(folder).as_posix(), "tables of other splits" if path in tables else kind_of(path.name))
+    skipped = [
+        Skipped(path.relative_to(folder).as_posix(), "tables of other splits" if path in tables else kind_of(path.name))
         for path in inside
         if path not in used
     ]
-    return TableCollection(used, str(folder), left_out) if used else None
+    return TableCollection(used, str(folder), skipped) if used else None
 
 
 def _check_parts(folder: pathlib.Path, tables: Sequence[pathlib.Path]) -> None:

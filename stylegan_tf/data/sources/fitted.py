@@ -151,12 +151,12 @@ class FittedSource:
         self.labels = None if labels is None else labels.values[:count]
         self.label_names = () if labels is None else labels.names
         self.white = options.white
-        self.left_out, self.notes = tuple(collection.left_out), tuple(notes)
+        self.skipped, self.notes = tuple(collection.skipped), tuple(notes)
         if count < len(collection):
             self.notes += (f"{len(collection) - count:,} more pictures were not taken: `max_images`.",)
 
     def __getstate__(self):
-        return {**self.__dict__, "labels": None, "left_out": ()}  # Workers need none.
+        return {**self.__dict__, "labels": None, "skipped": ()}  # Workers need none.
 
     def __len__(self) -> int:
         return self._count
@@ -190,7 +190,7 @@ class PagedCollection(Collection):
     """
 
     def __init__(self, files: Collection, enough: Optional[int] = None):
-        self._files, self.left_out, self.num_channels = files, files.left_out, files.num_channels
+        self._files, self.skipped, self.num_channels = files, files.skipped, files.num_channels
         self.label_columns, self.has_classes = files.label_columns, files.has_classes
         self._places = []
         for index in range(len(files)):

@@ -9,7 +9,7 @@ from typing import Callable, Optional
 from stylegan_tf.config.callbacks import Note
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.sources import reading
-from stylegan_tf.data.sources.collection import Collection, LeftOut
+from stylegan_tf.data.sources.collection import Collection, Skipped
 from stylegan_tf.data.sources.opening import is_picture_content
 from stylegan_tf.files.file_errors import short
 
@@ -36,8 +36,8 @@ class NamedCollection(Collection):
 class FileCollection(NamedCollection):
     """Files below `root`; names are their paths from there, with forward slashes."""
 
-    def __init__(self, root: str, names: Sequence[str], left_out: Sequence[LeftOut] = ()):
-        self._root, self._names, self.left_out = root, list(names), left_out
+    def __init__(self, root: str, names: Sequence[str], skipped: Sequence[Skipped] = ()):
+        self._root, self._names, self.skipped = root, list(names), skipped
 
     def read(self, index: int) -> bytes:
         return reading.file_content(self._path(index))
@@ -58,16 +58,16 @@ def folder_collection(folder: pathlib.Path) -> FileCollection:
 
     Links are followed. A folder that cannot be read is an error: nobody knows what is in it.
     """
-    files, left_out = [], []
+    files, skipped = [], []
     for name, kind in _walk(str(folder)):
         if kind is None:
             files.append(name)
         else:
-            left_out.append(LeftOut(name, kind))
+            skipped.append(Skipped(name, kind))
     names, others = split_pictures(files, lambda name: _head(os.path.join(folder, name)))
-    left_out += others
-    check_found(names, folder, left_out)
-    return FileCollection(str(folder), sorted(names, key=lambda name: name.split("/")), left_out)
+    skipped += others
+    check_found(names, folder, skipped)
+    return FileCollection(str(folder), sorted(names, key=lambda name: name.split("/")), skipped)
 
 
 def list_collection(path: pathlib.Path) -> FileCollection:
@@ -97,24 +97,24 @@ def list_collection(path: pathlib.Path) -> FileCollection:
     return found
 
 
-def split_pictures(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list[str], list[LeftOut]]:
+def split_pictures(names: Iterable[str], head: Callable[[str], bytes]) -> tuple[list[str], list[Skipped]]:
     """-> the pictures, and the others. `head(name)`: the first bytes, for names without a known suffix."""
     pictures, others = [], []
     for name in names:
         if is_hidden(name):
-            others.append(LeftOut(name, "hidden"))
+            others.append(Skipped(name, "hidden"))
             continue
         try:
             is_picture = name.lower().endswith(IMAGE_SUFFIXES) or is_picture_content(head(name))
         except Exception as error:
             if reading.is_system_error(error):
                 raise
-            others.append(LeftOut(name, "damaged and of unknown kind"))
+            others.append(Skipped(name, "damaged and of unknown kind"))
             continue
         if is_picture:
             pictures.append(name)
         else:
-            others.append(LeftOut(name, kind_of(name)))
+            others.append(Skipped(name, kind_of(name)))
     return pictures, others
 
 
@@ -128,37 +128,37 @@ def is_hidden(name: str) -> bool:
     return any((part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in name.split("/"))
 
 
-def check_found(names: Sequence[str], where, left_out: Sequence[LeftOut]) -> None:
+def check_found(names: Sequence[str], where, skipped: Sequence[Skipped]) -> None:
     """Raises UserError if there are no pictures."""
     if not names:
-        seen = f", there are {summary(left_out)}" if left_out else ""
+        seen = f", there are {summary(skipped)}" if skipped else ""
         raise UserError(f"`source` {where} has no images in it (looked for {', '.join(IMAGE_SUFFIXES)}{seen}).")
 
 
-def summary(left_out: Iterable[LeftOut]) -> str:
+def summary(skipped: Iterable[Skipped]) -> str:
     """ "50 .heic, 2 hidden": the most frequent first."""
-    counts = collections.Counter(entry.kind for entry in left_out)
+    counts = collections.Counter(entry.kind for entry in skipped)
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
 
-def note_left_out(source: str, left_out: Sequence[LeftOut], note: Note) -> None:
-    """For commands that write no list of what they left out."""
-    if left_out:
-        note(f"{source}: left out {summary(left_out)}, such as {short(left_out[0].name, 100)}")
+def note_skipped(source: str, skipped: Sequence[Skipped], note: Note) -> None:
+    """For commands that write no list of what they skipped."""
+    if skipped:
+        note(f"{source}: skipped {summary(skipped)}, such as {short(skipped[0].name, 100)}")
 
 
-def other_entries(folder: pathlib.Path, used: Iterable[str]) -> list[LeftOut]:
+def other_entries(folder: pathlib.Path, used: Iterable[str]) -> list[Skipped]:
     """The entries of a folder beside the files of a dataset that is read as a whole."""
     used = set(used)
     return [
-        LeftOut(entry.name, "hidden" if is_hidden(entry.name) else "folders" if entry.is_dir() else kind_of(entry.name))
+        Skipped(entry.name, "hidden" if is_hidden(entry.name) else "folders" if entry.is_dir() else kind_of(entry.name))
         for entry in sorted(folder.iterdir())
         if entry.name not in used
     ]
 
 
 def _walk(root: str) -> Iterator[tuple[str, Optional[str]]]:
-    """(path from `root`, None for a file or why it is left out) of every entry; links are followed."""
+    """(path from `root`, None for a file or why it is skipped) of every entry; links are followed."""
     waiting = [("", (_identity(root),))]
     while waiting:
         inside, above = waiting.pop()

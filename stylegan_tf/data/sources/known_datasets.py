@@ -17,7 +17,7 @@ from stylegan_tf.data.demo import Attribute
 from stylegan_tf.data.sources import reading
 from stylegan_tf.data.sources.archives import ZipCollection, check_tar_end
 from stylegan_tf.data.sources.arrays import ArrayCollection
-from stylegan_tf.data.sources.collection import Collection, Labels, LeftOut, one_hot
+from stylegan_tf.data.sources.collection import Collection, Labels, Skipped, one_hot
 from stylegan_tf.data.sources.image_files import NamedCollection, folder_collection, kind_of, other_entries
 from stylegan_tf.data.sources.opening import BadPicture, open_picture
 from stylegan_tf.files.pickle_machine import DAMAGED, NETWORKS, Call, Known, Machine, Refusal
@@ -35,7 +35,7 @@ class CelebACollection(Collection):
 
     def __init__(self, files: NamedCollection, near: Iterable[pathlib.Path]):
         """near: folders in which the attributes may be."""
-        self._files, self._count, self.left_out = files, len(files), files.left_out
+        self._files, self._count, self.skipped = files, len(files), files.skipped
         names = (ATTRIBUTES, ATTRIBUTES.replace(".txt", ".csv"))
         places = (folder / inside / name for folder in near for inside in ("", "Anno") for name in names)
         self._attributes_path = next((path for path in places if path.is_file()), None)
@@ -74,7 +74,7 @@ def celeba_folder(folder: pathlib.Path) -> Optional[CelebACollection]:
             above = [images, *list(images.parents)[:3]]
             found = CelebACollection(folder_collection(images), [folder, *above])
             if images.parent == folder or images.parent.parent == folder:
-                found.left_out = [*found.left_out, *other_entries(folder, _BESIDE)]
+                found.skipped = [*found.skipped, *other_entries(folder, _BESIDE)]
             return found
     return None
 
@@ -137,17 +137,17 @@ def cifar_folder(folder: pathlib.Path) -> Optional[ArrayCollection]:
         names = _training_files(files)
         if names:
             wanted = [inside / name for name in (*names, *_NAMES) if (inside / name).is_file()]
-            left_out = other_entries(inside, [path.name for path in wanted])
-            left_out += other_entries(folder, [where]) if where else []
-            return _collection({path.name: path.read_bytes() for path in wanted}, str(inside), wanted, left_out)
+            skipped = other_entries(inside, [path.name for path in wanted])
+            skipped += other_entries(folder, [where]) if where else []
+            return _collection({path.name: path.read_bytes() for path in wanted}, str(inside), wanted, skipped)
     return None
 
 
 def cifar_archive(path: str) -> Optional[ArrayCollection]:
     """`cifar-10-binary.tar.gz`, `cifar-100-python.tar.gz` and so on, as downloaded; None for other tar archives."""
-    left_out: list[LeftOut] = []
-    contents = _members(path, left_out)
-    return _collection(contents, path, [path], left_out) if _training_files(contents) else None
+    skipped: list[Skipped] = []
+    contents = _members(path, skipped)
+    return _collection(contents, path, [path], skipped) if _training_files(contents) else None
 
 
 def _training_files(names: Iterable[str]) -> list[str]:
@@ -164,7 +164,7 @@ def _training_files(names: Iterable[str]) -> list[str]:
     return ["train"] if {"train", "meta"} <= names else []
 
 
-def _members(path: str, left_out: list[LeftOut]) -> dict[str, bytes]:
+def _members(path: str, skipped: list[Skipped]) -> dict[str, bytes]:
     """Contents of CIFAR's files by name; {} if there is anything that CIFAR does not have."""
     found: dict[str, bytes] = {}
     with tarfile.open(path, "r:*") as archive:
@@ -177,12 +177,12 @@ def _members(path: str, left_out: list[LeftOut]) -> dict[str, bytes]:
             elif name.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
                 return {}  # An archive of pictures, and perhaps a large one: do not read it to the end.
             elif not member.isdir():
-                left_out.append(LeftOut(member.name, kind_of(member.name)))
+                skipped.append(Skipped(member.name, kind_of(member.name)))
         check_tar_end(archive)
     return found
 
 
-def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence[LeftOut]) -> ArrayCollection:
+def _collection(contents: dict[str, bytes], where: str, read, skipped: Sequence[Skipped]) -> ArrayCollection:
     files = _training_files(contents)
     try:
         batches = [_read(name, contents[name]) for name in files]
@@ -196,7 +196,7 @@ def _collection(contents: dict[str, bytes], where: str, read, left_out: Sequence
         if len(files) < 5:
             raise UserError(f"`source` {where} is incomplete: it holds {', '.join(files)} of CIFAR-10's five batches.")
     labels = functools.partial(one_hot, classes, names if classes.max() < len(names) else None)
-    return ArrayCollection(reading.saved(images), where, labels, left_out, [str(path) for path in read])
+    return ArrayCollection(reading.saved(images), where, labels, skipped, [str(path) for path in read])
 
 
 def _read(name: str, content: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -39,7 +39,7 @@ export function buildLayers() {
   );
 }
 
-// The factors on the noise by layer, with another one for some layers; 1 is left out.
+// The factors on the noise by layer, with another one for some layers; 1 is omitted.
 export function withStrength(strengths, layers, value) {
   const changed = { ...strengths };
   for (const layer of layers) {

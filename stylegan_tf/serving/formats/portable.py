@@ -44,7 +44,7 @@ def export_portable(
 
     Args:
       kind: "onnx" or "tflite".
-      options: as for a SavedModel, but truncation_centre is "all" if left out; `constants`, `bad_rows` are ignored.
+      options: as for a SavedModel, but truncation_centre is "all" if not given; `constants`, `bad_rows` are ignored.
       metadata: stored in each file.
     Raises UserError if an option does not fit the format or float16 is not precise enough, RuntimeError if a file
     computes something else for any other reason.

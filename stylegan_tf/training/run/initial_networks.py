@@ -30,7 +30,7 @@ def initialise_on_all_workers(config: TrainConfig, state: TrainState, processes:
     """`initialise` in every process, from the file that the config names, if it names one. For all to call."""
     path = find_network(config.init_from) if config.init_from else None  # For a run folder, its newest.
     if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):
-        found = path or "left out here"
+        found = path or "not given here"
         raise OptionError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
     if path:
         return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d)
@@ -113,7 +113,7 @@ def _copy(source, target) -> tuple[str, list[str]]:
         variables[name].assign(value.astype(np.float32))
     changed = [name for name, value in values.items() if value is not arrays.get(name)]
     new = [name for name in variables if name not in values]
-    kinds = {"adapted": changed, "new": new, "left out": sorted(set(arrays) - set(variables))}
+    kinds = {"adapted": changed, "new": new, "skipped": sorted(set(arrays) - set(variables))}
     parts = [f"{kind} {_layers(names)}" for kind, names in kinds.items() if names]
     count = len(values) - len(changed)
     return "; ".join([f"{count} variables copied", *parts]) if parts else "", new

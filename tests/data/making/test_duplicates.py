@@ -41,6 +41,6 @@ def test_duplicates_are_dropped_with_their_labels(pictures, tmp_path, workers):
     for image, label in zip(read_images(info, 8), load_labels(info)):
         number = int(label[0])  # The first of equal ones stays.
         np.testing.assert_array_equal(image, np.random.RandomState(number).randint(0, 256, [8, 8, 3]))
-    assert any(line.startswith("left out: 3 duplicates") for line in lines)
+    assert any(line.startswith("skipped: 3 duplicates") for line in lines)
     listed = (tmp_path / "set" / "left_out.txt").read_text().splitlines()
     assert listed == ["duplicates: 5.webp as 0.png", "duplicates: 6.bmp as 0.png", "duplicates: 7.png as 3.png"]

@@ -33,7 +33,7 @@ def names(source):
 
 
 def kinds(source):
-    return sorted(entry.kind for entry in source.left_out)
+    return sorted(entry.kind for entry in source.skipped)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_every_file_of_a_folder_is_accounted_for(folder, tmp_path):
     _, values, lines = convert(folder, tmp_path / "out")
     assert values == [0, 1, 2, 3, 4, 5]  # By content where the name says nothing.
     assert any(
-        line.startswith("left out: 2 .heic, ") and "1 hidden" in line and "1 without suffix" in line for line in lines
+        line.startswith("skipped: 2 .heic, ") and "1 hidden" in line and "1 without suffix" in line for line in lines
     )
     assert (tmp_path / "out" / "left_out.txt").read_text().splitlines() == [
         ".heic: a.heic",
@@ -142,7 +142,7 @@ def test_arrays_and_sets_beside_the_pictures_are_told(tmp_path):
     images = np.zeros([2, 8, 8, 3], np.uint8)
     np.savez(tmp_path / "a.npz", x_train=images, y_train=np.array([0, 1]), x_test=images)
     source = open_source(str(tmp_path / "a.npz"))
-    assert [entry.name for entry in source.left_out] == ["x_test"]
+    assert [entry.name for entry in source.skipped] == ["x_test"]
     assert source.notes == ("the source has labels, which are not used: `labels=classes`.",)
 
 

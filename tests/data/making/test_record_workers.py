@@ -142,7 +142,7 @@ def test_skip_bad_leaves_them_and_their_labels_out(tmp_path):
     assert info.count == 17
     numbers = [int(image[0, 0, 0]) for image in inspection.read_images(info, 8)]
     assert load_labels(info)[:, 0].tolist() == numbers and sorted(numbers) == sorted(set(range(20)) - {3, 4, 17})
-    assert any(line.startswith("left out: 3 that cannot be read; all of them") for line in lines)
+    assert any(line.startswith("skipped: 3 that cannot be read; all of them") for line in lines)
     listed = (tmp_path / "set" / "left_out.txt").read_text().splitlines()
     assert len(listed) == 3 and listed[0].startswith("that cannot be read: image 17 cannot be read")
 

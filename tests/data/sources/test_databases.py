@@ -68,8 +68,8 @@ def test_of_several_splits_the_training_set_is_taken(tmp_path):
     source = open_source(str(tmp_path))
     assert_holds(source, range(12))
     assert source.name(7) == "train-00001-of-00002.parquet:1"
-    left_out = {(entry.name, entry.kind) for entry in source.left_out}
-    assert left_out == {("README.md", ".md"), ("data/test-00000-of-00001.parquet", "tables of other splits")}
+    skipped = {(entry.name, entry.kind) for entry in source.skipped}
+    assert skipped == {("README.md", ".md"), ("data/test-00000-of-00001.parquet", "tables of other splits")}
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
@@ -114,7 +114,7 @@ def test_tables_beside_pictures_describe_them(tmp_path):
     parquet.write_table(pa.table({"key": ["000000000"], "caption": ["a cat"]}), tmp_path / "00000.parquet")
     source = open_source(str(tmp_path))  # As img2dataset writes it.
     assert source.name(1) == "00000/000000001.jpg" and len(source) == 2
-    assert [tuple(entry) for entry in source.left_out] == [("00000.parquet", ".parquet")]
+    assert [tuple(entry) for entry in source.skipped] == [("00000.parquet", ".parquet")]
     parquet.write_table(table(range(3)), tmp_path / "train.parquet")
     assert_holds(open_source(str(tmp_path)), range(3))
 

@@ -36,9 +36,9 @@ def test_mnist_is_found_in_the_folders_that_torchvision_makes(tmp_path):
         (tmp_path / "data" / "MNIST" / "raw" / name).write_bytes(idx(DIGITS))
     for where in ("data", "data/MNIST", "data/MNIST/raw"):
         source = open_source(str(tmp_path / where))
-        assert len(source) == 6 and [entry.name for entry in source.left_out] == ["t10k-images-idx3-ubyte"]
+        assert len(source) == 6 and [entry.name for entry in source.skipped] == ["t10k-images-idx3-ubyte"]
     (tmp_path / "data" / "mine.png").write_bytes(b"")  # Beside the set that is taken: not lost without a word.
-    assert "mine.png" in [entry.name for entry in open_source(str(tmp_path / "data")).left_out]
+    assert "mine.png" in [entry.name for entry in open_source(str(tmp_path / "data")).skipped]
     (tmp_path / "data" / "FashionMNIST" / "raw").mkdir(parents=True)
     (tmp_path / "data" / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(idx(DIGITS))
     with pytest.raises(UserError, match="holds several sets"):

@@ -161,7 +161,7 @@ def test_levels_above_those_of_the_run_are_left_out_and_the_highest_is_given_the
     path, (generator, _) = file_of_others(tmp_path / "n.npz", resolution=16)
     new = state()
     lines = initialise(new, path, 16)
-    assert "training begins at 8x8" in lines[0] and lines[1].endswith(" variables copied; left out 16x16")
+    assert "training begins at 8x8" in lines[0] and lines[1].endswith(" variables copied; skipped 16x16")
     assert lines[-1].startswith("colours at 8x8 fitted to its own pictures: ")
     z = np.random.RandomState(7).randn(64, 16).astype(np.float32)
     whole = generator(z, noise_mode="const").numpy()
