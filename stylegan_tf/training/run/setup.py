@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo, translate_data_errors
 from stylegan_tf.data.inspection import describe_label_use
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
@@ -60,10 +61,13 @@ def local_run_folder(config: TrainConfig, note: Note = ignore, warn: Note = igno
 def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[list[str]]:
     """Creates the folder and keeps other processes out of it; yields lines for the user.
 
-    Temporary files of a killed process are removed. Raises UserError if another process has the lock, or the folder is
-    not writable.
+    Temporary files of a killed process are removed. Raises UserError if another process has the lock, if the folder is
+    not writable, and for a new run in the folder of a dataset, which would no longer be one.
     """
     run_dir = pathlib.Path(run_dir)
+    for folder in (run_dir, pathlib.Path(os.path.abspath(run_dir)).parent):
+        if any(folder.glob("*.tfrecords")) and not (run_dir / "checkpoints").exists():
+            raise UserError(f"`run_dir` {run_dir} is in the folder of a dataset: give a folder outside of it.")
     with contextlib.ExitStack() as stack:
         with translate_write_errors(run_dir):
             make_folder(run_dir)

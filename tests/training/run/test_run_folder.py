@@ -76,6 +76,20 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
             pass
 
 
+def test_a_new_run_keeps_out_of_the_folder_of_a_dataset(tmp_path, monkeypatch):
+    (tmp_path / "set-r02.tfrecords").write_text("x")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    for place in (tmp_path, tmp_path / "run", "."):
+        with pytest.raises(UserError, match="`run_dir` .* is in the folder of a dataset"):
+            with locked_run_folder(place):
+                pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "set-r02.tfrecords"]
+    (tmp_path / "old" / "checkpoints").mkdir(parents=True)
+    with locked_run_folder(tmp_path / "old"):  # A run that is there already resumes.
+        pass
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_one_line(tmp_path):
     tmp_path.chmod(0o555)
