@@ -15,6 +15,8 @@ Several machines can share the work with --part 1/3, 2/3 and 3/3; the same comma
 dataset.
 """
 
+import os
+
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.config import SourceOptions, WriteOptions
@@ -32,6 +34,8 @@ def main() -> None:
     from stylegan_tf.data.making.writer import check_bucket, write_tfrecords  # Late: wrong flags are reported at once.
     from stylegan_tf.data.sources import open_source
 
+    if FLAGS.source not in ("demo", "synthetic") and os.path.realpath(FLAGS.source) == os.path.realpath(FLAGS.dest):
+        flags.fail("`dest` is the folder of the source, which the dataset would replace: give another folder.")
     is_address = command_line.is_address("dest")
     if is_address:
         if options.part or options.join:

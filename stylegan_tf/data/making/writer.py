@@ -19,6 +19,7 @@ from stylegan_tf.data.dataset_files import DESCRIPTION_FILE, find_dataset
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.making.report import (
+    LEFT_OUT_FILE,
     Estimate,
     Report,
     check_disk,
@@ -50,7 +51,7 @@ def write_tfrecords(
     is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call resumes after
     the last finished shard; a `dest` that it has completed stays as it is.
 
-    Raises UserError if `dest` holds anything else (with `overwrite`: unless it is a dataset), for pictures that cannot
+    Raises UserError if `dest` holds anything else (with `overwrite`: other than a dataset), for pictures that cannot
     be read (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
     """
     dest = pathlib.Path(os.path.abspath(dest))
@@ -369,3 +370,15 @@ def _check_names(dest: Union[pathlib.Path, str], names: Collection[str], overwri
         raise UserError(f"`dest` {dest} exists and is not empty: give another folder, or `overwrite` to replace it.")
     if not any(map(records.parse_shard_file_name, names)):  # Never delete what may be somebody's photographs.
         raise UserError(f"`dest` {dest} exists and holds no dataset: `overwrite` replaces datasets only.")
+    foreign = sorted(name for name in names if not _is_of_dataset(name))
+    if foreign:
+        raise UserError(
+            f"`dest` {dest} also holds {foreign[0]}, which belongs to no dataset and which `overwrite` would delete: "
+            "move it away, or give another folder."
+        )
+
+
+def _is_of_dataset(name: str) -> bool:
+    is_labels = name.endswith(records.labels_file_name(""))
+    others = (DESCRIPTION_FILE, LEFT_OUT_FILE, UPLOADING)
+    return is_labels or name in others or records.parse_shard_file_name(name) is not None

@@ -151,6 +151,16 @@ def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
     assert (tmp_path / "photographs" / "a.jpg").exists()
 
 
+@pytest.mark.parametrize("name", ["run", "notes.txt", ".git"])
+def test_overwriting_a_dataset_never_deletes_what_else_is_in_its_folder(tmp_path, name):
+    folder = write_numbered(tmp_path / "set", shards=1)
+    (folder / name).mkdir()
+    before = sorted(folder.iterdir())
+    with pytest.raises(UserError, match=f"also holds {name}.*move it away"):
+        write_numbered(folder, shards=1, overwrite=True)
+    assert sorted(folder.iterdir()) == before
+
+
 def test_a_failure_leaves_nothing_behind_and_keeps_the_old(tmp_path):
     folder = write_numbered(tmp_path / "set", shards=1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -199,6 +209,7 @@ def test_the_tool_converts_a_folder(tmp_path):
     [
         (["--source", "nowhere", "--dest", "out"], "error: --source nowhere: there is no such file or folder"),
         (["--source", "demo"], "error: --dest is missing"),
+        (["--source", "a/../set", "--dest", "set/", "--overwrite"], "error: --dest is the folder of the source"),
         (["--source", "demo", "--dest", "out", "--resolution", "48"], "error: --resolution must be a power of two"),
         (["--source", "demo", "--dest", "out", "--shard", "3"], "error: unknown flag --shard; did you mean --shards?"),
     ],
@@ -227,7 +238,8 @@ def test_fewer_images_than_the_usual_shards_need_no_flag(tmp_path):
         ("", False, None),
         ("faces-r02.tfrecords", False, "exists and is not empty"),
         ("faces-rxx.labels", False, "exists and is not empty"),
-        ("faces-r02.tfrecords", True, None),
+        ("faces-r02.tfrecords faces-rxx.labels dataset.json left_out.txt", True, None),
+        ("faces-r02.tfrecords notes.txt", True, "also holds notes.txt"),
         ("other/faces-r02.tfrecords", True, "holds no dataset"),
         (".uploading faces-r02.tfrecords", False, None),
         (".uploading faces-r02.tfrecords dataset.json", False, "exists and is not empty"),
