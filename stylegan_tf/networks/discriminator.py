@@ -1,6 +1,6 @@
 """The discriminator: ProGAN's, with the blurred resampling of config B and later."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import tensorflow as tf
 
@@ -70,14 +70,14 @@ class Discriminator(NetworkModel):
             self._build_layers()
         self.set_built((None, config.resolution, config.resolution, config.num_channels))
 
-    def _block_layers(self, resolution, **options) -> list[EqualizedConv2D]:
+    def _block_layers(self, resolution: int, **options: Any) -> list[EqualizedConv2D]:
         same, half = (self.config.feature_maps(r) for r in (resolution, resolution // 2))
         return [
             EqualizedConv2D(same, name="conv0", **options),
             EqualizedConv2D(half, resample="down", blur=self.config.blur, name="conv1_down", **options),
         ]
 
-    def _build_layers(self):
+    def _build_layers(self) -> None:
         config = self.config
         for r in config.resolutions:
             level = f"{r}x{r}"
@@ -90,7 +90,7 @@ class Discriminator(NetworkModel):
         build_named(self.dense1, (None, config.feature_maps(2)), "4x4")
 
     @property
-    def parts(self):
+    def parts(self) -> dict[str, tf.keras.layers.Layer]:
         parts = {}
         for level, layer in self.from_rgb.items():
             parts[f"{level}/from_rgb"] = layer
@@ -98,7 +98,7 @@ class Discriminator(NetworkModel):
         parts.update({f"4x4/{layer.name}": layer for layer in (self.conv, self.dense0, self.dense1)})
         return parts
 
-    def call(self, images, labels=None, alpha=None):
+    def call(self, images: tf.Tensor, labels: Optional[tf.Tensor] = None, alpha: Any = None) -> tf.Tensor:
         """Scores of images at any level of progressive growing.
 
         Args:
@@ -114,7 +114,7 @@ class Discriminator(NetworkModel):
             check_labels(labels, self.config.label_size, images)
         return self.scores(features, labels)
 
-    def features(self, images, alpha=None):
+    def features(self, images: tf.Tensor, alpha: Any = None) -> tf.Tensor:
         """[N, 4, 4, C], from which `scores` are computed: each image on its own. The arguments are those of `call`."""
         resolution = images.shape[1]
         square = [resolution, resolution, self.config.num_channels]
@@ -135,15 +135,15 @@ class Discriminator(NetworkModel):
             x = self._block(x, r)
         return x
 
-    def _from_rgb(self, images, resolution):
+    def _from_rgb(self, images: tf.Tensor, resolution: int) -> tf.Tensor:
         return leaky_relu(self.from_rgb[f"{resolution}x{resolution}"](images))
 
-    def _block(self, x, resolution):
+    def _block(self, x: tf.Tensor, resolution: int) -> tf.Tensor:
         for layer in self.blocks[f"{resolution}x{resolution}"]:
             x = leaky_relu(layer(x))
         return x
 
-    def scores(self, x, labels=None):
+    def scores(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """float32 [N] of `features` [N, 4, 4, C]: the only part in which images meet, as groups in the statistics."""
         if self.minibatch_stddev is not None:
             x = self.minibatch_stddev(x)

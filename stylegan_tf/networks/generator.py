@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import tensorflow as tf
 
@@ -36,7 +36,7 @@ class MappingNetwork(tf.keras.layers.Layer):
     (configs B to F), or are concatenated as they are (config A).
     """
 
-    def __init__(self, config: GeneratorConfig, **kwargs):
+    def __init__(self, config: GeneratorConfig, **kwargs: Any):
         kwargs.setdefault("name", "mapping")
         super().__init__(dtype="float32", **kwargs)
         self.config = config
@@ -53,18 +53,18 @@ class MappingNetwork(tf.keras.layers.Layer):
         build_named(self, (None, config.latent_size))
 
     @property
-    def parts(self):
+    def parts(self) -> dict[str, tf.keras.layers.Layer]:
         parts = {"label_embedding": self.label_embedding} if self.label_embedding is not None else {}
         return {**parts, **{layer.name: layer for layer in self.dense}}
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Optional[int]]) -> None:
         if self.label_embedding is not None:
             build_named(self.label_embedding, (None, self.config.label_size))
         for width, layer in zip(self.config.mapping_widths, self.dense):
             build_named(layer, (None, width))
         super().build(input_shape)
 
-    def call(self, z, labels=None):
+    def call(self, z: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """z: [N, latent_size] ~ N(0, 1); labels: [N, label_size], required when there are labels -> w [N, w_size]."""
         check_shape("z", z, [None, self.config.latent_size])
         check_labels(labels, self.config.label_size, z)
@@ -79,11 +79,11 @@ class MappingNetwork(tf.keras.layers.Layer):
             x = leaky_relu(layer(x))
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": self.config.to_dict()}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> "MappingNetwork":
         return cls(GeneratorConfig.from_dict(config["config"]), name=config["name"])
 
 
@@ -96,7 +96,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         config: GeneratorConfig,
         policies: Optional[Mapping[int, str]] = None,
         growth: Optional[Growth] = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         """
         Args:
@@ -114,7 +114,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         track_parts(self)
         build_named(self, (None, None, config.w_size))
 
-    def _block(self, resolution, dtype) -> list[SynthesisLayer]:
+    def _block(self, resolution: int, dtype: str) -> list[SynthesisLayer]:
         config = self.config
         filters = config.feature_maps(resolution)
         convolution = {"name": "source", "dtype": dtype, "clamp": convolution_clamp(dtype)}
@@ -137,20 +137,20 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         }
         return [SynthesisLayer(source, name=name, dtype=dtype, **options) for name, source in sources.items()]
 
-    def _to_rgb(self, dtype) -> EqualizedConv2D:
+    def _to_rgb(self, dtype: str) -> EqualizedConv2D:
         options = {"dtype": dtype, "clamp": convolution_clamp(dtype)}
         return EqualizedConv2D(self.config.num_channels, kernel_size=1, gain=1.0, name="to_rgb", **options)
 
     @property
-    def parts(self):
+    def parts(self) -> dict[str, tf.keras.layers.Layer]:
         parts = {}
         for level, block in self.blocks.items():
             parts.update({f"{level}/{layer.name}": layer for layer in block})
             parts[f"{level}/to_rgb"] = self.to_rgb[level]
         return parts
 
-    def build(self, input_shape):
-        shape = (None, input_shape[-1])
+    def build(self, input_shape: Sequence[Optional[int]]) -> None:
+        shape: tuple = (None, input_shape[-1])
         for resolution in self.config.resolutions:
             level = f"{resolution}x{resolution}"
             for layer in self.blocks[level]:
@@ -159,7 +159,14 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             build_named(self.to_rgb[level], shape, level)
         super().build(input_shape)
 
-    def call(self, ws, resolution=None, alpha=None, noise_mode="random", noise=None):
+    def call(
+        self,
+        ws: tf.Tensor,
+        resolution: Optional[int] = None,
+        alpha: Any = None,
+        noise_mode: str = "random",
+        noise: Optional[Sequence[tf.Tensor]] = None,
+    ) -> tf.Tensor:
         """Images from per-layer styles.
 
         Args:
@@ -191,14 +198,16 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         old = upscale_2d(tf.cast(self.to_rgb[f"{half}x{half}"](features[-3]), tf.float32))
         return old + (images - old) * tf.cast(alpha, tf.float32)
 
-    def _check_noise(self, noise, resolution):
+    def _check_noise(self, noise: Sequence[tf.Tensor], resolution: int) -> None:
         shapes = self.noise_shapes(resolution)
         if len(noise) not in (0, len(shapes)):
             raise ValueError(f"noise must be one tensor for each of {len(shapes)} layers, got {len(noise)}.")
         for index, (tensor, shape) in enumerate(zip(noise, shapes)):
             check_shape(f"noise[{index}]", tensor, [None, *shape])
 
-    def features(self, ws, resolution, noise=None, use_noise=True) -> list[tf.Tensor]:
+    def features(
+        self, ws: tf.Tensor, resolution: int, noise: Optional[Sequence[tf.Tensor]] = None, use_noise: bool = True
+    ) -> list[tf.Tensor]:
         """Outputs of every layer up to a resolution, [N, r, r, C]; the arguments are those of `call`."""
         x, features = ws[:, 0], []
         for index, layer in enumerate(self._layers_up_to(resolution)):
@@ -207,7 +216,7 @@ class SynthesisNetwork(tf.keras.layers.Layer):
             features.append(x)
         return features
 
-    def _layers_up_to(self, resolution):
+    def _layers_up_to(self, resolution: int) -> list[SynthesisLayer]:
         if resolution not in self.config.resolutions:
             raise ValueError(f"resolution must be one of {self.config.resolutions}, got {resolution}.")
         levels = [f"{r}x{r}" for r in self.config.resolutions if r <= resolution]
@@ -225,10 +234,10 @@ class SynthesisNetwork(tf.keras.layers.Layer):
 
     def fixed_noise(self, resolution: int) -> list[tf.Tensor]:
         """The network's own maps in every layer up to `resolution`: [1, r, r, 1]; empty without noise inputs."""
-        layers = self._layers_up_to(resolution) if self.config.use_noise else []
-        return [tf.convert_to_tensor(layer.noise.map) for layer in layers]
+        layers = self._layers_up_to(resolution)
+        return [tf.convert_to_tensor(layer.noise.map) for layer in layers if layer.noise is not None]
 
-    def draw_noise(self, batch_size, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
+    def draw_noise(self, batch_size: Any, resolution: int, seed: Optional[tf.Tensor] = None) -> Sequence[tf.Tensor]:
         """Fresh noise for every layer up to `resolution`: a list of [batch_size, r, r, 1] float32 of N(0, 1).
 
         seed: int32 or int64 [2], the same noise for the same seed; None draws from TensorFlow's global generator.
@@ -244,17 +253,17 @@ class SynthesisNetwork(tf.keras.layers.Layer):
         """`draw_noise` of one image for each of `seeds`, int32 [N, 2], whatever the others are: [N, r, r, 1] each."""
         specs = [tf.TensorSpec(shape) for shape in self.noise_shapes(resolution)]
 
-        def draw(seed):
+        def draw(seed: tf.Tensor) -> list[tf.Tensor]:
             return [noise[0] for noise in self.draw_noise(1, resolution, seed)]
 
         return tf.map_fn(draw, seeds, fn_output_signature=specs) if specs else []
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         growth = self.growth.to_metadata()
         return {"name": self.name, "config": self.config.to_dict(), "policies": list(self._policies), "growth": growth}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> "SynthesisNetwork":
         options = GeneratorConfig.from_dict(config["config"])
         growth = Growth.from_metadata(config["growth"], options.resolution)
         check_policies(config["policies"])
@@ -301,7 +310,7 @@ class Generator(NetworkModel):
         self.set_built((None, config.latent_size))
 
     @property
-    def parts(self):
+    def parts(self) -> dict[str, tf.keras.layers.Layer]:
         return {"mapping": self.mapping_network, "truncation": self.truncation, "synthesis": self.synthesis}
 
     @property
@@ -309,12 +318,12 @@ class Generator(NetworkModel):
         """How far it has grown, as its network file says."""
         return self.synthesis.growth
 
-    def broadcast(self, w: tf.Tensor, resolution=None) -> tf.Tensor:
+    def broadcast(self, w: tf.Tensor, resolution: Optional[int] = None) -> tf.Tensor:
         """The same w for every layer up to `resolution`: [N, W] -> [N, L, W]; L = 1 for the traditional generator."""
         layers = self.synthesis.num_layers_at(resolution or self.growth.resolution) if self.config.use_styles else 1
         return tf.tile(w[:, None], [1, layers, 1])
 
-    def truncate(self, ws: tf.Tensor, truncation: Truncation, labels=None) -> tf.Tensor:
+    def truncate(self, ws: tf.Tensor, truncation: Truncation, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """w of every layer [N, L, W], truncated; as it is in the traditional generator. labels: for "class" centres."""
         if truncation.is_off or not self.config.use_styles:
             return ws
@@ -322,7 +331,7 @@ class Generator(NetworkModel):
         centre = self.truncation_centre(truncation.centre, labels)
         return self.truncation(ws, psi=truncation.psi, cutoff=truncation.cutoff, centre=centre)
 
-    def truncation_centre(self, centre, labels=None):
+    def truncation_centre(self, centre: Any, labels: Optional[tf.Tensor] = None) -> Any:
         """The [W] or [N, W] that `Truncation.centre` means for images of these labels; without labels, that of all."""
         if not isinstance(centre, str):
             return centre
@@ -332,16 +341,16 @@ class Generator(NetworkModel):
 
     def call(
         self,
-        z,
-        labels=None,
-        truncation=None,
-        noise_mode="random",
-        noise=None,
-        resolution=None,
-        alpha=None,
-        truncation_psi=None,
-        truncation_cutoff=None,
-    ):
+        z: tf.Tensor,
+        labels: Optional[tf.Tensor] = None,
+        truncation: Optional[Truncation] = None,
+        noise_mode: str = "random",
+        noise: Optional[Sequence[tf.Tensor]] = None,
+        resolution: Optional[int] = None,
+        alpha: Any = None,
+        truncation_psi: Any = None,
+        truncation_cutoff: Optional[int] = None,
+    ) -> tf.Tensor:
         """Images from latents.
 
         Args:
@@ -365,7 +374,7 @@ class Generator(NetworkModel):
         return self.synthesis(ws, resolution=resolution, alpha=alpha, noise_mode=noise_mode, noise=noise)
 
 
-def mix_styles(ws: tf.Tensor, other: tf.Tensor, crossover) -> tf.Tensor:
+def mix_styles(ws: tf.Tensor, other: tf.Tensor, crossover: Any) -> tf.Tensor:
     """Style mixing (Sec. 3.1): layers before `crossover` from `ws`, the others from `other`; both [N, L, W].
 
     crossover: int, scalar or [N]; 0: all from `other`; L: all from `ws`.

@@ -1,11 +1,12 @@
 """What the generator and the discriminator are for Keras: models that can be copied, saved and loaded as any other."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.file_errors import short
@@ -100,13 +101,13 @@ def track_parts(layer: tf.keras.layers.Layer) -> None:
         setattr(layer, "part_" + name.replace("/", "_"), part)
 
 
-def _tf_variable(variable) -> tf.Variable:
+def _tf_variable(variable: Any) -> tf.Variable:
     """Keras 3 wraps the TensorFlow variable and has it as a property; Keras 2's is one already."""
     value = variable.value
     return variable if callable(value) else value
 
 
-def check_shape(name: str, tensor, shape: list[Optional[int]]) -> None:
+def check_shape(name: str, tensor: tf.Tensor, shape: list[Optional[int]]) -> None:
     """ValueError unless `tensor` can have this shape; None: any size."""
     found = _shape(tensor)
     if not found.is_compatible_with(shape):
@@ -114,14 +115,14 @@ def check_shape(name: str, tensor, shape: list[Optional[int]]) -> None:
         raise ValueError(f"{name} must be [{sizes}], got {found}.")
 
 
-def check_psi(psi, ws) -> None:
+def check_psi(psi: Any, ws: tf.Tensor) -> None:
     """ValueError unless it is a number, or one for each image of `ws` [N, L, W]."""
     found, count = _shape(psi), _shape(ws)[0]
     if None not in (found.num_elements(), count) and found.num_elements() not in (1, count):
         raise ValueError(f"psi must be a number or one per image, [{count}], got {found}.")
 
 
-def check_labels(labels, label_size: int, images) -> None:
+def check_labels(labels: Optional[tf.Tensor], label_size: int, images: tf.Tensor) -> None:
     """ValueError unless a network with labels of this width (0: without labels) gets one for each of `images`, or z."""
     if label_size and labels is None:
         raise ValueError(f"expected labels [N, {label_size}] for a conditional network, got None.")
@@ -136,7 +137,7 @@ def check_labels(labels, label_size: int, images) -> None:
     check_shape("labels", labels, [_shape(images)[0], label_size])
 
 
-def _shape(tensor) -> tf.TensorShape:
+def _shape(tensor: Any) -> tf.TensorShape:
     return tf.TensorShape(tensor.shape if hasattr(tensor, "shape") else np.shape(tensor))
 
 
@@ -147,10 +148,11 @@ class NetworkModel(tf.keras.Model):
     that hold them. A config is data: plain numbers and names, checked as a network file's are.
     """
 
-    config_class: type  # GeneratorConfig or DiscriminatorConfig.
-    config: Any
+    config_class: type[Union[GeneratorConfig, DiscriminatorConfig]]
+    config: Any  # Of that class.
+    growth: Any  # A `Growth`; of a generator a property.
 
-    def __init__(self, config, precision: Optional[str], half_levels: Optional[int], name: str):
+    def __init__(self, config: Any, precision: Optional[str], half_levels: Optional[int], name: str) -> None:
         if not isinstance(config, self.config_class):
             raise UserError(f"config must be a {self.config_class.__name__}, got a {type(config).__name__}.")
         super().__init__(name=name, dtype="float32")
@@ -158,11 +160,11 @@ class NetworkModel(tf.keras.Model):
         self.precision = precision or global_precision()
         self.half_levels = half_levels
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Optional[int]]) -> None:
         """Nothing is left to do: the constructor makes all variables, and calls `set_built`."""
         self.built = True
 
-    def set_built(self, input_shape) -> None:
+    def set_built(self, input_shape: Sequence[Optional[int]]) -> None:
         """Keras notes the shape, for exports. It exports models of one input: a conditional network has none for it."""
         self._one_input = tuple(input_shape[1:])
         if self.config.label_size:
@@ -170,7 +172,7 @@ class NetworkModel(tf.keras.Model):
         else:
             self.build(input_shape)
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> Any:
         """For `tf.saved_model.save`. Keras 2 knows a model's inputs from its first call only: make one."""
         if save_type == "savedmodel" and getattr(self, "_saved_model_inputs_spec", self) is None:
             size = self.config.label_size
@@ -189,7 +191,7 @@ class NetworkModel(tf.keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects=None):
+    def from_config(cls: Any, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         """The inverse of `get_config`. UserError for options that no network can have."""
         missing = sorted({"config", "precision", "half_levels", "growth"} - set(config))
         if missing:
@@ -206,7 +208,7 @@ class NetworkModel(tf.keras.Model):
                 layer.trainable = path not in frozen
         return network
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """As Keras': a `.keras` file. What Keras cannot write of a model of this kind is refused."""
         if str(filepath).endswith((".h5", ".hdf5")):
             raise UserError(
@@ -215,13 +217,13 @@ class NetworkModel(tf.keras.Model):
             )
         return super().save(filepath, *args, **kwargs)
 
-    def save_weights(self, filepath, *args, **kwargs):
+    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """As Keras': `.weights.h5`. Plain `.h5` goes by names of layers, which are not unique in these networks."""
         if str(filepath).endswith((".h5", ".hdf5")) and not str(filepath).endswith(".weights.h5"):
             raise UserError(f"{filepath}: give a name that ends in .weights.h5: older HDF5 files mix up equal names.")
         return super().save_weights(filepath, *args, **kwargs)
 
-    def export(self, filepath, *args, **kwargs):
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """As Keras': a SavedModel of `call` with one input, after the first call."""
         if self.config.label_size and "input_signature" not in kwargs:
             raise UserError(

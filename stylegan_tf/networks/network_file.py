@@ -12,7 +12,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -33,7 +33,11 @@ from stylegan_tf.networks.variable_shapes import variable_shapes
 
 FORMAT_VERSION = 1
 _ARCHITECTURE = "architecture"
-_CONFIGS = {"generator": GeneratorConfig, "discriminator": DiscriminatorConfig, "generator_ema": GeneratorConfig}
+_CONFIGS: dict[str, type[Union[GeneratorConfig, DiscriminatorConfig]]] = {
+    "generator": GeneratorConfig,
+    "discriminator": DiscriminatorConfig,
+    "generator_ema": GeneratorConfig,
+}
 _FILE_NAME = "network-{kimg:06d}.npz"
 _DTYPES = (np.float32, np.float16)
 BEST_NAME = "network-best.npz"  # That of the lowest value of `keep_best`, beside those of a run folder.
@@ -82,8 +86,9 @@ class Networks(NamedTuple):
     def label_names(self) -> tuple[str, ...]:
         """What the columns of the labels mean; () if the file does not say."""
         names = self.metadata.get("label_names")
-        known = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
-        return tuple(names) if known else ()
+        if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
+            return tuple(names)
+        return ()
 
 
 def file_name(kimg: float) -> str:
@@ -91,7 +96,9 @@ def file_name(kimg: float) -> str:
     return _FILE_NAME.format(kimg=round(kimg))
 
 
-def save_networks(path, networks: Networks, dtype=np.float32, growth: Optional[Growth] = None) -> None:
+def save_networks(
+    path: Union[str, os.PathLike], networks: Networks, dtype: Any = np.float32, growth: Optional[Growth] = None
+) -> None:
     """Writes a network file; a file of that name appears only when it is complete. float16 halves it and rounds.
 
     growth: how far the networks have grown; None: what they say themselves. The metadata never overrule it.
@@ -103,7 +110,7 @@ def save_networks(path, networks: Networks, dtype=np.float32, growth: Optional[G
     True
     """
     path = pathlib.Path(path)
-    parts = {part: network for part, network in zip(_CONFIGS, networks) if network is not None}
+    parts: dict[str, Any] = {part: network for part, network in zip(_CONFIGS, networks) if network is not None}
     try:
         metadata = _written_metadata(parts, networks.metadata, growth)
         arrays = _written_arrays(parts, dtype)
@@ -114,7 +121,7 @@ def save_networks(path, networks: Networks, dtype=np.float32, growth: Optional[G
     write_arrays(path, _ARCHITECTURE, description, arrays)
 
 
-def _written_metadata(parts, metadata, growth: Optional[Growth]) -> dict[str, Any]:
+def _written_metadata(parts: Mapping[str, Any], metadata: Any, growth: Optional[Growth]) -> dict[str, Any]:
     """As they are in JSON, with how far the networks have grown. UserError for what no file can say."""
     for part, network in parts.items():
         if not isinstance(network.config, _CONFIGS[part]):
@@ -135,7 +142,7 @@ def _written_metadata(parts, metadata, growth: Optional[Growth]) -> dict[str, An
     return metadata
 
 
-def _written_arrays(parts, dtype) -> dict[str, np.ndarray]:
+def _written_arrays(parts: Mapping[str, Any], dtype: Any) -> dict[str, np.ndarray]:
     if np.dtype(dtype) not in _DTYPES:
         raise UserError(f"dtype must be float32 or float16, got {np.dtype(dtype)}.")
     arrays = {}
@@ -161,7 +168,7 @@ def load_networks(path: Union[str, os.PathLike], precision: Optional[str] = None
     """
     path = find_network(path)
     configs, values, metadata = _read(path)
-    parts = dict.fromkeys(_CONFIGS)
+    parts: dict[str, Any] = dict.fromkeys(_CONFIGS)
     for part, config in configs.items():
         growth = Growth.from_metadata(metadata, config.resolution)
         parts[part] = (Discriminator if part == "discriminator" else Generator)(config, precision, growth=growth)
@@ -215,7 +222,7 @@ def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> l
     folder, at, which = str(path).rpartition("@")
     is_choice = bool(at) and "/" not in which and not os.path.exists(path)
 
-    def needed(names):
+    def needed(names: Collection[str]) -> list[str]:
         one = (newest_only and not is_choice) or which in ("best", "newest")
         best = [BEST_NAME] if which == "best" and BEST_NAME in names else []
         return [*_network_names(names)[-1 if one else 0 :], *fnmatch.filter(names, "metric-*.jsonl"), *best]
@@ -264,7 +271,7 @@ def _network_names(names: Iterable[str]) -> list[str]:
     return [match[0] for match in sorted(filter(None, found), key=lambda match: int(match[1]))]
 
 
-def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:
+def _read(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any]]:
     """-> (configs, arrays by variable, both by part; metadata), consistent with each other.
 
     Everything is validated before a network is built: a damaged size could ask for any amount of memory.
@@ -291,7 +298,7 @@ def _read(path) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[
     return configs, values, checked_metadata(path, architecture, configs)
 
 
-def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, DiscriminatorConfig]]:
+def _configs(path: pathlib.Path, architecture: Mapping[str, Any]) -> dict[str, Any]:
     configs = {}
     for part, kind in _CONFIGS.items():
         if part in architecture:
@@ -307,7 +314,7 @@ def _configs(path, architecture) -> dict[str, Union[GeneratorConfig, Discriminat
     return configs
 
 
-def checked_metadata(path, architecture, configs) -> dict[str, Any]:
+def checked_metadata(path: pathlib.Path, architecture: Mapping[str, Any], configs: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of a JSON entry; those that the program uses are validated."""
     metadata = architecture.get("metadata", {})
     try:
@@ -318,7 +325,7 @@ def checked_metadata(path, architecture, configs) -> dict[str, Any]:
     return metadata
 
 
-def _check_metadata(metadata, configs) -> None:
+def _check_metadata(metadata: Any, configs: Mapping[str, Any]) -> None:
     if not isinstance(metadata, dict):
         raise UserError(f"metadata is {short(repr(metadata), 60)}, not a table.")
     checks = {
@@ -334,11 +341,11 @@ def _check_metadata(metadata, configs) -> None:
         Growth.from_metadata(metadata, config.resolution)
 
 
-def _is_number(value) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_box(value) -> bool:
+def _is_box(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 4 or not all(map(_is_number, value)):
         return False
     left, top, right, bottom = value

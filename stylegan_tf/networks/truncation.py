@@ -7,6 +7,8 @@ from typing import Any, Optional
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import GeneratorConfig
+
 CENTRES = ("class", "all")
 # Latents of a class, of all classes together at most, and of one at least. They are quasi-random: `demo`'s image of the
 # mean w of 2^14 is 0.2 of 255 levels away from the exact one in the mean over its pixels, that of 2^10 0.8.
@@ -36,7 +38,7 @@ class Truncation:
     cutoff: Optional[int] = None
     centre: Any = "all"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.centre, str) and self.centre not in CENTRES:
             raise ValueError(f"centre must be one of {', '.join(CENTRES)} or a tensor, got {self.centre!r}.")
         if isinstance(self.cutoff, (int, np.integer)) and self.cutoff < 0:
@@ -46,7 +48,7 @@ class Truncation:
     def is_off(self) -> bool:
         return isinstance(self.psi, (int, float)) and self.psi == 1
 
-    def at(self, psi) -> "Truncation":
+    def at(self, psi: Any) -> "Truncation":
         """The same with another psi."""
         return dataclasses.replace(self, psi=psi)
 
@@ -54,11 +56,14 @@ class Truncation:
 class ClassCentres:
     """The mean w of labels: estimated from the mapping network with latents that are always the same, then cached."""
 
-    def __init__(self, mapping_network):
+    def __init__(self, mapping_network: tf.keras.layers.Layer):
         self._mapping = mapping_network
-        self._kept = (None, {})  # Digest of the weights, centres by label. Replaced, never changed: threads share it.
+        self._kept: tuple[bytes, dict] = (
+            b"",
+            {},
+        )  # Digest of the weights, centres by label. Replaced, never changed: threads share it.
 
-    def of(self, labels) -> np.ndarray:
+    def of(self, labels: tf.Tensor) -> np.ndarray:
         """float32 [N, W] for labels [N, label_size], one-hot or any others. ValueError for symbolic tensors."""
         if tf.is_symbolic_tensor(labels):
             raise ValueError("class centres need the values of labels: give a graph the centres themselves, [N, W].")
@@ -68,7 +73,7 @@ class ClassCentres:
             centres = {}
         rows = [row.tobytes() for row in np.asarray(labels, np.float32)]
         unknown, centres = set(rows) - set(centres), dict(centres)
-        z = _latents(self._mapping.config) if unknown else None
+        z = _latents(self._mapping.config) if unknown else np.empty(0)
         for row in unknown:
             labels = np.tile(np.frombuffer(row, np.float32), [len(z), 1])
             centres[row] = tf.reduce_mean(self._mapping(z, labels=labels), axis=0).numpy()
@@ -76,7 +81,7 @@ class ClassCentres:
         return np.stack([centres[row] for row in rows])
 
 
-def _latents(config):
+def _latents(config: GeneratorConfig) -> np.ndarray:
     """[n, latent_size] that cover N(0, 1) evenly."""
     from scipy.special import ndtri
     from scipy.stats import qmc  # Half a second.

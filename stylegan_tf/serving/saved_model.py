@@ -38,7 +38,7 @@ WARMUP_FILE, METADATA_FILE = "tf_serving_warmup_requests", "metadata.json"
 _WARMED_UP = ("serving_default", "png", "seed_png")
 
 
-def publish_version(folder, write: Callable[[pathlib.Path], None]) -> pathlib.Path:
+def publish_version(folder: Union[str, os.PathLike], write: Callable[[pathlib.Path], None]) -> pathlib.Path:
     """Calls `write(path)`, which fills the folder `path`, and renames it to the next free version in `folder`.
 
     A version appears only when it is complete and on the disk: it is written in a folder whose name no server takes for
@@ -76,7 +76,7 @@ def _remove_leftovers(folder: pathlib.Path) -> None:
             pass
 
 
-def versions(folder) -> list[int]:
+def versions(folder: Union[str, os.PathLike]) -> list[int]:
     """The versions in a folder, ascending."""
     return sorted(int(path.name) for path in pathlib.Path(folder).iterdir() if re.fullmatch(r"\d+", path.name))
 
@@ -128,7 +128,7 @@ def export_network(
 
 def export_generator(
     generator: Generator,
-    saved_model_dir,
+    saved_model_dir: Union[str, os.PathLike],
     options: Optional[ServingOptions] = None,
     metadata: Optional[dict[str, Any]] = None,
     name: Optional[str] = None,
