@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from stylegan_tf.config import TrainConfig
+
 INITIAL_SCALE = 2.0**16
 MINIMUM_SCALE = 1.0
 MAXIMUM_SCALE = 2.0**24
@@ -80,6 +82,11 @@ class Adam:
         self._skipped = tf.Variable(0, dtype=tf.int64, trainable=False)  # Since the start of the run.
         self._skipped_in_a_row = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.loss_scale = LossScale()
+
+    @classmethod
+    def of_run(cls, config: TrainConfig, trained: Mapping[str, tf.Variable]) -> "Adam":
+        """With the settings of a run."""
+        return cls(trained, config.adam_beta1, config.adam_beta2, config.adam_epsilon)
 
     @property
     def variables(self) -> dict[str, tf.Variable]:

@@ -11,11 +11,12 @@ Both are differentiable twice by the images, which are [n, r, r, C] in [-1, 1] a
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
 
+from stylegan_tf.config import TrainConfig
 from stylegan_tf.training.affine_sampling import (
     IDENTITY,
     blitted,
@@ -94,6 +95,14 @@ def ada(
     if cutout:
         images = _cut_out(images, numbers, only_sometimes=True)
     return images
+
+
+def augmentation(config: TrainConfig) -> Callable[[tf.Tensor, AugmentDraws, tf.Tensor], tf.Tensor]:
+    """(images, draws, p) -> images, as a run augments them."""
+    if config.augment == "ada":
+        parts = {"filtering": config.augment_filter, "noise": config.augment_noise, "cutout": config.augment_cutout}
+        return functools.partial(ada, **parts, for_xla=config.jit_compile or config.strategy == "tpu")
+    return lambda images, draws, p: diffaugment(images, draws)
 
 
 def _filtered(images, numbers: _Numbers):

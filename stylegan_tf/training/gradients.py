@@ -13,7 +13,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.networks.generator import mix_styles
 from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.training import losses
-from stylegan_tf.training.augmentation import AugmentDraws, ada, diffaugment, signs_of
+from stylegan_tf.training.augmentation import AugmentDraws, augmentation, signs_of
 from stylegan_tf.training.random_inputs import FakeInputs
 from stylegan_tf.training.state import TrainState
 
@@ -63,9 +63,7 @@ class Gradients:
         self._losses = config.losses
         frozen = state.discriminator.config.resolutions[-config.freeze_d :] if config.freeze_d else ()
         self._frozen = tuple(f"{level}x{level}/" for level in frozen)  # Prefixes of variables.
-        self._augment = config.augment
-        self._ada = {"filtering": config.augment_filter, "noise": config.augment_noise, "cutout": config.augment_cutout}
-        self._ada["for_xla"] = config.jit_compile or config.strategy == "tpu"
+        self._augment = augmentation(config)
         self._generator = state.generator
         self._discriminator = state.discriminator
         self._resolution = resolution
@@ -151,9 +149,7 @@ class Gradients:
     def _augmented(self, seen: Seen, scalars: Scalars) -> tf.Tensor:
         if seen.augment is None:
             return seen.images
-        if self._augment == "ada":
-            return ada(seen.images, seen.augment, scalars.augment_p, **self._ada)
-        return diffaugment(seen.images, seen.augment)
+        return self._augment(seen.images, seen.augment, scalars.augment_p)
 
     def _scores(self, seen: Seen, labels, scalars: Scalars) -> tf.Tensor:
         """Scores [n]."""

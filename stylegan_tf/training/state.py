@@ -49,9 +49,8 @@ class TrainState:
         self.ema_variables = named_variables(self.generator_ema)
         for name, variable in self.ema_variables.items():
             variable.assign(self.generator_variables[name])
-        beta_and_epsilon = (config.adam_beta1, config.adam_beta2, config.adam_epsilon)
-        self.generator_adam = Adam(trainable_variables(self.generator), *beta_and_epsilon)
-        self.discriminator_adam = Adam(trainable_variables(self.discriminator), *beta_and_epsilon)
+        self.generator_adam = Adam.of_run(config, trainable_variables(self.generator))
+        self.discriminator_adam = Adam.of_run(config, trainable_variables(self.discriminator))
         self.augmentation = AugmentationStrength(config.augment_p, config.augment_target)
         counters = [name for name, value in vars(TrainState).items() if isinstance(value, _Counter)]
         self.clock = {name: tf.Variable(0, dtype=tf.int64, trainable=False) for name in counters}
