@@ -90,6 +90,8 @@ def train(
       note: gets every line of the log, such as `print`; progress: see `stylegan_tf.config.callbacks`.
       warn: gets lines about a bucket that cannot be written to; on_stop: one at a stop signal, in its handler.
       trackers: what the run reports to besides the files of the run folder (docs/troubleshooting.md has an example).
+    Seeds the global random generators of Python, NumPy and TensorFlow with `config.seed`; with `config.deterministic`,
+    TensorFlow's operations stay deterministic afterwards.
     Raises:
       UserError for data, checkpoints or options that do not fit, and if training diverges.
       SystemExit after a stop signal (SIGINT, SIGTERM, SIGHUP), once all is saved. Outside the main thread signals are
