@@ -2,6 +2,7 @@
 
 import os
 
+
 def __getattr__(name: str):
     if name == "show":  # What it needs is imported when it is asked for.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As in the commands, before TensorFlow is imported.

@@ -131,7 +131,7 @@ def test_what_keras_cannot_save_names_what_can(tmp_path):
         _network("generator").save(tmp_path / "network.h5")
     with pytest.raises(UserError, match="ends in .weights.h5"):
         _network("generator").save_weights(tmp_path / "network.h5")
-    with pytest.raises(UserError, match="takes labels, too: export tf.keras.Model"):
+    with pytest.raises(UserError, match="also takes labels: export tf.keras.Model"):
         _network("discriminator").export(str(tmp_path / "network"))
     assert not list(tmp_path.iterdir())
 
