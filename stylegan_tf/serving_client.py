@@ -22,7 +22,7 @@ flags.define("outdir", None, "Folder for seed0000.png, .... Default: images are 
 flags.define("batch_size", 1, "Number of images per request.", lower_bound=1)
 flags.define("requests", None, "Requests to send, repeating seeds. Default: each seed once.", int, lower_bound=1)
 flags.define("concurrency", 1, "Number of requests sent at the same time.", lower_bound=1)
-flags.define("timeout", 60.0, "Maximum duration of a whole request in seconds.", lower_bound=0.001)
+flags.define("timeout", 60.0, "Maximum duration of a request in seconds.", lower_bound=0.001)
 
 
 def main() -> None:

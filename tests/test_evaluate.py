@@ -118,7 +118,7 @@ def test_what_has_no_classes_is_skipped_as_is_a_class_without_images(workplace):
     [
         ([], "--network is missing"),
         (["--network=no*thing"], "nothing is called no*thing"),
-        (["--network=run", "--table=a.html"], "ends in .md or .csv"),
+        (["--network=run", "--table=a.html"], "end in .md or .csv"),
         (["--network=run", "--metrics=fid50m"], "unknown metric 'fid50m'"),
         (["--network=run"], "fid50k compares with real images: give their folder of TFRecords as --data_dir"),
     ],

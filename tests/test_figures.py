@@ -91,7 +91,7 @@ def test_interpolating_a_traditional_network(tmp_path):
         ("mix", ["--cols=x"], "--cols takes seeds like 0-3,7 and files"),
         ("interpolate", ["--keys=1,2", "--seeds=3"], "give one of them"),
         ("interpolate", ["--keys=1,w.npz", "--space=z"], "files of dlatents are in w"),
-        ("interpolate", ["--output=x.avi"], "x.avi: the name of an animation ends in .webp, .gif, .mp4"),
+        ("interpolate", ["--output=x.avi"], "x.avi: the name of an animation must end in .webp, .gif, .mp4"),
         ("interpolate", ["--grid=0x2"], "--grid takes columns x rows like 3x2, got '0x2'"),
         (
             "interpolate",
@@ -99,8 +99,8 @@ def test_interpolating_a_traditional_network(tmp_path):
             "19,200 x 96 pixels, .webp holds 16,383",
         ),
         ("interpolate", ["--fps=0"], "--fps must be above 0"),
-        ("figures", ["--figure=truncation", "--output=x.pdf"], "x.pdf: the name of a picture ends in .png"),
-        ("mix", ["--output=x.pdf"], "x.pdf: the name of a picture ends in .png"),
+        ("figures", ["--figure=truncation", "--output=x.pdf"], "x.pdf: the name of a picture must end in .png"),
+        ("mix", ["--output=x.pdf"], "x.pdf: the name of a picture must end in .png"),
         ("figures", ["--figure=truncation"], "nowhere.npz does not exist"),
     ],
 )

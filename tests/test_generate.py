@@ -98,7 +98,7 @@ def test_a_grid_shows_the_images_of_the_files_also_of_those_that_were_there(netw
     "arguments, message",
     [
         ([], "nowhere to write to"),
-        (["--outdir=out", "--grid=g.pdf"], "g.pdf: the name of a picture ends in .png"),
+        (["--outdir=out", "--grid=g.pdf"], "g.pdf: the name of a picture must end in .png"),
         (["--class=cat", "--seeds=0-32", "--grid=g.webp", "--grid_columns=33", "--scale=64"], "16,896 x 512 pixels"),
         (["--outdir=out"], "choose with --class=NAME or =N; there are cat, dog, owl"),
         (["--outdir=out", "--dlatents=w.npz", "--truncation_psi=1"], "--truncation_psi does not go with --dlatents"),

@@ -1,4 +1,4 @@
-"""Measures training: both steps, whole iterations, memory, start, and the machine's ceiling.
+"""Measures training: both steps, complete iterations, memory, start, and the machine's ceiling.
 
     python -m stylegan_tf.benchmark
     python -m stylegan_tf.benchmark --precision=float32,bfloat16 --form=plain,fused --runs=3 --json=benchmark.json

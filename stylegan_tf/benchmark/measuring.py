@@ -150,7 +150,7 @@ def _serve(case: Case, connection) -> None:
 
 
 def table_lines(run: Run) -> list[str]:
-    """Images per second of each part (medians), share of the ceiling of whole iterations, memory, start."""
+    """Images per second of each part (medians), fraction of the ceiling of complete iterations, memory, start."""
     lines = []
     if run.cases:
         parts = [part for part in PARTS if part in run.cases[0].seconds]

@@ -15,11 +15,11 @@ from stylegan_tf.data.dataset_files import DatasetInfo, load_labels
 SHUFFLE_BYTES = 2**29  # Bound of the default shuffle buffer: all of FFHQ up to 32x32, 170 images at 1024x1024.
 _PARALLEL_SHARDS = 4
 _PARALLEL_REQUESTS = 16
-_READ_BY_ALL_BYTES = 2**29  # Each of several hosts reads a level up to this size as a whole.
+_READ_BY_ALL_BYTES = 2**29  # Each of several hosts reads all of a level up to this size.
 
 
 def default_shuffle_images(info: DatasetInfo, resolution: int) -> int:
-    """Size of the shuffle buffer in images: the whole set if it fits into SHUFFLE_BYTES, else what does."""
+    """Size of the shuffle buffer in images: the complete set if it fits into SHUFFLE_BYTES, else what does."""
     image_bytes = resolution**2 * info.num_channels
     return max(1, min(info.count, SHUFFLE_BYTES // image_bytes))
 

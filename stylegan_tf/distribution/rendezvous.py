@@ -36,7 +36,7 @@ Facts = Mapping[str, Any]  # Name -> value, as JSON has it: equal in all process
 
 
 def rendezvous(cluster: Cluster, facts: Facts, note: Note = ignore) -> None:
-    """Returns when all processes of the cluster are here and have the same facts; for all of them to call.
+    """Returns when all processes of the cluster are here and have the same facts. Collective.
 
     Every minute a line says who is missing. Raises UserError if the facts differ, if this process's port is taken, or
     if another process answers at its address.
@@ -169,7 +169,7 @@ def _bound_socket(cluster: Cluster) -> socket.socket:
         except OSError as error:
             problem = error
     raise UserError(
-        f"{_named(cluster, cluster.index)} cannot start: port {port} of this machine is taken "
+        f"{_named(cluster, cluster.index)} cannot start: port {port} of this machine is in use "
         f"({reason_of(problem)}). Is a process with this TF_CONFIG running already, or was one started twice?"
     )
 

@@ -43,7 +43,7 @@ def style_factors(generator: Generator, w: np.ndarray, count: int, layers: tuple
     A stacks the weights of all style layers, a row per style, scaled to unit length as in the published method.
     """
     if not generator.config.use_styles:
-        raise UserError("sefa needs styles, but this network is a traditional generator: take `method=pca`.")
+        raise UserError("sefa needs styles, but this network is a traditional generator: use `method=pca`.")
     blocks = [layer for block in generator.synthesis.blocks.values() for layer in block]
     weights = [layer.style.scaled_weight().numpy().astype(np.float64) for layer in blocks[slice(*layers)]]  # [W, 2C]
     a = np.concatenate(weights, axis=1).T
@@ -106,7 +106,7 @@ def _step_along(normal, w, has_it, samples):
 def _attribute_mask(scores):
     """Which images have the attribute: bool. Of classifiers' predictions at least a fiftieth is taken for either kind.
 
-    An attribute may be rare, and a network that never shows it whole may still tend to it.
+    An attribute may be rare, and a network that never shows it fully may still tend to it.
     """
     if set(scores) == {-1.0, 1.0}:  # Labels, all equally certain.
         return scores > 0

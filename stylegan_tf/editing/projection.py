@@ -63,7 +63,7 @@ class Projector:
         network = generator.config
         self.config, self._space = config, config.space or ("w" if network.use_styles else "z")
         if self._space == "w+" and not network.use_styles:
-            raise UserError("w+ needs styles, but in this network w feeds the first layer only: take `space=w` or z.")
+            raise UserError("w+ needs styles, but in this network w feeds the first layer only: use `space=w` or z.")
         if config.optimize_noise and not network.use_noise:
             raise UserError("`optimize_noise` needs noise inputs, but this network has none.")
         if self._space == "z" and network.label_size and label is None:

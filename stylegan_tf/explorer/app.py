@@ -87,7 +87,7 @@ class Application:
 
     def _view(self, data: Any) -> tuple[Choice, View]:
         choice = self._choices.get(_field(data, "network", str, ""))
-        view = View.from_json({**data, "network": choice.name}, choice.renderer.facts)
+        view = View.from_json({**data, "network": choice.name}, choice.renderer.info)
         return self._choices.get(choice.name, view.blend.network) if view.blend else choice, view
 
     # ---- A network
@@ -98,22 +98,22 @@ class Application:
     def _described(self, name):
         choice = self._choices.get(name)
         renderer = choice.renderer
-        facts, painter, directions = renderer.facts, renderer.painter, renderer.directions
-        strongest = sorted(zip(facts.directions, directions.deviations if directions else ()), key=lambda one: -one[1])
+        info, painter, directions = renderer.info, renderer.painter, renderer.directions
+        strongest = sorted(zip(info.directions, directions.deviations if directions else ()), key=lambda one: -one[1])
         return JSONResponse(
             {
                 "networks": self._choices.names,
                 "network": choice.name,
-                "first": View.first(choice.name, facts).to_json(),
-                "num_layers": facts.num_layers,
+                "first": View.first(choice.name, info).to_json(),
+                "num_layers": info.num_layers,
                 "has_styles": painter.config.use_styles,
                 "groups": [
                     {"name": group.name, "layers": list(group.layers), "span": group.span} for group in renderer.groups
                 ],
-                "has_noise": facts.num_noise_layers > 0,
-                "labels": facts.label_names,
+                "has_noise": info.num_noise_layers > 0,
+                "labels": info.label_names,
                 "directions": [name for name, _ in strongest],
-                "resolutions": facts.resolutions,
+                "resolutions": info.resolutions,
                 "layers": renderer.layers(),
                 "spaces": Projections.spaces(painter),
                 "max_steps": MAX_STEPS,
@@ -169,7 +169,7 @@ class Application:
 
     def _noise(self, data, layer):
         choice, view = self._view(data)
-        if layer >= choice.renderer.facts.num_noise_layers:
+        if layer >= choice.renderer.info.num_noise_layers:
             raise HTTPException(404, "There is no such layer.")
         return _png(choice.renderer.noise_picture(view, layer))
 
@@ -212,7 +212,7 @@ class Application:
         if not upload:
             raise UserError("choose an image first.")
         if len(upload) > MAX_BYTES:
-            raise UserError(f"the file has {len(upload):,} bytes, at most {MAX_BYTES:,} are taken.")
+            raise UserError(f"the file has {len(upload):,} bytes; the limit is {MAX_BYTES:,}.")
         name = query.get("name") or "the image"
         label = tuple(view.classes.get(column, 0.0) for column in range(painter.config.label_size))
 
@@ -273,7 +273,7 @@ def _field(data: Any, name: str, kind, default: Any = _REQUIRED) -> Any:
         raise UserError(f"a JSON object is expected, got {short(repr(data), 60)}.")
     value = data.get(name, default)
     if value is _REQUIRED or not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{name} is missing, or {short(repr(value), 60)} is nothing that it can be.")
+        raise UserError(f"{name} is missing, or {short(repr(value), 60)} is not valid.")
     return value
 
 

@@ -65,7 +65,7 @@ class NetworkChoices:
         names = [name or self.names[-1], *([other] if other is not None else [])]
         for each in names:
             if each not in self._paths:
-                raise UserError(f"there is no network {short(each, 60)!r} here: choose one of the list.")
+                raise UserError(f"there is no network {short(each, 60)!r} here: choose one from the list.")
         with self._lock:
             return self._load(*names)
 
@@ -73,7 +73,7 @@ class NetworkChoices:
         choice = self.get(name)
         if choice.is_of_demo_set:
             return list(load_demo_images()[:EXAMPLES])
-        first = View.first(name, choice.renderer.facts)
+        first = View.first(name, choice.renderer.info)
         views = (View(seed=1000 + index, psi=1.0, classes=first.classes) for index in range(EXAMPLES))
         return [choice.renderer.render(view).picture for view in views]
 

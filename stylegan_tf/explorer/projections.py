@@ -53,7 +53,7 @@ class FoundPictures:
         network, name = key
         found = self._get(name)
         if found.network != network:
-            raise UserError("the image that was found is another network's: find it again with this one.")
+            raise UserError("the image that was found belongs to another network: find it again with this one.")
         return found.ws
 
     def target(self, name: str) -> bytes:
@@ -125,7 +125,7 @@ def check_upload(upload: bytes) -> None:
     except ValueError:
         raise UserError("this is not a readable image.") from None
     if width * height > MAX_PIXELS:
-        raise UserError(f"the image has {width}x{height} pixels, at most {MAX_PIXELS:,} are taken.")
+        raise UserError(f"the image has {width}x{height} pixels; the limit is {MAX_PIXELS:,}.")
 
 
 def _in_shape(images, painter):

@@ -14,7 +14,7 @@ from PIL import Image
 from stylegan_tf.config import BlendOptions
 from stylegan_tf.editing.blending import assign_blend
 from stylegan_tf.editing.directions import Directions
-from stylegan_tf.explorer.view import Blend, Facts, View
+from stylegan_tf.explorer.view import Blend, NetworkInfo, View
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.painter import Painter
@@ -62,7 +62,7 @@ class Renderer:
         self._config = painter.config
         self.groups = layer_groups(painter.resolutions)
         self._resolution = painter.resolutions[-1]
-        self.facts = Facts(
+        self.info = NetworkInfo(
             num_layers=painter.dlatent_shape[0],
             num_noise_layers=len(painter.noise_shapes),
             centre=painter.truncation.centre,
@@ -85,7 +85,7 @@ class Renderer:
         own, mine = self._generator, self.painter
         result = Generator(own.config, growth=own.growth)
         painter = Painter(result, None, mine.content_box, mine.truncation, aspect_ratio=mine.aspect_ratio)
-        return Renderer(painter, self.directions, self.facts.label_names, self._found, [own, other])
+        return Renderer(painter, self.directions, self.info.label_names, self._found, [own, other])
 
     @contextlib.contextmanager
     def _weights_of(self, blend: Optional[Blend]):

@@ -18,8 +18,8 @@ NOISE_MODES = ("const", "random", "none")
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
-    """What a network has: the bounds of its views.
+class NetworkInfo:
+    """What a network has, which bounds its views.
 
     groups: names of the groups of layers that styles are mixed in; () without styles.
     resolutions: of its blocks.
@@ -66,22 +66,22 @@ class View:
     blend: Optional[Blend] = None
 
     @classmethod
-    def first(cls, network: str, facts: Facts) -> "View":
+    def first(cls, network: str, info: NetworkInfo) -> "View":
         """Where the page starts."""
-        classes = {0: 1.0} if facts.label_names else {}
-        return cls(network, cutoff=min(8, facts.num_layers), centre=facts.centre, classes=classes)
+        classes = {0: 1.0} if info.label_names else {}
+        return cls(network, cutoff=min(8, info.num_layers), centre=info.centre, classes=classes)
 
     @classmethod
-    def from_json(cls, data: Any, facts: Facts) -> "View":
+    def from_json(cls, data: Any, info: NetworkInfo) -> "View":
         """What `to_json` gives, with any fields omitted. UserError for what is not a view of the network."""
         if not isinstance(data, Mapping):
             raise UserError(f"a view is a JSON object, got {_brief(data)}.")
-        first = cls.first(data.get("network", ""), facts)
+        first = cls.first(data.get("network", ""), info)
         unknown = sorted(map(str, set(data) - set(_READERS)))
         if unknown:
             raise UserError(f"a view has no field {_brief(unknown[0])}.")
-        view = dataclasses.replace(first, **{name: _READERS[name](name, data[name], facts) for name in data})
-        is_without_class = facts.label_names and not view.classes  # As the last one is removed from a blend.
+        view = dataclasses.replace(first, **{name: _READERS[name](name, data[name], info) for name in data})
+        is_without_class = info.label_names and not view.classes  # As the last one is removed from a blend.
         return dataclasses.replace(view, classes={0: 0.0}) if is_without_class else view
 
     def to_json(self) -> dict[str, Any]:
@@ -151,11 +151,11 @@ class View:
         return ",".join(f"{words[column]}={weight:.10g}" for column, weight in weights.items())
 
 
-# ---- Readers of JSON values: (field, value, facts of the network) -> what the field holds
+# ---- Readers of JSON values: (field, value, info of the network) -> what the field holds
 
 
 def _number(low, high, whole=False):
-    def read(name, value, _facts):
+    def read(name, value, _info):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
         if not is_number or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
@@ -165,34 +165,34 @@ def _number(low, high, whole=False):
     return read
 
 
-def _read_cutoff(name, value, facts):
-    return _number(0, facts.num_layers, whole=True)(name, value, facts)
+def _read_cutoff(name, value, info):
+    return _number(0, info.num_layers, whole=True)(name, value, info)
 
 
-def _read_offset(name, value, facts):
+def _read_offset(name, value, info):
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise UserError(f"{name} must be two numbers, got {_brief(value)}.")
-    return tuple(_number(-1, 1)(name, number, facts) for number in value)
+    return tuple(_number(-1, 1)(name, number, info) for number in value)
 
 
-def _read_text(name, value, _facts):
+def _read_text(name, value, _info):
     if value is not None and not isinstance(value, str):
         raise UserError(f"{name} must be text, got {_brief(value)}.")
     return value
 
 
-def _read_blend(name, value, facts):
+def _read_blend(name, value, info):
     if value is None:
         return None
     if not isinstance(value, Mapping) or not isinstance(value.get("network"), str):
         raise UserError(f"{name} must be a JSON object with a network, got {_brief(value)}.")
-    share = _number(0, 1)(f"{name}: share", value.get("share", 0.5), facts)
-    swap = _choice((0, *facts.resolutions))(f"{name}: swap", value.get("swap", 0), facts)
+    share = _number(0, 1)(f"{name}: share", value.get("share", 0.5), info)
+    swap = _choice((0, *info.resolutions))(f"{name}: swap", value.get("swap", 0), info)
     return Blend(value["network"], share, swap)
 
 
 def _choice(choices):
-    def read(name, value, _facts):
+    def read(name, value, _info):
         if value not in choices:
             raise UserError(f"{name} must be one of {', '.join(map(str, choices))}, got {_brief(value)}.")
         return value
@@ -201,17 +201,17 @@ def _choice(choices):
 
 
 def _table(keys, read_number):
-    """A JSON object of numbers; keys(facts): the ones that it may have, by how JSON writes them."""
+    """A JSON object of numbers; keys(info): the ones that it may have, by how JSON writes them."""
 
-    def read(name, value, facts):
-        allowed = keys(facts)
+    def read(name, value, info):
+        allowed = keys(info)
         if not isinstance(value, Mapping):
             raise UserError(f"{name} must be a JSON object, got {_brief(value)}.")
         for key in map(str, value):
             if key not in allowed:
                 raise UserError(f"{name}: the network has no {short(key, 60)}, only {short(', '.join(allowed), 200)}.")
         items = ((str(key), number) for key, number in value.items())
-        return {allowed[key]: read_number(f"{name} of {short(key, 60)}", number, facts) for key, number in items}
+        return {allowed[key]: read_number(f"{name} of {short(key, 60)}", number, info) for key, number in items}
 
     return read
 
@@ -228,13 +228,13 @@ _READERS = {
     "psi": _number(-2, 2),
     "cutoff": _read_cutoff,
     "centre": _choice(CENTRES),
-    "classes": _table(lambda facts: _numbered(len(facts.label_names)), _number(0, 1)),
+    "classes": _table(lambda info: _numbered(len(info.label_names)), _number(0, 1)),
     "found": _read_text,
-    "mixing": _table(lambda facts: {name: name for name in facts.groups}, _read_seed),
+    "mixing": _table(lambda info: {name: name for name in info.groups}, _read_seed),
     "noise_mode": _choice(NOISE_MODES),
     "noise_seed": _number(0, 2**31 - 1, whole=True),
-    "strengths": _table(lambda facts: _numbered(facts.num_noise_layers), _number(0, 3)),
-    "moves": _table(lambda facts: {name: name for name in facts.directions}, _number(-10, 10)),
+    "strengths": _table(lambda info: _numbered(info.num_noise_layers), _number(0, 3)),
+    "moves": _table(lambda info: {name: name for name in info.directions}, _number(-10, 10)),
     "blend": _read_blend,
 }
 

@@ -1,1 +1,1 @@
-"""Files as data: arrays, written as a whole or not at all; pickles and torch files read without running them."""
+"""Files as data: arrays, written completely or not at all; pickles and torch files read without running them."""

@@ -68,7 +68,7 @@ def read_arrays(
 ) -> dict[str, np.ndarray]:
     """All entries, or those of these names that are there. kind: like "network file"; it and `advice` are for messages.
 
-    Raises DamagedFile for anything that is not such a file, whole, with right checksums, and with the arrays that its
+    Raises DamagedFile for anything that is not such a complete file, with right checksums, and with the arrays that its
     JSON entry lists (files of earlier versions have no list).
     """
     path = pathlib.Path(path)

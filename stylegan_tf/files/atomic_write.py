@@ -1,7 +1,7 @@
-"""Files that are there as a whole or not at all, also after a power cut.
+"""Files that are complete or absent, also after a power cut.
 
 A file is written under a temporary name in the same folder, synced, and then renamed: whatever has its final name is
-whole. A sync takes milliseconds, so many files share one (`publish`).
+complete. A sync takes milliseconds, so many files share one (`publish`).
 """
 
 import contextlib

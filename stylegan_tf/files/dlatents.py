@@ -32,7 +32,7 @@ def save_dlatents(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".npy"):
-        raise UserError(f"{path}: the name of a file of dlatents ends in .npz or .npy.")
+        raise UserError(f"{path}: the name of a dlatents file must end in .npz or .npy.")
     with atomic_write(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as stream:
@@ -80,7 +80,7 @@ def load_dlatents(path: Union[str, os.PathLike], num_layers: int, w_size: int, n
     with np.errstate(over="ignore"):
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise UserError(f"{path} holds values that are not finite in float32: make it again.")
+        raise UserError(f"{path} holds values that are not finite in float32: create it again.")
     return np.broadcast_to(array, [len(array), num_layers, w_size])
 
 

@@ -21,7 +21,7 @@ from stylegan_tf.config.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # Error numbers of a full disk.
 LONGEST = 300  # Characters of a line: text from a damaged file may have any length.
-ADVICE = "copy it again or take another"
+ADVICE = "copy it again or use another"
 _ADVICE = {
     errno.ENOENT: "check the name",
     errno.ENOTDIR: "a part of the name is a file: check the name",
@@ -117,7 +117,7 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def read_json(path: os.PathLike, kind: str, advice: str = "fix it, or make it again") -> Any:
+def read_json(path: os.PathLike, kind: str, advice: str = "fix it, or create it again") -> Any:
     """The content of a JSON file. UserError, in one line, for whatever is wrong with it."""
     with reading(path, kind, advice):
         return parse_json(pathlib.Path(path).read_text(encoding="utf-8"))
@@ -133,7 +133,7 @@ def parse_line(line: str) -> Optional[dict]:
 
 
 def read_lines(path: os.PathLike) -> list[tuple[str, dict]]:
-    """The whole lines of a .jsonl, each with its object; [] without the file.
+    """The complete lines of a .jsonl, each with its object; [] without the file.
 
     Skipped are damaged lines, and a last one without its end, which may still be being written.
     """

@@ -1,4 +1,4 @@
-"""Objects in buckets, `gs://`, `s3://`, `az://` and whatever else fsspec knows: list, read, put whole, remove.
+"""Objects in buckets, `gs://`, `s3://`, `az://` and whatever else fsspec knows: list, read, put at once, remove.
 
 Credentials and endpoints are those of fsspec's implementations (environment variables, files in the home folder), which
 repeat requests that fail; that of https:// does not.
@@ -32,7 +32,7 @@ def default_cache_folder() -> pathlib.Path:
     try:
         return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "stylegan_tf"
     except (RuntimeError, KeyError):  # A user whom the container does not know; KeyError up to Python 3.9.
-        raise UserError("the cache has no place: set the environment variable XDG_CACHE_HOME, or HOME.") from None
+        raise UserError("no place for the cache: set the environment variable XDG_CACHE_HOME, or HOME.") from None
 
 
 class Store:
@@ -95,7 +95,7 @@ class Store:
             return self._repeated(lambda: self._files.cat_file(self._path(name), start=start, end=end))
 
     def put(self, path: pathlib.Path, name: str) -> None:
-        """Copies a local file; the object, old or new, is whole at any time. FileNotFoundError if it is gone."""
+        """Copies a local file; the object, old or new, is complete at any time. FileNotFoundError if it is gone."""
         content = path.read_bytes() if path.stat().st_size < _IN_MEMORY else None
         with self._errors():
             if content is None:

@@ -254,7 +254,7 @@ class _Claim:
             named = f"process {holder.get('process')} on {holder.get('host')}"
             is_here = holder.get("machine") == self._name["machine"]
             if (is_here and _is_running(holder.get("process"))) or (seen is not None and content not in (seen, None)):
-                raise UserError(f"{self._store.address} is in use by {named}: wait for it, stop it, or take another.")
+                raise UserError(f"{self._store.address} is in use by {named}: wait for it, stop it, or choose another.")
             if is_here or time.monotonic() - since > _DEAD_AFTER:
                 self._store.remove(_CLAIM)  # Then all that wait try to create it, and one succeeds.
             elif seen is None:

@@ -99,7 +99,7 @@ def load_classifiers(folder) -> AttributeClassifiers:
     folder = pathlib.Path(folder)
     paths = sorted(folder.glob("*.npz")) if folder.is_dir() else []
     if not paths:
-        raise UserError(f"{folder} has no classifiers (.npz): make them with stylegan_tf.train_classifier.")
+        raise UserError(f"{folder} has no classifiers (.npz): create them with stylegan_tf.train_classifier.")
     names, networks = [], []
     for path in paths:
         found = load_networks(path)

@@ -149,7 +149,7 @@ class ResultTable:
 
 def check_table_path(path: pathlib.Path) -> None:
     if path.suffix not in SUFFIXES:
-        raise UserError(f"`table={path}`: the name of a table ends in {' or '.join(SUFFIXES)}.")
+        raise UserError(f"`table={path}`: the name of a table must end in {' or '.join(SUFFIXES)}.")
 
 
 def _text(value) -> str:

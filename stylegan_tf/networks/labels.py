@@ -35,7 +35,7 @@ def class_labels(text: Optional[str], label_size: int, names: Sequence[str] = ()
             name, _, number = part.rpartition("=")
             column, value = _column(name.strip(), label_size, names), _finite(number, part)
         if column is None:
-            raise UserError(f"`class`: {part!r} is none of the network's; there are {known}.")
+            raise UserError(f"`class`: {part!r} is not one of the network's; there are {known}.")
         parts[part] = (column, value)
     columns, values = zip(*parts.values())
     if all(value is None for value in values):

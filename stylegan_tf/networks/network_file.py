@@ -183,7 +183,7 @@ def read_architecture(path: Union[str, os.PathLike]) -> tuple[dict[str, Any], di
     """
     configs, _, metadata = _read(find_network(path))
     if not configs:
-        raise UserError(f"{path} holds no network: copy it again or take another.")
+        raise UserError(f"{path} holds no network: copy it again or use another.")
     return configs, metadata
 
 
@@ -321,7 +321,7 @@ def checked_metadata(path: pathlib.Path, architecture: Mapping[str, Any], config
         _check_metadata(metadata, configs)
     except UserError as error:
         problem = short(error).rstrip(".")
-        raise UserError(f"{path}: its metadata are damaged: {problem}; take another copy or an earlier file.") from None
+        raise UserError(f"{path}: its metadata are damaged: {problem}; use another copy or an earlier file.") from None
     return metadata
 
 

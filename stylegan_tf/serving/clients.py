@@ -30,7 +30,7 @@ class RequestOptions:
 
     truncation_psi: float = 0.7
     labels: Optional[list] = None  # The label of each image, as numbers.
-    timeout: float = 60.0  # Seconds that a request may take as a whole.
+    timeout: float = 60.0  # Seconds that a request may take in total.
 
 
 def over_rest(url: str, options: RequestOptions) -> FetchImages:
@@ -49,7 +49,7 @@ def over_rest(url: str, options: RequestOptions) -> FetchImages:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = short(reason_of(error), 100)
             raise UserError(
-                f"{url} gave no answer of TensorFlow Serving ({reason}): is it the address of a model?"
+                f"{url} did not answer like TensorFlow Serving ({reason}): is it the address of a model?"
             ) from None
         return checked(url, seeds, pngs, ok)
 
@@ -57,7 +57,7 @@ def over_rest(url: str, options: RequestOptions) -> FetchImages:
 
 
 def _posted(url: str, body: bytes, timeout: float, largest: int) -> bytes:
-    """The answer to a POST, whole within `timeout` seconds and `largest` bytes; UserError for anything else."""
+    """The answer to a POST, complete within `timeout` seconds and `largest` bytes; UserError for anything else."""
     try:
         parts = urllib.parse.urlsplit(f"{url.rstrip('/')}:predict")
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
@@ -155,7 +155,7 @@ def over_grpc(address: str, model: Optional[str], options: RequestOptions) -> Fe
             raise UserError(f"{address} answers {error.code().name}: {error.details()}") from None
         except (ValueError, TypeError) as error:
             raise UserError(
-                f"{address} gave no answer of TensorFlow Serving ({short(reason_of(error), 100)})."
+                f"{address} did not answer like TensorFlow Serving ({short(reason_of(error), 100)})."
             ) from None
         return checked(address, seeds, found.get("png_bytes", []), found.get("ok", [True] * len(seeds)))
 

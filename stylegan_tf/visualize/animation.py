@@ -22,7 +22,7 @@ def check_animation_path(path: os.PathLike) -> None:
     """UserError if `write_animation` could not write a file of this name, before anything is computed for it."""
     suffix = Path(path).suffix.lower()
     if suffix not in _WRITERS:
-        raise UserError(f"{path}: the name of an animation ends in {', '.join(_WRITERS)}.")
+        raise UserError(f"{path}: the name of an animation must end in {', '.join(_WRITERS)}.")
     if suffix == ".mp4":
         _ffmpeg()
 

@@ -192,7 +192,7 @@ def _text(record: Path) -> str:
 
 
 def _append(record: Path, lines: Sequence[str]) -> None:
-    """Whole lines, which are on the disk then."""
+    """Appends complete lines and syncs them to disk."""
     with open(record, "ab+") as stream:
         if stream.seek(0, os.SEEK_END) and stream.seek(-1, os.SEEK_END) >= 0 and stream.read(1) != b"\n":
             stream.write(b"\n")  # After a line that was cut off.

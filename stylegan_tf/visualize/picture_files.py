@@ -103,7 +103,7 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
 def check_picture_path(path: Union[str, os.PathLike]) -> None:
     """UserError if `save_image` could not write a file of this name, before anything is computed for it."""
     if Path(path).suffix.lower() not in _ENCODINGS:
-        raise UserError(f"{path}: the name of a picture ends in {', '.join(_ENCODINGS)}.")
+        raise UserError(f"{path}: the name of a picture must end in {', '.join(_ENCODINGS)}.")
 
 
 def check_picture_size(path: Union[str, os.PathLike], height: int, width: int) -> None:

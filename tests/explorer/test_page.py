@@ -95,7 +95,7 @@ def _asked(browser):
 
 def _picture(choices, view):
     choice = choices.get(view["network"], *([view["blend"]["network"]] if view.get("blend") else []))
-    return choice.renderer.render(View.from_json(view, choice.renderer.facts)).picture.astype(int)
+    return choice.renderer.render(View.from_json(view, choice.renderer.info)).picture.astype(int)
 
 
 def _shows(browser, choices, **fields):

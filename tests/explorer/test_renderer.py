@@ -118,4 +118,4 @@ def test_networks_without_styles_or_noise_have_pictures_too(row):
     renderer = Renderer(painter)
     rendered = renderer.render(View(seed=2, psi=1))
     assert rendered.picture.shape == (16, 16, 3) and rendered.noise == []
-    assert renderer.layers()[0]["strength"] is None and bool(renderer.facts.groups) == (row == "d")
+    assert renderer.layers()[0]["strength"] is None and bool(renderer.info.groups) == (row == "d")

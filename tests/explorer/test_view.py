@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.explorer.view import Blend, Facts, View
+from stylegan_tf.explorer.view import Blend, NetworkInfo, View
 
-FACTS = Facts(
+INFO = NetworkInfo(
     num_layers=8, num_noise_layers=8, groups=("coarse", "fine"), label_names=("cat", "dog"), directions=("my hat", "b"),
     resolutions=(4, 8, 16, 32),
 )  # fmt: skip
@@ -32,8 +32,8 @@ def test_views_pass_through_json_unchanged():
         mixing={"fine": 9}, noise_mode="random", noise_seed=7, strengths={2: 0.0}, moves={"b": -2.5},
         blend=Blend("m", 0.25, 16),
     )  # fmt: skip
-    assert View.from_json(json.loads(json.dumps(view.to_json())), FACTS) == view
-    assert View.from_json({"network": "n"}, FACTS) == View.first("n", FACTS) == View("n", classes={0: 1.0})
+    assert View.from_json(json.loads(json.dumps(view.to_json())), INFO) == view
+    assert View.from_json({"network": "n"}, INFO) == View.first("n", INFO) == View("n", classes={0: 1.0})
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_views_pass_through_json_unchanged():
 )
 def test_what_is_no_view_is_said_in_one_short_sentence(fields, message):
     with pytest.raises(UserError, match="^" + message.replace(".", "\\.").replace("(", "\\(")) as caught:
-        View.from_json(fields, FACTS)
+        View.from_json(fields, INFO)
     assert len(str(caught.value)) < 200
 
 
@@ -78,8 +78,8 @@ def test_the_command_of_a_seed_needs_no_file():
     assert " --class 'tabby cat' " in View(classes={1: 1.0}).command("demo", None, names)  # "1" would be the first.
     assert " --class '1=0.25,tabby cat=0.5' " in View(classes={0: 0.25, 1: 0.5}).command("demo", None, names)
     assert " --dlatents " in View(classes={0: 0.25, 2: 0.5}).command("demo", None, names)  # It would be read otherwise.
-    zero = View.from_json({"classes": {}}, FACTS)  # The last class of a blend is removed.
-    assert " --class cat=0 " in zero.command("demo", None, FACTS.label_names)
+    zero = View.from_json({"classes": {}}, INFO)  # The last class of a blend is removed.
+    assert " --class cat=0 " in zero.command("demo", None, INFO.label_names)
     assert View(noise_mode="none").command("demo").endswith("--noise_mode none --outdir out")
     for view in (View(), View(offset=(0.5, 0.0))):
         assert view.command("demo", crop=False).endswith(" --nocrop --outdir out")

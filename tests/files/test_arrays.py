@@ -191,7 +191,7 @@ def test_what_unfolds_to_far_more_than_the_file_takes_no_memory(tmp_path):
 def test_every_other_header_is_damage_in_one_line(tmp_path, content):
     path = tmp_path / "file.npz"
     _packed(path, {"x.npy": content})
-    with pytest.raises(DamagedFile, match="is not a readable thing .*take another.$") as caught:
+    with pytest.raises(DamagedFile, match="is not a readable thing .*use another.$") as caught:
         read_arrays(path, "thing")
     assert "pickle" not in str(caught.value)
     path.write_bytes(content or b"x")

@@ -55,7 +55,7 @@ def test_files_that_hold_no_styles_are_refused_by_name(tmp_path):
     }.items():
         with pytest.raises(UserError, match=f"{name}.*{message}"):
             load_dlatents(tmp_path / name, 2, 4)
-    with pytest.raises(UserError, match="ends in .npz or .npy"):
+    with pytest.raises(UserError, match="must end in .npz or .npy"):
         save_dlatents(tmp_path / "w.txt", (3, 2, 4), [WS])
 
 

@@ -53,7 +53,7 @@ def test_whatever_a_parser_raises_is_damage_told_in_one_short_line(error):
     with pytest.raises(DamagedFile) as caught, reading("run/x.npz", "network file"):
         raise error
     text = str(caught.value)
-    assert text.startswith("run/x.npz is not a readable network file (") and text.endswith("take another.")
+    assert text.startswith("run/x.npz is not a readable network file (") and text.endswith("use another.")
     assert "\n" not in text and len(text) <= LONGEST
     assert "pickle" not in text and "()" not in text
 

@@ -74,7 +74,7 @@ def test_vectors_of_pixels_are_at_root_mean_square_distance_and_shrunk():
 
 
 def test_a_picture_that_cannot_be_written_is_told_before_the_search():
-    with pytest.raises(UserError, match="n.pdf: the name of a picture ends in .png"):
+    with pytest.raises(UserError, match="n.pdf: the name of a picture must end in .png"):
         nearest.report_nearest("nowhere", [], "nowhere", None, "n.pdf")
 
 

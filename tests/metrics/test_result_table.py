@@ -31,5 +31,5 @@ def test_the_same_in_csv(table, tmp_path):
 
 
 def test_another_kind_of_table_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"`table=.*results.html`: the name of a table ends in .md or .csv"):
+    with pytest.raises(UserError, match=r"`table=.*results.html`: the name of a table must end in .md or .csv"):
         check_table_path(tmp_path / "results.html")

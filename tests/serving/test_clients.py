@@ -84,8 +84,8 @@ def broken_server():
     "kind, message",
     [
         ("no_png", "answers seed 3 with 10 bytes that are not a complete PNG"),
-        ("word", "gave no answer of TensorFlow Serving"),
-        ("text", "gave no answer of TensorFlow Serving"),
+        ("word", "did not answer like TensorFlow Serving"),
+        ("text", "did not answer like TensorFlow Serving"),
         ("cut", "no complete answer|cannot reach"),
         ("drip", "no complete answer within 1 s"),
         ("headers", "no complete answer within 1 s|cannot reach"),

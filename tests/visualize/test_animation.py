@@ -82,7 +82,7 @@ def test_times_do_not_drift():
 
 
 def test_other_names_are_refused(tmp_path):
-    with pytest.raises(UserError, match="x.avi: the name of an animation ends in .webp, .gif, .mp4"):
+    with pytest.raises(UserError, match="x.avi: the name of an animation must end in .webp, .gif, .mp4"):
         check_animation_path(tmp_path / "x.avi")
 
 

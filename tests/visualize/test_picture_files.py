@@ -73,7 +73,7 @@ def test_the_suffix_says_how_a_picture_is_encoded(tmp_path, suffix, kind):
 
 
 def test_a_suffix_that_is_no_picture_is_refused(tmp_path):
-    with pytest.raises(UserError, match="x.bmp: the name of a picture ends in .png"):
+    with pytest.raises(UserError, match="x.bmp: the name of a picture must end in .png"):
         save_image(np.zeros([2, 2, 3], np.uint8), tmp_path / "x.bmp")
     assert list(tmp_path.iterdir()) == []
 

@@ -67,7 +67,7 @@ def write_tfrecords(
     if not partial.may_be_published and not completed:
         _check_dest(dest, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
-        raise UserError("`encoding=jpeg` has no transparency: take png for `channels=4`.")
+        raise UserError("`encoding=jpeg` has no transparency: use png for `channels=4`.")
     if options.encoding != "raw" and source.num_channels not in (1, 3, 4):
         raise UserError(
             f"`encoding={options.encoding}` is for 1, 3 or 4 channels, not for {source.num_channels} planes."

@@ -163,7 +163,7 @@ def _callable(handle: str, module) -> Callable:
                 raise UserError(f"signature {name} of {handle} takes {sorted(inputs)}, expected images alone.")
             (argument,) = inputs
             return lambda images: signature(**{argument: images})
-    raise UserError(f"{handle} is neither callable nor has it a signature serving_default or default.")
+    raise UserError(f"{handle} is neither callable nor has a signature serving_default or default.")
 
 
 def _with_preprocessing(function: Callable, handle: str) -> Callable[[tf.Tensor], dict]:

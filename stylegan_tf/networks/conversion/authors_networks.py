@@ -65,7 +65,7 @@ def convert(source: str, dest: str, kind: str = "network", overwrite: bool = Fal
     if kind == "network" and (origin.is_dir() or origin.suffix == ".npz"):
         raise UserError(f"{origin} is not a pickle of the authors; `to=authors` writes a file under their names.")
     if path.exists() and not overwrite:
-        raise UserError(f"{path} is there already: choose another `dest`, or add `overwrite`.")
+        raise UserError(f"{path} already exists: choose another `dest`, or add `overwrite`.")
     read = import_genforce if origin.suffix in _TORCH else import_pickle
     write = {"network": read, "authors": export_networks, "genforce": export_genforce}[kind]
     networks = write(origin, path)

@@ -82,7 +82,7 @@ def _front_matter(metadata):
 def _text(generator, name, metadata, files):
     config, resolution = generator.config, generator.growth.resolution
     label_names = Networks(None, None, generator, dict(metadata)).label_names
-    facts = {
+    rows = {
         "Images": f"{resolution}x{resolution}, {config.num_channels} channels",
         "Latents": f"z [{config.latent_size}], w [{config.w_size}]",
         "Labels": (config.label_size and ", ".join(label_names)) or config.label_size,
@@ -100,7 +100,7 @@ def _text(generator, name, metadata, files):
         "A StyleGAN generator (Karras, Laine, Aila: A Style-Based Generator Architecture for Generative Adversarial",
         "Networks, CVPR 2019), trained and exported with `stylegan-tf`.\n",
         "| | |\n|---|---|",
-        *(f"| {key} | {value} |" for key, value in facts.items() if value),
+        *(f"| {key} | {value} |" for key, value in rows.items() if value),
         "\n## Metrics\n",
         *(["| metric | values |\n|---|---|", *metrics] if metrics else ["None recorded."]),
         f"\n## Files\n\n{files}",
@@ -193,7 +193,7 @@ def write_web_page(
     with tempfile.TemporaryDirectory() as folder:
         paths = onnx or export_portable(generator, folder, "onnx", options, metadata, progress, note)
         model = {path.stem: _base64(path.read_bytes()) for path in paths if path.stem != "generator"}
-    model["facts"] = facts(networks, options)
+    model["facts"] = page_info(networks, options)
     script = "\n".join((_PAGE / name).read_text("utf-8") for name in _SCRIPTS)
     page = (_PAGE / "index.html").read_text("utf-8").replace("{{script}}", script)
     contents = {
@@ -205,7 +205,7 @@ def write_web_page(
     return [_write(dest / name, text) for name, text in contents.items()]
 
 
-def facts(networks: Networks, options: ServingOptions) -> dict[str, Any]:
+def page_info(networks: Networks, options: ServingOptions) -> dict[str, Any]:
     """What the page needs to know of the network."""
     generator = networks.best_generator
     config = generator.config

@@ -16,7 +16,7 @@ _PNG = 0.5  # Bytes of a PNG by bytes of its pixels, about.
 
 
 def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: DiscriminatorConfig) -> dict[str, float]:
-    """About the bytes that a whole run leaves in its folder: by what they are for; an estimate for pictures."""
+    """About the bytes that a complete run leaves in its folder: by what they are for; an estimate for pictures."""
     parameters = [sum(map(math.prod, variable_shapes(network).values())) for network in (generator, discriminator)]
     trained = count_parameters(generator) + count_parameters(discriminator)
     weights = 2 * parameters[0] + parameters[1]  # With the averaged generator.

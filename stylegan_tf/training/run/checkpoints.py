@@ -67,7 +67,7 @@ class Checkpoints:
     def restore(self) -> bool:
         """Restores the newest good checkpoint into the state; False if there is no checkpoint.
 
-        Damaged ones are skipped, each with a line in `warnings`. The state changes only after a whole file has been
+        Damaged ones are skipped, each with a line in `warnings`. The state changes only after a complete file has been
         verified. Raises UserError if a checkpoint does not fit the configured networks, or if all are damaged.
         """
         damaged = []

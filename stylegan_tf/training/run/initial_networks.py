@@ -166,7 +166,7 @@ def _other_labels(arrays: dict[str, np.ndarray], initial: dict[str, np.ndarray],
 
 
 def _layers(names: Iterable[str]) -> str:
-    """The layers of these variables; if they are a whole level, its size alone."""
+    """The layers of these variables; if they are a complete level, its size alone."""
     layers = {}
     for name in names:
         parts = name.split("/")
@@ -219,7 +219,7 @@ def _fit_rgb_layers(
 
     A network that trained at a higher level does not use them any more. `to_rgb` is fitted so that the picture from a
     level's features is the network's own, scaled down; `from_rgb` so that such a picture, of the last generator, has
-    before the leaky ReLU the features that the discriminator's higher levels compute of the whole one. Returns (level,
+    before the leaky ReLU the features that the discriminator's higher levels compute of the full one. Returns (level,
     rms error of 255 levels) of the last generator.
     """
     errors: list[tuple[int, float]] = []

@@ -99,7 +99,7 @@ class RunSetup:
 def resolve_precision(
     config: TrainConfig, previous: Optional[str], strategy, processes: Processes
 ) -> tuple[TrainConfig, list[str]]:
-    """The config with a precision that layers can compute in, and lines for the log. For all processes to call.
+    """The config with a precision that layers can compute in, and lines for the log. Collective.
 
     auto: a resumed run keeps the one that it started with (`previous`), so that it repeats the same bits; a new one
     takes the fastest on the chief's devices. Any other is kept, with a warning if it is slow.

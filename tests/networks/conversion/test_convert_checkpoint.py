@@ -61,7 +61,7 @@ def test_both_directions_print_what_they_wrote(convert, tmp_path, capsys):
 
 def test_what_is_there_is_kept_unless_overwriting_is_asked_for(convert, tmp_path):
     (tmp_path / "ours.npz").write_text("precious")
-    with pytest.raises(UserError, match="ours.npz is there already.*`overwrite`"):
+    with pytest.raises(UserError, match="ours.npz already exists.*`overwrite`"):
         convert("--source=network.pkl", "--dest=ours.npz")
     with pytest.raises(UserError, match="no file"):
         convert("--source=missing.pkl", "--dest=ours.npz", "--overwrite")
