@@ -138,6 +138,7 @@ def train_classifiers(
       resolution: size of the images; None: the dataset's, 256 at most.
       overwrite: train again those whose files exist.
       note: takes a line for each.
+    Seeds the global random generators of Python, NumPy and TensorFlow with `training.seed`.
     """
     info = find_dataset(data_dir)
     resolution = resolution or min(info.resolution, _LARGEST)

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from typing import Union
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
@@ -41,7 +42,7 @@ def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: Dis
 
 
 @contextlib.contextmanager
-def translate_write_errors(path: os.PathLike) -> Iterator[None]:
+def translate_write_errors(path: Union[str, os.PathLike]) -> Iterator[None]:
     """Put it around code that writes `path`: a full disk and the like become a UserError."""
     try:
         yield
