@@ -4,7 +4,7 @@
     python -m stylegan_tf.benchmark.data --data_dir datasets/demo --data_dir datasets/demo_png --run_dir runs/demo
 
 "cold": the files are dropped from the page cache first, and read in their order once, the opening included.
-"shuffled": with the default shuffle buffer, after the first batch; the time that it takes to fill is beside it.
+"shuffled": with the default shuffle buffer, after the first batch; the time that it takes to fill is next to it.
 Of a bucket with --cache_gib, "cold" fetches what the cache does not have: all of it where --cache_dir is new.
 With --run_dir, "share" is how much of a training step (as that run measured it) reading its images takes.
 """
@@ -75,7 +75,7 @@ def drop_from_cache(path: str) -> None:
     """Where the operating system offers it."""
     if hasattr(os, "posix_fadvise"):
         with open(path, "rb") as stream:
-            os.fsync(stream.fileno())  # Only what is on the disk already can be dropped.
+            os.fsync(stream.fileno())  # Only what is on disk already can be dropped.
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 

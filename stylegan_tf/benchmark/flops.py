@@ -8,7 +8,7 @@ weight:
     discriminator's step   G: forward;  D on fakes: forward, input, weight;
                            D on reals: forward, input, weight, and for R1 the gradient of the gradient by the image:
                            input (that gradient), forward (its derivative runs forward again), weight
-    microbatches that     D up to the minibatch statistics: forward, once more for each set of images and for each
+    microbatches that     D up to the minibatch statistics: forward, again for each set of images and for each
     groups                 penalty; in the generator's step G and that part of D: forward
 
 The first layer's gradient by its input is not counted where nothing needs it. Upscaling and downscaling 3x3
@@ -92,7 +92,7 @@ def training_passes(
     penalties = [gamma > 0 for gamma in (losses.r1_gamma, losses.r2_gamma)]
     head = [Work(layer.multiply_adds(fused), sum(layer.values())) for layer in _scoring_layers(discriminator)]
     features = d.forward + sum(head, Work()) * -1
-    seen = 2 + bool(losses.gp_lambda)  # Each set of images gets its features once more; so does each penalty on it.
+    seen = 2 + bool(losses.gp_lambda)  # Each set of images gets its features again; so does each penalty on it.
     penalised = sum(penalties) / losses.r1_interval + bool(losses.gp_lambda)
     passes = {
         "D: generator forward": g.forward,

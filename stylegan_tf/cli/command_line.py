@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Parses the flags, calls `main()` and exits.
 
-    addresses: flags that take gs://bucket/folder and the like as well, beside `network`, `init_from` and `data_dir`.
+    addresses: flags that take gs://bucket/folder and the like as well, besides `network`, `init_from` and `data_dir`.
     renamed: options of the library that have another name as flags of this command, e.g. {"source": "images"}.
     common: the flags that `--help` shows; without them all, as `--helpfull` does.
 
@@ -91,7 +91,7 @@ def standard_streams() -> Iterator[None]:
         is_unread = isinstance(error, BrokenPipeError) and _is_stdout_gone()
         if not is_unread and error.errno not in FULL:
             raise
-        # What is still buffered would fail once more when Python ends.
+        # What is still buffered would fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE if is_unread else _fail(os_error_line(error)))
 

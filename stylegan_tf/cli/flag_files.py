@@ -45,7 +45,7 @@ def packaged_configs() -> dict[str, str]:
 
 
 def _configs_folder() -> pathlib.Path:
-    """In the installed package, or beside it in a checkout."""
+    """In the installed package, or next to it in a checkout."""
     package = pathlib.Path(__file__).resolve().parents[1]
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 

@@ -57,7 +57,7 @@ def _take_flags_of_run() -> bool:
 
 
 def _flags_of_run(run_dir: str, path: str) -> list[str]:
-    """What the flag file `path` of a run folder, or of one in a bucket, says; [] without checkpoints beside it."""
+    """What the flag file `path` of a run folder, or of one in a bucket, says; [] without checkpoints next to it."""
     if scheme_of(run_dir):
         store = Store(run_dir)
         content = store.read(FLAG_FILE)

@@ -71,7 +71,7 @@ def crop_face(image: np.ndarray, crop: Crop, size: int) -> np.ndarray:
     reach = np.abs(crop.right) + np.abs(crop.down)
     low, high = np.floor(crop.centre - reach).astype(int) - shrink, np.ceil(crop.centre + reach).astype(int) + shrink
     if (high < 0).any() or (low > image.shape[1::-1]).any() or (high - low > 10 * np.array(image.shape[1::-1])).any():
-        raise ValueError("it lies outside of the photo")
+        raise ValueError("it lies outside the photo")
     part = Image.fromarray(_part(image, low, high, crop.side * _BLUR)).reduce(shrink)
     count = size * min(4, max(1, math.ceil(crop.side / shrink / size)))  # Samples a side.
     corner = (crop.centre - low - crop.right - crop.down) / shrink

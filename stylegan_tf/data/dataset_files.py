@@ -283,7 +283,7 @@ def _read_description(folder: pathlib.Path, resolution: int) -> dict:
         raise UserError(f"{path} should hold a JSON object.")
     expected = {
         "label_names": (_are_names, "a list of names"),
-        "content_box": (lambda box: _is_box(box, resolution), "left, top, right, bottom inside of the images"),
+        "content_box": (lambda box: _is_box(box, resolution), "left, top, right, bottom inside the images"),
         "aspect_ratio": (_is_ratio, "width by height"),
     }
     for key, (is_valid, meaning) in expected.items():

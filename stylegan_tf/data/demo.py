@@ -1,6 +1,6 @@
 """The embedded demo set: 4,096 voxel figures of 64x64 pixels (DiceBear "Voxel Art", CC0 1.0). Needs no TensorFlow.
 
-It is rendered by tools/render_demo_set.py; the licence is in DEMO_SET_LICENSE.txt beside the data.
+It is rendered by tools/render_demo_set.py; the licence is in DEMO_SET_LICENSE.txt next to the data.
 """
 
 import importlib.resources

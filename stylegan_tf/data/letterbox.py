@@ -47,7 +47,7 @@ def crop_to_box(images: np.ndarray, box: Optional[Sequence[float]]) -> np.ndarra
         raise UserError(f"the content box {box!r} is not four fractions: `crop=false` ignores it.") from None
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise UserError(
-            f"the content box {box!r} is empty or not inside of images of {width}x{height}: `crop=false` ignores it."
+            f"the content box {box!r} is empty or not inside images of {width}x{height}: `crop=false` ignores it."
         )
     return images[:, top:bottom, left:right]
 

@@ -1,7 +1,7 @@
 """The shards of a dataset in a bucket, of which a bounded cache holds pieces: runs of whole records.
 
 All processes of a machine share the cache. Locks of the kernel (flock) say what is in use and what is being written:
-a killed process leaves nothing behind that is mistaken for a complete file, or stays for ever.
+a killed process leaves nothing behind that is mistaken for a complete file, or stays forever.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from stylegan_tf.files.atomic_write import atomic_write, make_folder
 from stylegan_tf.files.locks import is_in_place
 from stylegan_tf.files.storage import Store, default_cache_folder, ensure_local
 
-_LARGEST_BLOCK = 2**25  # Bytes: a request's latency is small beside it.
+_LARGEST_BLOCK = 2**25  # Bytes: a request's latency is small in comparison.
 _SCANNED_BLOCK = 2**23
 _PATIENCE = 120.0  # Seconds that a file waits until others make room.
 _PARTIAL = ".partial"

@@ -14,7 +14,7 @@ from typing import Callable, NamedTuple, Optional
 import tensorflow as tf
 
 _IMAGES = (4, 16, 16, 64)  # [N, H, W, C] of the convolution: much smaller ones hardly differ in speed.
-_ROUNDS, _SECONDS = 15, 0.2  # At most so many calls of each kind, and no further one after so long.
+_ROUNDS, _SECONDS = 15, 0.2  # Maximum calls of each kind; no further one after this time.
 _FIRST_BFLOAT16_GPU = (8, 0)
 
 

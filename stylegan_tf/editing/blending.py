@@ -90,7 +90,7 @@ def blend_files(
 
     Args:
       last: of a run folder, its last networks in place of the newest alone.
-      seeds: of the images in a picture beside the file, a row for each network and the result; (): no picture.
+      seeds: of the images in a picture next to the file, a row for each network and the result; (): no picture.
     """
     paths = [path for name in names for path in find_networks(name)[-last:]]
     loaded = {str(path): load_networks(path) for path in paths}

@@ -175,7 +175,7 @@ def write_directions(
     note: Note = ignore,
     warn: Note = ignore,
 ) -> None:
-    """Writes the file of directions of a network, and with `seeds` a picture of the same name beside it.
+    """Writes the file of directions of a network, and with `seeds` a picture of the same name next to it.
 
     Args:
       network: its file; painter: for it.

@@ -134,7 +134,7 @@ class ResultFolder:
         write_json(self.path / RECORD, record)
 
     def _write_video(self, target: _Pixels, frames: Sequence[_Pixels]) -> None:
-        """The target beside the frames; the last one stays for a second."""
+        """The target next to the frames; the last one stays for a second."""
         scale = Fraction(scale_for(target.shape))
         images = [*frames, *[frames[-1]] * _VIDEO_HOLD]
         enlarged = (resized(as_rgb(np.concatenate([target, image], axis=1)), scale) for image in images)

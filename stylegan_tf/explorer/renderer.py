@@ -1,4 +1,4 @@
-"""Views to pictures: nothing is traced anew, whatever they say."""
+"""Views to pictures: nothing is traced again, whatever they say."""
 
 import contextlib
 import functools

@@ -21,7 +21,7 @@ from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, readin
 
 _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.
-# A foreign file may decompress to so many times its size, or to so many bytes.
+# Limits for a foreign file: times its size, or bytes, that it may decompress to.
 _MAX_COMPRESSION, _ALWAYS_FITS = 20, 2**28
 
 

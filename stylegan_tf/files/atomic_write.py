@@ -83,7 +83,7 @@ class AtomicBatch:
                 stream.write(content)
 
     def publish(self) -> None:
-        """Returns when everything written is on the disk under its final name."""
+        """Returns when everything written is on disk under its final name."""
         try:
             publish([(temporary, path) for _, temporary, path in self._pending])
         finally:
@@ -105,7 +105,7 @@ def resolved_link(path: os.PathLike) -> pathlib.Path:
 
 
 def temporary_name(path: pathlib.Path) -> pathlib.Path:
-    """A new hidden name beside `path`, as a rename cannot cross file systems; it identifies this machine."""
+    """A new hidden name next to `path`, as a rename cannot cross file systems; it identifies this machine."""
     return path.with_name(f".{_prefix(path.name)}.{_machine()}{secrets.token_hex(4)}{_SUFFIX}")
 
 
@@ -131,7 +131,7 @@ def publish(pairs: Sequence[tuple[os.PathLike, os.PathLike]]) -> None:
 
 
 def sync_files(paths: Iterable[os.PathLike]) -> None:
-    """Returns when the content of the files is on the disk."""
+    """Returns when the content of the files is on disk."""
     paths = list(paths)
     if len(paths) < 2:
         for path in paths:

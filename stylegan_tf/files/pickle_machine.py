@@ -67,7 +67,7 @@ class Vocabulary:
     advice: str  # For the user whose file holds something else.
     names: Mapping[tuple[str, str], Enum]  # (module, name) -> one of `Known`, or a label that nothing is done with.
     ordered_dictionaries: bool = False  # They may be made of a list of pairs, and have attributes, which are dropped.
-    storages: bool = False  # There may be records of storages, which are outside of the pickle.
+    storages: bool = False  # There may be records of storages, which are outside the pickle.
 
 
 class Call:
@@ -171,7 +171,7 @@ class Machine(pickle._Unpickler):
         return self._vocabulary.names[module, name]
 
     def persistent_load(self, pid):
-        """The record of something outside of the pickle."""
+        """The record of something outside the pickle."""
         if not self._vocabulary.storages:
             self._refuse()
         return Call(Known.STORAGE, (pid,))

@@ -136,7 +136,7 @@ class Store:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """No list of what the libraries raise is ever complete."""
+        """Catches everything: no list of what the libraries raise is complete."""
         try:
             yield
         except UserError:
@@ -213,7 +213,7 @@ def _copy_folder(objects: pathlib.Path, address: str) -> pathlib.Path:
 
 
 def _fetch(objects: pathlib.Path, store: Store, name: str, version: str, path: pathlib.Path) -> None:
-    """Downloads the object unless the local file is of the same version, which is noted outside of the copy."""
+    """Downloads the object unless the local file is of the same version, which is recorded outside the copy."""
     note = pathlib.Path(f"{objects}.versions") / path.relative_to(objects)
     if version and path.is_file() and note.is_file() and note.read_text(encoding="utf-8") == version:
         return

@@ -32,7 +32,7 @@ _MAX_SCANS = 5  # After which a missing file is removed although others go missi
 _GIVE_UP = 600.0  # Seconds of failing uploads after which the work ends.
 _HEARTBEAT, _DEAD_AFTER = 10.0, 60.0
 _CLAIM = ".claim"  # The object that names who writes to a folder.
-UPLOADING = ".uploading"  # The object beside what replaces a folder, until all of that is there.
+UPLOADING = ".uploading"  # The object next to what replaces a folder, until that is complete.
 _MARKER = ".working_copy"  # The local file without which a folder is no longer a complete copy.
 
 

@@ -71,7 +71,7 @@ class TrainingMetrics:
         return measure
 
     def _lines(self, context: MetricContext) -> Iterator[tuple[str, dict[str, float]]]:
-        problems: list[str] = []  # E.g. no layers for so many latents yet; the cache is full; too little memory.
+        problems: list[str] = []  # E.g. too few layers for the latents yet; the cache is full; too little memory.
 
         def on_error(metric: Metric, error: Exception) -> None:
             problems.append(f"{metric.text} skipped: {_one_line(error)}")

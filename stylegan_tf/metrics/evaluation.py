@@ -1,4 +1,4 @@
-"""Metrics of networks and pictures: the values in one call, or recorded beside what was measured."""
+"""Metrics of networks and pictures: the values in one call, or recorded next to what was measured."""
 
 import contextlib
 import dataclasses

@@ -115,7 +115,7 @@ def labels_to_draw_from(generator: Generator, real_labels: Optional[np.ndarray])
 
 
 def check_mixing(generator: Generator, num_latents: int, resolution: int) -> None:
-    """Raises UserError if the network has no layers for so many latents, or no styles at all."""
+    """Raises UserError if the network has too few layers for this many latents, or no styles at all."""
     layers = generator.synthesis.num_layers_at(resolution)
     if num_latents > 1 and not generator.config.use_styles:
         raise UserError("the traditional generator has no styles: its latents cannot be mixed.")

@@ -70,7 +70,7 @@ def find_result(folder, name: str, protocol: Mapping[str, Any]) -> Optional[Metr
 
 
 def is_recorded(folder, name: str, kimg: float) -> bool:
-    """Whether a run measured its own network after so many thousand images."""
+    """Whether a run measured its own network after this many thousand images."""
     records = [record for _, record in _lines(result_file(folder, name))]
     return any(record.get("kimg") == kimg and record.get("network") is None for record in records)
 

@@ -40,7 +40,7 @@ _CONFIGS: dict[str, type[Union[GeneratorConfig, DiscriminatorConfig]]] = {
 }
 _FILE_NAME = "network-{kimg:06d}.npz"
 _DTYPES = (np.float32, np.float16)
-BEST_NAME = "network-best.npz"  # That of the lowest value of `keep_best`, beside those of a run folder.
+BEST_NAME = "network-best.npz"  # That of the lowest value of `keep_best`, next to the others of a run.
 DEMO_NAME = "demo"  # The network that comes with the package, unless a network file or run folder here has this name.
 DEMO_FILE = pathlib.Path(__file__).resolve().parents[1] / "data" / "demo_network.npz"
 
@@ -214,7 +214,7 @@ def find_network(path: Union[str, os.PathLike]) -> pathlib.Path:
 def find_networks(path: Union[str, os.PathLike], newest_only: bool = False) -> list[pathlib.Path]:
     """The file itself, or every `network-NNNNNN.npz` of a run folder, in the order of images seen.
 
-    Of an address these are local copies, with the results of metrics beside them.
+    Of an address these are local copies, with the results of metrics next to them.
 
     `RUN@best` is the network that a run kept as its best, `RUN@1200` the newest up to 1,200 thousand images; `demo` the
     one in the package, unless the working directory has a file or run folder of that name.

@@ -44,7 +44,7 @@ def over_rest(url: str, options: RequestOptions) -> FetchImages:
         content = _posted(url, body, options.timeout, largest=2**20 + len(seeds) * _LARGEST_IMAGE)
         try:
             rows = parse_json(content.decode())["predictions"]
-            pngs = [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name beside `ok`.
+            pngs = [base64.b64decode(row.get("png_bytes", row)["b64"]) for row in rows]  # By name if there is `ok`.
             ok = [row.get("ok", True) for row in rows]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = short(reason_of(error), 100)
@@ -66,7 +66,7 @@ def _posted(url: str, body: bytes, timeout: float, largest: int) -> bytes:
         raise UserError(f"{short(url, 100)} is not an address like http://localhost:8501/v1/models/NAME.") from None
     expired, sockets = threading.Event(), []
 
-    def cut() -> None:  # The socket's own timeout begins anew with every byte.
+    def cut() -> None:  # The socket's own timeout restarts with every byte.
         expired.set()
         for opened in sockets:
             with contextlib.suppress(OSError):

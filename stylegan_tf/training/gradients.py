@@ -22,7 +22,7 @@ class Images(NamedTuple):
     """Tensors with one entry per image, in the same order."""
 
     fakes: FakeInputs
-    labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and for the fakes beside them.
+    labels: Optional[tf.Tensor] = None  # [n, label_size], for the reals and the corresponding fakes.
     reals: Optional[tf.Tensor] = None  # [n, r, r, C] in [-1, 1].
     between: Optional[tf.Tensor] = None  # [n, 1, 1, 1]: see `RandomInputs`.
     augment_fakes: Optional[AugmentDraws] = None  # None: the discriminator sees them unchanged.

@@ -24,7 +24,7 @@ def accumulated(compute: Callable[..., Any], count: int, jit_compile: bool = Fal
 
 
 def microbatched(compute: Callable[..., tuple[Any, Any]], count: int, jit_compile: bool = False) -> Callable[..., Any]:
-    """`compute(images, *others) -> (each, sums)` in a loop: `each`, which has one entry per image, is put together in
+    """`compute(images, *others) -> (each, sums)` in a loop: `each`, which has one entry per image, is gathered in
     the order of `images`, `sums` are added up.
 
     Microbatch m of M gets images m, m + M, m + 2M, ... `images` is a structure of tensors (or None) with one entry per
@@ -62,7 +62,7 @@ class SplitGroups(Gradients):
 
         L = A(H(f)) + sum_i p(|J_i^T u_i|^2).
 
-    Three loops over the images, each of which computes F anew, with H on the features of the whole batch between them:
+    Three loops over the images, each of which recomputes F, with H on the features of the whole batch between them:
 
         1. f_i
         2. v_i = dp / du_i, and the gradient of p by F's weights at constant u

@@ -186,7 +186,7 @@ class TrainingStep:
             strategy.extended.update(average, _move_towards, args=(variable, beta), group=False)
 
     def _labels(self, batch):
-        """Fakes get the labels of the reals beside them: drawn from the dataset as well."""
+        """Fakes get the labels of the corresponding reals: drawn from the dataset as well."""
         return batch["labels"] if self.state.generator.config.label_size else None
 
     def _scalars(self, inputs: StepInputs, random: RandomInputs, adam: Adam) -> Scalars:

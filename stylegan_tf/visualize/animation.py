@@ -28,7 +28,7 @@ def check_animation_path(path: os.PathLike) -> None:
 
 
 def write_animation(frames: Iterator[np.ndarray], count: int, path: os.PathLike, fps: float) -> None:
-    """Writes `count` frames, uint8 [H, W, 3 or 4], that repeat for ever (players of .mp4 decide that themselves).
+    """Writes `count` frames, uint8 [H, W, 3 or 4], that repeat forever (players of .mp4 decide that themselves).
 
     Only .webp keeps transparency; elsewhere transparent pixels are white.
 
@@ -144,7 +144,7 @@ def _ffmpeg_errors():
 
 
 def _even(frame):
-    """Players want even sizes: an odd last row or column is doubled."""
+    """Players need even sizes: an odd last row or column is doubled."""
     height, width = frame.shape[:2]
     return np.pad(frame, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
 

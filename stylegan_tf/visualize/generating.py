@@ -37,7 +37,7 @@ def generate_images(
     Args:
       network: a network file, a run folder (its newest network), "demo", or what `load_networks` returned.
       seeds: the latent of seed s is numpy.random.RandomState(s).randn(1, latent_size).
-      truncation_psi: 1: the full variety, 0: the mean image; truncation_cutoff: of so many layers, None: of all.
+      truncation_psi: 1: the full variety, 0: the mean image; truncation_cutoff: of this many layers, None: of all.
       label: [label_size], for a network with labels.
       noise_mode: "const", "random" or "none".
 
@@ -188,7 +188,7 @@ def draw_images(sets: Sequence[Styles], scale: int = 1, progress: StartProgress 
 def check_grid(
     path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
 ) -> None:
-    """UserError if `write_grid` could not write so many images, before they are generated."""
+    """UserError if `write_grid` could not write this many images, before they are generated."""
     rows, columns = grid_shape(sum(styles.count for styles in sets), columns)
     height, width = sets[0].painter.picture_shape
     check_picture_size(path, rows * height * scale, columns * width * scale)

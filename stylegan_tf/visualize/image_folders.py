@@ -36,7 +36,7 @@ class ImageFolder:
 
     The folder's images.jsonl says what made each image: after a line {"options": {...}} come lines {"file": NAME,
     "size": BYTES} for the images that these options made. An existing image of equal options need not be made
-    again; others are replaced. What the record names is on the disk: pictures get their names and their lines in
+    again; others are replaced. What the record names is on disk: pictures get their names and their lines in
     groups, every few seconds. Several processes may fill one folder.
     """
 
@@ -121,7 +121,7 @@ class ImageFolder:
 
 
 class ImageZip(ImageFolder):
-    """Images in a zip file. Until all are there they are in a folder beside, NAME.zip.unfinished.
+    """Images in a zip file. Until all are there they are in a folder next to it, NAME.zip.unfinished.
 
     Images that are in the zip file already stay there, unless they are replaced. It is for one process at a time.
     """

@@ -91,7 +91,7 @@ def resized(image: np.ndarray, scale: Fraction) -> np.ndarray:
 
 
 def save_image(image: np.ndarray, path: os.PathLike) -> None:
-    """Writes uint8 [H, W, 1, 3 or 4], under a temporary name first: nobody sees half a picture.
+    """Writes uint8 [H, W, 1, 3 or 4], under a temporary name first: no reader sees half a picture.
 
     The suffix says how: .png, .jpg or .jpeg (quality 95, full colour resolution), .webp (quality 90).
     """

@@ -46,7 +46,7 @@ class Canvas:
         self._sheet.paste(_INK, corner, label)
 
     def frame(self, x: int, y: int, width: int, height: int, thickness: int, color: tuple) -> None:
-        """Draws the outline of a rectangle, outside of it."""
+        """Draws an outline around a rectangle."""
         outer = (x - thickness, y - thickness, x + width + thickness - 1, y + height + thickness - 1)
         ImageDraw.Draw(self._sheet).rectangle(outer, outline=color, width=thickness)
 

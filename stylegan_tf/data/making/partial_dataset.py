@@ -1,11 +1,11 @@
-"""A dataset that is being written: `.NAME.partial` beside its destination.
+"""A dataset that is being written: `.NAME.partial` next to its destination.
 
     .NAME.partial/plan.json         what is being made of which source; a conversion with another plan is refused
     .NAME.partial/shard-00003.json  the report of a finished shard: its number of records, unreadable pictures, ...
     .NAME.partial/set/              the dataset so far; it is renamed at the end
 
 Several processes, on several machines with a shared disk, can write different shards at the same time. A shard with a
-report is on the disk.
+report is on disk.
 """
 
 import contextlib

@@ -48,7 +48,7 @@ def write_tfrecords(
 
     The order of the images is shuffled once. One shard gives files with the authors' names; with more, picture i of
     the shuffled source is in the shard that `np.array_split` puts it in. A `dest` that exists is complete: everything
-    is written to `.NAME.partial` beside it and renamed at the end. After an interruption the same call resumes after
+    is written to `.NAME.partial` next to it and renamed at the end. After an interruption the same call resumes after
     the last finished shard; a `dest` that it has completed stays as it is.
 
     Raises UserError if `dest` holds anything else (with `overwrite`: other than a dataset), for pictures that cannot

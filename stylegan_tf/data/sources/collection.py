@@ -68,7 +68,7 @@ class Collection:
         return self._fingerprint
 
     def read_other(self, name: str) -> Optional[bytes]:
-        """A file beside the pictures, such as dataset.json; None if it is not there."""
+        """A file next to the pictures, such as dataset.json; None if it is not there."""
         return None
 
     has_classes = False  # Whether `classes()` has something to read.

@@ -178,7 +178,7 @@ class TFRecordCollection(Collection):
         try:
             example = data[: -tfrecord_files.CRC.size]
             image = records.decode_example(example)
-            # As a file it can be kept: a JPEG suffers from being encoded once more.
+            # As a file it can be kept: a JPEG suffers from being encoded again.
             return records.stored_picture(example)[1] if self._info.encoding == "jpeg" else image
         except ValueError as error:
             raise BadPicture(f"is damaged: {error}") from error
@@ -360,7 +360,7 @@ def _arrow_reader(arrow, source) -> Iterator[tuple]:
 
 
 def _features(schema, folder: pathlib.Path) -> dict[str, dict]:
-    """Hugging Face's description of the columns, in the schema or beside the file; {} without one."""
+    """Hugging Face's description of the columns, in the schema or next to the file; {} without one."""
     text = (schema.metadata or {}).get(b"huggingface")
     beside = folder / "dataset_info.json"
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):

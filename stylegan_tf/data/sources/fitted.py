@@ -33,8 +33,8 @@ FILTERS = {
     "box": Image.Resampling.BOX,
     "nearest": Image.Resampling.NEAREST,
 }
-_FEW_COLOURS = 64  # At most so many are taken for pixel art.
-PIXEL_ART = "pixel art"  # What may be noticed of a picture, beside what `opening` notices.
+_FEW_COLOURS = 64  # Pictures with at most this many are considered pixel art.
+PIXEL_ART = "pixel art"  # What may be noticed of a picture, besides what `opening` notices.
 _SAMPLES = 100  # Pictures whose size decides about the resolution.
 
 
@@ -178,7 +178,7 @@ class FittedSource:
             return self._collection.fingerprint(index)
 
     def _known_box(self):
-        """TFRecords that are letterboxed stay so when they are converted once more."""
+        """TFRecords that are letterboxed stay so when they are converted again."""
         box = self._collection.content_box
         return box and tuple(side * self.resolution // self._collection.resolution for side in box)
 

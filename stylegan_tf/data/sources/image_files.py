@@ -124,7 +124,7 @@ def kind_of(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Hidden files and folders, and what macOS puts beside the real ones in archives."""
+    """Hidden files and folders, and what macOS puts next to the real ones in archives."""
     return any((part.startswith(".") and part not in (".", "..")) or part == "__MACOSX" for part in name.split("/"))
 
 
@@ -148,7 +148,7 @@ def note_skipped(source: str, skipped: Sequence[Skipped], note: Note) -> None:
 
 
 def other_entries(folder: pathlib.Path, used: Iterable[str]) -> list[Skipped]:
-    """The entries of a folder beside the files of a dataset that is read as a whole."""
+    """The entries of a folder other than the files of a dataset that is read as a whole."""
     used = set(used)
     return [
         Skipped(entry.name, "hidden" if is_hidden(entry.name) else "folders" if entry.is_dir() else kind_of(entry.name))

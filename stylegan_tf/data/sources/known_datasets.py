@@ -58,7 +58,7 @@ class CelebACollection(Collection):
     def attributes(self) -> Optional[dict[str, Attribute]]:
         """The 40 attributes, each "no" or "yes"."""
         if self._attributes_path is None:
-            raise UserError(f"{ATTRIBUTES} is missing beside {IMAGES}: `labels` needs it.")
+            raise UserError(f"{ATTRIBUTES} is missing next to {IMAGES}: `labels` needs it.")
         with reading.reading_source(str(self._attributes_path), "CelebA's attributes"):
             return _read_attributes(
                 self._attributes_path, [self.name(index).rpartition("/")[2] for index in range(len(self))]
@@ -153,7 +153,7 @@ def cifar_archive(path: str) -> Optional[ArrayCollection]:
 def _training_files(names: Iterable[str]) -> list[str]:
     """Those of one version of CIFAR among the names; [] if there are none.
 
-    A file called `train` says little: CIFAR-100's has `meta` beside it.
+    A file called `train` says little: CIFAR-100's has `meta` next to it.
     """
     names = set(names)
     ten = [name for name in _CIFAR10 if name in names]

@@ -26,7 +26,7 @@ def find_labels(collection: Collection, text: str) -> Optional[Labels]:
     """The labels that `labels=text` stands for.
 
     "": none; "classes": the source's own; "folders": one class for each folder; a `.json` (StyleGAN2's form), `.csv`
-    or `.npy` file, inside the source or beside it; otherwise names of attributes, separated by commas.
+    or `.npy` file, inside the source or next to it; otherwise names of attributes, separated by commas.
     Raises UserError if there is no such thing, and if a picture has no label.
     """
     text = text.strip()
@@ -65,10 +65,10 @@ def _of_folders(names: Sequence[str]) -> Labels:
         if all(len(part) < level + 2 for part in parts):
             raise UserError(
                 f"`labels=folders`: {' and '.join(folders)} are parts of a set, not classes: "
-                "those would be folders inside of them."
+                "those would be folders inside them."
             )
         _check_inside(names, parts, level)
-        note = f"{', '.join(folders)} are taken for parts of one set: the folders inside of them are the classes."
+        note = f"{', '.join(folders)} are taken for parts of one set: the folders inside them are the classes."
     classes = sorted({part[level] for part in parts})
     numbers = {name: number for number, name in enumerate(classes)}
     found = one_hot(np.array([numbers[part[level]] for part in parts]), tuple(classes))

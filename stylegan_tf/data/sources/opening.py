@@ -29,7 +29,7 @@ _SUBFILE, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA = 254, 25
 _SAMPLE_FORMAT, _PROFILE = 339, 34675
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3}
 _WHITE_IS_ZERO = 0
-PAGES = "pages"  # What may be noticed of a picture, beside what `colours` notices.
+PAGES = "pages"  # What may be noticed of a picture, besides what `colours` notices.
 
 
 class Page(NamedTuple):
@@ -251,7 +251,7 @@ def _pages(image: Image.Image) -> list[int]:
 
 
 def _has_planes(image: Image.Image) -> bool:
-    """Whether a TIFF has samples beside its colours that are not its transparency."""
+    """Whether a TIFF has samples besides its colours that are not its transparency."""
     extra = image.tag_v2.get(_SAMPLES, 1) - _COLOURS.get(image.tag_v2.get(_PHOTOMETRIC), 1)
     kinds = image.tag_v2.get(_EXTRA, ())
     return extra > 1 or (extra == 1 and tuple(np.atleast_1d(kinds)) not in ((1,), (2,)))

@@ -1,4 +1,4 @@
-"""Base classes of metrics; each kind has its own file beside this one. Needs no TensorFlow."""
+"""Base classes of metrics; each kind has its own file in this folder. Needs no TensorFlow."""
 
 import abc
 import dataclasses

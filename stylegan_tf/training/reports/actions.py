@@ -211,7 +211,7 @@ def tick_actions(
         TickAction("reals", None, grids.write_reals),
         TickAction("fakes", config.image_ticks, grids.write_fakes),
         TickAction("network", config.network_ticks, networks.write, when_stopped=True),
-        # After everything that it stands for is on the disk.
+        # After everything that it stands for is on disk.
         TickAction("checkpoint", config.checkpoint_ticks, lambda _phase: checkpoint(), when_stopped=True),
         TickAction("metrics", config.metric_ticks, metrics.measure),
     ]

@@ -41,7 +41,7 @@ class LogBackend:
         """A picture, uint8 [H, W, C]."""
 
     def sync(self) -> None:
-        """Returns when everything is on the disk: a checkpoint is written after that."""
+        """Returns when everything is on disk: a checkpoint is written after that."""
 
     def close(self) -> None:
         """The end of the run. Raises nothing."""

@@ -102,7 +102,7 @@ class RunReport:
             backend.image(name, image, images_seen)
 
     def sync(self) -> None:
-        """Returns when what was reported is on the disk."""
+        """Returns when what was reported is on disk."""
         for backend in self._backends:
             backend.sync()
 

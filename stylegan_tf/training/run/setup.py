@@ -67,7 +67,7 @@ def locked_run_folder(run_dir: os.PathLike, note: Note = ignore) -> Iterator[lis
     run_dir = pathlib.Path(run_dir)
     for folder in (run_dir, pathlib.Path(os.path.abspath(run_dir)).parent):
         if any(folder.glob("*.tfrecords")) and not (run_dir / "checkpoints").exists():
-            raise UserError(f"`run_dir` {run_dir} is in the folder of a dataset: give a folder outside of it.")
+            raise UserError(f"`run_dir` {run_dir} is in the folder of a dataset: give a folder outside it.")
     with contextlib.ExitStack() as stack:
         with translate_write_errors(run_dir):
             make_folder(run_dir)
@@ -125,7 +125,7 @@ def _with(config: TrainConfig, precision: str) -> TrainConfig:
 
 
 class Level:
-    """Created anew when resolution or batch size change; `iterate` is one iteration of training."""
+    """Created again when resolution or batch size change; `iterate` is one iteration of training."""
 
     def __init__(self, setup: RunSetup, state: TrainState, phase: Phase, inputs: StepInputs):
         """Traces the step, which changes nothing of the state. inputs: an example of the step's.

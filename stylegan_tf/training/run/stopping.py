@@ -12,11 +12,11 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.training.state import TrainState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MAX_SKIPPED = 100  # Steps in a row: a single one is an accident, so many are a network that no longer learns.
+MAX_SKIPPED = 100  # Steps in a row: a single one is an accident; with this many, a network no longer learns.
 
 
 class Stopped(BaseException):
-    """Raised by `StopSignal.check`. No Exception: nobody on the way may handle it as an error."""
+    """Raised by `StopSignal.check`. No Exception: no caller may handle it as an error."""
 
 
 class StopSignal:
