@@ -16,7 +16,7 @@ from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.sources.collection import Skipped
-from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, WIDEST
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED, WIDEST
 from stylegan_tf.data.sources.fitted import PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import PAGES, BadPicture
@@ -166,6 +166,11 @@ def summary_lines(
     if converted or broken:
         yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
             f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
+        )
+    if tally.counts.get(UNSUPPORTED):
+        yield (
+            f"colours: {tally.counts[UNSUPPORTED]:,} PNGs describe colours other than sRGB by the chunks cICP or gAMA, "
+            "which are not supported and were ignored: embed a colour profile."
         )
     if pages:
         yield f"pages: of {pages:,} files with several, the first one was taken: `pages=all` takes all."

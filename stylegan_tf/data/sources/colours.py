@@ -12,7 +12,9 @@ from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.errors import UserError
 
 WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
-CONVERTED, BROKEN = "converted", "broken profile"  # What may be noticed of a picture's profile.
+# What may be noticed of a picture's profile, or instead of one.
+CONVERTED, BROKEN, UNSUPPORTED = "converted", "broken profile", "unsupported colour space"
+_GAMMA = 1 / 2.2  # Which gAMA chunks of PNGs in sRGB have.
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Spaces of profiles -> modes of Pillow.
 _SAME = 1  # Levels by which a profile may differ from sRGB and still is sRGB.
 
@@ -36,6 +38,16 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         return _transformed(image, space, transform), (CONVERTED,)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
         return image, (BROKEN,)
+
+
+def has_unsupported_space(image: Image.Image, content: bytes) -> bool:
+    """Whether a PNG has no profile but the chunks cICP or gAMA, and they do not say sRGB."""
+    if image.format != "PNG" or "icc_profile" in image.info:
+        return False
+    _, found, code = content[: content.find(b"IDAT")].partition(b"\x00\x00\x00\x04cICP")
+    if found:
+        return not code.startswith(b"\x01\x0d")  # Primaries and transfer function of sRGB in ITU-T H.273.
+    return "srgb" not in image.info and abs(image.info.get("gamma", _GAMMA) - _GAMMA) > 0.02
 
 
 def _transformed(image: Image.Image, space: str, transform) -> Image.Image:

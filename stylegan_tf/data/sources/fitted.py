@@ -44,7 +44,7 @@ class Square(NamedTuple):
     peak: the largest value of a picture of more than 8 bits, None for others.
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
-    noticed: of `PIXEL_ART`, `opening.PAGES`, `colours.CONVERTED` and `colours.BROKEN`.
+    noticed: of `PIXEL_ART`, `opening.PAGES`, `colours.CONVERTED`, `BROKEN` and `UNSUPPORTED`.
     digest: of the pixels before they were fitted.
     """
 

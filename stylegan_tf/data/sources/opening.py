@@ -187,6 +187,7 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
         known = upright if upright.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else upright.convert("RGB")
         return Opened(_planes(np.asarray(known), options.planes), peak)
     converted, noticed = colours.to_srgb(upright)
+    noticed += (colours.UNSUPPORTED,) if colours.has_unsupported_space(image, content) else ()
     flat = _flattened(converted, options)
     is_plain = image.format == "JPEG" and image.mode == flat.mode and converted is upright
     return Opened([flat], peak, noticed, is_plain and image.getexif().get(0x0112, 1) == 1)

@@ -14,7 +14,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.colours import BROKEN, CONVERTED
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED
 from stylegan_tf.data.sources.fitted import to_pixels, to_square
 from tests.helpers.colour_profiles import DISPLAY_P3, SRGB, cmyk_profile, gray_profile, rgb_profile
 
@@ -198,3 +198,23 @@ def test_what_is_cut_to_8_bits_has_no_white_point():
         with pytest.raises(UserError, match="scaled with 65535 as white.*PNG or TIFF"):
             to_square(content, PictureOptions(8, white=4095))
     assert to_square(sgi, PictureOptions(8)).peak == 15 * 257  # Reported as dark.
+
+
+@pytest.mark.parametrize(
+    "chunks, is_unsupported",
+    [
+        ([(b"gAMA", 100000)], True),  # Linear light.
+        ([(b"gAMA", 45455)], False),
+        ([(b"sRGB", None), (b"gAMA", 100000)], False),
+        ([(b"cICP", bytes([12, 13, 0, 1]))], True),  # Display P3.
+        ([(b"cICP", bytes([1, 13, 0, 1])), (b"gAMA", 100000)], False),
+    ],
+)
+def test_colour_spaces_of_pngs_without_a_profile_are_reported(tmp_path, chunks, is_unsupported):
+    stored = [(k, struct.pack(">I", v) if isinstance(v, int) else v or b"\0") for k, v in chunks]
+    content = png_bytes(np.full([8, 8, 3], 9), 8, *stored)
+    assert square(content).noticed == ((UNSUPPORTED,) if is_unsupported else ())
+    (tmp_path / "a.png").write_bytes(content)
+    lines = []
+    write_tfrecords(open_source(str(tmp_path / "a.png")), tmp_path / "set", note=lines.append)
+    assert any(line.startswith("colours: 1 PNGs describe colours other than sRGB") for line in lines) == is_unsupported
