@@ -163,6 +163,11 @@ def test_separate_planes_of_16_bits_are_colours(orientation):
     np.testing.assert_array_equal(found, np.dstack([expected, expected[:, :, :2]]))
 
 
+def test_the_size_is_that_after_turning_where_pillow_cannot_read():
+    content = tiff(np.zeros([5, 8, 3], np.uint32), photometric="rgb", extratags=[(274, "H", 1, 6, True)])
+    assert fitted.picture_size(content) == (5, 8)
+
+
 def test_separate_planes_keep_their_profile():
     profile = rgb_profile(DISPLAY_P3, 2.2)
     found = [
