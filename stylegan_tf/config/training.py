@@ -270,10 +270,7 @@ class TrainConfig(Options, group=RUN):
     checkpoint_ticks: int = option(1, "Number of ticks between two checkpoints.", at_least=1, group=REPORTS)
     keep_checkpoints: int = option(2, "Number of checkpoints to keep, the newest ones.", at_least=1, group=REPORTS)
     keep_checkpoint_every_kimg: float = option(
-        0.0,
-        "Also keep the first checkpoint of every interval of this many thousand images; 0: none.",
-        **_KIMG,
-        group=REPORTS,
+        0.0, "Also keep a checkpoint every this many thousand images; 0: none.", **_KIMG, group=REPORTS
     )
     grid_columns: int = option(8, "Number of images per row of a grid.", at_least=1, group=REPORTS)
     grid_rows: int = option(4, "Number of rows of a grid.", at_least=1, group=REPORTS)

@@ -52,7 +52,7 @@ def assign_blend(result: Generator, networks: Sequence[Generator], options: Blen
 
 
 def check_compatible(generators: Mapping[str, Generator]) -> None:
-    """UserError that names the first difference which keeps networks from being blended."""
+    """UserError that names the first difference that prevents blending."""
     if len(generators) < 2:
         raise UserError("`networks`: at least two different networks can be blended.")
     (first_name, first), *others = generators.items()

@@ -104,7 +104,7 @@ def _step_along(normal, w, has_it, samples):
 
 
 def _attribute_mask(scores):
-    """Which images have the attribute: bool. Of classifiers' predictions at least a fiftieth is taken for either kind.
+    """Mask of the images that have the attribute. With a classifier, each side gets at least a fiftieth of them.
 
     An attribute may be rare, and a network that never shows it fully may still tend to it.
     """

@@ -32,7 +32,7 @@ class Growth:
         return self.resolution if self.alpha == 1 else max(self.resolution // 2, 4)
 
     def resolve(self, resolution: Optional[int] = None, alpha: Optional[float] = None) -> "Growth":
-        """What a call computes that may leave out either: this growth; at another level, all of that level."""
+        """The growth of a call that may omit either: this one; at another level, all of that level."""
         if alpha is None:
             alpha = self.alpha if resolution in (None, self.resolution) else 1.0
         elif isinstance(alpha, numbers.Real) and not 0 <= alpha <= 1:

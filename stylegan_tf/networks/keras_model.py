@@ -51,7 +51,7 @@ def global_precision() -> str:
 
 
 def check_policies(policies: Sequence[str]) -> None:
-    """UserError for a policy that is none of `level_policies`."""
+    """UserError for a policy that is not in `level_policies`."""
     unknown = [policy for policy in policies if policy not in list(_POLICIES.values())]
     if unknown:
         raise UserError(f"dtype policies must be among {', '.join(_POLICIES.values())}, got {unknown[0]!r}.")
@@ -142,7 +142,7 @@ def _shape(tensor: Any) -> tf.TensorShape:
 
 
 class NetworkModel(tf.keras.Model):
-    """A network that its options describe wholly: `from_config(get_config())` has the same variables, with new values.
+    """A network that its options describe fully: `from_config(get_config())` has the same variables, with new values.
 
     So `clone_model`, `copy.deepcopy`, pickle, `.keras` files and `tf.keras.callbacks` work on networks, and on models
     that hold them. A config is data: plain numbers and names, checked as a network file's are.

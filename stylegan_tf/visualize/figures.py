@@ -29,7 +29,7 @@ def uncurated_count(rows: int) -> int:
 def uncurated_figure(
     painter: Painter, seeds: Sequence[int], rows=3, scale: Optional[int] = None, progress: StartProgress = Progress
 ):
-    """Figure 2: columns of ever smaller tiles, filled from the top down, as the images come. uint8 [H, W, 3]."""
+    """Figure 2: columns of smaller and smaller tiles, filled from the top down, as the images come. uint8 [H, W, 3]."""
     needed = uncurated_count(rows)
     if len(seeds) < needed:
         raise UserError(f"this figure shows {needed} images in {rows} rows, but there are {len(seeds)} `seeds`.")

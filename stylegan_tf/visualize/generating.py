@@ -141,7 +141,7 @@ def write_images(
     progress: StartProgress = Progress,
     keep: bool = False,
 ) -> list[NDArray[np.uint8]]:
-    """One file for each image in a folder or a .zip; those with the same record are not made again.
+    """One file for each image in a folder or a .zip; those with the same record are not generated again.
 
     Args:
       made_with: what the images depend on besides the options of their set.

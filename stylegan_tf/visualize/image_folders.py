@@ -174,7 +174,7 @@ def open_image_folder(path: os.PathLike, options: Mapping[str, Any]) -> ImageFol
 
 
 def parse_record(text: str) -> dict[str, ImageRecord]:
-    """By the names of the images. Lines that are cut off or damaged are passed over."""
+    """Records by the names of the images. Lines that are cut off or damaged are skipped."""
     records, options = {}, None
     for entry in map(parse_line, text.splitlines()):
         if entry is None:

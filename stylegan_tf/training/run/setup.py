@@ -1,4 +1,4 @@
-"""How a run starts: its folder, what it works with, the step of its level, and what it says of itself."""
+"""How a run starts: its folder, what it works with, the step of its level, and what it reports about itself."""
 
 import contextlib
 import dataclasses
@@ -196,7 +196,7 @@ def banner(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
 
 
 def length_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
-    """Says if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
+    """Notes if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
     total, grown = round(config.total_kimg * 1000), fully_grown_at(config.schedule, resolution)
     share = round(config.schedule.training_kimg * 1000)
     options = "change `total_kimg`, `training_kimg` and `transition_kimg`, or `start_resolution`"
