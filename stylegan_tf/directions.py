@@ -24,27 +24,20 @@ with flags.group("Directions"):
 with flags.group("Picture"):
     flags.define("picture", True, "Draw a picture of the directions.")
     flags.define("seeds", "0", "Seeds of the images that are moved.")
-    flags.define("amounts", "-3,-2,-1,0,1,2,3", "Distances to move along each direction, one per column.", list)
+    flags.define_list("amounts", "-3,-2,-1,0,1,2,3", "Distances to move along each direction, one per column.", float)
     flags.define_scale()
 sampling_flags.define_pictures(["const", "none"])
 
 
 def main():
     flags.require_suffix("output", ".npz")
-    options, seeds, amounts = flags.read_options(DirectionOptions), parse_seeds(FLAGS.seeds), _amounts()
+    options, seeds, amounts = flags.read_options(DirectionOptions), parse_seeds(FLAGS.seeds), FLAGS.amounts
     network = sampling_flags.network_path()
     painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode)
     from stylegan_tf.editing.finding_directions import write_directions
 
     shown = {"seeds": seeds if FLAGS.picture else (), "amounts": amounts, "scale": FLAGS.scale}
     write_directions(network, painter, FLAGS.output, options, **shown, note=command_line.show, warn=command_line.warn)
-
-
-def _amounts():
-    try:
-        return [float(amount) for amount in FLAGS.amounts]
-    except ValueError:
-        flags.fail(f"--amounts takes numbers like -2,0,2; got {','.join(FLAGS.amounts)!r}.")
 
 
 if __name__ == "__main__":

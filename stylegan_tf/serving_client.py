@@ -17,7 +17,7 @@ flags.define("grpc", None, "Address of the server for gRPC, HOST:8500; it requir
 flags.define("model", None, "Name of the model, for --grpc.")
 flags.define("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
 flags.define("truncation_psi", 0.7, "Truncation psi: 1 for the full variety, 0 for the mean image.")
-flags.define("labels", None, "Label of all images, for a network with labels, like 0,1,0.", list)
+flags.define_list("labels", None, "Label of all images, for a network with labels, like 0,1,0.", float)
 flags.define("outdir", None, "Folder for seed0000.png, .... Default: images are not saved.")
 flags.define("batch_size", 1, "Number of images per request.", lower_bound=1)
 flags.define("requests", None, "Requests to send, repeating seeds. Default: each seed once.", int, lower_bound=1)
@@ -29,19 +29,12 @@ def main() -> None:
     if bool(FLAGS.url) == bool(FLAGS.grpc):
         flags.fail("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
     seeds = parse_seeds(FLAGS.seeds, limit=2**20)
-    options = RequestOptions(FLAGS.truncation_psi, _labels(), FLAGS.timeout)
+    options = RequestOptions(FLAGS.truncation_psi, FLAGS.labels, FLAGS.timeout)
     batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]
     if FLAGS.requests:
         batches = [batches[index % len(batches)] for index in range(FLAGS.requests)]
     fetch = over_rest(FLAGS.url, options) if FLAGS.url else over_grpc(FLAGS.grpc, FLAGS.model, options)
     print(request_images(fetch, batches, FLAGS.outdir, FLAGS.concurrency))
-
-
-def _labels():
-    try:
-        return None if FLAGS.labels is None else [float(text) for text in FLAGS.labels]
-    except ValueError:
-        flags.fail(f"--labels takes numbers like 0,1,0; got {','.join(FLAGS.labels)}.")
 
 
 if __name__ == "__main__":

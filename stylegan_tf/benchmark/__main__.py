@@ -23,45 +23,33 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import write_json
 
 FLAGS = flags.FLAGS
-flags.define("resolution", ["32"], "Resolutions of the networks to train, separated by commas.")
-flags.define("batch_size", ["16"], "Global batch sizes, separated by commas.")
+flags.define_list("resolution", "32", "Resolutions of the networks to train, separated by commas.")
+flags.define_list("batch_size", "16", "Global batch sizes, separated by commas.")
 flags.define("fmap_base", 2048, "Channels at resolution r are min(2 * fmap_base / r, fmap_max).")
 flags.define("fmap_max", 128, "Maximum number of channels of a layer.")
-flags.define(
-    "precision", ["float32", "bfloat16"], f"Number formats to measure, separated by commas: {', '.join(PRECISIONS)}."
-)
-flags.define(
-    "form", ["plain", "fused"], "Forms to measure: fused (what training runs), plain (its readable reference) or both."
-)
-flags.define("jit_compile", ["off"], "Whether to compile the gradients of both networks with XLA: off, on or both.")
-flags.define("augment", ["none"], f"Augmentations to measure: {', '.join(AUGMENTATIONS)}.")
-flags.define("parts", ",".join(PARTS), f"Parts of training to measure: {', '.join(PARTS)}.", list)
+flags.define_list("precision", "float32,bfloat16", "Number formats to measure", choices=PRECISIONS)
+flags.define_list("form", "plain,fused", "Forms to measure, fused (as training runs) or its reference", choices=FORMS)
+flags.define_list("jit_compile", "off", "Whether to compile the gradients with XLA", choices=("off", "on"))
+flags.define_list("augment", "none", "Augmentations to measure", choices=AUGMENTATIONS)
+flags.define_list("parts", ",".join(PARTS), "Parts of training to measure", choices=PARTS)
 flags.define(
     "replicas", 1, "Also measure this number of mirrored replicas; on a CPU each gets an equal share of the cores."
 )
 flags.define("iterations_per_call", 4, "Iterations per call: with more, pauses between them weigh less.", lower_bound=1)
 flags.define("rounds", 7, "Number of measurements of each case per run.", lower_bound=1)
 flags.define("runs", 1, "Number of runs, each with new processes.", lower_bound=1)
-flags.define("most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are skipped.")
+flags.define(
+    "most_seconds", 300.0, "Maximum seconds for the first iteration; slower cases are skipped.", lower_bound=0.001
+)
 flags.define("ceiling", True, "Also measure the fastest matrix product and 3x3 convolution.")
 flags.define("data_dir", None, "A folder of TFRecords with the real images. Default: random ones.")
 flags.define("json", None, "A .json file for all measurements.")
-
-_CHOICES = {
-    "precision": PRECISIONS,
-    "form": FORMS,
-    "augment": AUGMENTATIONS,
-    "jit_compile": ("off", "on"),
-    "parts": PARTS,
-}
 
 
 def main() -> None:
     cases = _cases()
     if not cases:
         raise UserError("there is nothing to measure: every one of the lists needs a value.")
-    if not FLAGS.most_seconds > 0:
-        raise UserError(f"--most_seconds must be above 0, got {FLAGS.most_seconds}.")
     with tempfile.TemporaryDirectory(prefix="benchmark") as folder:
         data_dir = FLAGS.data_dir or _random_images(folder, max(case.resolution for case in cases))
         cases = [dataclasses.replace(case, data_dir=data_dir) for case in cases]
@@ -78,28 +66,17 @@ def main() -> None:
 
 def _cases() -> list[Case]:
     """The plain float32 one first, if it is among them: the reference."""
-    for name, choices in _CHOICES.items():
-        for value in FLAGS[name].value:
-            if value not in choices:
-                raise UserError(f"--{name} must be of {', '.join(choices)}; got {value!r}.")
     shared = {"fmap_base": FLAGS.fmap_base, "fmap_max": FLAGS.fmap_max, "iterations": FLAGS.iterations_per_call}
-    sizes = itertools.product(_numbers("resolution", FLAGS.resolution), _numbers("batch_size", FLAGS.batch_size))
-    kinds = itertools.product(FLAGS.jit_compile, FLAGS.precision, FLAGS.form, FLAGS.augment)
+    lists = ("resolution", "batch_size", "jit_compile", "precision", "form", "augment")
     cases = []
-    for (resolution, batch_size), (jit, *kind) in itertools.product(sizes, kinds):
-        options = {**dict(zip(("precision", "form", "augment"), kind)), "jit_compile": jit == "on"}
-        case = Case(resolution=resolution, batch_size=batch_size, **shared, **options)
+    for values in itertools.product(*(FLAGS[name].value for name in lists)):
+        options = dict(zip(lists, values))
+        options["jit_compile"] = options["jit_compile"] == "on"
+        case = Case(**shared, **options)
         cases.append(case)
         if FLAGS.replicas > 1 and case.form == "fused":
             cases.append(dataclasses.replace(case, replicas=FLAGS.replicas))
     return cases
-
-
-def _numbers(name: str, values: list[str]) -> list[int]:
-    try:
-        return [int(value) for value in values]
-    except ValueError:
-        raise UserError(f"--{name} expects whole numbers such as 16,32; got {','.join(values)!r}.") from None
 
 
 def _random_images(folder: str, resolution: int) -> str:

@@ -21,16 +21,14 @@ from stylegan_tf.files.file_errors import read_lines
 FLAGS = flags.FLAGS
 flags.define("data_dir", None, "A folder of TFRecords.", tuple)
 flags.must_exist("data_dir")
-flags.define("batch_size", 32, "Images per batch.")
-flags.define("seconds", 2.0, "Maximum seconds for each of the two measurements of a level.")
+flags.define("batch_size", 32, "Images per batch.", lower_bound=1)
+flags.define("seconds", 2.0, "Maximum seconds for each of the two measurements of a level.", lower_bound=0.001)
 flags.define_options(TrainConfig, "cache_dir", "cache_gib")
 flags.define("run_dir", None, "Folder of a run on a similar machine, to compare with.")
 
 
 def main() -> None:
     flags.require("data_dir")
-    if FLAGS.batch_size < 1 or FLAGS.seconds <= 0:
-        flags.fail("--batch_size and --seconds must be positive.")
     training = seconds_per_image(FLAGS.run_dir) if FLAGS.run_dir else {}
     from stylegan_tf.data.dataset_files import find_dataset
 

@@ -21,9 +21,11 @@ from stylegan_tf.config.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.define_network()
-flags.define("batch_sizes", ["1", "8"], "Numbers of rows per request, separated by commas.")
-flags.define("formats", [], "Portable formats to measure as well, each in its own runtime: onnx, tflite.")
-flags.define("rounds", 20, "Number of requests of each kind and size.")
+flags.define_list("batch_sizes", "1,8", "Numbers of rows per request, separated by commas.", lower_bound=1)
+flags.define_list(
+    "formats", "", "Portable formats to measure as well, each in its own runtime", choices=("onnx", "tflite")
+)
+flags.define("rounds", 20, "Number of requests of each kind and size.", lower_bound=1)
 flags.define("requests", 1000, "Number of requests for the measurement of memory. 0: none.")
 
 # For SavedModels: name -> options.
@@ -35,13 +37,8 @@ KINDS = {
 
 def main() -> None:
     flags.require("network")
-    if not all(size.isdecimal() and int(size) > 0 for size in FLAGS.batch_sizes) or FLAGS.rounds < 1:
-        flags.fail("--batch_sizes takes numbers like 1,8, and --rounds one of at least 1.")
     from stylegan_tf.networks.network_file import load_networks
-    from stylegan_tf.serving.formats.portable import FORMATS
 
-    if not set(FLAGS.formats) <= FORMATS.keys():
-        flags.fail(f"--formats takes {' and '.join(FORMATS)}, got {','.join(FLAGS.formats)}.")
     generator = load_networks(FLAGS.network).best_generator
     with tempfile.TemporaryDirectory() as folder:
         callers = {"keras": keras_caller(generator)}
@@ -56,7 +53,7 @@ def main() -> None:
                     command_line.show(f"{name} skipped: {error}")
         for kind in list(callers)[1:]:
             print(f"{kind:10}{megabytes(pathlib.Path(folder) / kind):9.1f} MB", flush=True)
-        for size in map(int, FLAGS.batch_sizes):
+        for size in FLAGS.batch_sizes:
             measure(callers, generator.config, size)
         if FLAGS.requests:
             measure_memory(pathlib.Path(folder) / "float32" / "1", generator.config)

@@ -42,6 +42,7 @@ class _FloatOrNone(_OrNone, flags.FloatParser):
 
 
 _OR_NONE = {int: _IntegerOrNone, float: _FloatOrNone}
+_NUMBERS = {int: flags.IntegerParser, float: flags.FloatParser}
 _DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
 _DEFINE.update({list: flags.DEFINE_list, tuple: flags.DEFINE_multi_string})
 
@@ -59,6 +60,26 @@ def define(
     else:
         kind = kind or type(default)
         _DEFINE.get(kind, flags.DEFINE_string)(name, default, help, **bounds)
+
+
+class _ListParser(flags.ListParser):
+    """Words separated by commas, each of which another parser takes."""
+
+    def __init__(self, entries):
+        super().__init__()
+        self._entries = entries
+
+    def parse(self, argument):
+        return [self._entries.parse(entry) for entry in super().parse(argument)]
+
+
+def define_list(
+    name: str, default: Optional[str], help: str, kind: type = int, choices: Sequence[str] = (), **bounds: Any
+) -> None:
+    """A list of numbers (kind: int or float) within bounds, or of words of `choices`, which end its help."""
+    help += f": {', '.join(choices)}." if choices else ""
+    entries = flags.EnumParser(list(choices)) if choices else _NUMBERS[kind](**bounds)
+    flags.DEFINE(_ListParser(entries), name, default, help, FLAGS, flags.CsvListSerializer(","))
 
 
 def define_network() -> None:

@@ -35,7 +35,7 @@ def test_every_level_of_every_set_gets_a_line(tmp_path):
     "arguments, message",
     [
         ([], "--data_dir is missing"),
-        (["--data_dir=.", "--batch_size=0"], "must be positive"),
+        (["--data_dir=.", "--batch_size=0"], "0 is not a positive integer"),
         (["--data_dir=.", "--run_dir=nowhere"], "--run_dir nowhere: cannot read stats.jsonl"),
         (["--data_dir=nowhere"], "nowhere does not exist"),
     ],
