@@ -1,4 +1,4 @@
-"""A file is there as a whole or not at all, also after a power cut."""
+"""A file is complete or absent, also after a power cut."""
 
 import errno
 import fcntl

@@ -25,7 +25,7 @@ class Storage(NamedTuple):
 
 
 class Kept:
-    """Pickled as a reference to something outside of the pickle."""
+    """Pickled as a reference to something outside the pickle."""
 
     def __init__(self, record):
         self.record = record

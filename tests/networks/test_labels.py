@@ -52,7 +52,7 @@ def test_several_classes_have_a_label_each(text, names, expected):
         (None, 2, ("cat", "dog"), "choose .*there are cat, dog"),
         ("x", 3, (), "'x' is none of .*from 0 to 2"),
         ("3", 3, (), "'3' is none of"),
-        ("bird", 2, ("cat", "dog"), "'bird' is none of the network's; there are cat, dog"),
+        ("bird", 2, ("cat", "dog"), "'bird' is not one of the network's; there are cat, dog"),
         ("0", 2, ("1", "2"), "'0' is none of"),
         ("0=nan", 2, (), "takes NAME or NAME=NUMBER, got '0=nan'"),
         ("0=1e39", 2, (), "takes NAME or NAME=NUMBER"),
