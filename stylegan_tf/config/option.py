@@ -10,7 +10,6 @@ The annotation gives the kind of value: bool, int, float, str, Optional of these
 """
 
 import dataclasses
-import math
 import numbers
 import operator
 import os
@@ -217,7 +216,7 @@ def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
     if not rule.allows(value):
         bounds = " and ".join(f"{bound.replace('_', ' ')} {limit}" for bound, limit in rule.bounds.items())
         raise OptionError(f"{name} must be {bounds}, got {value}.")
-    if kind is float and (not math.isfinite(value) or abs(value) > _FLOAT_MAX):
+    if kind is float and not is_finite_number(value):
         raise OptionError(f"{name} must be a finite number that float32 can hold, got {value}.")
     if kind is int and rule.at_most is None and rule.below is None and abs(value) > _INT_MAX:
         raise OptionError(f"{name} must be at most {_INT_MAX}, got {value}.")
@@ -225,6 +224,11 @@ def _check_number(name: str, value: Any, kind: type, rule: Option) -> None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether it is a number, no boolean, and one that float32 can hold."""
+    return _is_number(value) and abs(value) <= _FLOAT_MAX
 
 
 def _is_number(value: Any) -> bool:

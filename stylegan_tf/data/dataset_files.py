@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import is_finite_number
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import Box
 from stylegan_tf.data.remote_shards import RemoteShards
@@ -306,11 +307,7 @@ def _is_box(value, resolution: int) -> bool:
 
 
 def _is_ratio(value) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and 1 / records.MAX_RATIO <= value <= records.MAX_RATIO
-    )
+    return is_finite_number(value) and 1 / records.MAX_RATIO <= value <= records.MAX_RATIO
 
 
 def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:

@@ -8,7 +8,6 @@ which is a float32 exactly.
 
 import fnmatch
 import json
-import math
 import os
 import pathlib
 import re
@@ -20,6 +19,7 @@ import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import is_finite_number
 from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, first_non_finite, read_described, write_arrays
@@ -329,9 +329,9 @@ def _check_metadata(metadata: Any, configs: Mapping[str, Any]) -> None:
     if not isinstance(metadata, dict):
         raise UserError(f"metadata is {short(repr(metadata), 60)}, not a table.")
     checks = {
-        "kimg": lambda value: _is_number(value) and value >= 0,
+        "kimg": lambda value: is_finite_number(value) and value >= 0,
         "content_box": _is_box,
-        "aspect_ratio": lambda value: _is_number(value) and 0.001 <= value <= 1000,
+        "aspect_ratio": lambda value: is_finite_number(value) and 0.001 <= value <= 1000,
         "mirror_augment": lambda value: isinstance(value, bool),
     }
     for name, check in checks.items():
@@ -341,12 +341,8 @@ def _check_metadata(metadata: Any, configs: Mapping[str, Any]) -> None:
         Growth.from_metadata(metadata, config.resolution)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_box(value: Any) -> bool:
-    if not isinstance(value, list) or len(value) != 4 or not all(map(_is_number, value)):
+    if not isinstance(value, list) or len(value) != 4 or not all(map(is_finite_number, value)):
         return False
     left, top, right, bottom = value
     return 0 <= left < right <= 1 and 0 <= top < bottom <= 1

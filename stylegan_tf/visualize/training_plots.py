@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stylegan_tf.config.errors import UserError, optional_module
+from stylegan_tf.config.option import is_finite_number
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import read_lines
 
@@ -35,9 +36,8 @@ class Panel(NamedTuple):
 def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]]:
     """The panels of a run folder, and the records of its stats.jsonl. UserError if there are none."""
     run_dir = Path(run_dir)
-    stats = [
-        record for _, record in read_lines(run_dir / "stats.jsonl") if isinstance(record.get("kimg"), (int, float))
-    ]
+    records = [record for _, record in read_lines(run_dir / "stats.jsonl")]
+    stats = [record for record in records if all(is_finite_number(record.get(name)) for name in ("kimg", "resolution"))]
     if not stats:
         raise UserError(f"{run_dir} holds no stats.jsonl with records: give the folder of a training run.")
     known = {name for names in _PANELS.values() for name in names} | _NOT_PLOTTED
@@ -45,7 +45,8 @@ def read_panels(run_dir: os.PathLike) -> tuple[list[Panel], list[dict[str, Any]]
     titles = {**_PANELS, **{name.replace("_", " ").capitalize(): {name: ""} for name in others}}
     panels = [Panel(title, _curves(stats, names)) for title, names in titles.items()]
     for path in sorted(run_dir.glob("metric-*.jsonl")):
-        found = [{**record.get("results", {}), "kimg": record.get("kimg")} for _, record in read_lines(path)]
+        records = [record for _, record in read_lines(path) if isinstance(record.get("results"), dict)]
+        found = [{**record["results"], "kimg": record.get("kimg")} for record in records]
         names = dict.fromkeys(name for record in found for name in record if name != "kimg")
         labels = {name: name if len(names) > 1 else "" for name in names}
         panels.append(Panel(path.stem[len("metric-") :], _curves(found, labels)))
@@ -57,7 +58,7 @@ def _curves(records, names):
     curves = {}
     for name, label in names.items():
         points = [(record.get("kimg"), record.get(name)) for record in records]
-        points = sorted(point for point in points if all(isinstance(number, (int, float)) for number in point))
+        points = sorted(point for point in points if all(map(is_finite_number, point)))
         if points:
             curves[label] = [kimg for kimg, _ in points], [value for _, value in points]
     return curves

@@ -391,7 +391,7 @@ def test_a_folder_without_networks_and_a_path_that_is_not_there_are_told_apart(t
         ("kimg", "x"), ("kimg", -1), ("kimg", float("nan")), ("resolution", 2), ("resolution", 16), ("resolution", 5.0),
         ("resolution", True), ("alpha", "x"), ("alpha", 1.5), ("alpha", float("inf")), ("content_box", [0, 0, 1]),
         ("content_box", [0, 0, float("inf"), 1]), ("content_box", [0.5, 0, 0.5, 1]), ("content_box", "0011"),
-        ("mirror_augment", "no"),
+        ("mirror_augment", "no"), ("kimg", 10**400), ("aspect_ratio", 10**400), ("content_box", [0, 0, 10**400, 1]),
     ],
 )  # fmt: skip
 def test_metadata_that_make_no_sense_are_named(saved, name, value):

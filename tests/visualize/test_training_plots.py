@@ -43,6 +43,18 @@ def test_panels_hold_the_numbers_of_the_run(run_dir):
     }
 
 
+@pytest.mark.parametrize("number", [True, 1e308, 10**400])
+def test_records_whose_numbers_are_none_are_left_out(run_dir, number):
+    expected = read_panels(run_dir)
+    wrong = {"kimg": number, "resolution": 16, "d_loss": 1.0, "results": [number]}
+    for name in ("stats.jsonl", "metric-fid50k.jsonl"):
+        with open(run_dir / name, "a") as stream:
+            stream.write("\n" + json.dumps(wrong) + "\n" + json.dumps({"kimg": 18, "results": {"fid": number}}) + "\n")
+    assert read_panels(run_dir) == expected
+    _write(run_dir / "stats.jsonl", {"kimg": 18, "resolution": 16, "d_loss": number})
+    assert [panel.title for panel in read_panels(run_dir)[0]] == ["fid50k", "pr50k"]
+
+
 def test_resolutions_follow_each_other(run_dir):
     assert resolution_spans(read_panels(run_dir)[1]) == [(0.0, 8, "8x8"), (8, 16, "16x16")]
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import option_fields
+from stylegan_tf.config.option import is_finite_number, option_fields
 from stylegan_tf.files.file_errors import short
 from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.variable_shapes import NetworkConfig, variable_shapes
@@ -276,7 +276,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    number = is_finite_number(value)
     whole = number and value == int(value)
     valid = {int: whole, bool: isinstance(value, bool) or (whole and value in (0, 1)), float: number and value > 0}
     if not valid[kind]:
