@@ -93,7 +93,7 @@ def evaluate_and_record(
       data_dir: the folder of TFRecords with the real images, for the metrics that need them.
       out: the folder for the results. None: that of each network; those of "demo" and of pictures are not recorded.
       table: a file for all results, .md or .csv, with a row for each network.
-      note: takes a line for each result; warn: for each that is missing.
+      note: takes a line for each result; warn: for each of several that is missing.
     Raises:
       UserError, after all else is measured, if a result is missing.
     """
@@ -101,6 +101,7 @@ def evaluate_and_record(
     measured: list[tuple[str, Optional[pathlib.Path]]] = [*_named_networks(networks, options.all)]
     measured += [(name, None) for name in pictures]
     template = _empty_context(metrics, options, progress)
+    several = len(measured) > 1 or len(metrics) > 1 or options.per_class
     rows, problems = ResultTable(), []
 
     for name, path in measured:
@@ -108,7 +109,8 @@ def evaluate_and_record(
         def on_error(metric: Optional[Metric], error: Exception, name: str = name) -> None:  # The others continue.
             error = _expected(error)
             problems.append(str(error))
-            warn(f"{name}  {f'{metric.text} ' if metric else ''}skipped: {error}")
+            if several:
+                warn(f"{name}  {f'{metric.text} ' if metric else ''}skipped: {error}")
 
         try:
             if path is None:
@@ -130,8 +132,8 @@ def evaluate_and_record(
     if table is not None:
         rows.write(pathlib.Path(table))
     if problems:
-        several = f"{len(problems)} results are missing, see above. The first: " if len(problems) > 1 else ""
-        raise UserError(several + problems[0])
+        missing = "1 result is" if len(problems) == 1 else f"{len(problems)} results are"
+        raise UserError(f"{missing} missing, see above." if several else problems[0])
 
 
 def network_context(
