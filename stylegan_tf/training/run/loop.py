@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
 import time
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,14 @@ from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
 from stylegan_tf.training.reports.reporting import Health, RunReport, TickMetrics, open_report
 from stylegan_tf.training.run.checkpoints import Checkpoints, newest_record, restore_on_all_workers
 from stylegan_tf.training.run.initial_networks import initialise_on_all_workers
-from stylegan_tf.training.run.record import RunRecord, changes, data_changes, run_facts, write_flag_file
+from stylegan_tf.training.run.record import (
+    RunRecord,
+    changes,
+    data_changes,
+    recorded_init_from,
+    run_facts,
+    write_flag_file,
+)
 from stylegan_tf.training.run.setup import Level, RunSetup, banner, level_name, locked_run_folder, resolve_precision
 from stylegan_tf.training.run.stopping import (
     Stopped,
@@ -96,8 +104,11 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     )
     resumed = restore_on_all_workers(checkpoints, state, processes)
     initial = [] if resumed else initialise_on_all_workers(config, state, processes)
-    if resumed and config.init_from:
-        initial = ["`init_from` is not read: the run resumes from its checkpoint"]
+    if resumed:
+        started_from = recorded_init_from(f"{config.run_dir}/{FLAG_FILE}")
+        if config.init_from and config.init_from != started_from:
+            initial = ["`init_from` is not read: the run resumes from its checkpoint"]
+        setup = dataclasses.replace(setup, config=dataclasses.replace(config, init_from=started_from))
     report, actions = _open_outputs(setup, state, checkpoints, prepare_metrics)
     with report:
         for line in [*banner(setup, state, resumed), *notes, *checkpoints.warnings, *initial]:
@@ -125,8 +136,10 @@ def _open_outputs(
         own = setup.strategy if setup.processes.count == 1 else tf.distribute.get_strategy()
         measure = prepare_metrics(setup.info, own, state.generator_ema, seen, setup.stop.interrupting(setup.progress))
     path = f"{config.run_dir}/{FLAG_FILE}"
-    with translate_write_errors(path):
-        write_flag_file(path, config)
+    if seen < total_images or not os.path.exists(path):
+        with translate_write_errors(path):
+            write_flag_file(path, config)
+    total_images = max(total_images, seen)  # Of a run that was complete before.
     wandb = [WandbLog(config.run_dir, setup.record.options)] if config.track == "wandb" else []
     report = open_report(config.run_dir, total_images, seen, setup.note, setup.progress, [*setup.trackers, *wandb])
 

@@ -125,6 +125,14 @@ def _source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def recorded_init_from(flag_file: str) -> Optional[str]:
+    """What a run started from, as its flag file says."""
+    if not os.path.exists(flag_file):
+        return None
+    lines = pathlib.Path(flag_file).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    return next((line.partition("=")[2] for line in lines if line.startswith("--init_from=")), None)
+
+
 def write_flag_file(path: os.PathLike, config: TrainConfig) -> None:
     """Writes every option that differs from its default, so that `--flagfile=PATH` replays the run.
 

@@ -258,10 +258,12 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(tmp_path, networks):
         assert_equal(getattr(written, part), expected)
     assert f"starting with the weights of {path}" in (tmp_path / "run" / "log.txt").read_text()
     (tmp_path / "n.npz").unlink()
-    train(dataclasses.replace(run, total_kimg=0.032))
+    train(dataclasses.replace(run, total_kimg=0.024))
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "resuming at" in log and log.count("starting with the weights") == 1
-    assert "`init_from` is not read: the run resumes from its checkpoint" in log
+    assert "resuming at" in log and log.count("starting with the weights") == 1 and "not read" not in log
+    train(dataclasses.replace(run, total_kimg=0.032, init_from="demo"))
+    assert "`init_from` is not read: the run resumes from its checkpoint" in (tmp_path / "run" / "log.txt").read_text()
+    assert f"--init_from={path}\n" in (tmp_path / "run" / "flags.cfg").read_text()
 
 
 @pytest.fixture

@@ -121,4 +121,13 @@ def test_a_finished_run_that_is_started_again_changes_nothing(whole):
     run(config)
     after = {path.name: path.stat().st_mtime_ns for path in [*folder.iterdir(), *(folder / "checkpoints").iterdir()]}
     changed = {name for name in before if before[name] != after[name]}
-    assert changed <= {"flags.cfg", "log.txt", ".lock", "checkpoints"}
+    assert changed <= {"log.txt", ".lock", "checkpoints"}
+
+
+def test_a_run_beyond_its_new_length_is_complete_and_keeps_its_flags(whole):
+    config, folder = whole
+    flags = (folder / "flags.cfg").read_text()
+    run(dataclasses.replace(config, total_kimg=0.04))
+    last = (folder / "log.txt").read_text().rpartition("images of")[2]
+    assert "complete at 0.1 kimg (a higher `total_kimg` would continue it)" in last and "resuming" not in last
+    assert (folder / "flags.cfg").read_text() == flags
