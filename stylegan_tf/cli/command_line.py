@@ -62,11 +62,15 @@ def run(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/lab/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        print("KERAS_BACKEND is set to tensorflow: the networks need it", file=sys.stderr)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # Also where Keras' own file of settings names another one.
     _RENAMED.update(renamed or {})
     _STORED.update(addresses)
     if "network" in flags.FLAGS and "which" not in flags.FLAGS:
         text = (
-            "Network to take from a run folder: newest, best (see train --keep_best), or a number of thousand images."
+            "Network to take from a run folder: newest, best (see train --keep_best), or a number of thousand images: "
+            "the newest up to there."
         )
         flags.DEFINE_string("which", None, text)
     with standard_streams():
@@ -179,7 +183,19 @@ def _parse(argv: Sequence[str]) -> None:
     which, names = (flags.FLAGS[name].value if name in flags.FLAGS else None for name in ("which", "network"))
     if which and names:  # As in --network=RUN@best.
         is_list = isinstance(names, list)
-        flags.FLAGS["network"].value = [f"{name}@{which}" for name in names] if is_list else f"{names}@{which}"
+        names = flags.FLAGS["network"].value = [f"{name}@{which}" for name in names] if is_list else f"{names}@{which}"
+    for name in [names] if isinstance(names, str) else names or []:
+        _warn_of_another_network(name)
+
+
+def _warn_of_another_network(path: str) -> None:
+    """Says what RUN@1200 means if that run has no network of exactly 1,200 thousand images."""
+    run_dir, _, number = path.rpartition("@")
+    if number.isdecimal() and os.path.isdir(run_dir):
+        names = map(re.compile(r"network-(\d+)\.npz").fullmatch, os.listdir(run_dir))
+        kimg = max((int(name[1]) for name in names if name and int(name[1]) <= int(number)), default=int(number))
+        if kimg != int(number):
+            warn(f"{run_dir} has no network of {number} thousand images, the newest up to there is that of {kimg}")
 
 
 def _with_booleans(arguments: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What a user of any main sees, tried in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -311,6 +312,36 @@ def test_a_place_that_is_not_there_is_told_before_main_and_a_near_word_is_sugges
     run.mkdir()
     for there in ("demo", str(path), "", f"{run}@best"):
         assert _run(path, f"--place={there}").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "which, warning", [("99", "run has no network of 99 thousand images, .* that of 12\n"), ("12", "")]
+)
+def test_another_network_than_the_wanted_one_is_named(tmp_path, monkeypatch, capsys, which, warning):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    for name in ("network-000004.npz", "network-000012.npz", "network-000120.npz", "network-best.npz"):
+        Path("run", name).touch()
+    command_line._warn_of_another_network(f"run@{which}")
+    assert re.fullmatch(warning, capsys.readouterr().err)
+
+
+def test_keras_computes_with_tensorflow_whatever_the_environment_says(tmp_path):
+    path = tmp_path / "show.py"
+    path.write_text("""
+import os
+from stylegan_tf.cli import command_line
+
+if __name__ == "__main__":
+    command_line.run(lambda: print(os.environ["KERAS_BACKEND"]))
+""")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for backend, line in (("torch", "KERAS_BACKEND is set to tensorflow: the networks need it\n"), ("tensorflow", "")):
+        environment["KERAS_BACKEND"] = backend
+        result = subprocess.run(
+            [sys.executable, str(path)], capture_output=True, text=True, env=environment, timeout=60
+        )
+        assert (result.stdout, result.stderr) == ("tensorflow\n", line)
 
 
 def test_help_shows_common_flags_and_helpfull_all_as_wide_as_the_terminal(script, monkeypatch):
