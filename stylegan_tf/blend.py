@@ -21,12 +21,13 @@ flags.define("output", None, "The network file to write, ending in .npz.")
 flags.define_options(BlendOptions)
 flags.define("seeds", "0-5", "Seeds of the images in the picture.")
 flags.define("picture", True, "Draw a picture that compares the networks with the result.")
-flags.define("truncation_psi", 0.7, "Truncation psi of the images in the picture.")
+flags.define_psi("Truncation psi of the images in the picture.")
 
 
 def main():
     flags.require("networks", "output")
     flags.require_suffix("output", ".npz")
+    flags.only_with(FLAGS.picture, "--picture", "seeds", "truncation_psi")
     options, seeds = flags.read_options(BlendOptions), parse_seeds(FLAGS.seeds)
     from stylegan_tf.editing.blending import blend_files
 

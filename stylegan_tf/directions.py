@@ -31,6 +31,7 @@ sampling_flags.define_pictures(["const", "none"])
 
 def main():
     flags.require_suffix("output", ".npz")
+    flags.only_with(FLAGS.picture, "--picture", "seeds", "amounts", "scale")
     options, seeds, amounts = flags.read_options(DirectionOptions), parse_seeds(FLAGS.seeds), FLAGS.amounts
     network = sampling_flags.network_path()
     painter = sampling_flags.painter(network, noise_mode=FLAGS.noise_mode)

@@ -31,6 +31,9 @@ flags.define("crop", True, "Crop the bars from the images of a network that was 
 def main() -> None:
     place = "saved_model_dir" if FLAGS.format == "saved_model" else "dest"
     flags.require("network", place)
+    flags.only_with(FLAGS.format == "saved_model", "--format=saved_model", "constants", "bad_rows", "saved_model_dir")
+    flags.only_with(FLAGS.format != "saved_model", "another --format", "dest")
+    flags.only_with(FLAGS.format in ("web", "hub"), "--format=web or hub", "ort_dir")
     options = flags.read_options(ServingOptions)
     if FLAGS.format in ("onnx", "web", "hub"):
         flags.require_packages("onnx", "onnx", "tf2onnx", "onnxruntime")

@@ -31,6 +31,9 @@ sampling_flags.define_pictures(noise_modes=())
 
 def main():
     flags.require("figure")
+    for figure, name in (("uncurated", "rows"), ("style_mixing", "seeds_b"), ("noise_detail", "realisations")):
+        flags.only_with(FLAGS.figure == figure, f"--figure={figure}", name)
+    flags.only_with(FLAGS.figure != "truncation", "another --figure", "truncation_psi")
     seeds = parse_seeds(FLAGS.seeds or _DEFAULT_SEEDS.get(FLAGS.figure, "0"))
     seeds_b = parse_seeds(FLAGS.seeds_b, "seeds_b")
     if FLAGS.figure == "truncation":

@@ -42,6 +42,8 @@ with flags.group("Where to"):
 def main():
     if not (FLAGS.outdir or FLAGS.grid or FLAGS.save_dlatents):
         flags.fail("there is nowhere to write to: give --outdir=FOLDER, or --grid=FILE.png, or both.")
+    flags.only_with(FLAGS.outdir, "--outdir", "format")
+    flags.only_with(FLAGS.grid, "--grid", "grid_columns")
     if FLAGS.dlatents:
         for name in ("seeds", "truncation_psi", "truncation_cutoff", "truncation_centre", "class", "save_dlatents"):
             if FLAGS[name].present:

@@ -27,6 +27,9 @@ flags.define("resolution", None, "Resolution of the level for --preview and --ex
 
 def main() -> None:
     flags.require("data_dir")
+    flags.only_with(FLAGS.preview, "--preview", "images")
+    flags.only_with(FLAGS.extract, "--extract", "crop")
+    flags.only_with(FLAGS.preview or FLAGS.extract, "--preview or --extract", "resolution")
     from stylegan_tf.data import inspection
     from stylegan_tf.data.dataset_files import find_dataset
 

@@ -30,6 +30,8 @@ def main():
     flags.require("data_dir")
     if bool(FLAGS.network) == bool(FLAGS.images):
         flags.fail("give either --network or --images.")
+    generated = ("seeds", "class", "truncation_psi", "truncation_cutoff", "truncation_centre")
+    flags.only_with(FLAGS.network, "--network", *generated)
     options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     source = FLAGS.images or sampling_flags.painter()
     if FLAGS.image_distance == "features":

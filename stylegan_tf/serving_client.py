@@ -16,7 +16,7 @@ flags.define("url", None, "Address of the model for REST, http://HOST:8501/v1/mo
 flags.define("grpc", None, "Address of the server for gRPC, HOST:8500; it requires --model.")
 flags.define("model", None, "Name of the model, for --grpc.")
 flags.define("seeds", "0-7", "Seeds and ranges of seeds, like 0-7,12.")
-flags.define("truncation_psi", 0.7, "Truncation psi: 1 for the full variety, 0 for the mean image.")
+flags.define_psi("Truncation psi: 1 for the full variety, 0 for the mean image.")
 flags.define_list("labels", None, "Label of all images, for a network with labels, like 0,1,0.", float)
 flags.define("outdir", None, "Folder for seed0000.png, .... Default: images are not saved.")
 flags.define("batch_size", 1, "Number of images per request.", lower_bound=1)
@@ -28,6 +28,7 @@ flags.define("timeout", 60.0, "Maximum duration of a request in seconds.", lower
 def main() -> None:
     if bool(FLAGS.url) == bool(FLAGS.grpc):
         flags.fail("give either --url=http://HOST:8501/v1/models/NAME or --grpc=HOST:8500, and not both.")
+    flags.only_with(FLAGS.grpc, "--grpc", "model")
     seeds = parse_seeds(FLAGS.seeds, limit=2**20)
     options = RequestOptions(FLAGS.truncation_psi, FLAGS.labels, FLAGS.timeout)
     batches = [seeds[start : start + FLAGS.batch_size] for start in range(0, len(seeds), FLAGS.batch_size)]

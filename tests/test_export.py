@@ -23,6 +23,10 @@ from tests.helpers import tiny_networks
             ["--network=net.npz", "--format=onnx", "--dest=out", "--weights=bfloat16"],
             "--format=onnx stores --weights as one of float32, float16, got bfloat16",
         ),
+        (
+            ["--network=net.npz", "--format=onnx", "--dest=out", "--noconstants", "--bad_rows=mark"],
+            "--constants has no effect without --format=saved_model",
+        ),
         (["--network=net.npz", "--format=web", "--dest=out"], "--ort_dir is missing: unpack the npm package"),
         (["--network=none.npz", "--saved_model_dir=out"], "none.npz does not exist"),
         (

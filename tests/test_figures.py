@@ -87,6 +87,11 @@ def test_interpolating_a_traditional_network(tmp_path):
     "main, arguments, message",
     [
         ("figures", [], "--figure is missing: give one of uncurated, style_mixing"),
+        (
+            "figures",
+            ["--figure=truncation", "--rows=2"],
+            "--rows has no effect without --figure=uncurated: leave it out",
+        ),
         ("figures", ["--figure=truncation", "--move=pca1=2"], "unknown flag --move"),
         ("mix", ["--cols=x"], "--cols takes seeds like 0-3,7 and files"),
         ("interpolate", ["--keys=1,2", "--seeds=3"], "give one of them"),

@@ -98,6 +98,11 @@ def test_a_grid_shows_the_images_of_the_files_also_of_those_that_were_there(netw
     "arguments, message",
     [
         ([], "nowhere to write to"),
+        (
+            ["--outdir=out", "--truncation_psi=1001"],
+            "--truncation_psi=1001: 1001.0 is not a number in the range [-1000.0, 1000.0]",
+        ),
+        (["--grid=g.png", "--format=jpg"], "--format has no effect without --outdir"),
         (["--outdir=out", "--grid=g.pdf"], "g.pdf: the name of a picture must end in .png"),
         (["--class=cat", "--seeds=0-32", "--grid=g.webp", "--grid_columns=33", "--scale=64"], "16,896 x 512 pixels"),
         (["--outdir=out"], "choose with --class=NAME or =N; there are cat, dog, owl"),

@@ -19,6 +19,7 @@ from absl import flags
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError, all_options, is_optional, table_value_type, value_type
+from stylegan_tf.config.serving import MAX_PSI
 
 FLAGS = flags.FLAGS
 GROUPS: dict[str, list] = {}  # Title -> names of the flags, in the order in which they were defined.
@@ -94,6 +95,11 @@ def define_data_dir(text: str = "A folder of TFRecords.") -> None:
     must_exist("data_dir")
 
 
+def define_psi(text: str) -> None:
+    """--truncation_psi."""
+    define("truncation_psi", 0.7, text, lower_bound=-MAX_PSI, upper_bound=MAX_PSI)
+
+
 def define_scale() -> None:
     """--scale, of pictures that are enlarged as far as they need it."""
     define("scale", None, "Factor by which pixels are repeated. Default: as small images need.", int, lower_bound=1)
@@ -127,6 +133,13 @@ def require(*names: str) -> None:
             choices = getattr(flag.parser, "enum_values", None)
             text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
             fail(f"--{name} is missing: give {text}")
+
+
+def only_with(condition: Any, what: str, *names: str) -> None:
+    """UserError for the first of these flags that was given, unless `condition`, in words `what`, holds."""
+    for name in names:
+        if FLAGS[name].present and not condition:
+            fail(f"--{name} has no effect without {what}: leave it out.")
 
 
 def require_suffix(name: str, suffix: str) -> None:

@@ -11,7 +11,7 @@ FLAGS = flags.FLAGS
 
 with flags.group("Network and images"):
     flags.define_network()
-    flags.define("truncation_psi", 0.7, "Truncation psi: 1: full variety, 0: the mean image, negative: its opposite.")
+    flags.define_psi("Truncation psi: 1: full variety, 0: the mean image, negative: its opposite.")
     flags.define(
         "truncation_cutoff", 8, "Number of layers, from the first, to which truncation applies.", lower_bound=0
     )

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.serving import MAX_PSI
 from stylegan_tf.files.file_errors import short
-
-_MAX_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
 
 
 def parse_seeds(text: str, flag: str = "seeds", limit: int = 65536) -> list[int]:
@@ -49,8 +48,8 @@ def parse_keys(text: str, flag: str) -> list[Key]:
     for part in (part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(?P<what>.+?)(?:@(?P<psi>[-+]?(?:\d+\.?\d*|\.\d+)))?", part)
         what, psi = (match["what"], match["psi"] and float(match["psi"])) if match else (part, None)
-        if psi is not None and abs(psi) > _MAX_PSI:
-            raise UserError(f"--{flag}: psi must be from -{_MAX_PSI:g} to {_MAX_PSI:g}, got {short(part, 60)}.")
+        if psi is not None and abs(psi) > MAX_PSI:
+            raise UserError(f"--{flag}: psi must be from -{MAX_PSI:g} to {MAX_PSI:g}, got {short(part, 60)}.")
         file = re.fullmatch(r"(.+\.np[yz])(?::(\d+(?:-\d+)?))?", what, re.IGNORECASE)
         if file:
             indices = tuple(parse_seeds(file[2], flag)) if file[2] else None

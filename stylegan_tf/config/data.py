@@ -107,7 +107,13 @@ class WriteOptions(Options, group="Files"):
         choices=("raw", "png", "jpeg"),
     )
     shuffle: bool = option(True, "Shuffle the pictures once, when the dataset is written.")
-    seed: int = option(123, "Seed of the order of the pictures; 123 gives the authors' order.", at_least=0, below=2**32)
+    seed: int = option(
+        123,
+        "Seed of the order of the pictures; 123 gives the authors' order.",
+        at_least=0,
+        below=2**32,
+        requires={"shuffle": (True,)},
+    )
     skip_bad: bool = option(False, "Skip damaged pictures instead of failing.", group=PICTURES)
     drop_duplicates: bool = option(
         False, "Skip pictures with the same pixels as an earlier one. Each is decoded twice.", group=PICTURES
@@ -130,6 +136,8 @@ class WriteOptions(Options, group="Files"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.shards is not None and self.shard_mb is not None:
+            raise OptionError("shards and `shard_mb` both give the number of files: give one of them.")
         if self.part is not None:
             number, count = self.part_numbers or (0, 0)
             if not 1 <= number <= count:

@@ -48,7 +48,9 @@ class ProjectionConfig(Options, group="Search"):
         0.75, "Fraction of the steps after which no noise is added to w.", at_least=0, at_most=1
     )
     optimize_noise: bool = option(False, "Also optimise the noise maps, regularised so that they remain noise.")
-    noise_weight: float = option(1e5, "Weight of the noise regularisation under --optimize_noise.", at_least=0)
+    noise_weight: float = option(
+        1e5, "Weight of the noise regularisation.", at_least=0, requires={"optimize_noise": (True,)}
+    )
     distance_resolution: int = option(
         256, "Resolution to which larger images are reduced before they are compared.", at_least=1
     )

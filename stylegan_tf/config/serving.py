@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Optional
 
-from stylegan_tf.config.option import Options, option
+from stylegan_tf.config.option import OptionError, Options, option
 
+MAX_PSI = 1000.0  # Far beyond what any network draws; not yet infinite on the way through it.
 _LOOPBACK = ("localhost", "::1")
 
 
@@ -76,6 +77,11 @@ class PageServerConfig(Options, group="Serving the page"):
     frame_ancestors: str = option(
         "", "Origins of pages that may embed this one, separated by commas, like https://huggingface.co."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.password and self.password_file:
+            raise OptionError("password and `password_file` both give the password: give one of them.")
 
     @property
     def is_local(self) -> bool:

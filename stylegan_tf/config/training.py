@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from stylegan_tf.config.networks import DiscriminatorConfig, GeneratorConfig
 from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, SCHEDULE, OptionError, Options, option
+from stylegan_tf.config.serving import MAX_PSI
 
 FLAG_FILE = "flags.cfg"  # In a run folder: the options of the run.
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
@@ -112,6 +113,8 @@ class LossConfig(Options, group=LOSSES):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.gp_target != 1.0 and not self.gp_lambda:
+            raise OptionError("gp_target needs `gp_lambda` above 0.")
         if self.r1_interval > 1 and not (self.r1_gamma or self.r2_gamma):
             raise OptionError(f"r1_interval {self.r1_interval} needs `r1_gamma` or `r2_gamma` above 0.")
 
@@ -195,7 +198,9 @@ class TrainConfig(Options, group=RUN):
     shuffle_images: Optional[int] = option(
         None, "Number of images in the shuffle buffer. Default: as many as fit into half a GiB.", at_least=1
     )
-    total_kimg: float = option(25000.0, "Length of the run in thousands of real images.", above=0, at_most=_MAX_KIMG)
+    total_kimg: float = option(
+        25000.0, "Length of the run in thousands of real images.", at_least=0.001, at_most=_MAX_KIMG
+    )
     seed: int = option(
         1000, "Seed of the initial weights, the latents and the order of the data.", at_least=0, below=2**32
     )
@@ -281,7 +286,11 @@ class TrainConfig(Options, group=RUN):
         "none", "Experiment tracker to report to, too (pip install wandb).", choices=("none", "wandb"), group=REPORTS
     )
     truncation_psi: float = option(
-        0.7, "Truncation psi of the images in the grids; 1: none. Training never uses truncation.", group=REPORTS
+        0.7,
+        "Truncation psi of the images in the grids; 1: none. Training never uses truncation.",
+        at_least=-MAX_PSI,
+        at_most=MAX_PSI,
+        group=REPORTS,
     )
     truncation_cutoff: int = option(
         8, "Number of layers, from the first, to which truncation_psi applies.", at_least=0, group=REPORTS

@@ -210,6 +210,8 @@ def test_the_tool_converts_a_folder(tmp_path):
         (["--source", "nowhere", "--dest", "out"], "error: --source nowhere: there is no such file or folder"),
         (["--source", "demo"], "error: --dest is missing"),
         (["--source", "a/../set", "--dest", "set/", "--overwrite"], "error: --dest is the folder of the source"),
+        (["--source", "demo", "--dest", "out", "--noshuffle", "--seed=7"], "error: --seed needs "),
+        (["--source", "demo", "--dest", "out", "--shards=2", "--shard_mb=1"], "error: --shards and --shard_mb both"),
         (["--source", "demo", "--dest", "out", "--resolution", "48"], "error: --resolution must be a power of two"),
         (["--source", "demo", "--dest", "out", "--shard", "3"], "error: unknown flag --shard; did you mean --shards?"),
     ],

@@ -24,13 +24,14 @@ OTHER = {
     "discriminator_learning_rate": {4: 0.002}, "learning_rate": 0.002, "feature_extractor": "efficientnet_lite0",
     "image_distance": "features", "shuffle_images": 100, "keep_networks": 2, "half_precision_levels": 1,
     "const_input": False, "generator_loss": "wgan", "discriminator_loss": "wgan", "resolution": 8,
-    "wgan_drift": 0.001, "use_styles": False, "freeze_d": 1, "augment_p": 0.5,
+    "wgan_drift": 0.001, "gp_target": 2.0, "use_styles": False, "freeze_d": 1, "augment_p": 0.5,
     "keep_best": "fid5k", "patience": 3, "cache_dir": "elsewhere", "cache_gib": 1.0, "ema_rampup": 0.05,
 }  # fmt: skip
 # What such a value needs beside it, on both sides, where its option does not say so itself.
 BESIDE = {
     "use_styles": {"const_input": False},
     "keep_best": {"metrics": "fid5k"},
+    "gp_target": {"gp_lambda": 10.0},
     "patience": {"metrics": "fid5k", "keep_best": "fid5k"},
 }
 IMAGES = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
