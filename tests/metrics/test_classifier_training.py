@@ -1,17 +1,20 @@
 """Classifiers of attributes: their data, their training, and the command that makes them."""
 
+import dataclasses
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from stylegan_tf.config import WriteOptions
+from stylegan_tf.config import DiscriminatorConfig, WriteOptions
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.option import option
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.metrics.attribute_classifiers import load_classifiers, train_classifiers
+from stylegan_tf.metrics.attribute_classifiers import AttributeClassifiers, load_classifiers, train_classifiers
 from stylegan_tf.metrics.real_images import attribute_columns, labelled_images
 from tests.helpers.array_source import ArraySource
 
@@ -57,6 +60,16 @@ def test_every_tenth_image_is_kept_from_training(info):
     rest = [number for number in range(COUNT) if number % 10]
     assert sorted(seen[:87]) == sorted(seen[87:]) == rest
     assert seen[:87].tolist() != seen[87:].tolist() != rest
+
+
+def test_an_option_of_later_versions_does_not_change_names_of_results():
+    @dataclasses.dataclass(frozen=True)
+    class Newer(DiscriminatorConfig):
+        extra_gain: float = option(1.0, "Something new.", added_later=True)
+
+    networks = [SimpleNamespace(config=kind(), parts={}) for kind in (DiscriminatorConfig, Newer)]
+    before, after = (AttributeClassifiers(["hat"], [network]).suffix for network in networks)
+    assert before == after and before.startswith("-1attributes-")
 
 
 def test_the_seed_decides_the_order(info):
