@@ -71,9 +71,9 @@ class _Numbers:
         """exp of N(0, (octaves * ln 2)^2)."""
         return tf.exp(self.normal(octaves * math.log(2)))
 
-    def sometimes(self, value: tf.Tensor, neutral: float) -> tf.Tensor:
-        """`value` with probability p, else `neutral`."""
-        return tf.where(next(self._uniform) < self.p, value, tf.cast(neutral, value.dtype))
+    def sometimes(self, value: tf.Tensor, neutral: float, p=None) -> tf.Tensor:
+        """`value` with probability p (None: that of the call), else `neutral`."""
+        return tf.where(next(self._uniform) < (self.p if p is None else p), value, tf.cast(neutral, value.dtype))
 
 
 def ada(
