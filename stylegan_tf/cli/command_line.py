@@ -27,6 +27,7 @@ from absl import flags, logging
 
 from stylegan_tf.cli import flag_files
 from stylegan_tf.cli.flags import PATHS, help_text
+from stylegan_tf.cli.quiet_import import QuietTensorFlow
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.addresses import check_local, scheme_of
@@ -59,7 +60,8 @@ def run(
     their traceback: they are our bugs.
     """
     # TensorFlow's own chatter (missing GPUs, optimiser notes) would bury ours; TF_CPP_MIN_LOG_LEVEL=0 brings it back.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3" and "tensorflow" not in sys.modules:
+        sys.meta_path.insert(0, QuietTensorFlow())
     # TensorFlow itself uses oneDNN on newer CPUs only; with AVX2 it is a sixth faster (docs/lab/performance.md).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":

@@ -369,3 +369,24 @@ def test_a_flag_file_of_the_package_is_found_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "demo.cfg").write_text("--resolution=64\n")
     assert expanded(["--flagfile=demo.cfg"]) == ["--resolution=64"]
     assert packaged_configs()["demo.cfg"].startswith("Voxel figures") and "paper/table1_a.cfg" in packaged_configs()
+
+
+@pytest.mark.parametrize("level, lines", [(None, ["numpy is too new"]), ("0", ["I0000 00:00:17", "numpy is too new"])])
+def test_tensorflow_is_imported_without_its_chatter_and_with_its_errors(tmp_path, monkeypatch, level, lines):
+    """A package of that name: not all versions chatter, and none fails here."""
+    (tmp_path / "tensorflow.py").write_text(
+        "import os; os.write(2, b'I0000 00:00:17 cuda\\nnumpy is too new\\n'); raise ImportError('no AVX')"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from stylegan_tf.cli import command_line\n\ndef main():\n    import tensorflow\n\ncommand_line.run(main)\n"
+    )
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    if level:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
+    result = _run(script)
+    written = result.stderr.splitlines()
+    assert result.returncode == 1 and written[-1] == "ImportError: no AVX"
+    assert [line[: len(start)] for line, start in zip(written, lines)] == lines and written[len(lines)][
+        :9
+    ] == "Traceback"
