@@ -46,6 +46,8 @@ def main() -> None:
     if FLAGS.json:
         write_json(FLAGS.json, plan.to_dict())
     print("\n".join(plan_lines(plan)))
+    for note in plan.notes:
+        command_line.show(note)
     tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
     for level in tight:
         print(f"{level.resolution}x{level.resolution} does not fit: {_advice(plan, level)}")

@@ -12,8 +12,8 @@ from stylegan_tf.benchmark.flops import Work, network_work, training_passes
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
-from stylegan_tf.training.reports.disk import disk_use
-from stylegan_tf.training.schedule import batch_size_at, level_images, split_replica_batch
+from stylegan_tf.training.reports.disk import disk_use, file_notes
+from stylegan_tf.training.schedule import batch_size_at, length_notes, level_images, split_replica_batch
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
@@ -105,6 +105,7 @@ class Plan:
     levels: list[LevelPlan]
     state_gib: float  # Weights, their average, both optimisers and one set of gradients, on every replica.
     disk_gib: dict[str, float]
+    notes: list[str]  # What `train` says at its start about the run's length and files.
 
     @property
     def days(self) -> float:
@@ -126,7 +127,8 @@ def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 
         _level_plan(config, networks, device, replicas, resolution, images, state)
         for resolution, images in level_images(config.schedule, config.resolution, round(config.total_kimg * 1000))
     ]
-    return Plan(device, replicas, levels, state, _disk(config, networks, records))
+    notes = [*length_notes(config, config.resolution), *file_notes(config, config.resolution)]
+    return Plan(device, replicas, levels, state, _disk(config, networks, records), notes)
 
 
 def _level_plan(config, networks, device, replicas, resolution, images, state) -> LevelPlan:

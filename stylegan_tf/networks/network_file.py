@@ -92,8 +92,8 @@ class Networks(NamedTuple):
 
 
 def file_name(kimg: float) -> str:
-    """network-000012.npz for 12 thousand images."""
-    return _FILE_NAME.format(kimg=round(kimg))
+    """network-000012.npz for 12 thousand images. Names of networks a thousand images apart differ."""
+    return _FILE_NAME.format(kimg=int(kimg + 0.5))  # `round` gives 2 for both 1.5 and 2.5.
 
 
 def save_networks(

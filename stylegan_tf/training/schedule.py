@@ -6,10 +6,10 @@ thousand. `lod` (level of detail) L means that the resolution is the full one di
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from stylegan_tf.config import ScheduleConfig
+from stylegan_tf.config import ScheduleConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.networks.growth import Growth
@@ -106,6 +106,25 @@ def tick_kimg_at(resolution: int, schedule: ScheduleConfig) -> float:
 def fully_grown_at(schedule: ScheduleConfig, resolution: int) -> int:
     """Images after which a run is fully faded in at `resolution`; 0 if it starts there."""
     return _num_fades(schedule, resolution) * sum(_phase_lengths(schedule))
+
+
+def length_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
+    """Notes if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
+    total, grown = round(config.total_kimg * 1000), fully_grown_at(config.schedule, resolution)
+    share = round(config.schedule.training_kimg * 1000)
+    options = "change `total_kimg`, `training_kimg` and `transition_kimg`, or `start_resolution`"
+    if total < grown:
+        end = phase_at(total, config.schedule, resolution)
+        fading = "" if end.alpha == 1 else f" (faded in by {end.alpha:.0%})"
+        yield (
+            f"note: total_kimg {config.total_kimg:,g} ends at {end.resolution}x{end.resolution}{fading}: "
+            f"{resolution}x{resolution} is fully there after {grown / 1000:,g}: {options}"
+        )
+    elif grown and total < grown + share:
+        yield (
+            f"note: total_kimg {config.total_kimg:,g} leaves {resolution}x{resolution} "
+            f"{(total - grown) / 1000:,g} thousand images, where a level below has {share / 1000:,g}: {options}"
+        )
 
 
 def optimizer_reset_between(previous_lod: float, lod: float) -> bool:

@@ -31,8 +31,10 @@ def test_levels_images_batches_and_iterations_are_those_of_the_papers_schedule()
 
 
 def test_a_run_that_ends_early_has_no_further_levels():
-    levels = plan_run(_config(resolution=32, total_kimg=700), DEVICE, replicas=1).levels
-    assert [(level.resolution, level.images) for level in levels] == [(8, 600_000), (16, 100_000)]
+    plan = plan_run(_config(resolution=32, total_kimg=700), DEVICE, replicas=1)
+    assert [(level.resolution, level.images) for level in plan.levels] == [(8, 600_000), (16, 100_000)]
+    (note,) = plan.notes
+    assert "ends at 16x16 (faded in by 17%): 32x32 is fully there after 2,400" in note
 
 
 def test_time_follows_from_the_peak_the_share_and_the_scaling():
@@ -82,11 +84,13 @@ def test_a_device_that_is_none_is_refused(text):
 def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
     path = tmp_path / "plan.json"
     flags = ["--resolution=1024", "--total_kimg=25000", "--device=V100", "--devices=8", f"--json={path}"]
+    flags.append("--tick_kimg=0.5")
     result = subprocess.run([sys.executable, "-m", "stylegan_tf.plan", *flags], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     plan = json.loads(path.read_text())
     assert 5.5 < plan["days"] < 7.5  # The authors' README: 6 days 14 hours.
     assert f"in all {plan['days']:.1f} days" in result.stdout
+    assert "grids come every 0.5 thousand" in plan["notes"][0] and "--image_ticks or --tick_kimg" in result.stdout
 
 
 def test_times_are_in_hours_below_a_day_and_unknown_memory_is_called_so():

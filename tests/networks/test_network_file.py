@@ -374,6 +374,10 @@ def test_a_run_folder_stands_for_its_network_of_most_images(networks, tmp_path):
     assert load_networks(str(tmp_path)).metadata == {"kimg": 999.6}
 
 
+def test_networks_a_thousand_images_apart_have_names_of_their_own():
+    assert [file_name(kimg) for kimg in (1.5, 2.5)] == ["network-000002.npz", "network-000003.npz"]
+
+
 def test_more_than_six_digits_count_as_a_number(tmp_path):
     for name in (file_name(999999), file_name(1000000)):
         (tmp_path / name).write_bytes(b"")

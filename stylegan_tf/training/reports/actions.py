@@ -63,7 +63,7 @@ class Grids:
         images = np.concatenate(list(self._sampler.images(self._z, self._labels, phase.growth)))
         factor = self._architecture.resolution // phase.resolution
         images_seen = self._state.images_seen
-        grid = self._write(f"fakes{round(images_seen / 1000):06d}.png", images.repeat(factor, 1).repeat(factor, 2))
+        grid = self._write(f"fakes{(images_seen + 500) // 1000:06d}.png", images.repeat(factor, 1).repeat(factor, 2))
         self._report.image("fakes", grid, images_seen)
         previous, self._previous = self._previous, images
         if previous is None or previous.shape != images.shape:

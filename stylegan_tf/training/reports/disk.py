@@ -21,9 +21,10 @@ def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: Dis
     parameters = [sum(map(math.prod, variable_shapes(network).values())) for network in (generator, discriminator)]
     trained = count_parameters(generator) + count_parameters(discriminator)
     weights = 2 * parameters[0] + parameters[1]  # With the averaged generator.
-    levels = level_images(config.schedule, generator.resolution, round(config.total_kimg * 1000))
-    ticks = {size: images / (1000 * tick_kimg_at(size, config.schedule)) for size, images in levels}
-    networks = int(sum(ticks.values())) // config.network_ticks + 1
+    levels = dict(level_images(config.schedule, generator.resolution, round(config.total_kimg * 1000)))
+    ticks = {size: images / (1000 * tick_kimg_at(size, config.schedule)) for size, images in levels.items()}
+    # Names are whole thousands of images (`file_notes`).
+    networks = min(int(sum(ticks.values())) // config.network_ticks, int(config.total_kimg + 0.5)) + 1
     if config.keep_networks is not None:
         networks = min(networks, config.keep_networks)
     checkpoints = config.keep_checkpoints + 1  # One more while the next is written.
@@ -36,9 +37,22 @@ def disk_use(config: TrainConfig, generator: GeneratorConfig, discriminator: Dis
     return {
         "checkpoints": 4.0 * (weights + 2 * trained) * checkpoints,
         "network files": 4.0 * weights * networks,
-        "grids": sum(number * size for number, size in grids.values()),
+        "grids": sum(min(grids[size][0], levels[size] / 1000 + 1) * grids[size][1] for size in ticks),
         "events": sum(grids[size][0] * grids[size][1] * shrunk[size] for size in ticks),
     }
+
+
+def file_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
+    """Notes if network files or grids come so often that they replace those before them."""
+    levels = level_images(config.schedule, resolution, round(config.total_kimg * 1000))
+    tick_kimg = min((tick_kimg_at(size, config.schedule) for size, _ in levels), default=math.inf)
+    for kind, option in (("network files", "network_ticks"), ("grids", "image_ticks")):
+        every = tick_kimg * getattr(config, option)
+        if every < 1:
+            yield (
+                f"note: {kind} come every {every:g} thousand images, and their names have whole thousands: the last "
+                f"one of a name replaces the others; raise `{option}` or `tick_kimg`"
+            )
 
 
 @contextlib.contextmanager

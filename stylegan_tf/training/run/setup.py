@@ -25,11 +25,11 @@ from stylegan_tf.files.locks import locked
 from stylegan_tf.files.working_copy import working_copy
 from stylegan_tf.networks.network_file import BEST_NAME
 from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
-from stylegan_tf.training.reports.disk import disk_use, translate_write_errors
+from stylegan_tf.training.reports.disk import disk_use, file_notes, translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.run.stopping import StopSignal
-from stylegan_tf.training.schedule import Phase, fully_grown_at, phase_at
+from stylegan_tf.training.schedule import Phase, length_notes
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 
@@ -189,31 +189,13 @@ def banner(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
     if info.resolution > size:
         yield f"the data have {info.resolution}x{info.resolution}: `resolution={info.resolution}` trains up to there"
     yield from length_notes(config, size)
+    yield from file_notes(config, size)
     uses = disk_use(config, state.generator.config, state.discriminator.config)
     total = sum(uses.values())
     yield f"on the disk at the end: about {_gb(total)} ({', '.join(f'{name} {_gb(n)}' for name, n in uses.items())})"
     if setup.processes.is_chief and not resumed and total > shutil.disk_usage(config.run_dir).free:
         free = _gb(shutil.disk_usage(config.run_dir).free)
         yield f"warning: the disk has {free} free; `keep_networks`, `network_ticks` and `image_ticks` reduce that"
-
-
-def length_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
-    """Notes if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
-    total, grown = round(config.total_kimg * 1000), fully_grown_at(config.schedule, resolution)
-    share = round(config.schedule.training_kimg * 1000)
-    options = "change `total_kimg`, `training_kimg` and `transition_kimg`, or `start_resolution`"
-    if total < grown:
-        end = phase_at(total, config.schedule, resolution)
-        fading = "" if end.alpha == 1 else f" (faded in by {end.alpha:.0%})"
-        yield (
-            f"note: total_kimg {config.total_kimg:,g} ends at {end.resolution}x{end.resolution}{fading}: "
-            f"{resolution}x{resolution} is fully there after {grown / 1000:,g}: {options}"
-        )
-    elif grown and total < grown + share:
-        yield (
-            f"note: total_kimg {config.total_kimg:,g} leaves {resolution}x{resolution} "
-            f"{(total - grown) / 1000:,g} thousand images, where a level below has {share / 1000:,g}: {options}"
-        )
 
 
 def _gb(size: float) -> str:

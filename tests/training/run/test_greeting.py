@@ -3,10 +3,10 @@
 import pytest
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, ScheduleConfig, TrainConfig
-from stylegan_tf.training.reports.disk import disk_use
+from stylegan_tf.training.reports.disk import disk_use, file_notes
 from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.loop import train
-from stylegan_tf.training.run.setup import length_notes
+from stylegan_tf.training.schedule import length_notes
 from tests.helpers.tiny_run import tiny_config, write_images
 
 
@@ -63,6 +63,27 @@ def test_the_papers_run_takes_what_its_files_have():
     # A grid of 8 x 4 pictures at 1024x1024 is 100 MB of pixels; TensorBoard's at most 1,024 pixels wide.
     assert 860 * 100e6 * 0.4 < uses["grids"] < 1100 * 100e6 * 0.6
     assert uses["events"] < 2e9
+
+
+@pytest.mark.parametrize(
+    "network_ticks, image_ticks, replaced", [(1, 4, ["network files"]), (4, 3, ["grids"]), (4, 4, [])]
+)
+def test_files_that_would_replace_each_other_are_reported_and_counted_once(network_ticks, image_ticks, replaced):
+    run = TrainConfig(
+        "data",
+        "run",
+        total_kimg=10,
+        schedule=ScheduleConfig(start_resolution=8, tick_kimg={4: 0.25}),
+        network_ticks=network_ticks,
+        image_ticks=image_ticks,
+        keep_networks=None,
+    )
+    assert [line.split(" come every")[0] for line in file_notes(run, 8)] == [f"note: {kind}" for kind in replaced]
+    generator, discriminator = GeneratorConfig(resolution=8), DiscriminatorConfig(resolution=8)
+    uses = disk_use(run, generator, discriminator)
+    parameters = uses["checkpoints"] / 4 / (run.keep_checkpoints + 1)  # With two moments of the trained ones.
+    assert uses["network files"] < 4 * parameters * 11  # 0 to 10 thousand images.
+    assert uses["grids"] <= 11.1 * run.grid_columns * run.grid_rows * 8 * 8 * 3
 
 
 def test_the_start_says_how_pictures_are_shown_and_what_the_data_would_allow(tmp_path):
