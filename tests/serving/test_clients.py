@@ -6,12 +6,15 @@ import http.server
 import json
 import threading
 import time
+import zlib
 
+import numpy as np
 import pytest
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.serving import clients
 from stylegan_tf.serving.clients import RequestOptions, over_grpc, over_rest
+from stylegan_tf.visualize.picture_files import encoded
 
 URL = "http://localhost:8501/v1/models/net"
 
@@ -20,12 +23,7 @@ def _row(content, **more):
     return {"png_bytes": {"b64": base64.b64encode(content).decode()}, **more}
 
 
-def _png(name):
-    """What begins and ends as a PNG does."""
-    return b"\x89PNG\r\n\x1a\n" + name + b"IEND\xaeB`\x82"
-
-
-A, B, C = map(_png, (b"a", b"b", b"c"))
+A, B, C = (encoded(np.full([8, 8, 3], value, np.uint8), "a.png") for value in (1, 2, 3))
 
 
 def _answer(monkeypatch, rows):
@@ -37,6 +35,22 @@ def _answer(monkeypatch, rows):
 def test_images_come_with_marks_or_without(monkeypatch):
     assert _answer(monkeypatch, [_row(A, ok=True), _row(B, ok=True)])([3, 4]) == [A, B]
     assert _answer(monkeypatch, [_row(A)["png_bytes"]])([3]) == [A]
+
+
+def test_no_png_with_a_wrong_bit_or_a_missing_byte_passes():
+    for place in range(len(A)):
+        flipped = A[:place] + bytes([A[place] ^ 1 << place % 8]) + A[place + 1 :]
+        for content in (flipped, A[:place]):
+            with pytest.raises(UserError, match="not a complete PNG"):
+                clients.checked(URL, [3], [content], [True])
+
+
+def test_no_png_of_more_pixels_than_its_bytes_can_hold_passes():
+    start, length = A.index(b"IHDR"), 17
+    header = b"IHDR" + (300).to_bytes(4, "big") * 2 + A[start + 12 : start + length]
+    content = A[:start] + header + zlib.crc32(header).to_bytes(4, "big") + A[start + length + 4 :]
+    with pytest.raises(UserError, match="not a complete PNG"):
+        clients.checked(URL, [3], [content], [True])
 
 
 class _Broken(http.server.BaseHTTPRequestHandler):
