@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Optional, Union
 
 import numpy as np
 
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.files.atomic_write import atomic_write
 from stylegan_tf.files.file_errors import ADVICE, DamagedFile, file_line, reading
 
@@ -23,6 +24,7 @@ _LIST = "arrays"  # In the JSON entry: name -> [type, shape, checksum].
 _PIECE = 2**24  # Bytes that are read at once.
 # Limits for a foreign file: times its size, or bytes, that it may decompress to.
 _MAX_COMPRESSION, _ALWAYS_FITS = 20, 2**28
+_MAX_TEXT = 2**24  # Bytes of a JSON entry, in UTF-32: parsed it takes many times as much.
 
 
 def file_sha256(path: Union[str, os.PathLike]) -> str:
@@ -43,7 +45,10 @@ def write_arrays(path: os.PathLike, entry: str, description: Mapping[str, Any], 
     with atomic_write(path) as temporary, open(temporary, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, array in arrays.items():
             listed[name] = _write(archive, name, np.asanyarray(array))
-        _write(archive, entry, np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":"))))
+        text = np.array(json.dumps({**description, _LIST: listed}, separators=(",", ":")))
+        if text.nbytes > _MAX_TEXT:
+            raise UserError(f"{path} was not written: its {entry} is longer than {_MAX_TEXT // 4:,} characters.")
+        _write(archive, entry, text)
 
 
 def write_plain_arrays(path: os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
@@ -102,6 +107,8 @@ def read_array_stream(stream: BinaryIO, size: int) -> np.ndarray:
     count, left = math.prod(shape), size - stream.tell()
     if min(shape, default=0) < 0 or count * dtype.itemsize != left:
         raise ValueError(f"{dtype} {list(shape)} does not fit into {left} bytes")
+    if dtype.kind == "U" and not shape and left > _MAX_TEXT:
+        raise ValueError(f"a text of {left} bytes")
     flat = np.empty(count, dtype)
     if left:
         _fill(stream, memoryview(flat.view(np.uint8)))

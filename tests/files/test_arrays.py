@@ -180,6 +180,16 @@ def test_what_unfolds_to_far_more_than_the_file_takes_no_memory(tmp_path):
         tracemalloc.stop()
 
 
+def test_a_text_that_parses_to_far_more_memory_is_neither_read_nor_written(tmp_path):
+    path = tmp_path / "file.npz"
+    np.savez_compressed(path, about=np.array("[" + "{}," * (2**22 // 3) + "{}]"))
+    with pytest.raises(DamagedFile, match=r"file.npz is not a readable file \(a text of 1677\d{4} bytes\)"):
+        read_described(path, "file", "about")
+    with pytest.raises(UserError, match="other.npz was not written: its about is longer than 4,194,304 characters"):
+        write_arrays(tmp_path / "other.npz", "about", {"names": "x" * 2**22}, {})
+    assert os.listdir(tmp_path) == ["file.npz"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
