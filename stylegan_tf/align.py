@@ -10,19 +10,22 @@ left_out.txt.
 
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
+from stylegan_tf.config import PictureOptions
 
 FLAGS = flags.FLAGS
 flags.define("source", None, "Photos: a folder, an archive, or another source of pictures.")
 flags.define("landmarks", None, "A .csv file with the landmarks of the faces.")
 flags.define("outdir", None, "The new folder to which the faces are written.")
 flags.define("size", 1024, "Width and height of the face images in pixels.", lower_bound=4, upper_bound=4096)
+flags.define_options(PictureOptions, "white", "black")
 
 
 def main() -> None:
     flags.require("source", "landmarks", "outdir")
     from stylegan_tf.data.alignment import align_faces
 
-    count = align_faces(FLAGS.source, FLAGS.landmarks, FLAGS.outdir, FLAGS.size, command_line.warn, ProgressBar)
+    where, options = (FLAGS.source, FLAGS.landmarks, FLAGS.outdir), flags.read_options(PictureOptions)
+    count = align_faces(*where, FLAGS.size, command_line.warn, ProgressBar, options)
     print(f"{count} faces of {FLAGS.size}x{FLAGS.size} pixels are in {FLAGS.outdir}")
 
 

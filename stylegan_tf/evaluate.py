@@ -14,7 +14,7 @@ import pathlib
 
 from stylegan_tf.cli import command_line, flags
 from stylegan_tf.cli.progress import ProgressBar
-from stylegan_tf.config import EvaluationOptions
+from stylegan_tf.config import EvaluationOptions, PictureOptions
 from stylegan_tf.metrics.kinds import KNOWN, parse_metrics
 from stylegan_tf.metrics.results import check_table_path
 
@@ -35,6 +35,7 @@ flags.define(
 flags.define_data_dir("A folder of TFRecords with the real images and, if there are any, the labels.")
 flags.define("metrics", "fid50k", f"Metrics to compute, separated by commas: {KNOWN}.")
 flags.define_options(EvaluationOptions)
+flags.define_options(PictureOptions, "white", "black")
 flags.define("out", None, "Folder for results. Default: that of the network; none for `demo` and --images.")
 flags.define("table", None, "File for a table of all results with one row per network: .md or .csv.")
 
@@ -52,6 +53,7 @@ def main():
 
     places = {"out": FLAGS.out, "table": FLAGS.table}
     outputs = {"note": command_line.show, "warn": command_line.warn, "progress": ProgressBar}
+    outputs["reading"] = flags.read_options(PictureOptions)
     evaluate_and_record(FLAGS.network, FLAGS.images, FLAGS.data_dir, metrics, options, **places, **outputs)
 
 

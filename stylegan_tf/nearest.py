@@ -13,7 +13,7 @@ meaningful.
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds import parse_seeds
-from stylegan_tf.config import NearestOptions
+from stylegan_tf.config import NearestOptions, PictureOptions
 
 FLAGS = flags.FLAGS
 FLAGS.set_default("truncation_psi", 1.0)  # Truncated images are nearer to all others than they should be.
@@ -21,6 +21,9 @@ flags.define_data_dir("A folder of TFRecords with the training images.")
 flags.define("held_out_dir", None, "Folder of TFRecords with images that the network was not trained on.")
 flags.define("seeds", "0-99", "Seeds of the generated images.")
 flags.define("images", None, "Pictures to compare in place of a network's, of the dataset's size: folder or archive.")
+flags.define_options(
+    PictureOptions, "white", "black", fit="How --images are fitted to the size of the dataset's images."
+)
 flags.define("output", "nearest.png", "The picture to write: .png, .jpg or .webp.")
 flags.define("table", None, "A .json file for all distances.")
 flags.define_options(NearestOptions)
@@ -39,7 +42,8 @@ def main():
     from stylegan_tf.metrics.nearest import report_nearest
 
     data, files = (FLAGS.data_dir, FLAGS.held_out_dir), (FLAGS.output, FLAGS.table)
-    report_nearest(source, seeds, *data, *files, options, command_line.show, ProgressBar)
+    outputs = (command_line.show, ProgressBar, flags.read_options(PictureOptions))
+    report_nearest(source, seeds, *data, *files, options, *outputs)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ mouth. They are in pixels of the photo as viewers show it, upright.
 
 import collections
 import csv
+import dataclasses
 import io
 import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
@@ -19,13 +20,13 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.making.report import list_skipped
+from stylegan_tf.data.making.report import Tally, list_skipped
 from stylegan_tf.data.records import encode_picture
 from stylegan_tf.data.sources import open_collection
-from stylegan_tf.data.sources.collection import Skipped
-from stylegan_tf.data.sources.fitted import to_pixels
+from stylegan_tf.data.sources.collection import Collection, Skipped
+from stylegan_tf.data.sources.fitted import Square, to_pixels
 from stylegan_tf.data.sources.image_files import summary
-from stylegan_tf.data.sources.opening import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture, NeedsOption
 from stylegan_tf.data.sources.reading import reading_picture
 from stylegan_tf.files.atomic_write import AtomicBatch, make_folder
 from stylegan_tf.files.file_errors import reading, short
@@ -125,11 +126,18 @@ def read_landmarks(path: os.PathLike) -> dict[str, list[tuple[str, np.ndarray]]]
 
 
 def align_faces(
-    source: str, landmarks: os.PathLike, outdir: os.PathLike, size: int, note: Note, progress: StartProgress = Progress
+    source: str,
+    landmarks: os.PathLike,
+    outdir: os.PathLike,
+    size: int,
+    note: Note,
+    progress: StartProgress = Progress,
+    pictures: PictureOptions = PictureOptions(),
 ) -> int:
     """Writes OUTDIR/PHOTO-FACE.png for each face, and OUTDIR/left_out.txt -> how many faces.
 
-    PHOTO is without its suffix, unless another photo has the same name but for the suffix.
+    PHOTO is without its suffix, unless another photo has the same name but for the suffix. pictures: their black and
+    white.
 
     Raises UserError if `outdir` holds anything already, or if no face can be written.
     """
@@ -144,10 +152,12 @@ def align_faces(
     stems = {name: name.rpartition(".")[0] or name for name in names if name in table}
     uses = collections.Counter([*stems, *stems.values()])
     make_folder(folder)
-    written, count = AtomicBatch(), 0
+    written, count, tally, options = AtomicBatch(), 0, Tally(), dataclasses.replace(pictures, channels=3)
     with progress(len(names), "Aligning", "photos") as bar:
         for index, name in enumerate(names):
-            for face, content in _faces(collection, index, table.get(name, ()), size, skipped):
+            photo = _photo(collection, index, options, skipped) if name in table else None
+            tally = tally if photo is None else tally.joined(Tally.of([photo]))
+            for face, content in _faces(name, photo, table[name], size, skipped) if photo else ():
                 path = folder / f"{stems[name] if uses[stems[name]] == 1 else name}-{face}.png"
                 if not path.resolve().is_relative_to(folder.resolve()):  # Archives may name anything.
                     skipped.append(Skipped(name, "with names that lead elsewhere"))
@@ -159,26 +169,30 @@ def align_faces(
             bar.update(index + 1)
     list_skipped(skipped, folder)
     if not count:
-        raise UserError(f"no face of {source} could be cut out: {summary(skipped) or 'there are none'}.")
+        such = f", such as {short(skipped[-1].name, 300)}" if skipped else ""
+        raise UserError(f"no face of {source} could be cut out: {summary(skipped) or 'there are none'}{such}.")
     if skipped:
         note(f"skipped: {summary(skipped)}; all of them are listed in {folder / 'left_out.txt'}")
+    for line in tally.lines(options.white):
+        note(line)
     return count
 
 
-def _faces(collection, index: int, faces: Sequence[tuple], size: int, skipped: list[Skipped]):
-    """Yields (face, content of a PNG file) of one photo."""
-    name = collection.name(index)
-    if not faces:
-        return
+def _photo(collection: Collection, index: int, options: PictureOptions, skipped: list[Skipped]) -> Optional[Square]:
+    """None for one that cannot be read, or not as a photo."""
     try:
-        with reading_picture(name):
-            image = to_pixels(collection.read(index), PictureOptions(None, 3))
-    except BadPicture as error:
+        with reading_picture(collection.name(index)):
+            return to_pixels(collection.read(index), options)
+    except (BadPicture, NeedsOption) as error:
         skipped.append(Skipped(str(error), "photos that cannot be read"))
-        return
+        return None
+
+
+def _faces(name: str, photo: Square, faces: Sequence[tuple], size: int, skipped: list[Skipped]):
+    """Yields (face, content of a PNG file) of one photo."""
     for face, landmarks in faces:
         try:
-            aligned = crop_face(image, face_crop(landmarks), size)
+            aligned = crop_face(photo.image, face_crop(landmarks), size)
         except ValueError as error:
             skipped.append(Skipped(f"{name}, face {face}: {error}", "faces that cannot be cut out"))
             continue

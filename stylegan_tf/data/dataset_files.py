@@ -40,6 +40,7 @@ class DatasetInfo:
     encoding: str = "raw"  # For the records: "raw", "png", or "jpeg" (the largest level; the others are PNG then).
     content_box: Optional[Box] = None  # For letterboxed pictures: left, top, right, bottom at `resolution`.
     aspect_ratio: Optional[float] = None  # For pictures that were stretched to squares: width by height.
+    has_planes: bool = False  # Whether channels are what `planes` has kept, and the fourth is no transparency.
     conversion: Optional[str] = None  # Digest of the pictures and the options that it was made of.
     remote: Optional[RemoteShards] = None  # Reads the shards where they are not local files.
 
@@ -100,6 +101,7 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
         encoding=first.encoding,
         content_box=None if box is None else tuple(box),
         aspect_ratio=None if ratio is None else float(ratio),
+        has_planes=description.get("has_planes") is True or first.channels not in (1, 3, 4),
         conversion=description.get("conversion"),
         remote=remote,
     )

@@ -10,7 +10,7 @@ from typing import Optional, Union
 
 import tensorflow as tf
 
-from stylegan_tf.config import INCEPTION, EvaluationOptions
+from stylegan_tf.config import INCEPTION, EvaluationOptions, PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo, find_dataset
@@ -85,11 +85,13 @@ def evaluate_and_record(
     note: Note = ignore,
     warn: Note = ignore,
     progress: StartProgress = Progress,
+    reading: PictureOptions = PictureOptions(),
 ) -> None:
     """Measures several networks and sets of pictures, and appends the results to metric-NAME.jsonl.
 
     Args:
       networks: network files, run folders or patterns of their names; pictures: folders, archives or other sources.
+      reading: white and black of the pictures.
       data_dir: the folder of TFRecords with the real images, for the metrics that need them.
       out: the folder for the results. None: that of each network; those of "demo" and of pictures are not recorded.
       table: a file for all results, .md or .csv, with a row for each network.
@@ -114,7 +116,7 @@ def evaluate_and_record(
 
         try:
             if path is None:
-                context = pictures_context(template, name, info, options, warn)
+                context = pictures_context(template, name, info, options, warn, reading)
             else:
                 context = network_context(template, path, info, options)
         except UserError as error:
@@ -129,6 +131,8 @@ def evaluate_and_record(
             for one in each:
                 found = measure_and_record(one, metrics, folder, on_error, options.force, note)
                 rows.add(f"{name} {one.facts['class']}" if "class" in one.facts else name, found)
+        for line in context.pictures.lines() if context.pictures else ():
+            warn(f"{name}  {line}")
     if table is not None:
         rows.write(pathlib.Path(table))
     if problems:
@@ -159,10 +163,11 @@ def pictures_context(
     info: Optional[DatasetInfo],
     options: EvaluationOptions = EvaluationOptions(),
     note: Note = ignore,
+    reading: PictureOptions = PictureOptions(),
 ) -> MetricContext:
     """Context of a folder of pictures, an archive, ...: see `open_pictures`."""
     box = info.relative_box if options.crop and info else None
-    pictures, level = open_pictures(path, info, options.fit, box, note)
+    pictures, level = open_pictures(path, info, dataclasses.replace(reading, fit=options.fit), box, note)
     reals = None if info is None or level is None else RealImages(info, level, bool(options.mirror_augment))
     facts = {"pictures": path, "dataset": info.name if info else None}
     return dataclasses.replace(template, pictures=pictures, reals=reals, content_box=box, facts=facts)

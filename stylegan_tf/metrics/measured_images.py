@@ -8,10 +8,11 @@ of latents (1 to 4) and says that the crossover points are random. Here they are
 after the first, so that each latent really styles a part of the image.
 """
 
+import dataclasses
 import functools
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
@@ -23,9 +24,10 @@ from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
+from stylegan_tf.data.making.report import Tally
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection
-from stylegan_tf.data.sources.fitted import choose_resolution, to_pixels, to_square
+from stylegan_tf.data.sources.fitted import Square, choose_resolution, to_pixels, to_square
 from stylegan_tf.data.sources.image_files import note_skipped
 from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
@@ -149,6 +151,7 @@ class FolderPictures:
         """
         self._collection, self._options, self.is_cropped = collection, options, is_cropped
         self.size = size
+        self._noticed: dict[int, Square] = {}  # Without their pixels.
         self._lock = threading.Lock()  # Readers of an archive or a database seek in one shared stream.
 
     def __len__(self) -> int:
@@ -158,8 +161,10 @@ class FolderPictures:
     def digest(self) -> str:
         """SHA-256 of all pictures, in their order, and of how they are read."""
         options = self._options  # In the words of earlier versions, whose results stay valid.
-        how = f"resolution={options.resolution or max(self.size)}, num_channels={options.channels}, fit={options.fit!r}"
-        how += f", filter={options.filter!r}, background=(255, 255, 255), white=None"
+        channels = options.num_channels
+        how = f"resolution={options.resolution or max(self.size)}, num_channels={channels}, fit={options.fit!r}"
+        how += f", filter={options.filter!r}, background=(255, 255, 255), white={options.white}"
+        how += f", black={options.black}" * (options.black is not None) + ", planes" * (options.planes is not None)
         digest = hashlib.sha256(f"(PictureOptions({how}), {self.size})".encode())
         for first in range(0, len(self), 256):
             (images,) = self.inputs(first, min(256, len(self) - first))
@@ -174,12 +179,19 @@ class FolderPictures:
     def images(self, images):
         return images
 
+    def lines(self) -> Iterator[str]:
+        """For the user: what was noticed about the pictures that were read."""
+        return Tally.of([*self._noticed.values()]).lines(self._options.white)
+
     def _read(self, index: int) -> np.ndarray:
         name = self._collection.name(index)
         with reading_picture(name):
             with self._lock:
                 picture = self._collection.read(index)
-            image = to_square(picture, self._options).image if self._options.fit else to_pixels(picture, self._options)
+            read = (to_square if self._options.fit else to_pixels)(picture, self._options)
+        image = read.image
+        if read.peak is not None or read.noticed:
+            self._noticed[index] = Square(image[:0], None, read.peak, noticed=read.noticed)
         if image.shape[:2] != self.size:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
             raise UserError(
@@ -192,25 +204,29 @@ class FolderPictures:
 def open_pictures(
     path: str,
     info: Optional[DatasetInfo],
-    fit: Optional[str] = None,
+    reading: PictureOptions = PictureOptions(),
     box: Optional[Sequence[float]] = None,
     note: Note = ignore,
 ) -> tuple[FolderPictures, Optional[int]]:
     """-> pictures, and the resolution of the dataset that they are compared with.
 
     Without `fit` it is their own size, or the resolution that has their size once the bars are cropped (`box`).
+    reading: fit, white and black; resolution and channels are those of the dataset.
     """
+    fit = reading.fit
     with reading_source(path):
         collection = open_collection(path)
         note_skipped(path, collection.skipped, note)
-        channels = collection.num_channels if info is None else info.num_channels
+        if info is not None and info.has_planes:
+            options = dataclasses.replace(reading, planes=info.num_channels)
+        else:
+            options = dataclasses.replace(reading, channels=(collection if info is None else info).num_channels)
         if fit is not None:
             level = choose_resolution(collection, fit) if info is None else info.resolution
-            options = PictureOptions(level, channels, fit)
+            options = dataclasses.replace(options, resolution=level)
             return FolderPictures(collection, options, (level, level), False), level
         with reading_picture(collection.name(0)):
             width, height = picture_size(collection.read(0))
-    options = PictureOptions(None, channels)
     if info is None:
         return FolderPictures(collection, options, (height, width), False), None
     if width == height and width in info.levels:

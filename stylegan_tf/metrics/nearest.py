@@ -13,7 +13,7 @@ from typing import NamedTuple, Optional, Union
 import numpy as np
 import tensorflow as tf
 
-from stylegan_tf.config import NearestOptions
+from stylegan_tf.config import NearestOptions, PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset
@@ -226,19 +226,23 @@ def report_nearest(
     options: NearestOptions = NearestOptions(),
     note: Note = ignore,
     progress: StartProgress = Progress,
+    reading: PictureOptions = PictureOptions(),
 ) -> Nearest:
     """Writes a picture of the nearest real images, and their numbers and distances; notes the conclusion.
 
     Args:
       source: a network, whose images of `seeds` are searched for, or the place of pictures of the dataset's size.
       held_out_dir: a dataset of the same source as `data_dir` that the network has not seen.
+      reading: how pictures are fitted, and their white and black.
       output: the picture; table: a file for all distances, .json.
     """
     check_picture_path(output)
     infos = [find_dataset(folder) for folder in (data_dir, held_out_dir) if folder]
     if isinstance(source, str):
-        pictures, _ = open_pictures(source, infos[0])
+        pictures, _ = open_pictures(source, infos[0], reading, note=note)
         names, (images,) = [str(number) for number in range(len(pictures))], pictures.inputs(0, len(pictures))
+        for line in pictures.lines():
+            note(line)
     else:
         names, ws = [f"seed {seed}" for seed in seeds], source.dlatents(source.latents(seeds))
         images = np.concatenate(list(source.images_of_dlatents(ws)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.alignment import align_faces, crop_face, face_crop
 
@@ -98,6 +99,26 @@ def test_several_faces_of_a_photo_come_upright_and_the_rest_is_reported(tmp_path
         "photos without landmarks",
     ]
     assert len(lines) == 1 and lines[0].startswith("skipped: 1 ")
+
+
+def test_a_photo_with_planes_is_left_out_and_one_of_12_bits_is_reported(tmp_path):
+    (tmp_path / "in").mkdir()
+    wide = photo()[:, :, 0].astype(np.uint16) * 16
+    Image.fromarray(wide).save(tmp_path / "in" / "a.png")
+    np.save(tmp_path / "in" / "planes.npy", np.zeros([3, 300, 400, 5], np.uint8))
+    write_table(tmp_path / "l.csv", [("a.png", 0, landmarks_of((200, 140), 0.0))])
+    dark, right = [], []
+    where = (str(tmp_path / "in"), tmp_path / "l.csv")
+    align_faces(*where, tmp_path / "dark", 64, dark.append)
+    assert "values up to 3200 of 65535; 1 of them come out nearly black. `white=3200`" in dark[-1]
+    align_faces(*where, tmp_path / "right", 64, right.append, pictures=PictureOptions(white=4080))
+    assert not any("dark" in line for line in right)
+    found = np.asarray(Image.open(tmp_path / "right" / "a-0.png"))
+    np.testing.assert_allclose(found[32, 32], 100, atol=2)
+    write_table(tmp_path / "l.csv", [("00000001", 0, landmarks_of((200, 140), 0.0))])
+    with pytest.raises(UserError, match="1 photos that cannot be read, such as 00000001 does not fit: it has 5 planes"):
+        align_faces(str(tmp_path / "in" / "planes.npy"), tmp_path / "l.csv", tmp_path / "none", 64, print)
+    assert "it has 5 planes" in (tmp_path / "none" / "left_out.txt").read_text()
 
 
 def test_photos_with_names_that_differ_in_their_suffixes_keep_these(tmp_path):

@@ -5,8 +5,13 @@ import tarfile
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from stylegan_tf.config import PictureOptions, SourceOptions, WriteOptions
+from stylegan_tf.data.dataset_files import find_dataset
+from stylegan_tf.data.making.writer import write_tfrecords
+from stylegan_tf.data.sources import open_source
 from stylegan_tf.metrics.measured_images import open_pictures
 from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
@@ -55,3 +60,26 @@ def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):
     pictures, _ = open_pictures(str(tmp_path), None)
     (found,) = pictures.inputs(0, 1)
     np.testing.assert_allclose(found[0, 0, 0], SEEN, atol=2)
+
+
+@pytest.mark.parametrize("planes", [4, 5])
+def test_planes_are_those_of_the_dataset(tmp_path, planes):
+    values = np.random.RandomState(0).randint(0, 256, [3, 8, 8, planes]).astype(np.uint8)
+    values[..., 3] = 0  # As transparency, it would hide the others.
+    np.save(tmp_path / "a.npy", values)
+    source = open_source(str(tmp_path / "a.npy"), SourceOptions(planes=planes))
+    folder = write_tfrecords(source, tmp_path / "set", WriteOptions(1, shuffle=False))
+    pictures, _ = open_pictures(str(tmp_path / "a.npy"), find_dataset(folder))
+    np.testing.assert_array_equal(pictures.inputs(0, 3)[0], values)
+    again = open_source(str(folder))
+    np.testing.assert_array_equal([again.read(index).image for index in range(3)], values)
+
+
+def test_pictures_of_12_bits_are_reported_and_take_a_white_point(tmp_path):
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels * 64).save(tmp_path / "a.png")
+    dark, right = (open_pictures(str(tmp_path), None, PictureOptions(white=white))[0] for white in (None, 64 * 255))
+    assert dark.digest != right.digest
+    (line,) = dark.lines()
+    assert "1 of them come out nearly black. `white=4032` makes" in line and not list(right.lines())
+    np.testing.assert_array_equal(right.inputs(0, 1)[0][0, :, :, 0], levels)

@@ -116,6 +116,27 @@ class Tally(NamedTuple):
             max(self.widest, other.widest),
         )
 
+    def lines(self, white: Optional[float], pages_hint: str = "") -> Iterator[str]:
+        """What the user should know about the way in which pictures were read. white: the option."""
+        converted, broken, pages = (self.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
+        if converted or broken:
+            yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
+                f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
+            )
+        if self.counts.get(UNSUPPORTED):
+            yield (
+                f"colours: {self.counts[UNSUPPORTED]:,} PNGs describe colours other than sRGB by the chunks cICP or "
+                "gAMA, which are not supported and were ignored: embed a colour profile."
+            )
+        if pages:
+            yield f"pages: of {pages:,} files with several, the first one was taken{pages_hint}."
+        if self.counts.get("wide") and white is None and (self.counts.get("dark") or self.peak < WIDEST / 2):
+            yield (
+                f"dark: {self.counts['wide']:,} pictures have 16 bits, with values up to {self.peak:g} of {WIDEST}; "
+                f"{self.counts.get('dark', 0):,} of them come out nearly black. `white={self.peak:g}` makes that value "
+                "white."
+            )
+
     @property
     def aspect_ratio(self) -> Optional[float]:
         """The geometric mean of width by height of stretched pictures; None where nothing was distorted."""
@@ -162,29 +183,12 @@ def summary_lines(
     if labels is not None:
         yield describe_labels(labels, source.label_names)
     tally = report.tally
-    converted, broken, pages = (tally.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
-    if converted or broken:
-        yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
-            f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
-        )
-    if tally.counts.get(UNSUPPORTED):
-        yield (
-            f"colours: {tally.counts[UNSUPPORTED]:,} PNGs describe colours other than sRGB by the chunks cICP or gAMA, "
-            "which are not supported and were ignored: embed a colour profile."
-        )
-    if pages:
-        yield f"pages: of {pages:,} files with several, the first one was taken: `pages=all` takes all."
+    yield from tally.lines(source.white, ": `pages=all` takes all")
     if 2 * tally.counts.get(PIXEL_ART, 0) > report.count:
         yield "pixel art: most pictures have few colours and were enlarged: `filter=nearest` keeps them sharp."
     again = len(report.digests) - len(set(report.digests))
     if again:
         yield f"duplicates: {again:,} pictures are equal to another one: `drop_duplicates` leaves them out."
-    if tally.counts.get("wide") and source.white is None and (tally.counts.get("dark") or tally.peak < WIDEST / 2):
-        yield (
-            f"dark: {tally.counts['wide']:,} pictures have 16 bits, with values up to {tally.peak:g} of {WIDEST}; "
-            f"{tally.counts.get('dark', 0):,} of them come out nearly black. `white={tally.peak:g}` makes that value "
-            "white."
-        )
     if tally.aspect_ratio is not None:
         yield (
             f"stretched: pictures are {tally.narrowest:.3g} to {tally.widest:.3g} times as wide as high; "

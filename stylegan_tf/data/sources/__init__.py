@@ -60,6 +60,8 @@ def open_source(source: str, options: SourceOptions = SourceOptions()) -> Fitted
         collection = open_collection(str(source), options.resolution, options.max_images)
         if options.pages == "all" and isinstance(collection, _OF_FILES):
             collection = PagedCollection(collection, None if options.labels else options.max_images)
+        if collection.planes and not options.channels and not options.planes:
+            options = dataclasses.replace(options, planes=collection.planes)
         with contextlib.suppress(BadPicture), reading_picture(collection.name(0)):
             open_layers(collection.read(0), options)  # Planes that the options do not mention are reported at once.
         found = find_labels(collection, options.labels)

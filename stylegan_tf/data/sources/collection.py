@@ -40,6 +40,7 @@ class Collection:
     _fingerprint = ""  # Fingerprint of the file that holds all of them.
     _opened: Sequence[str] = ()  # Attributes that every process opens for itself, None until then.
     num_channels = 3  # Default for the records.
+    planes: Optional[int] = None  # For pictures whose channels are no colours: the default of the option.
     content_box: Optional[Box] = None  # For pictures that are letterboxed already, at `resolution`.
     aspect_ratio: Optional[float] = None  # For pictures that are stretched already.
     resolution: Optional[int] = None

@@ -85,9 +85,10 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     )
 
 
-def to_pixels(picture: Picture, options: PictureOptions) -> np.ndarray:
-    """uint8 [H, W, C] of a picture as large as it is. Raises ValueError for what cannot be decoded."""
-    return _joined(open_layers(picture, options).layers)
+def to_pixels(picture: Picture, options: PictureOptions) -> Square:
+    """A picture as large as it is, uint8 [H, W, C]. Raises ValueError for what cannot be decoded."""
+    opened = open_layers(picture, options)
+    return Square(_joined(opened.layers), None, opened.peak, noticed=opened.noticed)
 
 
 def _joined(layers: list[Image.Image]) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Callable, Optional
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.sources.opening import BadPicture
+from stylegan_tf.data.sources.opening import BadPicture, NeedsOption
 from stylegan_tf.files.atomic_write import open_temporary, remove_leftovers_of, temporary_name
 from stylegan_tf.files.file_errors import os_error_line, reason_of, short
 
@@ -40,7 +40,8 @@ def reading_picture(name: str) -> Iterator[None]:
     except BadPicture as error:
         raise BadPicture(f"{name} {error}") from error
     except UserError as error:
-        raise UserError(f"{name} does not fit: {error}") from error
+        kind = NeedsOption if isinstance(error, NeedsOption) else UserError
+        raise kind(f"{name} does not fit: {error}") from error
     except Exception as error:
         if not is_system_error(error):
             raise BadPicture(f"{name} cannot be read as an image ({reason(error)})") from error

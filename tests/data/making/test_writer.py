@@ -77,6 +77,7 @@ def test_the_description_says_what_is_there(tmp_path):
         "count": 6,
         "resolution": 16,
         "num_channels": 1,
+        "has_planes": False,
         "levels": [16, 8, 4],
         "encoding": "raw",
         "num_shards": 2,

@@ -45,7 +45,7 @@ def test_colours_of_other_primaries_become_srgb(kind):
     np.testing.assert_allclose(found.image[4, 4], in_srgb(RGB, DISPLAY_P3, 2.2), atol=2)
     assert found.noticed == (CONVERTED,) and found.file is None
     assert np.abs(np.array(RGB) - found.image[4, 4]).max() > 10
-    np.testing.assert_array_equal(to_pixels(picture, PictureOptions(8)), found.image)
+    np.testing.assert_array_equal(to_pixels(picture, PictureOptions(8)).image, found.image)
 
 
 def test_transparency_is_no_colour():
