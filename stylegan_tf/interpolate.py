@@ -90,13 +90,13 @@ def _walks(painters, keys, count):
     """Keys and classes take turns: the shorter list starts over until the longer one ends."""
     import numpy as np
 
-    from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, split_keys
+    from stylegan_tf.visualize.interpolation import LatentPath, LatentWalk, split_keys
 
     options = {"smooth": FLAGS.path == "smooth", "closed": FLAGS.loop}
     if FLAGS.space == "w":
         turns = range(max(len(keys), len(painters)))
         ws = np.concatenate([style_of(painters[turn % len(painters)], keys[turn % len(keys)]) for turn in turns])
-        return [StyleWalk(part, **options) for part in split_keys(ws, count)]
+        return [LatentPath(part, **options) for part in split_keys(ws, count)]
     psi = np.float32([FLAGS.truncation_psi if key.psi is None else key.psi for key in keys])
     z = painters[0].latents(key.seed for key in keys)
     parts = zip(split_keys(z, count), split_keys(psi, count))

@@ -18,7 +18,7 @@ from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import Blend, View
 from stylegan_tf.files.file_errors import os_error_line
 from stylegan_tf.visualize.animation import write_animation
-from stylegan_tf.visualize.interpolation import StyleWalk, frame_count
+from stylegan_tf.visualize.interpolation import LatentPath, frame_count
 from stylegan_tf.visualize.picture_files import resized
 from stylegan_tf.visualize.tile_table import scale_for
 
@@ -143,7 +143,7 @@ class Film:
 
     def __init__(self, renderer: Renderer, views: Sequence[View], seconds: float, loop: bool):
         self._renderer, self._views = renderer, views
-        self._walk = StyleWalk(np.stack([renderer.render(view).ws for view in views]), closed=loop)
+        self._walk = LatentPath(np.stack([renderer.render(view).ws for view in views]), closed=loop)
         self.num_frames = frame_count(seconds * self._walk.length, FPS)
         self._step = self._walk.length / (self.num_frames if loop else self.num_frames - 1)
         self._noise = functools.lru_cache(maxsize=2)(lambda key: renderer.render(views[key]).noise)

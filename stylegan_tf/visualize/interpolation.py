@@ -15,10 +15,10 @@ _LINE = 1e-4  # Radians; directions closer than this, or as close to opposite, h
 
 
 class LatentPath:
-    """A path through keys [K, D] (K >= 2): `path([t, ...])` -> float32 [n, D]; key k is at t = k.
+    """A path through keys [K, ...] (K >= 2): `path([t, ...])` -> float32 [n, ...]; key k is at t = k.
 
     Args:
-      on_sphere: the path of Gaussian latents: lengths are those of the keys, not the shorter ones that
+      on_sphere: the path of Gaussian latents [K, D]: lengths are those of the keys, not the shorter ones that
         lie between them.
       smooth: a cubic spline, without a jerk at the keys. Else the paper's interpolations (Sec. 4.1):
         straight lines, or arcs on the sphere.
@@ -44,7 +44,8 @@ class LatentPath:
         times = np.asarray(times, np.float64)
         times = times % len(self._keys) if self._closed else np.clip(times, 0, self.length)
         first = np.minimum(times.astype(int), self.length - 1)
-        second, part = (first + 1) % len(self._keys), (times - first)[:, None]
+        second = (first + 1) % len(self._keys)
+        part = (times - first).reshape(-1, *[1] * (self._keys.ndim - 1))
         a, b = self._keys[first], self._keys[second]
         if self._spline is not None:
             points = self._spline(times)
@@ -70,29 +71,17 @@ def _norm(x):
     return np.linalg.norm(x, axis=-1, keepdims=True)
 
 
-class StyleWalk:
-    """Through w of every layer: `walk(times)` -> float32 [n, L, W] for keys [K, L, W], which are used as they are."""
-
-    def __init__(self, keys: np.ndarray, smooth: bool = True, closed: bool = True):
-        self._path = LatentPath(keys.reshape(len(keys), -1), smooth=smooth, closed=closed)
-        self._shape = keys.shape[1:]
-        self.length = self._path.length
-
-    def __call__(self, times: np.ndarray) -> np.ndarray:
-        return self._path(times).reshape(-1, *self._shape)
-
-
 class LatentWalk:
-    """Through z [K, Z], on the sphere of the latents, with psi [K] that changes evenly; None: the painter's."""
+    """The styles [n, L, W] on a path through z [K, Z] on their sphere; psi [K] changes evenly, None: the painter's."""
 
     def __init__(self, painter: Painter, keys: np.ndarray, psi: Optional[np.ndarray] = None, smooth=True, closed=True):
         self._painter = painter
         self._path = LatentPath(keys, on_sphere=True, smooth=smooth, closed=closed)
-        self._psi = None if psi is None else LatentPath(np.reshape(psi, [-1, 1]), smooth=False, closed=closed)
+        self._psi = None if psi is None else LatentPath(psi, smooth=False, closed=closed)
         self.length = self._path.length
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
-        psi = None if self._psi is None else self._psi(times)[:, 0]
+        psi = None if self._psi is None else self._psi(times)
         return self._painter.broadcast(self._painter.map(self._path(times)), psi=psi)
 
 
@@ -102,7 +91,8 @@ def walk_frames(
     """Yields uint8 [H, W, 3], or [H, W, 4] of a network with transparency; only a few are in memory at a time.
 
     Args:
-      walks: of the same length: the upper left one, the one to its right, and so on.
+      walks: `LatentPath`s through w [K, L, W] or `LatentWalk`s of the same length:
+        the upper left one, the one to its right, and so on.
       frames: of a closed walk the last one precedes the first; an open one ends at its last key.
       columns: of walks; scale: enlargement by repeated pixels.
       offset: what is added to w of every layer, [L, W].

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.visualize.interpolation import LatentWalk, StyleWalk, frame_count, split_keys, walk_frames
+from stylegan_tf.visualize.interpolation import LatentPath, LatentWalk, frame_count, split_keys, walk_frames
 from tests.helpers import painters
 
 
@@ -18,7 +18,7 @@ def _frames(painter, seeds, frames, space="w", walks=1, smooth=True, closed=True
     if space == "z":
         paths = [LatentWalk(painter, keys, smooth=smooth, closed=closed) for keys in split_keys(z, walks)]
     else:
-        paths = [StyleWalk(keys, smooth, closed) for keys in split_keys(painter.dlatents(z), walks)]
+        paths = [LatentPath(keys, smooth=smooth, closed=closed) for keys in split_keys(painter.dlatents(z), walks)]
     return np.stack(list(walk_frames(painter, paths, frames, closed=closed, **options)))
 
 
@@ -79,7 +79,7 @@ def test_psi_changes_evenly_from_key_to_key(painter):
 def test_an_offset_is_added_in_every_frame(painter):
     ws = painter.dlatents(painter.latents([3, 4]))
     offset = np.random.RandomState(0).randn(*painter.dlatent_shape).astype(np.float32)
-    (first, _) = walk_frames(painter, [StyleWalk(ws)], 2, offset=offset)
+    (first, _) = walk_frames(painter, [LatentPath(ws)], 2, offset=offset)
     assert np.abs(first.astype(int) - painter.pictures(ws[:1] + offset)[0]).mean() < 0.05
 
 
@@ -98,6 +98,6 @@ def test_frames_are_counted():
 def test_frames_of_networks_with_transparency_keep_it():
     painter, _ = painters.painter(num_channels=4)
     ws = painter.dlatents(painter.latents([1, 2]))
-    first, _ = walk_frames(painter, [StyleWalk(ws)], 2, scale=2)
+    first, _ = walk_frames(painter, [LatentPath(ws)], 2, scale=2)
     (image,) = next(painter.image_batches(ws[:1]))
     np.testing.assert_array_equal(first[::2, ::2], image)
