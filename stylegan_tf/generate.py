@@ -75,7 +75,7 @@ def main():
             images = generating.write_images(outdir, sets, made_with, *options, keep=bool(FLAGS.grid))
     if FLAGS.grid:
         images = images or generating.draw_images(sets, FLAGS.scale, ProgressBar)
-        generating.write_grid(FLAGS.grid, images, FLAGS.grid_columns)
+        picture_files.save_image_grid(images, FLAGS.grid, FLAGS.grid_columns)
 
 
 if __name__ == "__main__":

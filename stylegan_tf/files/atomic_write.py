@@ -50,10 +50,11 @@ def atomic_write(path: os.PathLike) -> Iterator[pathlib.Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def write_text(path: os.PathLike, text: str) -> None:
-    """Writes a text file in UTF-8, atomically."""
+def write_text(path: os.PathLike, text: str) -> pathlib.Path:
+    """Writes a text file in UTF-8, atomically; returns its path."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return pathlib.Path(path)
 
 
 def write_json(path: os.PathLike, value: Any) -> None:

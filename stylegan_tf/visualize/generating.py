@@ -17,7 +17,7 @@ from stylegan_tf.networks.network_file import Networks, load_networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter, painter_of
-from stylegan_tf.visualize.picture_files import as_shown, check_picture_size, grid_shape, save_image_grid
+from stylegan_tf.visualize.picture_files import as_shown, check_picture_size, grid_shape
 
 _Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
 _Offset = Union[int, NDArray[np.float32]]
@@ -188,17 +188,10 @@ def draw_images(sets: Sequence[Styles], scale: int = 1, progress: StartProgress 
 def check_grid(
     path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
 ) -> None:
-    """UserError if `write_grid` could not write this many images, before they are generated."""
+    """UserError if `save_image_grid` could not write this many images, before they are generated."""
     rows, columns = grid_shape(sum(styles.count for styles in sets), columns)
     height, width = sets[0].painter.picture_shape
     check_picture_size(path, rows * height * scale, columns * width * scale)
-
-
-def write_grid(
-    path: Union[str, os.PathLike[str]], images: Sequence[NDArray[np.uint8]], columns: Optional[int] = None
-) -> None:
-    """All images as one picture. columns: see `image_grid`."""
-    save_image_grid(np.stack(images), path, columns)
 
 
 def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:

@@ -18,7 +18,7 @@ import numpy as np
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.files.atomic_write import make_folder, write_text
+from stylegan_tf.files.atomic_write import make_folder, write_json, write_text
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, save_networks
 from stylegan_tf.networks.truncation import Truncation
@@ -64,12 +64,7 @@ def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[
     metadata: of the network file, with `metrics`. files: Markdown about the files of the export.
     """
     path = pathlib.Path(folder) / "README.md"
-    return _write(path, "\n".join([*_front_matter(metadata), *_text(generator, name, metadata, files)]) + "\n")
-
-
-def _write(path: pathlib.Path, text: str) -> pathlib.Path:
-    write_text(path, text)
-    return path
+    return write_text(path, "\n".join([*_front_matter(metadata), *_text(generator, name, metadata, files)]) + "\n")
 
 
 def _front_matter(metadata):
@@ -159,13 +154,13 @@ def _write_hub_folder(networks, dest, options, ort_dir, stored, shared, name) ->
     generator = networks.best_generator
     onnx = export_portable(generator, dest / "onnx", "onnx", options, metadata=stored, **shared)
     pages = write_web_page(networks, dest / "space", options, ort_dir, metadata=stored, onnx=onnx, **shared)
-    pages.append(_write(dest / "space" / "README.md", _SPACE.format(name=json.dumps(name))))
+    pages.append(write_text(dest / "space" / "README.md", _SPACE.format(name=json.dumps(name))))
     label = np.eye(1, generator.config.label_size, dtype=np.float32)[0] if generator.config.label_size else None
     truncation = Truncation(0.7, options.truncation_cutoff, options.truncation_centre)
     painter = Painter(generator, label, options.content_box, truncation, aspect_ratio=networks.aspect_ratio)
     save_image_grid(painter.pictures(painter.dlatents(painter.latents(range(16)))), dest / "samples.png")
     config = {"architecture": generator.config.to_dict(), **describe(generator, options)}
-    _write(dest / "config.json", json.dumps(config, indent=1) + "\n")
+    write_json(dest / "config.json", config)
     save_networks(dest / "network.npz", Networks(None, None, generator, networks.metadata))
     return [*(dest / file for file in ("network.npz", "config.json", "samples.png")), *onnx, *pages]
 
@@ -202,7 +197,7 @@ def write_web_page(
         # Last, as it loads the others.
         "index.html": page.replace("{{title}}", html.escape(str((metadata or {}).get("dataset", "generator")))),
     }
-    return [_write(dest / name, text) for name, text in contents.items()]
+    return [write_text(dest / name, text) for name, text in contents.items()]
 
 
 def page_info(networks: Networks, options: ServingOptions) -> dict[str, Any]:
