@@ -17,7 +17,7 @@ from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED, WIDEST
-from stylegan_tf.data.sources.fitted import PIXEL_ART, Square
+from stylegan_tf.data.sources.fitted import CROPPED, ENLARGED, PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import PAGES, BadPicture
 from stylegan_tf.files.file_errors import short
@@ -186,6 +186,14 @@ def summary_lines(
     yield from tally.lines(source.white, ": `pages=all` takes all")
     if 2 * tally.counts.get(PIXEL_ART, 0) > report.count:
         yield "pixel art: most pictures have few colours and were enlarged: `filter=nearest` keeps them sharp."
+    elif tally.counts.get(ENLARGED):
+        size = f"{source.resolution}x{source.resolution}"
+        yield (
+            f"enlarged: {tally.counts[ENLARGED]:,} of {report.count:,} pictures are smaller than {size} and were "
+            "blurred: a lower `resolution` enlarges fewer."
+        )
+    if tally.counts.get(CROPPED):
+        yield f"cropped: {tally.counts[CROPPED]:,} pictures lost more than half of their area: `fit=pad` keeps it."
     again = len(report.digests) - len(set(report.digests))
     if again:
         yield f"duplicates: {again:,} pictures are equal to another one: `drop_duplicates` leaves them out."

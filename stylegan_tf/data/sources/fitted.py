@@ -34,7 +34,8 @@ FILTERS = {
     "nearest": Image.Resampling.NEAREST,
 }
 _FEW_COLOURS = 64  # Pictures with at most this many are considered pixel art.
-PIXEL_ART = "pixel art"  # What may be noticed of a picture, besides what `opening` notices.
+# What may be noticed of a picture, besides what `opening` notices.
+PIXEL_ART, ENLARGED, CROPPED = "pixel art", "enlarged", "cropped"
 _SAMPLES = 100  # Pictures whose size decides about the resolution.
 
 
@@ -44,7 +45,8 @@ class Square(NamedTuple):
     peak: the largest value of a picture of more than 8 bits, None for others.
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
-    noticed: of `PIXEL_ART`, `opening.PAGES`, `colours.CONVERTED`, `BROKEN` and `UNSUPPORTED`.
+    noticed: of `PIXEL_ART`, `ENLARGED` (blurred by that), `CROPPED` (by more than half),
+      `opening.PAGES`, `colours.CONVERTED`, `BROKEN` and `UNSUPPORTED`.
     digest: of the pixels before they were fitted.
     """
 
@@ -72,6 +74,10 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     is_blurred = options.filter != "nearest" and max(first.size) < side
     if is_blurred and len(opened.layers) == 1 and first.getcolors(_FEW_COLOURS):
         noticed += (PIXEL_ART,)
+    if options.filter != "nearest" and (max if options.fit == "pad" else min)(first.size) < side:
+        noticed += (ENLARGED,)
+    if options.fit == "crop" and 2 * min(first.size) < max(first.size):
+        noticed += (CROPPED,)
     box = letterbox(first.size, side) if options.fit == "pad" and first.width != first.height else None
     image = _joined([_fitted(layer, box, options) for layer in opened.layers])
     return Square(

@@ -342,3 +342,24 @@ def test_missing_pieces_of_an_hdf5_file_are_no_black_pictures(tmp_path):
         data[:4] = 200
     with pytest.raises(UserError, match="holds 4 of 6 pieces of images"):
         open_source(str(tmp_path / "a.h5"))
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"fit": "crop"}, ["enlarged: 1 of 2 ", "cropped: 1 "]),
+        ({"fit": "crop", "filter": "nearest"}, ["cropped: 1 "]),
+        ({"fit": "pad"}, ["enlarged: 1 of 2 "]),
+        ({"fit": "pad", "filter": "nearest"}, []),
+    ],
+)
+def test_pictures_that_are_blurred_or_mostly_cut_away_are_counted(tmp_path, options, told):
+    (tmp_path / "in").mkdir()
+    for name, size in (("small", (24, 20)), ("strip", (40, 200))):
+        pixels = np.random.RandomState(0).randint(0, 256, [*reversed(size), 3], np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{name}.png")
+    lines = []
+    source = open_source(str(tmp_path / "in"), SourceOptions(resolution=32, **options))
+    write_tfrecords(source, tmp_path / "out", WriteOptions(), lines.append)
+    lines = [line for line in lines if line.startswith(("enlarged: ", "cropped: "))]
+    assert [line[: len(start)] for line, start in zip(lines, told)] == told and len(lines) == len(told)
