@@ -128,7 +128,7 @@ function connect(generator) {
   for (const part of document.querySelectorAll(".styles")) part.hidden = !centres.length;
   for (const [name, from, end] of [["coarse", 0, 4], ["middle", 4, 8], ["fine", 8, 18]]) {
     const to = Math.min(end, num_layers);
-    const text = `${name} styles (layers ${from + 1} to ${to})`;
+    const text = `${name} styles (layers ${from} to ${to - 1})`;
     if (from < to) element("range").add(new Option(text, `${from}-${to}`));
   }
   return redraw();
