@@ -85,7 +85,11 @@ def define_list(
 
 def define_network() -> None:
     """--network: one network."""
-    define("network", None, "A network file, a run folder (its newest network is used), or `demo`.")
+    define(
+        "network",
+        None,
+        "A network file, a run folder (its newest network is used), an https or bucket address, or `demo`.",
+    )
     must_exist("network", "demo")
 
 
