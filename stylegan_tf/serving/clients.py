@@ -24,6 +24,7 @@ from stylegan_tf.files.file_errors import parse_json, reason_of, short
 SIGNATURE = "seed_png"
 FetchImages = Callable[[list], list]  # Seeds -> their PNG files.
 _LARGEST_IMAGE = 2**24  # Bytes of an image in an answer.
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # Which Pillow does not verify.
 _MAX_DEFLATED = 1032  # Bytes that one byte of zlib can stand for.
 
 
@@ -127,7 +128,7 @@ def _is_png(content: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             image.verify()
-            return image.width * image.height <= _MAX_DEFLATED * len(content)
+            return content.endswith(_PNG_END) and image.width * image.height <= _MAX_DEFLATED * len(content)
     except Exception:  # Damaged bytes can raise almost anything.
         return False
 
