@@ -14,8 +14,7 @@ def given(monkeypatch):
     """Sets flags: name=value."""
 
     def define(**values):
-        entries = {name: types.SimpleNamespace(value=value) for name, value in values.items()}
-        monkeypatch.setattr(flags, "FLAGS", entries)
+        monkeypatch.setattr(flags, "FLAGS", types.SimpleNamespace(**values))
 
     return define
 

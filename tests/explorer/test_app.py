@@ -163,7 +163,7 @@ def test_what_is_found_is_a_view_like_any_other(page):
     assert (_pixels(client.get(f"/api/found/{ended['result']}/target.png")) == 99).all()
     assert (_pixels(client.post("/api/picture.png", {**found, "psi": 0.1, "seed": 9})) == shown).all()
     answer = client.post("/api/picture.png", {**found, "network": "classes_relative"})  # Of the same shape.
-    assert answer.status == 422 and "another network's" in answer.json()["error"]
+    assert answer.status == 422 and "belongs to another network" in answer.json()["error"]
     answer = client.post(f"/api/projections?{query}", b"x" * (20 * 2**20 + 1))
     assert answer.status == 422 and "the limit is 20,971,520" in answer.json()["error"]
     _, ended = _ended(client, client.post("/api/projections?space=w&steps=3&name=my%20cat.png", b"no picture"))

@@ -55,7 +55,7 @@ def test_what_is_found_is_kept_for_the_newest_only_and_for_its_network():
     assert len(set(names)) == 70 and found["a", names[-1]].shape == (1, 1)
     with pytest.raises(UserError, match="no longer kept"):
         found["a", names[0]]
-    with pytest.raises(UserError, match="another network's"):
+    with pytest.raises(UserError, match="belongs to another network"):
         found["b", names[-1]]
 
 
