@@ -69,11 +69,6 @@ def network_work(config: NetworkConfig, resolution: int, fused: bool = True, mix
     return NetworkWork(total, first, stored)
 
 
-def _scoring_layers(config: DiscriminatorConfig) -> Iterator[LayerShape]:
-    """Those after the minibatch statistics."""
-    return (layer for layer in layer_shapes(config) if layer.path.startswith(("4x4/conv", "4x4/dense")))
-
-
 def training_passes(
     generator: GeneratorConfig,
     discriminator: DiscriminatorConfig,
@@ -90,8 +85,10 @@ def training_passes(
     d = network_work(discriminator, resolution, fused)
     with_weights = d.forward * 3 + d.first * -1
     penalties = [gamma > 0 for gamma in (losses.r1_gamma, losses.r2_gamma)]
-    head = [Work(layer.multiply_adds(fused), sum(layer.values())) for layer in _scoring_layers(discriminator)]
-    features = d.forward + sum(head, Work()) * -1
+    features = d.forward  # Without the layers after the minibatch statistics.
+    for layer in layer_shapes(discriminator):
+        if layer.path.startswith(("4x4/conv", "4x4/dense")):
+            features += Work(layer.multiply_adds(fused), sum(layer.values())) * -1
     seen = 2 + bool(losses.gp_lambda)  # Each set of images gets its features again; so does each penalty on it.
     penalised = sum(penalties) / losses.r1_interval + bool(losses.gp_lambda)
     passes = {

@@ -165,10 +165,6 @@ def _number(low, high, whole=False):
     return read
 
 
-def _read_cutoff(name, value, info):
-    return _number(0, info.num_layers, whole=True)(name, value, info)
-
-
 def _read_offset(name, value, info):
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         raise UserError(f"{name} must be two numbers, got {_brief(value)}.")
@@ -226,7 +222,7 @@ _READERS = {
     "seed": _read_seed,
     "offset": _read_offset,
     "psi": _number(-2, 2),
-    "cutoff": _read_cutoff,
+    "cutoff": lambda name, value, info: _number(0, info.num_layers, whole=True)(name, value, info),
     "centre": _choice(CENTRES),
     "classes": _table(lambda info: _numbered(len(info.label_names)), _number(0, 1)),
     "found": _read_text,
