@@ -175,7 +175,7 @@ def banner(setup: RunSetup, state: TrainState, resumed: bool) -> Iterator[str]:
     config, info = setup.config, setup.info
     size = state.generator.config.resolution
     where = f"{'resuming' if resumed else 'starting'} at {state.images_seen / 1000:.1f} of {config.total_kimg:g} kimg"
-    if resumed and state.images_seen >= config.total_kimg * 1000:
+    if resumed and state.images_seen >= round(config.total_kimg * 1000):
         where = f"complete at {state.images_seen / 1000:.1f} kimg (a higher `total_kimg` would continue it)"
     devices = setup.strategy.num_replicas_in_sync
     yield (
