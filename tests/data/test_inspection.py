@@ -173,7 +173,8 @@ def test_the_tool_fails_for_damage_and_differences(folder, tmp_path):
     [
         ([], "--data_dir is missing"),
         (["--data_dir", "nowhere"], "nowhere does not exist"),
-        (["--resolution", "16"], "no level of resolution 16"),
+        (["--resolution", "16", "--preview", "p.png"], "no level of resolution 16"),
+        (["--resolution", "16"], "--resolution has no effect without --preview or --extract"),
     ],
 )
 def test_the_tool_prints_one_line_for_a_mistake(folder, arguments, message):

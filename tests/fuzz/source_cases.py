@@ -188,7 +188,6 @@ _FLAGS = """\
 --source=synthetic
 --max_images=4
 --resolution=8
---shards=2
 --seed=7
 --fit=crop
 --filter=box
