@@ -91,7 +91,7 @@ def test_keys_that_do_not_fit_the_grid_are_refused(keys, walks):
 
 def test_frames_are_counted():
     assert frame_count(3, 25) == 75 and frame_count(1.02, 25) == 26
-    with pytest.raises(UserError, match="no animation"):
+    with pytest.raises(UserError, match="fewer than two frames"):
         frame_count(0.01, 25)
 
 
