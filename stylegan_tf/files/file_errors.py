@@ -157,15 +157,16 @@ _PICKLES = (
      "a pickle of a StyleGAN2 or StyleGAN2-ADA network"),
     (re.escape(_TORCH_MAGIC), "a file of PyTorch's weights (.pth, .pt)"),
 )  # fmt: skip
-_BEGINNINGS = (
-    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
+_BEGINNINGS = (  # As regular expressions.
+    (rb"(?s).{5}\0{3}\{", "a file of weights (.safetensors)"),  # The length of a header in JSON.
+    (rb"\s*version https://git-lfs", "a Git LFS pointer: fetch the file itself with `git lfs pull`"),
     (b"\x89HDF", "an HDF5 file, such as Keras' weights"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
     (b"BZh", "compressed with bzip2: unpack it first"),
     (b"\xfd7zXZ", "compressed with xz: unpack it first"),
-    (b"<", "a web page: the download failed"),
+    (rb"\s*<[!?a-zA-Z]", "a web page: the download failed"),
     (b"PK\x03\x04", "a zip archive, such as an .npz or PyTorch's weights"),
 )
 
@@ -189,7 +190,7 @@ def foreign_kind(path: os.PathLike) -> Optional[str]:
 
 def kind_by_beginning(start: bytes) -> Optional[str]:
     """What a file is that starts with these bytes, in the same words."""
-    return next((kind for beginning, kind in _BEGINNINGS if start.lstrip().startswith(beginning)), None)
+    return next((kind for beginning, kind in _BEGINNINGS if re.match(beginning, start)), None)
 
 
 def _kind_of_pickle(content: bytes) -> str:

@@ -452,6 +452,8 @@ def test_files_of_others_are_named_as_what_they_are(tmp_path):
         b"\x89HDF\r\n": "HDF5",
         b"\x89PNG\r\n": "a picture",
         b"<!DOCTYPE html>": "a web page",
+        b"<\0\0\0\0\0\0\0{": "safetensors",
+        b"<a\0\0\0\0\0\0{": "safetensors",
     }
     for content, message in cases.items():
         path.write_bytes(content)
@@ -480,7 +482,7 @@ def test_a_run_folder_gives_its_best_or_an_earlier_network(tmp_path):
         "199": "network-000010.npz",
     }
     assert network_file.find_network(tmp_path).name == "network-000200.npz"
-    for which in ("9", "worst"):
+    for which in ("9", "worst", "9" * 5000):
         with pytest.raises(UserError, match="give best, newest, or a number of thousand images from 10 on"):
             network_file.find_network(f"{tmp_path}@{which}")
     (tmp_path / "network-best.npz").unlink()
