@@ -193,7 +193,7 @@ def _parse(argv: Sequence[str]) -> None:
 def _warn_of_another_network(path: str) -> None:
     """Says what RUN@1200 means if that run has no network of exactly 1,200 thousand images."""
     run_dir, _, number = path.rpartition("@")
-    if number.isdecimal() and os.path.isdir(run_dir):
+    if re.fullmatch(r"\d{1,18}", number) and os.path.isdir(run_dir):
         names = map(re.compile(r"network-(\d+)\.npz").fullmatch, os.listdir(run_dir))
         kimg = max((int(name[1]) for name in names if name and int(name[1]) <= int(number)), default=int(number))
         if kimg != int(number):
@@ -251,7 +251,9 @@ def _unknown_flag(name: str) -> str:
     name = name.lstrip("-")
     near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help", "helpfull"], n=1, cutoff=0.5)
     hint = f"did you mean --{near[0]}?" if near else "--helpfull lists all flags."
-    return f"unknown flag --{name}; {hint}"
+    given = {argument.lstrip("-").partition("=")[0] for argument in sys.argv[1:]}
+    where = " in the flag file" if "flagfile" in given and name not in given else ""
+    return f"unknown flag --{name}{where}; {hint}"
 
 
 def _own_flags() -> list:

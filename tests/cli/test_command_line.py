@@ -224,6 +224,7 @@ def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, stateme
         (b"--flagfile=%s", "leads back to itself"),
         (b"--flagfile", "--flagfile needs the name of a file"),
         (b"--" + b"x" * 2000, "unknown flag --xxx"),
+        (b"--zzqq=1", "error: unknown flag --zzqq in the flag file; --helpfull"),
         (b"--resolution=" + b"x" * 2000, "flag --resolution=xxx"),
     ],
 )
@@ -315,7 +316,8 @@ def test_a_place_that_is_not_there_is_told_before_main_and_a_near_word_is_sugges
 
 
 @pytest.mark.parametrize(
-    "which, warning", [("99", "run has no network of 99 thousand images, .* that of 12\n"), ("12", "")]
+    "which, warning",
+    [("99", "run has no network of 99 thousand images, .* that of 12\n"), ("12", ""), ("9" * 5000, "")],
 )
 def test_another_network_than_the_wanted_one_is_named(tmp_path, monkeypatch, capsys, which, warning):
     monkeypatch.chdir(tmp_path)
