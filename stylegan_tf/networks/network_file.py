@@ -256,9 +256,8 @@ def _network_of(run_dir: pathlib.Path, which: str) -> pathlib.Path:
         return run_dir / BEST_NAME
     if which == "newest":
         return networks[-1]
-    until = [
-        path for path in networks if re.fullmatch(r"\d{1,18}", which) and int(path.stem.split("-")[1]) <= int(which)
-    ]
+    limit = int(which) if re.fullmatch(r"\d{1,18}", which) else -1
+    until = [path for path in networks if int(path.stem.split("-")[1]) <= limit]
     if not until:
         raise UserError(
             f"{run_dir} has no network {short(which, 60)!r}: give best, newest, or a number of thousand images from "
