@@ -9,7 +9,8 @@ With several classes (--class a,b or all) each gets a folder: OUTDIR/a/seed0000.
 
 The latent of seed s is numpy.random.RandomState(s).randn(1, latent_size): the same seed gives the same image.
 Images that --outdir already holds from the same network and flags are not generated again, so that an interrupted
-command resumes. The file images.jsonl in it records how each image was generated.
+command resumes. The file images.jsonl in it records how each image was generated. Until all images of a .zip
+are there, they are in the folder NAME.zip.unfinished, which the command needs to resume.
 """
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
