@@ -19,6 +19,8 @@ with flags.group("Network and pictures"):
     flags.define("outdir", None, "A folder for the results.")
     flags.define_options(
         SourceOptions,
+        "white",
+        "black",
         max_images="Maximum number of pictures of a folder to take, from the first.",
         fit="How pictures of other sizes are fitted: crop (take the central square), pad (letterbox) or stretch "
         "(distort). Default: as the training pictures of the network were, or crop if they were square.",

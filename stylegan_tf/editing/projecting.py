@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Optional, Union
 
@@ -17,6 +17,7 @@ from stylegan_tf.config import INCEPTION, PictureOptions, ProjectionConfig, Sour
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
+from stylegan_tf.data.making.report import Tally
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.fitted import FittedSource
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_skipped
@@ -67,13 +68,19 @@ class Targets:
         note_skipped(path, collection.skipped, note)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
-        self._content_box = content_box
+        self._content_box, self._white, self._tally = content_box, options.white, Tally()
         self.names = _folder_names([collection.name(index) for index in range(count)])
 
     def image(self, index: int) -> _Pixels:
         """uint8 [h, w, C]."""
-        cropped: _Pixels = crop_to_box(self._source.read(index).image[None], self._content_box)[0]
+        square = self._source.read(index)
+        self._tally = self._tally.joined(Tally.of([square]))
+        cropped: _Pixels = crop_to_box(square.image[None], self._content_box)[0]
         return cropped
+
+    def lines(self) -> Iterator[str]:
+        """For the user: what was noticed about the pictures that were read."""
+        return self._tally.lines(self._white)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +238,7 @@ def project_files(
     Args:
       target: a picture, a folder or another source of `create_tfrecords`.
       outdir: gets the files of `ResultFolder`; of several pictures a folder for each, and an overview.
-      pictures: its max_images, fit (None: as the network's pictures were fitted) and background.
+      pictures: its max_images, fit (None: as the network's pictures were fitted), background, white and black.
       classes: see `class_label`; crop: leave the bars of letterboxed pictures out; video: also write projection.webp.
       note: takes a line for each result; warn: for pictures that are skipped.
     """
@@ -245,13 +252,14 @@ def project_files(
     projector = Projector(generator, distance, config, label, box)
     fit = pictures.fit or fit_as_trained(box, networks.aspect_ratio)
     size, channels = projector.resolution, generator.config.num_channels
-    targets = Targets(
-        target, PictureOptions(size, channels, fit, background=pictures.background), box, pictures.max_images, warn
-    )
+    given = {name: getattr(pictures, name) for name in ("background", "white", "black")}
+    targets = Targets(target, PictureOptions(size, channels, fit, **given), box, pictures.max_images, warn)
     made_with = {"class": classes, "content_box": box, "fit": fit, "background": parse_background(pictures.background)}
     made_with.update(network_sha256=file_sha256(path), **distance.protocol(), **config.digest_fields())
     places = [outdir if targets.is_one_picture else outdir / name for name in targets.names]
     folders = [ResultFolder(place, targets.image(index), made_with) for index, place in enumerate(places)]
+    for line in targets.lines():
+        warn(line)
     todo = [index for index, folder in enumerate(folders) if not folder.has_result(video)]
     with progress(len(folders) * config.steps, "Projecting", "steps") as bar:
         done = (len(folders) - len(todo)) * config.steps

@@ -81,3 +81,13 @@ def test_pictures_unlike_those_of_the_network_are_refused(pictures):
     networks = Networks(None, None, tiny.generator()[0], {"content_box": [0.0, 0.25, 1.0, 0.75]})
     with pytest.raises(ValueError, match=r"expected uint8 \[N, 4, 8, 3\], got"):
         project(networks, pictures)
+
+
+def test_targets_of_12_bits_are_reported_and_take_a_white_point(tmp_path):
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels * 64).save(tmp_path / "a.png")
+    dark, right = (Targets(str(tmp_path), PictureOptions(8, 3, "crop", white=white)) for white in (None, 64 * 255))
+    dark.image(0)
+    np.testing.assert_array_equal(right.image(0)[:, :, 0], levels)
+    (line,) = dark.lines()
+    assert "1 of them come out nearly black. `white=4032` makes" in line and not list(right.lines())
