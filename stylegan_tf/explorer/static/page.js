@@ -248,6 +248,8 @@ function buildTabs(offered) {
     button.addEventListener("click", () => choose(name));
     list.append(button);
   }
+  const needed = { move: "Edit needs a file of directions (--directions).", blend: "Blend needs several networks in --network." };
+  $("absent").textContent = Object.keys(needed).filter((name) => !offered[name]).map((name) => needed[name]).join(" ");
   choose($(`tab-${tab}`) ? tab : "seed");
 }
 
