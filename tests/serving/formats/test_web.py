@@ -188,6 +188,7 @@ def check_page(driver, expected):
     assert np.abs(np.array(found) - expected).max() <= 1 and np.std(expected) > 5
     assert script("return document.getElementById('picture').width") == 16
     script("document.getElementById('make_table').click()")
+    assert "coarse styles (layers 0 to 3)" in script("return document.getElementById('range').textContent")
     browser.until(lambda: len(driver.find_elements("css selector", "#table canvas")) == 20)
     shown = "return document.getElementById('picture').toDataURL()"
     first = script(shown)
