@@ -32,7 +32,14 @@ with flags.group("What to generate"):
 with flags.group("Where to"):
     flags.define("outdir", None, "Folder for seed0000.png, ..., or the name of a .zip file for them.")
     flags.define("format", "png", "Format of the files in --outdir; png is lossless.", choices=["png", "jpg", "webp"])
-    flags.define("scale", 1, "Factor by which pixels are repeated, also in the grid.", lower_bound=1, upper_bound=64)
+    flags.define(
+        "scale",
+        None,
+        "Factor by which pixels are repeated. Default: 1 for --outdir; a grid of small images is enlarged.",
+        int,
+        lower_bound=1,
+        upper_bound=64,
+    )
     flags.define("grid", None, "File for one picture of all images: .png, .jpg or .webp.")
     flags.define(
         "grid_columns", None, "Images per row of the grid. Default: about as many as rows.", int, lower_bound=1
@@ -64,19 +71,19 @@ def main():
     if len(sets) > 1 and FLAGS.outdir and FLAGS.outdir.lower().endswith(".zip"):
         flags.fail("several classes get a folder each: give --outdir=FOLDER, or one --class for a .zip.")
     if FLAGS.grid:
-        generating.check_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
+        enlargement = generating.check_grid(FLAGS.grid, sets, FLAGS.scale, FLAGS.grid_columns)
     if FLAGS.save_dlatents:
         generating.save_styles(FLAGS.save_dlatents, sets)
-    images = None
+    images, scale = None, FLAGS.scale or 1
     if FLAGS.outdir:
         moved = {"directions": FLAGS.directions, "move": FLAGS.move, "noise_mode": FLAGS.noise_mode, "crop": FLAGS.crop}
-        made_with = generating.made_with(network, **moved, scale=FLAGS.scale)
+        made_with = generating.made_with(network, **moved, scale=scale)
         with command_line.output_path("outdir") as outdir:
-            options = (FLAGS.format, FLAGS.scale, ProgressBar)
+            options = (FLAGS.format, scale, ProgressBar)
             images = generating.write_images(outdir, sets, made_with, *options, keep=bool(FLAGS.grid))
     if FLAGS.grid:
-        images = images or generating.draw_images(sets, FLAGS.scale, ProgressBar)
-        picture_files.save_image_grid(images, FLAGS.grid, FLAGS.grid_columns)
+        images = images or generating.draw_images(sets, scale, ProgressBar)
+        picture_files.save_image_grid(images, FLAGS.grid, FLAGS.grid_columns, enlargement)
 
 
 if __name__ == "__main__":

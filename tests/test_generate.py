@@ -91,7 +91,8 @@ def test_a_grid_shows_the_images_of_the_files_also_of_those_that_were_there(netw
             images = [_picture(archive.open(name)) for name in names]
     else:
         images = [_picture(tmp_path / outdir / name) for name in names]
-    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), np.concatenate(images, axis=1))
+    grid = np.concatenate(images, axis=1)  # Enlarged to 128 pixels an image.
+    np.testing.assert_array_equal(_picture(tmp_path / "grid.png"), grid.repeat(16, axis=0).repeat(16, axis=1))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,8 @@ def test_the_network_in_the_package_draws_figures_that_differ_from_seed_to_seed(
 
 
 def test_several_classes_get_a_folder_each_with_the_images_of_each_alone(network, tmp_path):
-    done = _generate(network, "--class=owl,cat", "--seeds=1", f"--outdir={tmp_path}", f"--grid={tmp_path / 'grid.png'}")
+    arguments = ("--scale=1", f"--outdir={tmp_path}", f"--grid={tmp_path / 'grid.png'}")
+    done = _generate(network, "--class=owl,cat", "--seeds=1", *arguments)
     assert done.returncode == 0 and "2/2 images" in done.stderr, done.stderr
     images = [_expected(network[1], [1], 0.7, label)[0, ..., 0] for label in (2, 0)]
     for name, image in zip(("owl", "cat"), images):

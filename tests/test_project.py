@@ -44,7 +44,7 @@ def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
     assert done.returncode == 0 and "8/8 steps" in done.stderr, done.stderr
 
     assert _picture(out / "b" / "target.png").tolist() == np.full([8, 8], 156).tolist()
-    assert _picture(out / "compared.png").shape == (16, 16)
+    assert _picture(out / "compared.png").shape == (16 * 16, 16 * 16)  # Of 8x8, enlarged.
     with Image.open(out / "a" / "projection.webp") as video:
         assert video.is_animated and video.size == (256, 128)
     # What generate makes of the file.

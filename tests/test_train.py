@@ -60,8 +60,8 @@ def test_demo_data_to_pictures_in_three_commands(tmp_path):
     assert names == ["grid.png", "images.jsonl", "seed0000.png", "seed0001.png", "seed0002.png", "seed0007.png"]
     first = np.asarray(Image.open(tmp_path / "out" / "seed0000.png"))
     grid = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
-    assert first.shape == (8, 8, 3) and grid.shape == (16, 16, 3)
-    np.testing.assert_array_equal(grid[:8, :8], first)
+    assert first.shape == (8, 8, 3) and grid.shape == (256, 256, 3)  # Enlarged by 16.
+    np.testing.assert_array_equal(grid[:128:16, :128:16], first)
     again = call("-m", "stylegan_tf.train", "--flagfile", "runs/tiny/flags.cfg", cwd=tmp_path)
     assert again.returncode == 0 and "resuming at 0.2 of 0.192 kimg" in again.stdout, again.stderr
 

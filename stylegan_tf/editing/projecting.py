@@ -131,7 +131,7 @@ class ResultFolder:
         (self.path / RECORD).unlink(missing_ok=True)  # It describes files that are about to be replaced.
         save_image(result.target, self.path / "target.png")
         save_image(result.projected, self.path / "projected.png")
-        save_image(np.concatenate([result.target, result.projected], axis=1), self.path / "compared.png")
+        _save_compared(np.concatenate([result.target, result.projected], axis=1), result.target, self.path)
         save_dlatents(self.path / "dlatents.npz", result.ws.shape, [result.ws], result.noise)
         if len(frames):
             self._write_video(result.target, frames)
@@ -160,7 +160,12 @@ def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_
             images = np.stack([_read_image(folder.path / name) for folder in row])
             missing = np.full([columns - len(row), *images.shape[1:]], 255, np.uint8)
             pairs.append(image_grid(np.concatenate([images, missing]), columns))
-    save_image(np.concatenate(pairs), path / "compared.png")
+    _save_compared(np.concatenate(pairs), images[0], path)
+
+
+def _save_compared(picture: _Pixels, tile: _Pixels, folder: pathlib.Path) -> None:
+    """Enlarged if its tiles are small."""
+    save_image(resized(picture, Fraction(scale_for(tile.shape))), folder / "compared.png")
 
 
 def _read_image(path: pathlib.Path) -> _Pixels:

@@ -18,9 +18,11 @@ from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.visualize.image_folders import open_image_folder
 from stylegan_tf.visualize.painter import Painter, painter_of
 from stylegan_tf.visualize.picture_files import as_shown, check_picture_size, grid_shape
+from stylegan_tf.visualize.tile_table import scale_for
 
 _Part = tuple[NDArray[np.float32], Optional[list[NDArray[np.float32]]]]
 _Offset = Union[int, NDArray[np.float32]]
+_LARGEST_GRID = 4096  # Pixels of the longer side up to which images are enlarged without being asked.
 _CHUNK = 1024  # Images whose names and styles are in memory at once.
 
 
@@ -186,12 +188,23 @@ def draw_images(sets: Sequence[Styles], scale: int = 1, progress: StartProgress 
 
 
 def check_grid(
-    path: Union[str, os.PathLike[str]], sets: Sequence[Styles], scale: int = 1, columns: Optional[int] = None
-) -> None:
-    """UserError if `save_image_grid` could not write this many images, before they are generated."""
+    path: Union[str, os.PathLike[str]],
+    sets: Sequence[Styles],
+    scale: Optional[int] = None,
+    columns: Optional[int] = None,
+) -> int:
+    """UserError if one picture of so many images could not be written, before they are generated.
+
+    scale: of the images, which are then not enlarged; None: 1, and the enlargement that makes small images legible,
+    unless the grid gets large, is returned.
+    """
     rows, columns = grid_shape(sum(styles.count for styles in sets), columns)
     height, width = sets[0].painter.picture_shape
-    check_picture_size(path, rows * height * scale, columns * width * scale)
+    check_picture_size(path, rows * height * (scale or 1), columns * width * (scale or 1))
+    enlargement = 1 if scale else scale_for((height, width))
+    while enlargement > 1 and enlargement * max(rows * height, columns * width) > _LARGEST_GRID:
+        enlargement //= 2
+    return enlargement
 
 
 def _drawn(styles: Styles, missing: Mapping[str, int], scale: int) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:

@@ -137,6 +137,8 @@ def _as_picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[-1] == 1 else image)
 
 
-def save_image_grid(images: np.ndarray, path: Union[str, os.PathLike], columns: Optional[int] = None) -> None:
-    """Writes `image_grid(images, columns)` to a file; see `save_image`."""
-    save_image(image_grid(images, columns), path)
+def save_image_grid(
+    images: np.ndarray, path: Union[str, os.PathLike], columns: Optional[int] = None, scale: int = 1
+) -> None:
+    """Writes `image_grid(images, columns)`, enlarged by repeated pixels, to a file; see `save_image`."""
+    save_image(resized(image_grid(images, columns), Fraction(scale)), path)
