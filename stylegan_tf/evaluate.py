@@ -45,6 +45,7 @@ def main():
         flags.fail("--network is missing: give a network file, a run folder, or demo; or pictures as --images.")
     flags.only_with(FLAGS.images, "--images", "fit")
     metrics, options = parse_metrics(FLAGS.metrics), flags.read_options(EvaluationOptions)
+    flags.only_with(any("classifiers" in metric.needs for metric in metrics), "ls in --metrics", "classifiers")
     if any("extractor" in metric.needs for metric in metrics):
         flags.require_extractor()
     if FLAGS.table:

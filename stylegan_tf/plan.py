@@ -15,6 +15,7 @@ from stylegan_tf.benchmark.planning import Plan, device_named, fitting_batch, pl
 from stylegan_tf.cli import command_line, flags, training_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.files.atomic_write import write_json
+from stylegan_tf.metrics.kinds import parse_metrics
 
 FLAGS = flags.FLAGS
 with flags.group("Plan"):
@@ -34,6 +35,8 @@ def main() -> None:
     for name in ("data_dir", "run_dir"):
         FLAGS[name].value = FLAGS[name].value or "none"  # Nothing is read from or written to them.
     config = training_flags.train_config_from_flags()
+    if config.metrics:
+        parse_metrics(config.metrics)  # A name that `train` would refuse.
     if config.resolution is None:
         flags.fail("`resolution` is missing: give the full size of the pictures.")
     if FLAGS.measure:

@@ -121,6 +121,10 @@ def test_what_has_no_classes_is_skipped_as_is_a_class_without_images(workplace):
         (["--network=no*thing"], "nothing is called no*thing"),
         (["--network=run", "--table=a.html"], "end in .md or .csv"),
         (["--network=run", "--metrics=fid50m"], "unknown metric 'fid50m'"),
+        (
+            ["--network=run", "--metrics=ppl_wend", "--classifiers=run"],
+            "--classifiers has no effect without ls in --metrics",
+        ),
         (["--network=run"], "fid50k compares with real images: give their folder of TFRecords as --data_dir"),
     ],
 )

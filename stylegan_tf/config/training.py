@@ -170,7 +170,11 @@ class TrainConfig(Options, group=RUN):
         choices=AUGMENTATIONS,
     )
     augment_kimg: float = option(
-        500.0, "Thousands of images in which ADA's probability can rise from 0 to 1.", above=0, at_most=_MAX_KIMG
+        500.0,
+        "Thousands of images in which ADA's probability can rise from 0 to 1.",
+        above=0,
+        at_most=_MAX_KIMG,
+        requires=_ADA,
     )
     augment_target: float = option(
         0.6,
@@ -323,6 +327,8 @@ class TrainConfig(Options, group=RUN):
         ):
             raise OptionError(f"keep_best must be one of `metrics` ({self.metrics}), and fid, kid or ppl.")
         parse_planes(self.grid_planes)
+        if self.freeze_d and not self.init_from:
+            raise OptionError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
         if self.patience is not None and not self.keep_best:
             raise OptionError("patience needs `keep_best`, the metric that is to get better.")
         if self.strategy == "tpu" and self.precision == "float16":

@@ -93,6 +93,12 @@ def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
     assert "grids come every 0.5 thousand" in plan["notes"][0] and "--image_ticks or --tick_kimg" in result.stdout
 
 
+def test_a_metric_that_training_would_refuse_is_refused():
+    command = [sys.executable, "-m", "stylegan_tf.plan", "--resolution=8", "--metrics=fid5k,foo"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "") and "unknown metric 'foo'" in result.stderr
+
+
 def test_times_are_in_hours_below_a_day_and_unknown_memory_is_called_so():
     plan = plan_run(_config(resolution=8), device_named("cpu", "float32"), 2)
     level = dataclasses.replace(plan.levels[0], images=1000, seconds_per_kimg=3600 * 1.51)

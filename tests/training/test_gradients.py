@@ -51,7 +51,7 @@ def test_lazy_r1_is_as_many_times_as_strong_in_every_third_iteration(batches):
 
 def test_the_highest_resolutions_of_the_discriminator_keep_their_weights(tmp_path):
     info = find_dataset(write_images(tmp_path / "tiny", resolution=8))
-    config, state = build(info, freeze_d=1)
+    config, state = build(info, freeze_d=1, init_from="net.npz")
     before = {name: variable.numpy() for name, variable in state.variables["discriminator"].items()}
     step = TrainingStep(config, state, resolution=8, batch_size=8)
     batch = next(training_batches(STRATEGY, info, 8, 8, seed=3))
@@ -61,7 +61,7 @@ def test_the_highest_resolutions_of_the_discriminator_keep_their_weights(tmp_pat
 
 
 def test_freezing_the_whole_discriminator_is_refused():
-    config = TrainConfig(data_dir="d", run_dir="r", freeze_d=2)
+    config = TrainConfig(data_dir="d", run_dir="r", freeze_d=2, init_from="net.npz")
     with pytest.raises(UserError, match="freeze_d 2 leaves nothing of the discriminator to train: it has 2 resol"):
         config.network_configs(8, 3)
 

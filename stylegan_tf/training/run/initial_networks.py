@@ -32,11 +32,7 @@ def initialise_on_all_workers(config: TrainConfig, state: TrainState, processes:
     if processes.count > 1 and not processes.agree_on(zlib.crc32(path.read_bytes()) if path else -1):
         found = path or "not given here"
         raise OptionError(f"init_from: {found} is not the same file for all processes: copy one to all machines.")
-    if path:
-        return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d)
-    if config.freeze_d:
-        raise OptionError("freeze_d would freeze random weights: give `init_from`, or leave it out.")
-    return []
+    return initialise(state, str(path), config.schedule.start_resolution, config.freeze_d) if path else []
 
 
 def initialise(state: TrainState, path: str, start_resolution: int, freeze_d: int = 0) -> list[str]:

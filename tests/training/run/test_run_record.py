@@ -32,6 +32,7 @@ BESIDE = {
     "use_styles": {"const_input": False},
     "keep_best": {"metrics": "fid5k"},
     "gp_target": {"gp_lambda": 10.0},
+    "freeze_d": {"init_from": "x.npz"},
     "patience": {"metrics": "fid5k", "keep_best": "fid5k"},
 }
 IMAGES = np.random.RandomState(0).randint(0, 256, [9, 16, 16, 3]).astype(np.uint8)
