@@ -139,7 +139,8 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
     except flags.UnrecognizedFlagError as error:
         return _fail(_unknown_flag(error.flagname))
     except flags.Error as error:
-        return _fail(short(error))
+        hint = "; in a flag file a comment takes a line of its own" if " #" in str(error) else ""
+        return _fail(short(error) + hint)
     except OSError as error:
         if error.filename is None:  # `standard_streams` knows those of stdout.
             raise
@@ -177,6 +178,9 @@ def _parse(argv: Sequence[str]) -> None:
     rest = flags.FLAGS([argv[0], *_with_booleans(flag_files.expanded(argv[1:]))])
     if len(rest) > 1:
         hint = "flags are written --name=value; in a flag file a comment takes a line of its own"
+        swallowed = [name for name in _own_flags() if str(flags.FLAGS[name].value).startswith("--")]
+        if swallowed:  # As in --seeds --outdir out.
+            raise UserError(f"--{swallowed[0]} has no value: {short(flags.FLAGS[swallowed[0]].value, 60)} follows.")
         raise UserError(f"unexpected argument {rest[1]!r}: {hint}.")
     for name in _own_flags():
         value = flags.FLAGS[name].value
@@ -185,6 +189,9 @@ def _parse(argv: Sequence[str]) -> None:
     which, names = (flags.FLAGS[name].value if name in flags.FLAGS else None for name in ("which", "network"))
     if which and names:  # As in --network=RUN@best.
         is_list = isinstance(names, list)
+        for name in names if is_list else [names]:
+            if os.path.isfile(name) or (name == "demo" and not os.path.isdir(name)):
+                raise UserError(f"--which chooses a network of a run folder, and --network={name} is a single one.")
         names = flags.FLAGS["network"].value = [f"{name}@{which}" for name in names] if is_list else f"{names}@{which}"
     for name in [names] if isinstance(names, str) else names or []:
         _warn_of_another_network(name)
@@ -227,7 +234,8 @@ def _checked(name: str, entry: Any) -> Any:
     """
     limit = 2**63 - 1 if isinstance(entry, int) else _LARGEST_FLOAT  # What int64 and float32 hold.
     if isinstance(entry, (int, float)) and not abs(entry) <= limit:
-        raise UserError(f"--{name} must be a finite number, got {short(entry, 60)}.")
+        what = "fit into 64 bits" if isinstance(entry, int) else "be a finite number"
+        raise UserError(f"--{name} must {what}, got {short(entry, 60)}.")
     if not isinstance(entry, str):
         return entry
     entry = os.path.expanduser(entry)
@@ -248,7 +256,9 @@ def _checked(name: str, entry: Any) -> Any:
 
 
 def _unknown_flag(name: str) -> str:
-    name = name.lstrip("-")
+    name, space, value = name.lstrip("-").partition(" ")
+    if space:
+        return f"unknown flag --{name}{space}{value}: a line of a flag file is --name=value."
     near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help", "helpfull"], n=1, cutoff=0.5)
     hint = f"did you mean --{near[0]}?" if near else "--helpfull lists all flags."
     given = {argument.lstrip("-").partition("=")[0] for argument in sys.argv[1:]}

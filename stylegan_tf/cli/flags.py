@@ -135,7 +135,8 @@ def require(*names: str) -> None:
         flag = FLAGS[name]
         if not flag.value:
             choices = getattr(flag.parser, "enum_values", None)
-            text = f"one of {', '.join(choices)}." if choices else flag.help[:1].lower() + flag.help[1:]
+            help = _help_of(flag)
+            text = f"one of {', '.join(choices)}." if choices else help[:1].lower() + help[1:]
             fail(f"--{name} is missing: give {text}")
 
 
@@ -228,17 +229,16 @@ def parse_table(name: str, text: Optional[str], convert: Callable[[str], float])
     """ "8:128,16:64" -> {8: 128, 16: 64}; "64" -> {4: 64}, which holds from 4x4 up; None or "" -> None."""
     if not text:
         return None
-    if ":" not in text:
-        text = "4:" + text
     table = {}
-    for entry in text.split(","):
+    for entry in text.split(",") if ":" in text else ["4:" + text]:
         resolution, _, value = entry.partition(":")
         try:
             key, number = int(resolution), convert(value)
         except ValueError:
             kind = "whole numbers" if convert is int else "numbers"
             raise OptionError(
-                f"{name} must be {kind} by resolution, like `{name}=8:128,16:64`, or one number; {entry!r} is neither."
+                f"{name} must be {kind} by resolution, like `{name}=8:128,16:64`, or one number; "
+                f"{entry if ':' in text else text!r} is neither."
             ) from None
         if key in table:
             raise OptionError(f"{name} gives two values for resolution {key}.")
@@ -272,13 +272,16 @@ def help_text(own: Sequence[str], common: Sequence[str] = ()) -> str:
 def _describe(flag: flags.Flag) -> str:
     choices = getattr(flag.parser, "enum_values", None)
     value = "|".join(choices) if choices else {"int": "N", "float": "X"}.get(flag.flag_type(), "VALUE")
-    text = flag.help.rpartition(">: ")[2] if choices else flag.help  # absl also puts the choices before the help.
-    text = re.sub(r"\.?;\s+repeat this option.*", "; may be given several times.", text)  # absl's words.
+    text = _help_of(flag).rpartition(">: ")[2] if choices else _help_of(flag)  # absl puts the choices before the help.
     if flag.default not in (None, ""):
         default = f"{flag.default:g}" if isinstance(flag.default, float) else flag.default_as_str.strip("'")
         text += f" (default: {default})"
     head = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
     return f"  {head}\n" + _filled(text)
+
+
+def _help_of(flag: flags.Flag) -> str:
+    return re.sub(r"\.?;\s+repeat this option.*", "; may be given several times.", flag.help)  # absl's words.
 
 
 def _filled(text: str) -> str:

@@ -213,7 +213,7 @@ def _kind_of_zip(path) -> Optional[str]:
     if "config.npy" in names and any(name.startswith(("G/", "Gs/", "D/")) for name in names):
         return "a file under the authors' names (made by convert_checkpoint): give the network file it was made of"
     if "dlatents.npy" in names:
-        return "a file of dlatents: give it as `dlatents`"
+        return "a file of dlatents, which takes the place of seeds (`dlatents`): give a network file"
     if {"config.json", "model.weights.h5"} <= set(names):
         return "a Keras model (.keras): give the network file that it was made of"
     return None

@@ -196,7 +196,7 @@ class FolderPictures:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
             raise UserError(
                 f"{name} has {width}x{height} pixels, the first picture {first_width}x{first_height}: "
-                "`fit=crop`, pad or stretch makes all of them alike."
+                "make all of them alike, as evaluate does with `fit=crop`, pad or stretch."
             )
         return image
 
@@ -236,6 +236,6 @@ def open_pictures(
             return FolderPictures(collection, options, (height, width), True), level
     raise UserError(
         f"the first picture of {path} has {width}x{height} pixels, and {info.folder} no images of that size "
-        f"({', '.join(map(str, sorted(info.levels)))}): `fit=crop`, pad or stretch makes them {info.resolution}x"
-        f"{info.resolution}."
+        f"({', '.join(map(str, sorted(info.levels)))}): make them {info.resolution}x{info.resolution}, as "
+        "evaluate does with `fit=crop`, pad or stretch."
     )

@@ -147,6 +147,20 @@ def test_a_word_that_is_no_flag_is_refused(script):
     assert result.returncode == 1 and result.stderr.startswith("error: unexpected argument 'resolution'")
 
 
+def test_a_flag_without_its_value_is_named(tmp_path):
+    path = tmp_path / "paint.py"
+    path.write_text(SCRIPT.replace('flags.define("alone"', 'flags.define("seeds", "0", "S.")\nflags.define("alone"'))
+    _assert_one_line(_run(path, "--seeds", "--alone", "2"), "error: --seeds has no value: --alone follows.")
+
+
+def test_which_chooses_from_a_run_folder_only(tmp_path):
+    path = tmp_path / "paint.py"
+    path.write_text(SCRIPT.replace('flags.define("alone"', 'flags.define_network()\nflags.define("alone"'))
+    for network in ("demo", str(path)):
+        line = f"error: --which chooses a network of a run folder, and --network={network} is a single one."
+        _assert_one_line(_run(path, f"--network={network}", "--which=best"), line)
+
+
 def test_later_flags_win_over_the_flag_file(script, tmp_path):
     (tmp_path / "a.cfg").write_text("# A comment.\n--resolution=8\n")
     flag_file = f"--flagfile={tmp_path / 'a.cfg'}"
@@ -226,6 +240,8 @@ def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, stateme
         (b"--" + b"x" * 2000, "unknown flag --xxx"),
         (b"--zzqq=1", "error: unknown flag --zzqq in the flag file; --helpfull"),
         (b"--resolution=" + b"x" * 2000, "flag --resolution=xxx"),
+        (b"--resolution=16 # small", "'16 # small'; in a flag file a comment takes a line of its own"),
+        (b"--resolution 16", "unknown flag --resolution 16: a line of a flag file is --name=value"),
     ],
 )
 def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message):
@@ -275,7 +291,7 @@ def test_a_number_that_no_tensor_can_hold_is_one_line_in_any_command(script, val
 
 def test_a_whole_number_of_any_length_is_one_line(script):
     result = _run(script, f"--resolution={10**30}")
-    assert result.returncode == 1 and result.stderr.startswith("error: --resolution must be a finite number, got 1000")
+    assert result.returncode == 1 and result.stderr.startswith("error: --resolution must fit into 64 bits, got 1000")
 
 
 def test_options_in_messages_become_the_flags_of_the_command(monkeypatch):

@@ -105,7 +105,8 @@ def test_a_table_is_pairs_or_one_number(text, table):
     [
         ("8:128;16:64", "batch_sizes must be whole numbers .* '8:128;16:64'"),
         ("8:1.5", "batch_sizes must be whole numbers .* '8:1.5'"),
-        ("many", "batch_sizes must be whole numbers"),
+        ("many", "batch_sizes must be whole numbers .* 'many' is neither"),
+        (",", "batch_sizes must be whole numbers .* ',' is neither"),
         ("8:1,8:2", "batch_sizes gives two values for resolution 8"),
     ],
 )
@@ -149,6 +150,8 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--mapping_layers=-1", "mapping_layers must be at least 0"),
         ("--mbstd_group_size=-4", "mbstd_group_size must be at least 0"),
         ("--grid_planes=0,1", "grid_planes takes one or three numbers of planes, like 0,3,4, got 0,1"),
+        ("--augment_kimg=100", "augment_kimg needs `augment` ada, got none"),
+        ("--freeze_d=1", "freeze_d would freeze random weights: give `init_from`"),
         ("--nouse_styles", "const_input needs `use_styles`"),
     ],
 )

@@ -60,6 +60,8 @@ def translate_write_errors(path: Union[str, os.PathLike]) -> Iterator[None]:
     """Put it around code that writes `path`: a full disk and the like become a UserError."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"cannot write {path}: there is a file in its place: choose another `run_dir`.") from error
     except OSError as error:
         full = error.errno in FULL
         advice = "free some space" if full else "make it writable, or choose another `run_dir`"

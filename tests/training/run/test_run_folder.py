@@ -71,7 +71,9 @@ def test_a_file_system_without_locks_is_reported_and_used(tmp_path, monkeypatch)
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match=r"cannot write .*file/run: Not a directory.*`run_dir`"):
+    with pytest.raises(
+        UserError, match=r"cannot write .*file/run: there is a file in its place: choose another `run_dir`"
+    ):
         with locked_run_folder(tmp_path / "file" / "run"):
             pass
 
