@@ -117,6 +117,11 @@ def test_mistakes_are_told_in_one_line(network, arguments, message):
     assert "Traceback" not in done.stderr and "0000 00:00:" not in done.stderr  # Their C++ code's chatter.
 
 
+def test_a_class_is_no_centre_of_truncation_without_labels():
+    done = _generate(("demo",), "--truncation_centre=class", "--grid=g.png")
+    assert "error: --truncation_centre has no effect without a network with labels" in done.stderr
+
+
 def test_the_network_in_the_package_draws_figures_that_differ_from_seed_to_seed(tmp_path):
     """With bounds, not bits: a network file gives other roundings on other computers."""
     done = _generate(("demo",), "--seeds=0-7", "--truncation_psi=1", f"--outdir={tmp_path}")

@@ -65,7 +65,10 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
 
     crop = "crop" in FLAGS and FLAGS.crop
     truncation = Truncation(FLAGS.truncation_psi, FLAGS.truncation_cutoff, FLAGS.truncation_centre)
-    return load_painters(path, FLAGS["class"].value, truncation, labeled, noise_mode, crop)
+    found = load_painters(path, FLAGS["class"].value, truncation, labeled, noise_mode, crop)
+    has_labels = found[0][1].config.label_size > 0
+    flags.only_with(has_labels or FLAGS.truncation_centre != "class", "a network with labels", "truncation_centre")
+    return found
 
 
 def painter(path: Optional[Path] = None, noise_mode: str = "const"):
