@@ -107,6 +107,10 @@ def npz_collection(path: str) -> ArrayCollection:
         check_zip_directory(path, archive.infolist())
         names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         image_name = next(iter(names)) if len(names) == 1 else _first_of(_IMAGE_NAMES, names)
+        if image_name == "dlatents":
+            raise UserError(
+                f"`source` {path} holds dlatents, not pictures: give the folder that generate makes of them."
+            )
         if image_name is None:
             raise UserError(f"`source` {path} should have an array 'images', found: {', '.join(names) or 'none'}.")
         with archive.open(names[image_name]) as stream:

@@ -50,6 +50,7 @@ def test_npz_files_bring_labels(tmp_path):
         ("a.npy", IMAGES[0], r"a.npy holds uint8 .8, 8, 3.: is it one picture\? Save it as"),
         ("a.npy", np.array([{}, {}], dtype=object), "cannot be read as a .npy file.*Python objects"),
         ("a.npz", {"first": IMAGES, "second": IMAGES}, "should have an array 'images', found: first, second"),
+        ("a.npz", {"dlatents": np.zeros([3, 8, 16], np.float32)}, "a.npz holds dlatents, not pictures"),
         ("a.npz", {"images": IMAGES, "labels": np.zeros(4, int)}, "labels holds int64 .4., expected class numbers .5."),
         ("a.npz", {"images": np.array([None])}, "cannot be read as a .npz file"),
     ],
