@@ -170,11 +170,7 @@ class TrainConfig(Options, group=RUN):
         choices=AUGMENTATIONS,
     )
     augment_kimg: float = option(
-        500.0,
-        "Thousands of images in which ADA's probability can rise from 0 to 1.",
-        above=0,
-        at_most=_MAX_KIMG,
-        requires=_ADA,
+        500.0, "Thousands of images in which ADA's probability can rise from 0 to 1.", above=0, at_most=_MAX_KIMG
     )
     augment_target: float = option(
         0.6,
