@@ -53,9 +53,7 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
-    added_later: bool = (
-        False  # Older networks and records lack it: digests skip its default, so that results stay valid.
-    )
+    added_later: bool = False  # Older networks and records lack it: digests skip its default, and results stay valid.
     is_location: bool = False  # A location, which may be named differently on other machines without affecting a run.
     # Values of other options with which it may be combined.
     requires: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
