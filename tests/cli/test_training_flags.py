@@ -150,7 +150,6 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--mapping_layers=-1", "mapping_layers must be at least 0"),
         ("--mbstd_group_size=-4", "mbstd_group_size must be at least 0"),
         ("--grid_planes=0,1", "grid_planes takes one or three numbers of planes, like 0,3,4, got 0,1"),
-        ("--augment_kimg=100", "augment_kimg needs `augment` ada, got none"),
         ("--freeze_d=1", "freeze_d would freeze random weights: give `init_from`"),
         ("--nouse_styles", "const_input needs `use_styles`"),
     ],
