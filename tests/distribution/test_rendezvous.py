@@ -120,7 +120,7 @@ def test_a_port_that_is_taken_is_told_at_once(addresses):
     with socket.socket() as taken:
         taken.bind(("", int(addresses[1].rpartition(":")[2])))
         taken.listen()
-        with pytest.raises(UserError, match="process 1 at localhost:.* cannot start: port .* is taken"):
+        with pytest.raises(UserError, match="process 1 at localhost:.* cannot start: port .* of .* is in use"):
             rendezvous(Cluster(addresses, 1), {})
 
 

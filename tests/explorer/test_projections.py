@@ -62,7 +62,7 @@ def test_what_is_found_is_kept_for_the_newest_only_and_for_its_network():
 def test_uploads_are_pictures_and_bounded():
     check_upload(as_png(tiny.images(1, 8)[0].astype(np.uint8)))
     for data in (b"<svg/>", b""):
-        with pytest.raises(UserError, match="no image"):
+        with pytest.raises(UserError, match="not a readable image"):
             check_upload(data)
     stream = io.BytesIO()
     Image.new("1", (9000, 9000)).save(stream, format="PNG")  # A few kilobytes that would become 81 million pixels.

@@ -35,7 +35,8 @@ from stylegan_tf.networks.network_file import Networks, assign_arrays, checked_m
 _METADATA = "stylegan_tf"  # Name of the entry in the string metadata: JSON.
 _PARTS = {"Noise/weight": "apply_noise.weight", "StyleMod/weight": "style.weight", "StyleMod/bias": "style.bias"}
 _LOD = "synthesis.lod"  # The level of growth.
-_WITHOUT_EFFECT = {"fmap_base", "fmap_max", "mapping_fmaps", "embed_labels"}  # Beyond the tensors' shapes.
+_WITHOUT_EFFECT = {"fmap_base", "fmap_max", "mapping_fmaps", "embed_labels", "mapping_lrmul"}  # Beyond the tensors.
+_MAPPING_LRMUL = 0.01  # GenForce's. Tensors of other networks are scaled to it.
 _TO_TORCH, _FROM_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}, {2: (1, 0), 4: (2, 3, 1, 0)}  # By rank.
 
 
@@ -87,6 +88,8 @@ def to_genforce(generator: Generator) -> dict[str, np.ndarray]:
     arrays = {name: variable.numpy() for name, variable in named_variables(generator).items()}
     for name, value in to_authors(arrays, config, FUSED_FROM).items():
         torch_name = _genforce_name(name, config.resolution)
+        if torch_name.startswith("mapping.") and config.mapping_lrmul != _MAPPING_LRMUL:
+            value = value * np.float32(config.mapping_lrmul / _MAPPING_LRMUL)
         tensors[torch_name] = _transposed(torch_name, value, _TO_TORCH)
     return tensors
 

@@ -164,7 +164,6 @@ def test_what_does_not_fit_is_named(files, tmp_path):
     "options, message",
     [
         ({"blur": False}, "blur=False"),
-        ({"mapping_lrmul": 1.0}, "mapping_lrmul=1.0"),
         ({"normalize_latents": False}, "normalize_latents=False"),
         ({"const_input": False}, "const_input=False"),
         ({"use_pixel_norm": True}, "use_pixel_norm=True"),
@@ -179,6 +178,17 @@ def test_an_option_that_the_layout_cannot_describe_is_refused(options, message, 
     with pytest.raises(UserError, match=message):
         genforce.export_genforce(tmp_path / "network.npz", tmp_path / "x.safetensors")
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_another_learning_rate_multiplier_of_the_mapping_network_is_scaled_into_its_tensors(tmp_path):
+    generator, _ = tiny.generator(mapping_lrmul=0.1)
+    save_networks(tmp_path / "network.npz", Networks(generator, None, None, {}))
+    genforce.export_genforce(tmp_path / "network.npz", tmp_path / "x.safetensors")
+    back = genforce.import_genforce(tmp_path / "x.safetensors", tmp_path / "back.npz").generator_ema
+    assert back.config.mapping_lrmul == 0.01
+    z = tiny.normal(3, 5)
+    expected = generator(z, noise_mode="const").numpy()
+    np.testing.assert_allclose(back(z, noise_mode="const"), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 def test_an_option_without_effect_is_accepted(tmp_path):
