@@ -293,19 +293,23 @@ def _start_search(page):
 
 
 def test_a_second_window_has_a_state_of_its_own_and_says_what_it_waits_for(page, program):
-    _start_search(page)
     first = page.driver.current_window_handle
     page.driver.switch_to.new_window("tab")
+    second = page.driver.current_window_handle
     try:
         page.resize(1400, 1000)
         _open(page, program, "network=classes&seed=9")
         page.click("#tab-find")
         page.click("#examples button")
         page.until(lambda: "Example" in page.text("#chosen_name"))
+        page.driver.switch_to.window(first)
+        _start_search(page)
+        page.driver.switch_to.window(second)
         page.click("#find")
         page.until(lambda: page.text("#find_text").startswith("Waiting for a search that is running (step"))
         page.click("#stop")
     finally:
+        page.driver.switch_to.window(second)
         page.driver.close()
         page.driver.switch_to.window(first)
     assert _state(page)["view"]["seed"] == 0
