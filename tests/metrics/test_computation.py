@@ -372,7 +372,7 @@ def test_pictures_of_other_sizes_are_told_or_fitted(context, tmp_path):
     template = dataclasses.replace(context, generator=None, reals=None)
     wide = np.random.RandomState(0).randint(0, 256, [4, 10, 20, 3]).astype(np.uint8)
     folder, info = save_pictures(tmp_path / "wide", wide), context.reals.info
-    with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: `fit=crop`"):
+    with pytest.raises(UserError, match="wide has 20x10 pixels, and .* no images of that size .4, 8.: make them 8x8"):
         pictures_context(template, folder, info)
     fitted = pictures_context(template, folder, info, EvaluationOptions(fit="stretch")).pictures
     assert fitted.inputs(0, 4)[0].shape == (4, 8, 8, 3)
