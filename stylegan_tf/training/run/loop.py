@@ -105,7 +105,7 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
     resumed = restore_on_all_workers(checkpoints, state, processes)
     initial = [] if resumed else initialise_on_all_workers(config, state, processes)
     if resumed:
-        started_from = recorded_init_from(f"{config.run_dir}/{FLAG_FILE}")
+        started_from = recorded_init_from(f"{config.run_dir}/{FLAG_FILE}", config.init_from)
         if config.init_from and config.init_from != started_from:
             initial = ["`init_from` is not read: the run resumes from its checkpoint"]
         setup = dataclasses.replace(setup, config=dataclasses.replace(config, init_from=started_from))

@@ -125,10 +125,10 @@ def _source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def recorded_init_from(flag_file: str) -> Optional[str]:
-    """What a run started from, as its flag file says."""
+def recorded_init_from(flag_file: str, given: Optional[str]) -> Optional[str]:
+    """What a run started from, as its flag file says; `given` where there is no such file."""
     if not os.path.exists(flag_file):
-        return None
+        return given
     lines = pathlib.Path(flag_file).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     return next((line.partition("=")[2] for line in lines if line.startswith("--init_from=")), None)
 

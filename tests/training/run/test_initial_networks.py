@@ -264,6 +264,9 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(tmp_path, networks):
     train(dataclasses.replace(run, total_kimg=0.032, init_from="demo"))
     assert "`init_from` is not read: the run resumes from its checkpoint" in (tmp_path / "run" / "log.txt").read_text()
     assert f"--init_from={path}\n" in (tmp_path / "run" / "flags.cfg").read_text()
+    (tmp_path / "run" / "flags.cfg").unlink()
+    train(dataclasses.replace(run, total_kimg=0.04, freeze_d=1))
+    assert f"--init_from={path}\n" in (tmp_path / "run" / "flags.cfg").read_text()
 
 
 @pytest.fixture
