@@ -1,6 +1,7 @@
 """TensorFlow's import without its own lines on stderr."""
 
 import contextlib
+import faulthandler
 import importlib.abc
 import importlib.util
 import os
@@ -37,13 +38,18 @@ def _without_chatter() -> Iterator[None]:
     """Everything else that is written to stderr meanwhile appears at the end."""
     sys.stderr.flush()
     stderr = os.dup(2)
+    was_enabled = faulthandler.is_enabled()
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
+        faulthandler.enable(stderr)  # What is written before a crash, as on a CPU without AVX, is lost.
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)
+            faulthandler.disable()
+            if was_enabled:
+                faulthandler.enable()
             os.close(stderr)
             written.seek(0)
             for line in written:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -387,6 +388,17 @@ def test_a_flag_file_of_the_package_is_found_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "demo.cfg").write_text("--resolution=64\n")
     assert expanded(["--flagfile=demo.cfg"]) == ["--resolution=64"]
     assert packaged_configs()["demo.cfg"].startswith("Voxel figures") and "paper/table1_a.cfg" in packaged_configs()
+
+
+def test_a_crash_while_tensorflow_is_imported_says_where(tmp_path, monkeypatch):
+    (tmp_path / "tensorflow.py").write_text("import os; os.abort()")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from stylegan_tf.cli import command_line\n\ndef main():\n    import tensorflow\n\ncommand_line.run(main)\n"
+    )
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    result = _run(script)
+    assert result.returncode == -signal.SIGABRT and "Aborted" in result.stderr and "tensorflow.py" in result.stderr
 
 
 @pytest.mark.parametrize("level, lines", [(None, ["numpy is too new"]), ("0", ["I0000 00:00:17", "numpy is too new"])])
