@@ -4,10 +4,8 @@ import errno
 import io
 import os
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from stylegan_tf.data.inspection import read_images
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.opening import BadPicture
+from tests.helpers.png_files import png_bytes
 
 
 def png(value=0, size=(8, 8), **options):
@@ -294,30 +293,18 @@ def test_a_listed_pipe_is_not_waited_for(tmp_path):
         open_source(str(tmp_path / "in.txt"), SourceOptions(resolution=8)).read(0)
 
 
-def png_of_16_bit_colours(value, size=8, alpha=None):
-    """Pillow reads these and writes none."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    pixel = struct.pack(">H", value) * 3 + (b"" if alpha is None else struct.pack(">H", alpha))
-    rows = (b"\0" + pixel * size) * size
-    head = struct.pack(">IIBBBBB", size, size, 16, 2 if alpha is None else 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 def test_dark_colours_of_16_bits_are_told(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095))
+    (tmp_path / "in" / "a.png").write_bytes(png_bytes(np.full([8, 8, 3], 4095), 16))
     _, values, lines = convert(tmp_path / "in", tmp_path / "out")
     (line,) = [line for line in lines if line.startswith("dark: 1 pictures have 16 bits")]
     assert values == [16] and "`white=4095`" in line
     square = open_source(str(tmp_path / "in"), SourceOptions(white=8190)).read(0)
     assert square.peak == 4095 and (square.image == 128).all()  # 4095 of 8190: all 16 bits count.
-    (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(4095, alpha=65535))
+    (tmp_path / "in" / "a.png").write_bytes(png_bytes(np.full([8, 8, 4], [4095] * 3 + [65535]), 16))
     _, values, lines = convert(tmp_path / "in", tmp_path / "opaque")
     assert values == [16] and any("with values up to 4095 of 65535; 1 of them" in line for line in lines)
-    (tmp_path / "in" / "a.png").write_bytes(png_of_16_bit_colours(65535))
+    (tmp_path / "in" / "a.png").write_bytes(png_bytes(np.full([8, 8, 3], 65535), 16))
     _, values, lines = convert(tmp_path / "in", tmp_path / "bright")
     assert values == [255] and not any(line.startswith("dark") for line in lines)
 

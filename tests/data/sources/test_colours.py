@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from stylegan_tf.data.sources import open_source
 from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED
 from stylegan_tf.data.sources.fitted import to_pixels, to_square
 from tests.helpers.colour_profiles import DISPLAY_P3, SRGB, cmyk_profile, gray_profile, rgb_profile
+from tests.helpers.png_files import png_bytes
 
 RGB = (40, 180, 60)
 
@@ -142,19 +142,6 @@ def test_pixel_art_stays_sharp_with_nearest(tmp_path):
         assert any(line.startswith("pixel art: ") and "`filter=nearest`" in line for line in lines) == has_note
     (image,) = read_images(find_dataset(folder), 16)
     np.testing.assert_array_equal(image, sprite.repeat(4, axis=0).repeat(4, axis=1))
-
-
-def png_bytes(values, depth, *chunks):
-    """Of unsigned numbers [H, W] or [H, W, 3]; Pillow writes no colours of 16 bits."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    bits = [np.unpackbits(row.astype(">u2").view(np.uint8)).reshape(-1, 16)[:, 16 - depth :] for row in values]
-    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
-    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], depth, 2 if values.ndim == 3 else 0, 0, 0, 0)
-    pieces = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*piece) for piece in pieces)
 
 
 @pytest.mark.parametrize("white", [None, 1.0])
