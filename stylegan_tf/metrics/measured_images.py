@@ -191,12 +191,12 @@ class FolderPictures:
             read = (to_square if self._options.fit else to_pixels)(picture, self._options)
         image = read.image
         if read.peak is not None or read.noticed:
-            self._noticed[index] = Square(image[:0], None, read.peak, noticed=read.noticed)
+            self._noticed[index] = Square(np.empty(0, np.uint8), None, read.peak, noticed=read.noticed)
         if image.shape[:2] != self.size:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
             raise UserError(
                 f"{name} has {width}x{height} pixels, the first picture {first_width}x{first_height}: "
-                "make all of them alike, as evaluate does with `fit=crop`, pad or stretch."
+                "make all of them alike with `fit=crop`, pad or stretch."
             )
         return image
 

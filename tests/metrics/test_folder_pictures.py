@@ -81,5 +81,6 @@ def test_pictures_of_12_bits_are_reported_and_take_a_white_point(tmp_path):
     dark, right = (open_pictures(str(tmp_path), None, PictureOptions(white=white))[0] for white in (None, 64 * 255))
     assert dark.digest != right.digest
     (line,) = dark.lines()
+    assert all(square.image.base is None for square in dark._noticed.values())  # No view of the pixels.
     assert "1 of them come out nearly black. `white=4032` makes" in line and not list(right.lines())
     np.testing.assert_array_equal(right.inputs(0, 1)[0][0, :, :, 0], levels)
