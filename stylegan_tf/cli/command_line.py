@@ -29,14 +29,14 @@ from stylegan_tf.cli import flag_files
 from stylegan_tf.cli.flags import PATHS, help_text
 from stylegan_tf.cli.quiet_import import QuietTensorFlow
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import OptionError
+from stylegan_tf.config.option import OptionError, is_finite_number
+from stylegan_tf.config.training import NETWORK_FILE
 from stylegan_tf.files.addresses import check_local, scheme_of
 from stylegan_tf.files.file_errors import FULL, os_error_line, short
 from stylegan_tf.files.storage import check_supported
 from stylegan_tf.files.working_copy import working_path
 
 _HELP_FLAGS = ("-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull", "-?", "--?")
-_LARGEST_FLOAT = 3.4028234e38
 _MAX_LENGTH = 4000  # Characters of an error. Ours are short; this is for what slips in from elsewhere.
 _RENAMED: dict[str, str] = {}  # Option of the library -> flag of this command.
 _STORED = {"network", "init_from", "data_dir"}  # Flags that also take addresses of objects in buckets.
@@ -201,7 +201,7 @@ def _warn_of_another_network(path: str) -> None:
     """Says what RUN@1200 means if that run has no network of exactly 1,200 thousand images."""
     run_dir, _, number = path.rpartition("@")
     if re.fullmatch(r"\d{1,18}", number) and os.path.isdir(run_dir):
-        names = map(re.compile(r"network-(\d+)\.npz").fullmatch, os.listdir(run_dir))
+        names = map(NETWORK_FILE.fullmatch, os.listdir(run_dir))
         kimg = max((int(name[1]) for name in names if name and int(name[1]) <= int(number)), default=int(number))
         if kimg != int(number):
             warn(f"{run_dir} has no network of {number} thousand images, the newest up to there is that of {kimg}")
@@ -232,10 +232,10 @@ def _checked(name: str, entry: Any) -> Any:
 
     UserError for a number that no tensor can hold, an address in place of a folder, or a file that is missing.
     """
-    limit = 2**63 - 1 if isinstance(entry, int) else _LARGEST_FLOAT  # What int64 and float32 hold.
-    if isinstance(entry, (int, float)) and not abs(entry) <= limit:
-        what = "fit into 64 bits" if isinstance(entry, int) else "be a finite number"
-        raise UserError(f"--{name} must {what}, got {short(entry, 60)}.")
+    if isinstance(entry, int) and abs(entry) >= 2**63:
+        raise UserError(f"--{name} must fit into 64 bits, got {short(entry, 60)}.")
+    if isinstance(entry, float) and not is_finite_number(entry):
+        raise UserError(f"--{name} must be a finite number, got {short(entry, 60)}.")
     if not isinstance(entry, str):
         return entry
     entry = os.path.expanduser(entry)

@@ -9,6 +9,7 @@ from stylegan_tf.config.option import OptionError, Options, option
 PICTURES = "Pictures"
 SPEED = "Speed"
 FITS = ("crop", "pad", "stretch")
+MAX_RATIO = 1000  # Width by height, or height by width, of stretched pictures.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Options of a training run: the schedule, the losses, and the run itself."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -9,6 +10,7 @@ from stylegan_tf.config.option import LOSSES, METRICS, REPORTS, REQUIRED, RUN, S
 from stylegan_tf.config.serving import MAX_PSI
 
 FLAG_FILE = "flags.cfg"  # In a run folder: the options of the run.
+NETWORK_FILE = re.compile(r"network-(\d+)\.npz")  # In a run folder: a network and its thousands of images.
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "bfloat16", "float16")  # What layers can compute in.
 GENERATOR_LOSSES = ("nonsaturating", "saturating", "wgan", "hinge")

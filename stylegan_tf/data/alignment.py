@@ -20,7 +20,7 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.making.report import Tally, list_skipped
+from stylegan_tf.data.making.report import LEFT_OUT_FILE, Tally, list_skipped
 from stylegan_tf.data.records import encode_picture
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection, Skipped
@@ -172,7 +172,7 @@ def align_faces(
         such = f", such as {short(skipped[-1].name, 300)}" if skipped else ""
         raise UserError(f"no face of {source} could be cut out: {summary(skipped) or 'there are none'}{such}.")
     if skipped:
-        note(f"skipped: {summary(skipped)}; all of them are listed in {folder / 'left_out.txt'}")
+        note(f"skipped: {summary(skipped)}; all of them are listed in {folder / LEFT_OUT_FILE}")
     for line in tally.lines(options.white):
         note(line)
     return count

@@ -10,6 +10,7 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
+from stylegan_tf.config.data import MAX_RATIO
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import is_finite_number
 from stylegan_tf.data import records, tfrecord_files
@@ -309,7 +310,7 @@ def _is_box(value, resolution: int) -> bool:
 
 
 def _is_ratio(value) -> bool:
-    return is_finite_number(value) and 1 / records.MAX_RATIO <= value <= records.MAX_RATIO
+    return is_finite_number(value) and 1 / MAX_RATIO <= value <= MAX_RATIO
 
 
 def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:

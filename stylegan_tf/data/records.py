@@ -21,7 +21,6 @@ _FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Feature of an Examp
 _JPEG = {"quality": 95, "subsampling": 0}  # For pictures that do not come as JPEG files.
 
 MIN_RESOLUTION = 4
-MAX_RATIO = 1000  # Width by height, or height by width, of stretched pictures.
 _FILE_NAME = re.compile(r"(?P<name>.+)-r(?P<log2>\d\d)(-(?P<shard>\d{5})-of-(?P<shards>\d{5}))?\.tfrecords")
 
 

@@ -1,7 +1,6 @@
 """The networks that the page offers: loaded when they are chosen, the last few stay loaded."""
 
 import functools
-import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import NETWORK_FILE
 from stylegan_tf.data.demo import load_demo_images
 from stylegan_tf.editing.blending import check_compatible
 from stylegan_tf.editing.directions import load_directions
@@ -101,7 +101,7 @@ class NetworkChoices:
 def _network_paths(path: str) -> dict[str, str]:
     """Networks by name, in order."""
     folder = Path(path)
-    is_run = any(re.fullmatch(r"network-\d+\.npz", file.name) for file in folder.glob("*.npz"))
+    is_run = any(NETWORK_FILE.fullmatch(file.name) for file in folder.glob("*.npz"))
     files = [] if is_run else sorted(folder.glob("*.npz"))
     if not files:
         files = find_networks(path)

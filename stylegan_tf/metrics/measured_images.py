@@ -26,7 +26,7 @@ from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.data.making.report import Tally
 from stylegan_tf.data.sources import open_collection
-from stylegan_tf.data.sources.collection import Collection
+from stylegan_tf.data.sources.collection import Collection, own_channels
 from stylegan_tf.data.sources.fitted import Square, choose_resolution, to_pixels, to_square
 from stylegan_tf.data.sources.image_files import note_skipped
 from stylegan_tf.data.sources.opening import picture_size
@@ -217,10 +217,7 @@ def open_pictures(
     with reading_source(path):
         collection = open_collection(path)
         note_skipped(path, collection.skipped, note)
-        if info is not None and info.has_planes:
-            options = dataclasses.replace(reading, planes=info.num_channels)
-        else:
-            options = dataclasses.replace(reading, channels=(collection if info is None else info).num_channels)
+        options = dataclasses.replace(reading, **own_channels(collection if info is None else info))
         if fit is not None:
             level = choose_resolution(collection, fit) if info is None else info.resolution
             options = dataclasses.replace(options, resolution=level)

@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig
+from stylegan_tf.config.data import MAX_RATIO
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import is_finite_number
-from stylegan_tf.config.training import FLAG_FILE
+from stylegan_tf.config.training import FLAG_FILE, NETWORK_FILE
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import check_finite, first_non_finite, read_described, write_arrays
 from stylegan_tf.files.file_errors import foreign_kind, short
@@ -268,7 +269,7 @@ def _network_of(run_dir: pathlib.Path, which: str) -> pathlib.Path:
 
 def _network_names(names: Iterable[str]) -> list[str]:
     """In the order of images seen."""
-    found = (re.fullmatch(r"network-(\d+)\.npz", name) for name in names)
+    found = map(NETWORK_FILE.fullmatch, names)
     return [match[0] for match in sorted(filter(None, found), key=lambda match: int(match[1]))]
 
 
@@ -332,7 +333,7 @@ def _check_metadata(metadata: Any, configs: Mapping[str, Any]) -> None:
     checks = {
         "kimg": lambda value: is_finite_number(value) and value >= 0,
         "content_box": _is_box,
-        "aspect_ratio": lambda value: is_finite_number(value) and 0.001 <= value <= 1000,
+        "aspect_ratio": lambda value: is_finite_number(value) and 1 / MAX_RATIO <= value <= MAX_RATIO,
         "mirror_augment": lambda value: isinstance(value, bool),
     }
     for name, check in checks.items():

@@ -14,7 +14,7 @@ class ArraySource:
         self.box = box
         self.images, self.labels, self.label_names = images, labels, label_names
         self.resolution, self.num_channels = images.shape[1], images.shape[3]
-        self.skipped, self.notes, self.white = (), (), None
+        self.skipped, self.notes, self.white, self.has_planes = (), (), None, False
 
     def __len__(self):
         return len(self.images)

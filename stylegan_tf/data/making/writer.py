@@ -268,7 +268,7 @@ class _Conversion:
             "count": report.count,
             "resolution": source.resolution,
             "num_channels": source.num_channels,
-            "has_planes": bool(getattr(getattr(source, "options", None), "planes", None)),
+            "has_planes": source.has_planes,
             "levels": [2**log2 for log2 in range(source.resolution.bit_length() - 1, 1, -1)],
             "encoding": self.options.encoding,
             "num_shards": len(self.shards),

@@ -14,7 +14,7 @@ from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.sources import arrays, known_datasets
 from stylegan_tf.data.sources.archives import TarCollection, ZipCollection
-from stylegan_tf.data.sources.collection import Collection
+from stylegan_tf.data.sources.collection import Collection, own_channels
 from stylegan_tf.data.sources.databases import (
     LmdbCollection,
     TableCollection,
@@ -60,13 +60,13 @@ def open_source(source: str, options: SourceOptions = SourceOptions()) -> Fitted
         collection = open_collection(str(source), options.resolution, options.max_images)
         if options.pages == "all" and isinstance(collection, _OF_FILES):
             collection = PagedCollection(collection, None if options.labels else options.max_images)
-        if collection.planes and not options.channels and not options.planes:
-            options = dataclasses.replace(options, planes=collection.planes)
+        if not options.channels and not options.planes:
+            options = dataclasses.replace(options, **own_channels(collection))
         with contextlib.suppress(BadPicture), reading_picture(collection.name(0)):
             open_layers(collection.read(0), options)  # Planes that the options do not mention are reported at once.
         found = find_labels(collection, options.labels)
         notes = [found.note] if found is not None and found.note else _unused_labels(collection, options.labels)
-        chosen = {} if options.planes else {"channels": options.channels or collection.num_channels}
+        chosen = {}
         if options.resolution is None:
             chosen["resolution"] = choose_resolution(collection, options.fit)
         elif options.fit is None:

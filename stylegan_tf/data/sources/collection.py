@@ -40,7 +40,7 @@ class Collection:
     _fingerprint = ""  # Fingerprint of the file that holds all of them.
     _opened: Sequence[str] = ()  # Attributes that every process opens for itself, None until then.
     num_channels = 3  # Default for the records.
-    planes: Optional[int] = None  # For pictures whose channels are no colours: the default of the option.
+    has_planes = False  # Whether the channels are no colours, as in a dataset made with `planes`.
     content_box: Optional[Box] = None  # For pictures that are letterboxed already, at `resolution`.
     aspect_ratio: Optional[float] = None  # For pictures that are stretched already.
     resolution: Optional[int] = None
@@ -134,3 +134,8 @@ def finite_labels(table: np.ndarray, where: str, pictures: Sequence[str]) -> np.
             f"{where} has the label {label} for {picture} ({len(wrong)} such labels), expected finite numbers."
         )
     return values
+
+
+def own_channels(pictures) -> dict[str, int]:
+    """The option by which the channels of a `Collection` or a `DatasetInfo` stay what they are."""
+    return {"planes" if pictures.has_planes else "channels": pictures.num_channels}

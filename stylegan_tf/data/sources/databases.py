@@ -149,7 +149,7 @@ class TFRecordCollection(Collection):
         self._info = dataset_files.find_dataset(folder)
         self.num_channels, self.content_box = self._info.num_channels, self._info.content_box
         self.resolution, self.aspect_ratio = self._info.resolution, self._info.aspect_ratio
-        self.planes = self._info.num_channels if self._info.has_planes else None
+        self.has_planes = self._info.has_planes
         self._paths = self._info.shards(self._info.resolution)
         found = [dataset_files.find_records(path) for path in self._paths]
         counts = tuple(map(len, found))

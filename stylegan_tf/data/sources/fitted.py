@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.config import PictureOptions
+from stylegan_tf.config.data import MAX_RATIO
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import is_resolution
 from stylegan_tf.data import records
@@ -63,7 +64,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     """Raises ValueError for what cannot be decoded, and UserError for what the options do not say how to take."""
     opened, side = open_layers(picture, options), options.resolution
     first, size = opened.layers[0], (side, side)
-    if options.fit == "stretch" and max(first.size) > records.MAX_RATIO * min(first.size):
+    if options.fit == "stretch" and max(first.size) > MAX_RATIO * min(first.size):
         raise ValueError(f"it has {first.width}x{first.height} pixels, which is too long to be stretched to a square")
     if options.fit is None and first.size != size:
         raise UserError(
@@ -157,7 +158,7 @@ class FittedSource:
         self.resolution, self.num_channels = options.resolution, options.num_channels
         self.labels = None if labels is None else labels.values[:count]
         self.label_names = () if labels is None else labels.names
-        self.white = options.white
+        self.white, self.has_planes = options.white, options.planes is not None
         self.skipped, self.notes = tuple(collection.skipped), tuple(notes)
         if count < len(collection):
             self.notes += (f"{len(collection) - count:,} more pictures were not taken: `max_images`.",)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config import PictureOptions, SourceOptions
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import fitted, open_source
 from stylegan_tf.data.sources.colours import CONVERTED
 from tests.helpers.colour_profiles import DISPLAY_P3, rgb_profile
@@ -47,6 +48,16 @@ def test_the_fourth_plane_is_transparency_where_channels_say_so(tmp_path):
     )
     with pytest.raises(UserError, match="planes keeps planes as they are.*give one"):
         SourceOptions(planes=4, channels=4)
+
+
+@pytest.mark.parametrize("options", [{"channels": 4}, {"planes": 4}, {"planes": 5}])
+def test_a_dataset_knows_what_its_channels_are(tmp_path, options):
+    values = RANDOM.randint(1, 256, [3, 8, 8, *options.values()]).astype(np.uint8)
+    np.save(tmp_path / "a.npy", values)
+    folder = write_tfrecords(open_source(str(tmp_path / "a.npy"), SourceOptions(**options)), tmp_path / "set")
+    again = open_source(str(folder), SourceOptions(resolution=8))
+    assert {name: getattr(again.options, name) for name in options} == options
+    np.testing.assert_array_equal(again.read(0).image, open_source(str(folder)).read(0).image)
 
 
 @pytest.mark.parametrize(
