@@ -43,7 +43,7 @@ flags.define("table", None, "File for a table of all results with one row per ne
 def main():
     if not FLAGS.network and not FLAGS.images:
         flags.fail("--network is missing: give a network file, a run folder, or demo; or pictures as --images.")
-    flags.only_with(FLAGS.images, "--images", "fit")
+    flags.only_with(FLAGS.images, "--images", "fit", "white", "black")
     metrics, options = parse_metrics(FLAGS.metrics), flags.read_options(EvaluationOptions)
     flags.only_with(any("classifiers" in metric.needs for metric in metrics), "ls in --metrics", "classifiers")
     if any("extractor" in metric.needs for metric in metrics):

@@ -35,6 +35,7 @@ def main():
         flags.fail("give either --network or --images.")
     generated = ("seeds", "class", "truncation_psi", "truncation_cutoff", "truncation_centre")
     flags.only_with(FLAGS.network, "--network", *generated)
+    flags.only_with(FLAGS.images, "--images", "fit", "white", "black")
     options, seeds = flags.read_options(NearestOptions), parse_seeds(FLAGS.seeds)
     source = FLAGS.images or sampling_flags.painter()
     if FLAGS.image_distance == "features":

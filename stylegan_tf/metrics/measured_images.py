@@ -233,6 +233,6 @@ def open_pictures(
             return FolderPictures(collection, options, (height, width), True), level
     raise UserError(
         f"the first picture of {path} has {width}x{height} pixels, and {info.folder} no images of that size "
-        f"({', '.join(map(str, sorted(info.levels)))}): make them {info.resolution}x{info.resolution}, as "
-        "evaluate does with `fit=crop`, pad or stretch."
+        f"({', '.join(map(str, sorted(info.levels)))}): make them {info.resolution}x{info.resolution} with "
+        "`fit=crop`, pad or stretch."
     )
