@@ -13,7 +13,7 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
 from stylegan_tf.training.reports.disk import disk_use, file_notes
-from stylegan_tf.training.schedule import batch_size_at, length_notes, level_images, split_replica_batch
+from stylegan_tf.training.schedule import batch_size_at, length_notes, losses_at, split_replica_batch, stages
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
@@ -75,7 +75,7 @@ def device_named(text: str, precision: str) -> Device:
 
 @dataclasses.dataclass(frozen=True)
 class LevelPlan:
-    """One resolution of a run."""
+    """One resolution of a run, with one batch size."""
 
     resolution: int
     images: int
@@ -124,20 +124,23 @@ def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 
     networks = config.network_configs(config.resolution, 3, 0)
     state = _state_gib(*networks)
     levels = [
-        _level_plan(config, networks, device, replicas, resolution, images, state)
-        for resolution, images in level_images(config.schedule, config.resolution, round(config.total_kimg * 1000))
+        _level_plan(config, networks, device, replicas, stage, state)
+        for stage in stages(config.schedule, config.resolution, round(config.total_kimg * 1000))
     ]
     notes = [*length_notes(config, config.resolution), *file_notes(config, config.resolution)]
     return Plan(device, replicas, levels, state, _disk(config, networks, records), notes)
 
 
-def _level_plan(config, networks, device, replicas, resolution, images, state) -> LevelPlan:
+def _level_plan(config, networks, device, replicas, stage, state) -> LevelPlan:
     generator, discriminator = networks
-    batch_size = batch_size_at(resolution, config.schedule, replicas)
+    resolution, images, factor = stage
+    batch_size = factor * batch_size_at(resolution, config.schedule, replicas)
     batch = batch_size // replicas
     microbatches, split = split_replica_batch(resolution, config.schedule, batch, discriminator.mbstd_group_size)
     size = 4 if device.precision == "float32" else 2
-    works = training_passes(generator, discriminator, resolution, losses=config.losses, split_groups=split)
+    works = training_passes(
+        generator, discriminator, resolution, losses=losses_at(factor, config.losses), split_groups=split
+    )
     passes = {name: work._replace(values=work.values * size) for name, work in works.items()}
     flops = 2 * sum(work.multiply_adds for work in passes.values())
     in_bytes = sum(work.values for work in passes.values())

@@ -13,12 +13,12 @@ import textwrap
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Callable, NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
 from absl import flags
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import OptionError, all_options, is_optional, table_value_type, value_type
+from stylegan_tf.config.option import TABLES, OptionError, all_options, is_optional, table_value_type, value_type
 from stylegan_tf.config.serving import MAX_PSI
 
 FLAGS = flags.FLAGS
@@ -219,29 +219,35 @@ def read_options(kind: type, **given: Any) -> Any:
     for part, field in all_options(kind):
         if field.name in FLAGS and not {part, field.name} & given.keys():
             value, is_table = FLAGS[field.name].value, value_type(field) is Mapping
-            value = parse_table(field.name, value, table_value_type(field)) if is_table else value
+            value = parse_table(field, value) if is_table else value
             values.setdefault(part, {})[field.name] = value
     parts = {part: types[part](**chosen) for part, chosen in values.items() if part}
     return kind(**given, **parts, **values[""])
 
 
-def parse_table(name: str, text: Optional[str], convert: Callable[[str], float]) -> Optional[dict]:
-    """ "8:128,16:64" -> {8: 128, 16: 64}; "64" -> {4: 64}, which holds from 4x4 up; None or "" -> None."""
+def parse_table(field: dataclasses.Field, text: Optional[str]) -> Optional[dict]:
+    """ "8:128,16:64" -> {8: 128, 16: 64}; None or "" -> None.
+
+    By resolution, "64" -> {4: 64}, which holds from 4x4 up.
+    """
     if not text:
         return None
-    table = {}
-    for entry in text.split(",") if ":" in text else ["4:" + text]:
-        resolution, _, value = entry.partition(":")
+    name, convert, by = field.name, table_value_type(field), field.metadata["option"].table_by
+    one_number = ":" not in text and by == "resolution"
+    table: dict = {}
+    for entry in ["4:" + text] if one_number else text.split(","):
+        key_text, _, value = entry.partition(":")
         try:
-            key, number = int(resolution), convert(value)
+            key, number = (int if by == "resolution" else float)(key_text), convert(value)
         except ValueError:
             kind = "whole numbers" if convert is int else "numbers"
+            or_one, no = (", or one number", "is neither") if by == "resolution" else ("", "is not")
             raise OptionError(
-                f"{name} must be {kind} by resolution, like `{name}=8:128,16:64`, or one number; "
-                f"{entry if ':' in text else text!r} is neither."
+                f"{name} must be {kind} by {by}, like `{name}={TABLES[by]}`{or_one}; "
+                f"{(text if one_number else entry)!r} {no}."
             ) from None
         if key in table:
-            raise OptionError(f"{name} gives two values for resolution {key}.")
+            raise OptionError(f"{name} gives two values for {by} {key:g}.")
         table[key] = number
     return table
 

@@ -6,7 +6,7 @@
 
 is all that a new option needs: the flag --width is made from it, and a wrong value raises an OptionError that names it.
 The annotation gives the kind of value: bool, int, float, str, Optional of these, or a table: a
-`Mapping[int, int]` or `Mapping[int, float]` from resolutions to values, whose bounds are those of the values.
+`Mapping` from resolutions (ints), or what `table_by` names, to int or float, whose bounds are those of the values.
 """
 
 import dataclasses
@@ -31,6 +31,7 @@ GENERAL = ""  # Without a heading of its own.
 FROM_DATA_SET = None  # In place of a heading: the dataset decides, there is no flag.
 
 REQUIRED = dataclasses.MISSING  # In place of a default.
+TABLES = {"resolution": "8:128,16:64", "kimg": "60:2,140:4"}  # Examples, by what the keys are.
 
 _BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _INT_MAX = 2**31 - 1  # The largest number that an int32 tensor holds.
@@ -53,6 +54,7 @@ class Option:
     at_most: Optional[float] = None
     below: Optional[float] = None
     is_resolution: bool = False  # A power of two of at least 4.
+    table_by: str = "resolution"  # What the keys of a table are: "resolution" or "kimg".
     added_later: bool = False  # Older networks and records lack it: digests skip its default, and results stay valid.
     is_location: bool = False  # A location, which may be named differently on other machines without affecting a run.
     # Values of other options with which it may be combined.
@@ -114,16 +116,16 @@ def table_value_type(field: dataclasses.Field[Any]) -> type:
     return typing.cast(type, typing.get_args(_not_optional(field.type))[1])
 
 
-def value_text(value: Any) -> Optional[str]:
+def value_text(value: Any, table_by: str = "resolution") -> Optional[str]:
     """An option's value as its flag takes it: true, 0.001, 8:128,16:64, or 64 for {4: 64}; None for None."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        if list(value) == [4]:
+        if list(value) == [4] and table_by == "resolution":
             return str(value[4])
-        return ",".join(f"{resolution}:{number}" for resolution, number in sorted(value.items()))
+        return ",".join(f"{key:g}:{number}" for key, number in sorted(value.items()))
     return str(value)
 
 
@@ -184,15 +186,17 @@ class Options:
 
 
 def _check_table(field: dataclasses.Field[Any], table: Any) -> None:
-    name = field.name
+    name, rule = field.name, field.metadata["option"]
     if not isinstance(table, Mapping):
-        raise OptionError(f"{name} must map resolutions to values, got {table!r}.")
+        raise OptionError(f"{name} must map {rule.table_by} to values, got {table!r}.")
     if not table:
-        raise OptionError(f"{name} has no entry; write for example `{name}=8:128,16:64`, or leave it out.")
-    for resolution, value in table.items():
-        if not is_resolution(resolution):
-            raise OptionError(f"{name}: resolutions must be powers of two of at least 4, got {resolution}.")
-        _check(f"{name}: the value at {resolution}", value, table_value_type(field), field.metadata["option"])
+        raise OptionError(f"{name} has no entry; write for example `{name}={TABLES[rule.table_by]}`, or leave it out.")
+    for key, value in table.items():
+        if rule.table_by == "resolution" and not is_resolution(key):
+            raise OptionError(f"{name}: resolutions must be powers of two of at least 4, got {key}.")
+        if rule.table_by == "kimg" and not (is_finite_number(key) and key > 0):
+            raise OptionError(f"{name}: thousands of images must be above 0, got {key}.")
+        _check(f"{name}: the value at {key:g}", value, table_value_type(field), rule)
 
 
 def _check(name: str, value: Any, kind: type, rule: Option) -> None:

@@ -35,7 +35,8 @@ class ScheduleConfig(Options, group=SCHEDULE):
     """Progressive growing and everything that depends on it (App. C). `training.schedule` evaluates it.
 
     A table maps resolutions to values; a resolution that is not listed takes the entry of the nearest lower resolution
-    that is, or that of the lowest one listed. None stands for the paper's table.
+    that is, or that of the lowest one listed. None stands for the paper's table. `batch_growth` alone maps thousands of
+    images seen to values: 1 before the first one listed.
 
     >>> from stylegan_tf import ScheduleConfig
     >>> ScheduleConfig(start_resolution=32, batch_sizes={32: 16}, learning_rate=0.002).start_resolution
@@ -49,6 +50,14 @@ class ScheduleConfig(Options, group=SCHEDULE):
     transition_kimg: float = option(600.0, "Thousands of images over which the next level is faded in.", **_KIMG)
     batch_sizes: Optional[Mapping[int, int]] = option(
         None, "Global batch size by resolution. Default: the paper's for the number of replicas.", above=0
+    )
+    batch_growth: Optional[Mapping[float, int]] = option(
+        None,
+        "Larger batches late in training, as factors of the batch size by thousands of images seen: 60:2,140:4 doubles "
+        "it at 60 thousand images and has four times as many images from 140 thousand on. --r1_interval is divided by "
+        "the factor, so that the penalty still comes after as many images.",
+        at_least=1,
+        table_by="kimg",
     )
     max_replica_batch: Optional[Mapping[int, int]] = option(
         None,

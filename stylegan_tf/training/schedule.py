@@ -1,15 +1,16 @@
-"""Progressive growing as a pure function: images seen -> resolution, fade, batch size, learning rate (App. C).
+"""The schedule as a pure function: images seen -> resolution, fade, batch size, learning rate (App. C).
 
 Every level is trained for `training_kimg` thousand images, then the next one is faded in over `transition_kimg`
 thousand. `lod` (level of detail) L means that the resolution is the full one divided by 2^L; a fraction means a fade.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from stylegan_tf.config import ScheduleConfig, TrainConfig
+from stylegan_tf.config import LossConfig, ScheduleConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.networks.growth import Growth
@@ -33,6 +34,7 @@ class Phase:
     lod: float  # 0 at full resolution; fractions while a level fades in.
     growth: Growth
     batch_size: int  # Global, a multiple of the number of replicas.
+    batch_factor: int  # That of `batch_growth`, which the batch size includes.
     learning_rate: float  # The generator's.
     discriminator_learning_rate: float
     tick_kimg: float  # Thousands of images between two reports.
@@ -58,11 +60,13 @@ def phase_at(images_seen: int, schedule: ScheduleConfig, resolution: int, num_re
     growth = Growth.at_lod(lod, resolution)
     current = growth.resolution
     learning_rate, _ = learning_rate_at(current, schedule)
+    factor = batch_factor_at(images_seen, schedule)
     discriminators = schedule.discriminator_learning_rate
     return Phase(
         lod=lod,
         growth=growth,
-        batch_size=batch_size_at(current, schedule, num_replicas),
+        batch_size=factor * batch_size_at(current, schedule, num_replicas),
+        batch_factor=factor,
         learning_rate=learning_rate,
         discriminator_learning_rate=_look_up(discriminators, current) if discriminators else learning_rate,
         tick_kimg=tick_kimg_at(current, schedule),
@@ -83,6 +87,38 @@ def level_images(schedule: ScheduleConfig, resolution: int, total_images: int) -
             levels.append((resolution >> fade, images))
         left -= images
     return levels
+
+
+class Stage(NamedTuple):
+    """A part of a run with one resolution and one batch size."""
+
+    resolution: int
+    images: int
+    batch_factor: int
+
+
+def stages(schedule: ScheduleConfig, resolution: int, total_images: int) -> list[Stage]:
+    """The levels of `level_images`, each divided where `batch_growth` changes the batch."""
+    found, start = [], 0
+    for level, images in level_images(schedule, resolution, total_images):
+        changes = (round(1000 * kimg) for kimg in sorted(schedule.batch_growth or {}))
+        bounds = [start, *(change for change in changes if start < change < start + images), start + images]
+        for first, end in zip(bounds, bounds[1:]):
+            found.append(Stage(level, end - first, batch_factor_at(first, schedule)))
+        start += images
+    return found
+
+
+def batch_factor_at(images_seen: int, schedule: ScheduleConfig) -> int:
+    """By how much `batch_growth` multiplies the batch after `images_seen` images."""
+    growth = schedule.batch_growth or {}
+    reached = [kimg for kimg in growth if round(1000 * kimg) <= images_seen]
+    return growth[max(reached)] if reached else 1
+
+
+def losses_at(batch_factor: int, losses: LossConfig) -> LossConfig:
+    """The losses with R1 and R2 applied after as many images as before the batch grew, or in every iteration."""
+    return dataclasses.replace(losses, r1_interval=max(1, round(losses.r1_interval / batch_factor)))
 
 
 def learning_rate_at(resolution: int, schedule: ScheduleConfig) -> tuple[float, str]:
@@ -162,13 +198,14 @@ def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int =
     (0: none).
     """
     fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
-    for level in (resolution >> fade for fade in range(fades, -1, -1)):
-        batch = batch_size_at(level, schedule, num_replicas) // num_replicas
+    levels = [resolution >> fade for fade in range(fades, -1, -1)]
+    for level, factor in itertools.product(levels, {1, *(schedule.batch_growth or {}).values()}):
+        batch = factor * batch_size_at(level, schedule, num_replicas) // num_replicas
         whole = min(group_size, batch)
         if whole and batch % whole:
             raise OptionError(
                 f"batch_sizes: {batch} images a replica at {level}x{level} are not a multiple of {whole}, the group "
-                "size of the minibatch standard deviation: use one, or change `mbstd_group_size`."
+                "size of the minibatch standard deviation: use one, or change `batch_growth` or `mbstd_group_size`."
             )
 
 

@@ -37,6 +37,14 @@ def test_a_run_that_ends_early_has_no_further_levels():
     assert "ends at 16x16 (faded in by 17%): 32x32 is fully there after 2,400" in note
 
 
+def test_a_batch_that_grows_is_a_line_of_its_own_and_needs_its_own_memory():
+    schedule = ScheduleConfig(start_resolution=8, batch_sizes={4: 8}, batch_growth={60: 2})
+    before, after = plan_run(_config(resolution=8, schedule=schedule, total_kimg=100), DEVICE, replicas=1).levels
+    assert (before.batch_size, before.images, before.iterations) == (8, 60_000, 7500)
+    assert (after.batch_size, after.images, after.iterations) == (16, 40_000, 2500)
+    assert after.memory_gib > before.memory_gib and after.seconds_per_kimg == before.seconds_per_kimg
+
+
 def test_time_follows_from_the_peak_the_share_and_the_scaling():
     alone, eight = (plan_run(_config(resolution=8), DEVICE, replicas=replicas).levels[0] for replicas in (1, 8))
     seconds = 1000 * alone.flops_per_image / (100e12 * DEVICE.share)

@@ -32,6 +32,7 @@ def parse():
 
 
 FOLDERS = ("--data_dir=d", "--run_dir=r")
+SCHEDULE = {field.name: field for field in option_fields(config.ScheduleConfig)}
 
 
 def test_without_flags_every_option_is_the_dataclass_default(parse):
@@ -83,12 +84,18 @@ def test_flags_reach_the_part_they_belong_to(parse):
 
 def test_the_flag_file_replays_the_run(parse, tmp_path):
     arguments = ["--batch_sizes=16", "--learning_rates=8:0.002", "--mirror_augment", "--nouse_noise", "--total_kimg=60"]
-    first = parse(*FOLDERS, *arguments, "--resolution=32", "--strategy=one", "--fmap_base=64")
+    first = parse(*FOLDERS, *arguments, "--batch_growth=4:2", "--resolution=32", "--strategy=one", "--fmap_base=64")
     write_flag_file(tmp_path / "flags.cfg", first)
     lines = (tmp_path / "flags.cfg").read_text().splitlines()
     assert parse(f"--flagfile={tmp_path / 'flags.cfg'}") == first
-    assert {"--batch_sizes=16", "--mirror_augment=true", "--use_noise=false", "--total_kimg=60.0"} <= set(lines)
-    assert len(lines) == 11  # The comment, two folders and eight flags; nothing that is at its default.
+    assert {
+        "--batch_sizes=16",
+        "--batch_growth=4:2",
+        "--mirror_augment=true",
+        "--use_noise=false",
+        "--total_kimg=60.0",
+    } <= set(lines)
+    assert len(lines) == 12  # The comment, two folders and nine flags; nothing that is at its default.
     assert [path.name for path in tmp_path.iterdir()] == ["flags.cfg"]
 
 
@@ -97,7 +104,7 @@ def test_the_flag_file_replays_the_run(parse, tmp_path):
     [("8:128,16:64", {8: 128, 16: 64}), ("32", {4: 32}), (None, None), ("", None)],
 )
 def test_a_table_is_pairs_or_one_number(text, table):
-    assert cli_flags.parse_table("batch_sizes", text, int) == table
+    assert cli_flags.parse_table(SCHEDULE["batch_sizes"], text) == table
 
 
 @pytest.mark.parametrize(
@@ -112,7 +119,21 @@ def test_a_table_is_pairs_or_one_number(text, table):
 )
 def test_a_wrong_table_names_flag_and_entry(text, message):
     with pytest.raises(UserError, match=message):
-        cli_flags.parse_table("batch_sizes", text, int)
+        cli_flags.parse_table(SCHEDULE["batch_sizes"], text)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("2", "batch_growth must be whole numbers by kimg, like `batch_growth=60:2,140:4`; '2' is not"),
+        ("60:2,140:x", "batch_growth must be whole numbers by kimg, .* '140:x' is not"),
+        ("60:2,60.0:4", "batch_growth gives two values for kimg 60"),
+    ],
+)
+def test_a_table_by_images_is_pairs_only(text, message):
+    assert cli_flags.parse_table(SCHEDULE["batch_growth"], "0.5:2,140:4") == {0.5: 2, 140: 4}
+    with pytest.raises(UserError, match=message):
+        cli_flags.parse_table(SCHEDULE["batch_growth"], text)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +158,9 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
         ("--start_resolution=6", "start_resolution must be a power of two"),
         ("--training_kimg=-1", "training_kimg must be at least 0"),
         ("--batch_sizes=6:8", "batch_sizes: resolutions must be powers of two .* got 6"),
+        ("--batch_growth=0:2", "batch_growth: thousands of images must be above 0, got 0"),
+        ("--batch_growth=nan:2", "batch_growth: thousands of images must be above 0, got nan"),
+        ("--batch_growth=60:0", "batch_growth: the value at 60 must be at least 1, got 0"),
         ("--batch_sizes=0", "batch_sizes: the value at 4 must be above 0"),
         ("--batch_sizes=1" + 400 * "0", "batch_sizes: the value at 4 must be at most 2147483647, got 1000"),
         ("--learning_rate=0", "learning_rate must be above 0"),

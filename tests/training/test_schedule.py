@@ -6,19 +6,22 @@ import math
 
 import pytest
 
-from stylegan_tf.config import ScheduleConfig
+from stylegan_tf.config import LossConfig, ScheduleConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.training.schedule import (
     batch_size_at,
     check_batches,
     learning_rate_at,
+    losses_at,
     optimizer_reset_between,
     phase_at,
+    stages,
 )
 
 PAPER = ScheduleConfig()
 # 4 -> 8 -> 16 with 6 images per level and 4 per fade: levels end at 6 and 16, fades at 10 and 20.
-SMALL = ScheduleConfig(start_resolution=4, training_kimg=0.006, transition_kimg=0.004, batch_sizes={4: 8})
+LENGTHS = {"start_resolution": 4, "training_kimg": 0.006, "transition_kimg": 0.004}
+SMALL = ScheduleConfig(batch_sizes={4: 8}, **LENGTHS)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +116,18 @@ def test_a_users_table_holds_from_each_entry_up():
     phases = [phase_at(0, dataclasses.replace(schedule, start_resolution=r), r) for r in (16, 32, 64)]
     assert [phase.learning_rate for phase in phases] == [0.01, 0.02, 0.02]
     assert [phase.tick_kimg for phase in phases] == [1, 1, 1]
+
+
+def test_the_batch_grows_by_images_and_r1_keeps_its_distance_in_images():
+    schedule = ScheduleConfig(batch_sizes={4: 8, 8: 6}, batch_growth={0.008: 2, 0.014: 4}, **LENGTHS)
+    images = (0, 6, 7, 8, 13, 14, 20)  # 8x8 from 7 images on.
+    assert [phase_at(n, schedule, 8).batch_size for n in images] == [8, 8, 6, 12, 12, 24, 24]
+    assert stages(schedule, 8, 20) == [(4, 6, 1), (8, 2, 1), (8, 6, 2), (8, 6, 4)]
+    assert stages(schedule, 8, 7) == [(4, 6, 1), (8, 1, 1)]
+    assert [losses_at(factor, LossConfig(r1_interval=4)).r1_interval for factor in (1, 2, 4, 8)] == [4, 2, 1, 1]
+    check_batches(ScheduleConfig(batch_sizes={8: 6}, batch_growth={1: 2, 2: 3}), 8, group_size=3)
+    with pytest.raises(UserError, match="18 images a replica at 8x8 are not a multiple of 4"):
+        check_batches(ScheduleConfig(batch_sizes={8: 2}, batch_growth={1: 9}), 8, group_size=4)
 
 
 def test_every_level_of_a_run_is_checked_before_it_starts():

@@ -41,7 +41,7 @@ class RunRecord:
         networks = config.network_configs(info.resolution, info.num_channels, info.label_size)
         of_networks = {name for network in networks for name in network.options()}
         options = {
-            name: value_text(value)
+            name: value_text(value, field.metadata["option"].table_by)
             for name, (field, value) in config.options().items()
             if name.rpartition(".")[2] not in of_networks and not field.metadata["option"].is_location
         }
@@ -142,7 +142,7 @@ def write_flag_file(path: os.PathLike, config: TrainConfig) -> None:
     lines = ["# Replays this run: python -m stylegan_tf.train --flagfile=THIS_FILE --run_dir=ANOTHER_FOLDER"]
     always = {*architecture_options(), "start_resolution"} if config.init_from else set()
     for name, (field, value) in config.options().items():
-        text = value_text(value)
+        text = value_text(value, field.metadata["option"].table_by)
         if text is not None and (value != field.default or name in always):
             if text != text.strip() or "\n" in text:
                 raise UserError(f"`{name}` begins or ends with a space or holds a line break, which no flag file can.")

@@ -29,7 +29,7 @@ from stylegan_tf.training.reports.disk import disk_use, file_notes, translate_wr
 from stylegan_tf.training.reports.log_backends import LogBackend
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.run.stopping import StopSignal
-from stylegan_tf.training.schedule import Phase, length_notes
+from stylegan_tf.training.schedule import Phase, length_notes, losses_at
 from stylegan_tf.training.state import TrainState
 from stylegan_tf.training.step import StepInputs, build_iteration
 
@@ -133,7 +133,8 @@ class Level:
         Raises Stopped at a stop signal, if this is the only process: several must take the same path.
         """
         start = time.monotonic()
-        config, strategy = setup.config, setup.strategy
+        strategy = setup.strategy
+        config = dataclasses.replace(setup.config, losses=losses_at(phase.batch_factor, setup.config.losses))
         check = setup.stop.check if setup.processes.count == 1 else lambda: None
         self._info = setup.info
         self._size = (phase.resolution, phase.batch_size)

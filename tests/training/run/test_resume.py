@@ -93,6 +93,30 @@ def test_a_run_that_was_stopped_equals_an_uninterrupted_one(whole, tmp_path, sto
     assert "stopped at 0." in log and "resuming at 0." in log
 
 
+def test_a_batch_that_grows_equals_a_run_resumed_with_the_larger_one(tmp_path, stop_at):
+    """R1 after every 32 images, of batches of 8 and of 16; also if the run is stopped after that."""
+    data_dir = write_images(tmp_path / "data", resolution=4)
+
+    def options(run_dir, batch, interval, kimg, **growth):
+        schedule, losses = {"batch_sizes": {4: batch}, **growth}, {"r1_interval": interval}
+        return tiny_config(data_dir, tmp_path / run_dir, schedule, losses, resolution=4, total_kimg=kimg)
+
+    run(options("by_hand", 8, 4, 0.032))
+    run(options("by_hand", 16, 2, 0.128))
+    growing = options("growing", 8, 4, 0.128, batch_growth={0.032: 2})
+    stop_at(48)
+    with pytest.raises(SystemExit):
+        run(growing)
+    stop_at(None)
+    run(growing)
+    states = [checkpoint(tmp_path / name, 128) for name in ("growing", "by_hand")]
+    for state in states:
+        del state["checkpoint"]  # The record of the run: the flags differ.
+    assert_equal(*states)
+    log = (tmp_path / "growing" / "log.txt").read_text()
+    assert [log.count(f"4x4, batch {size}: prepared") for size in (8, 16)] == [1, 2]
+
+
 def test_a_signal_while_a_level_is_prepared_ends_that_in_order_and_loses_nothing(whole, tmp_path, monkeypatch):
     config, uninterrupted = whole
     config = dataclasses.replace(config, run_dir=str(tmp_path / "run"))

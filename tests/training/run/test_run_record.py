@@ -20,7 +20,8 @@ CONFIG = TrainConfig(data_dir="d", run_dir="r")
 OTHER = {
     "grid_planes": "0,2,1",
     "init_from": "x.npz", "tpu": "name", "data_dir": "elsewhere", "run_dir": "elsewhere", "metrics": "fid5k",
-    "batch_sizes": {4: 8}, "max_replica_batch": {4: 4}, "learning_rates": {8: 0.002}, "tick_kimg": {4: 1.0},
+    "batch_sizes": {4: 8}, "batch_growth": {4: 2}, "max_replica_batch": {4: 4}, "learning_rates": {8: 0.002},
+    "tick_kimg": {4: 1.0},
     "discriminator_learning_rate": {4: 0.002}, "learning_rate": 0.002, "feature_extractor": "efficientnet_lite0",
     "image_distance": "features", "shuffle_images": 100, "keep_networks": 2, "half_precision_levels": 1,
     "const_input": False, "generator_loss": "wgan", "discriminator_loss": "wgan", "resolution": 8,
@@ -105,6 +106,8 @@ def test_a_change_is_reported_with_both_values(info):
     assert changes(*records, "r") == ["learning_rate 0.001 -> 0.002"]
     records = [RunRecord.of(_with(CONFIG, {"batch_sizes": table}), info) for table in (None, {8: 16, 16: 8})]
     assert changes(*records, "r") == ["batch_sizes (not set) -> 8:16,16:8"]
+    records = [RunRecord.of(_with(CONFIG, {"batch_growth": table}), info) for table in ({4: 2}, {4: 2, 0.5: 4})]
+    assert changes(*records, "r") == ["batch_growth 4:2 -> 0.5:4,4:2"]
 
 
 def test_another_number_of_replicas_is_reported_as_batch_sizes_follow_from_it(info):
