@@ -133,14 +133,14 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
         _parse(sys.argv)
         main()
     except OptionError as error:  # Which names the option first.
-        return _fail(re.sub(r"^\w+", r"`\g<0>`", str(error)))
+        return _fail(_with_place(re.sub(r"^\w+", r"`\g<0>`", str(error))))
     except UserError as error:
-        return _fail(str(error))
+        return _fail(_with_place(str(error)))
     except flags.UnrecognizedFlagError as error:
         return _fail(_unknown_flag(error.flagname))
     except flags.Error as error:
         hint = "; in a flag file a comment takes a line of its own" if " #" in str(error) else ""
-        return _fail(short(error) + hint)
+        return _fail(_with_place(short(error) + hint))
     except OSError as error:
         if error.filename is None:  # `standard_streams` knows those of stdout.
             raise
@@ -149,6 +149,16 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _with_place(message: str) -> str:
+    """A message that begins with a flag, with the line of the flag file that its value comes from, if from one."""
+    named = re.match(r"(?:flag )?(?:--?(?:no)?|`)(\w+)", message)
+    try:
+        place = flag_files.place_of(_RENAMED.get(named[1], named[1]), sys.argv[1:]) if named else ""
+    except UserError:  # The file cannot be read any more.
+        place = ""
+    return f"{message.removesuffix('.')} ({place})." if place else message
 
 
 def _is_stdout_gone() -> bool:

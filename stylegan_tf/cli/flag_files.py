@@ -17,22 +17,34 @@ _MAX_NAME_LENGTH = 100  # Characters of a flag's name.
 _MAX_DEPTH = 20  # Levels of files that name files.
 
 
-def expanded(arguments: Iterable[str], above: Sequence[str] = ()) -> list[str]:
+def expanded(arguments: Iterable[str]) -> list[str]:
     """The arguments, after the content of the flag files that they name: whoever names a file takes precedence over it.
 
-    above: the files that name these. Raises UserError for a file that is not a flag file.
+    Raises UserError for a file that is not a flag file.
     """
+    return [argument for argument, _ in _placed((argument, "") for argument in arguments)]
+
+
+def place_of(name: str, arguments: Iterable[str]) -> str:
+    """The line of a flag file that a flag's value comes from, as "FILE, line N"; "" if it is from the command line."""
+    placed = _placed((argument, "") for argument in arguments)
+    spellings = {f"{dashes}{no}{name}" for dashes in ("-", "--") for no in ("", "no")}
+    return next((place for argument, place in reversed(placed) if argument.partition("=")[0] in spellings), "")
+
+
+def _placed(arguments: Iterable[tuple[str, str]], above: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """`expanded`, each with its place. above: the files that name these."""
     from_files, others = [], []
     rest = iter(arguments)
-    for argument in rest:
+    for argument, place in rest:
         name, separator, value = argument.partition("=")
         if name in _FLAG:
-            path = _found(os.path.expanduser(value if separator else next(rest, "")))
-            from_files += expanded(_lines(path, above), (*above, path))
+            path = _found(os.path.expanduser(value if separator else next(rest, ("", ""))[0]))
+            from_files += _placed(_lines(path, above), (*above, path))
         elif name.startswith("-") and len(name) > _MAX_NAME_LENGTH:  # absl looks for similar names, without an end.
             raise UserError(f"unknown flag {short(name, 100)}; --helpfull lists all flags.")
         else:
-            others.append(argument)
+            others.append((argument, place))
     return from_files + others
 
 
@@ -56,7 +68,7 @@ def _found(path: str) -> str:
     return str(packaged) if path and not os.path.exists(path) and packaged.is_file() else path
 
 
-def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
+def _lines(path: str, above: Sequence[str]) -> Iterator[tuple[str, str]]:
     if not path:
         raise UserError("--flagfile needs the name of a file.")
     if path in above or len(above) >= _MAX_DEPTH:
@@ -66,14 +78,18 @@ def _lines(path: str, above: Sequence[str]) -> Iterator[str]:
             content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot open the flag file {os_error_line(error)}") from error
-    return lines_of(content, path)
+    return _numbered(content, path)
 
 
 def lines_of(content: bytes, path: str) -> Iterator[str]:
     """What the lines of a flag file say."""
+    return (text for text, _ in _numbered(content, path))
+
+
+def _numbered(content: bytes, path: str) -> Iterator[tuple[str, str]]:
     if b"\0" in content or len(content) > _MAX_BYTES:
         raise UserError(f"{path} is not a flag file, which is text: one --name=value a line.")
-    for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         text = line.decode("utf-8", "surrogateescape").strip()
         if text and not text.startswith(_COMMENTS):
-            yield text
+            yield text, f"{path}, line {number}"

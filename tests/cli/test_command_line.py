@@ -253,6 +253,22 @@ def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message
     assert result.stderr.startswith("error: ") and message in result.stderr
 
 
+def test_a_wrong_value_names_the_line_of_the_flag_file(script, tmp_path):
+    inner, outer = tmp_path / "inner.cfg", tmp_path / "outer.cfg"
+    inner.write_text("# Of tests.\n\n--resolution=big\n")
+    outer.write_text(f"--flagfile={inner}\n--nomirror\n")
+    other = tmp_path / "other.cfg"
+    other.write_text("--alone=nan")
+    for arguments, start, end in [
+        ([f"--flagfile={outer}"], "flag --resolution=big: ", f"({inner}, line 3)."),
+        ([f"--flagfile={other}"], "--alone must be a finite number, got nan", f"({other}, line 1)."),
+        ([f"--flagfile={other}", "--alone=inf"], "--alone must be a finite number", "got inf."),
+    ]:
+        result = _run(script, *arguments)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert result.stderr.startswith(f"error: {start}") and result.stderr.endswith(f"{end}\n"), result.stderr
+
+
 def test_names_of_files_may_hold_any_bytes_and_the_home_folder(tmp_path):
     path = tmp_path / "paint.py"
     defined = 'flags.define("place", None, "W.")\nflags.define("places", [], "W.")\n'
