@@ -4,9 +4,9 @@
     python -m stylegan_tf.create_tfrecords --source ~/photos --dest datasets/photos --fit crop --resolution 256
 
 --source takes a folder of images (including its subfolders), a zip or tar archive of images, a .txt list of paths, an
-.npy, .npz or HDF5 file, the folder of an LSUN database, of MNIST or Fashion-MNIST, of CIFAR-10 or CIFAR-100, or of
-CelebA, a .mat file of SVHN, a folder of TFRecords (written by this project or by the authors' code), 'demo' or
-'synthetic'.
+.npy, .npz, HDF5, Parquet or Arrow file, a dataset folder of Hugging Face, the folder of an LSUN database, of MNIST or
+Fashion-MNIST, of CIFAR-10 or CIFAR-100, or of CelebA, a .mat file of SVHN, a folder of TFRecords (written by this
+project or by the authors' code), 'demo' or 'synthetic'; all but the last two also as an address in a bucket.
 
 Every level from the full resolution down to 4x4 is written. With --shards 1 the files have the names and the content
 that the authors' 2019 code reads; `train` reads both kinds. The same command resumes an interrupted conversion.
