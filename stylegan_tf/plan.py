@@ -51,8 +51,11 @@ def main() -> None:
     print("\n".join(plan_lines(plan)))
     for note in plan.notes:
         command_line.show(note)
-    tight = [level for level in plan.levels if level.memory_gib > plan.device.gib]
-    for level in tight:
+    # Of each resolution the stage that needs most.
+    largest = {level.resolution: level for level in sorted(plan.levels, key=lambda level: level.memory_gib)}
+    for level in largest.values():
+        if level.memory_gib <= plan.device.gib:
+            continue
         print(f"{level.resolution}x{level.resolution} does not fit: {_advice(plan, level)}")
 
 

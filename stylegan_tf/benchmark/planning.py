@@ -13,7 +13,14 @@ from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.variable_shapes import count_parameters, variable_shapes
 from stylegan_tf.training.reports.disk import disk_use, file_notes
-from stylegan_tf.training.schedule import batch_size_at, length_notes, losses_at, split_replica_batch, stages
+from stylegan_tf.training.schedule import (
+    batch_size_at,
+    check_batches,
+    length_notes,
+    losses_at,
+    split_replica_batch,
+    stages,
+)
 
 _AUTHORS = "the authors' 41 days for 25,000 kimg at 1024x1024 on one V100, in float32"
 _SCALING = 0.78  # 41 days on one V100 are 6 days 14 hours on eight, 6.2 times as fast: 0.78 of eight.
@@ -122,10 +129,12 @@ class Plan:
 def plan_run(config: TrainConfig, device: Device, replicas: int, records: int = 70000) -> Plan:
     """For RGB pictures without labels. config.resolution is the full one. records: for the size of the dataset."""
     networks = config.network_configs(config.resolution, 3, 0)
+    total = round(config.total_kimg * 1000)
+    check_batches(config.schedule, config.resolution, total, replicas, networks[1].mbstd_group_size)
     state = _state_gib(*networks)
     levels = [
         _level_plan(config, networks, device, replicas, stage, state)
-        for stage in stages(config.schedule, config.resolution, round(config.total_kimg * 1000))
+        for stage in stages(config.schedule, config.resolution, total)
     ]
     notes = [*length_notes(config, config.resolution), *file_notes(config, config.resolution)]
     return Plan(device, replicas, levels, state, _disk(config, networks, records), notes)

@@ -154,11 +154,8 @@ def _call(main: Callable[[], None], common: Sequence[str]) -> int:
 def _with_place(message: str) -> str:
     """A message that begins with a flag, with the line of the flag file that its value comes from, if from one."""
     named = re.match(r"(?:flag )?(?:--?(?:no)?|`)(\w+)", message)
-    try:
-        place = flag_files.place_of(_RENAMED.get(named[1], named[1]), sys.argv[1:]) if named else ""
-    except UserError:  # The file cannot be read any more.
-        place = ""
-    return f"{message.removesuffix('.')} ({place})." if place else message
+    place = _in_file(_RENAMED.get(named[1], named[1])) if named else ""
+    return f"{message.removesuffix('.')}{place}." if place else message
 
 
 def _is_stdout_gone() -> bool:
@@ -191,7 +188,7 @@ def _parse(argv: Sequence[str]) -> None:
         swallowed = [name for name in _own_flags() if str(flags.FLAGS[name].value).startswith("--")]
         if swallowed:  # As in --seeds --outdir out.
             raise UserError(f"--{swallowed[0]} has no value: {short(flags.FLAGS[swallowed[0]].value, 60)} follows.")
-        raise UserError(f"unexpected argument {rest[1]!r}: {hint}.")
+        raise UserError(f"unexpected argument {rest[1]!r}{_in_file(rest[1])}: {hint}.")
     for name in _own_flags():
         value = flags.FLAGS[name].value
         is_list = isinstance(value, list)
@@ -266,14 +263,19 @@ def _checked(name: str, entry: Any) -> Any:
 
 
 def _unknown_flag(name: str) -> str:
+    where = _in_file(name.lstrip("-"))
     name, space, value = name.lstrip("-").partition(" ")
     if space:
-        return f"unknown flag --{name}{space}{value}: a line of a flag file is --name=value."
+        return f"unknown flag --{name}{space}{value}{where}: a line of a flag file is --name=value."
     near = difflib.get_close_matches(name, [*_own_flags(), "flagfile", "help", "helpfull"], n=1, cutoff=0.5)
     hint = f"did you mean --{near[0]}?" if near else "--helpfull lists all flags."
-    given = {argument.lstrip("-").partition("=")[0] for argument in sys.argv[1:]}
-    where = " in the flag file" if "flagfile" in given and name not in given else ""
     return f"unknown flag --{name}{where}; {hint}"
+
+
+def _in_file(argument: str) -> str:
+    """ " (FILE, line N)" for an argument, without its dashes, that comes from a flag file."""
+    place = flag_files.place_of(argument)
+    return place and f" ({place})"
 
 
 def _own_flags() -> list:

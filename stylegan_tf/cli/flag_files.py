@@ -15,6 +15,7 @@ _COMMENTS = ("#", "//")
 _MAX_BYTES = 2**24
 _MAX_NAME_LENGTH = 100  # Characters of a flag's name.
 _MAX_DEPTH = 20  # Levels of files that name files.
+_read: list[tuple[str, str]] = []  # (argument, place) of all that was read; what comes later takes precedence.
 
 
 def expanded(arguments: Iterable[str]) -> list[str]:
@@ -22,14 +23,31 @@ def expanded(arguments: Iterable[str]) -> list[str]:
 
     Raises UserError for a file that is not a flag file.
     """
-    return [argument for argument, _ in _placed((argument, "") for argument in arguments)]
+    return _remembered(_placed((argument, "") for argument in arguments))
 
 
-def place_of(name: str, arguments: Iterable[str]) -> str:
-    """The line of a flag file that a flag's value comes from, as "FILE, line N"; "" if it is from the command line."""
-    placed = _placed((argument, "") for argument in arguments)
-    spellings = {f"{dashes}{no}{name}" for dashes in ("-", "--") for no in ("", "no")}
-    return next((place for argument, place in reversed(placed) if argument.partition("=")[0] in spellings), "")
+def expanded_content(content: bytes, path: str) -> list[str]:
+    """`expanded` of what a flag file holds."""
+    return _remembered(_placed(_numbered(content, path), (path,)))
+
+
+def place_of(name: str) -> str:
+    """The line of a flag file that a flag's value comes from, as "FILE, line N"; "" if it is from the command line.
+
+    name: of the flag, or its argument as it was given without the dashes, if it is no flag.
+    """
+    spellings = (name, f"no{name}")
+    return next((place for text, place in reversed(_read) if _spelled(text, spellings)), "")
+
+
+def _spelled(argument: str, spellings: Sequence[str]) -> bool:
+    text = argument.lstrip("-")
+    return text in spellings or text.partition("=")[0] in spellings
+
+
+def _remembered(placed: list[tuple[str, str]]) -> list[str]:
+    _read[:0] = placed
+    return [argument for argument, _ in placed]
 
 
 def _placed(arguments: Iterable[tuple[str, str]], above: Sequence[str] = ()) -> list[tuple[str, str]]:
@@ -79,11 +97,6 @@ def _lines(path: str, above: Sequence[str]) -> Iterator[tuple[str, str]]:
     except OSError as error:
         raise UserError(f"cannot open the flag file {os_error_line(error)}") from error
     return _numbered(content, path)
-
-
-def lines_of(content: bytes, path: str) -> Iterator[str]:
-    """What the lines of a flag file say."""
-    return (text for text, _ in _numbered(content, path))
 
 
 def _numbered(content: bytes, path: str) -> Iterator[tuple[str, str]]:

@@ -247,7 +247,7 @@ def parse_table(field: dataclasses.Field, text: Optional[str]) -> Optional[dict]
                 f"{(text if one_number else entry)!r} {no}."
             ) from None
         if key in table:
-            raise OptionError(f"{name} gives two values for {by} {key:g}.")
+            raise OptionError(f"{name} gives two values for {by} {key}.")
         table[key] = number
     return table
 

@@ -7,7 +7,7 @@ import pathlib
 import absl.flags
 
 from stylegan_tf.cli import flags
-from stylegan_tf.cli.flag_files import expanded, lines_of
+from stylegan_tf.cli.flag_files import expanded, expanded_content
 from stylegan_tf.config import DiscriminatorConfig, GeneratorConfig, TrainConfig
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.networks import architecture_options
@@ -61,7 +61,7 @@ def _flags_of_run(run_dir: str, path: str) -> list[str]:
     if scheme_of(run_dir):
         store = Store(run_dir)
         content = store.read(FLAG_FILE)
-        return expanded(lines_of(content, path)) if content and fnmatch.filter(store.names(), _CHECKPOINTS) else []
+        return expanded_content(content, path) if content and fnmatch.filter(store.names(), _CHECKPOINTS) else []
     has_checkpoints = any(pathlib.Path(run_dir).glob(_CHECKPOINTS))
     return expanded([f"--flagfile={path}"]) if has_checkpoints and os.path.isfile(path) else []
 

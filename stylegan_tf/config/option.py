@@ -125,7 +125,7 @@ def value_text(value: Any, table_by: str = "resolution") -> Optional[str]:
     if isinstance(value, Mapping):
         if list(value) == [4] and table_by == "resolution":
             return str(value[4])
-        return ",".join(f"{key:g}:{number}" for key, number in sorted(value.items()))
+        return ",".join(f"{str(key).removesuffix('.0')}:{number}" for key, number in sorted(value.items()))
     return str(value)
 
 
@@ -196,7 +196,7 @@ def _check_table(field: dataclasses.Field[Any], table: Any) -> None:
             raise OptionError(f"{name}: resolutions must be powers of two of at least 4, got {key}.")
         if rule.table_by == "kimg" and not (is_finite_number(key) and key > 0):
             raise OptionError(f"{name}: thousands of images must be above 0, got {key}.")
-        _check(f"{name}: the value at {key:g}", value, table_value_type(field), rule)
+        _check(f"{name}: the value at {key}", value, table_value_type(field), rule)
 
 
 def _check(name: str, value: Any, kind: type, rule: Option) -> None:

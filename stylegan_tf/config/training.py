@@ -55,7 +55,7 @@ class ScheduleConfig(Options, group=SCHEDULE):
         None,
         "Larger batches late in training, as factors of the batch size by thousands of images seen: 60:2,140:4 doubles "
         "it at 60 thousand images and has four times as many images from 140 thousand on. --r1_interval is divided by "
-        "the factor, so that the penalty still comes after as many images.",
+        "the factor (and rounded, at least 1), so that the penalty still comes after about as many images.",
         at_least=1,
         table_by="kimg",
     )

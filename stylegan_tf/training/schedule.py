@@ -5,7 +5,6 @@ thousand. `lod` (level of detail) L means that the resolution is the full one di
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -145,9 +144,12 @@ def fully_grown_at(schedule: ScheduleConfig, resolution: int) -> int:
 
 
 def length_notes(config: TrainConfig, resolution: int) -> Iterator[str]:
-    """Notes if the run ends before it has grown to `resolution`, or leaves the last level less than its share."""
+    """Notes if the run ends before it, or its batch, has grown, or leaves the last level less than its share."""
     total, grown = round(config.total_kimg * 1000), fully_grown_at(config.schedule, resolution)
     share = round(config.schedule.training_kimg * 1000)
+    for kimg in config.schedule.batch_growth or {}:
+        if kimg >= config.total_kimg:
+            yield f"note: the run ends at total_kimg {config.total_kimg:,g}, before batch_growth at {kimg:,g}"
     options = "change `total_kimg`, `training_kimg` and `transition_kimg`, or `start_resolution`"
     if total < grown:
         end = phase_at(total, config.schedule, resolution)
@@ -191,22 +193,23 @@ def batch_size_at(resolution: int, schedule: ScheduleConfig, num_replicas: int =
     return num_replicas * (batch - batch % 4 if batch >= 4 else batch)
 
 
-def check_batches(schedule: ScheduleConfig, resolution: int, num_replicas: int = 1, group_size: int = 0) -> None:
-    """Raises UserError if the batch of any level of a run up to `resolution` cannot be divided.
+def check_batches(
+    schedule: ScheduleConfig, resolution: int, total_images: int, num_replicas: int = 1, group_size: int = 0
+) -> None:
+    """Raises UserError if a batch of a run up to `resolution` that sees `total_images` cannot be divided.
 
     Every replica's batch must consist of whole groups of the minibatch standard deviation, `group_size` images each
     (0: none).
     """
-    fades = _num_fades(schedule, resolution) if any(_phase_lengths(schedule)) else 0
-    levels = [resolution >> fade for fade in range(fades, -1, -1)]
-    for level, factor in itertools.product(levels, {1, *(schedule.batch_growth or {}).values()}):
-        batch = factor * batch_size_at(level, schedule, num_replicas) // num_replicas
-        whole = min(group_size, batch)
-        if whole and batch % whole:
-            raise OptionError(
-                f"batch_sizes: {batch} images a replica at {level}x{level} are not a multiple of {whole}, the group "
-                "size of the minibatch standard deviation: use one, or change `batch_growth` or `mbstd_group_size`."
-            )
+    for level, _, factor in stages(schedule, resolution, total_images):
+        batch = batch_size_at(level, schedule, num_replicas) // num_replicas
+        for times, cause in ((1, "batch_sizes:"), (factor, f"batch_growth: with a factor of {factor},")):
+            whole = min(group_size, times * batch)
+            if whole and times * batch % whole:
+                raise OptionError(
+                    f"{cause} {times * batch} images a replica at {level}x{level} are not a multiple of {whole}, the "
+                    "group size of the minibatch standard deviation: use one, or change `mbstd_group_size`."
+                )
 
 
 class Microbatches(NamedTuple):

@@ -42,6 +42,8 @@ def test_a_batch_that_grows_is_a_line_of_its_own_and_needs_its_own_memory():
     before, after = plan_run(_config(resolution=8, schedule=schedule, total_kimg=100), DEVICE, replicas=1).levels
     assert (before.batch_size, before.images, before.iterations) == (8, 60_000, 7500)
     assert (after.batch_size, after.images, after.iterations) == (16, 40_000, 2500)
+    with pytest.raises(UserError, match="batch_sizes: 6 images a replica at 8x8"):
+        plan_run(_config(resolution=8, schedule=dataclasses.replace(schedule, batch_sizes={4: 6})), DEVICE, replicas=1)
     assert after.memory_gib > before.memory_gib and after.seconds_per_kimg == before.seconds_per_kimg
 
 

@@ -239,10 +239,11 @@ def test_a_file_that_cannot_be_used_is_one_line_in_any_command(tmp_path, stateme
         (b"--flagfile=%s", "leads back to itself"),
         (b"--flagfile", "--flagfile needs the name of a file"),
         (b"--" + b"x" * 2000, "unknown flag --xxx"),
-        (b"--zzqq=1", "error: unknown flag --zzqq in the flag file; --helpfull"),
+        (b"#\n--zzqq=1", "flags.cfg, line 2); --helpfull"),
         (b"--resolution=" + b"x" * 2000, "flag --resolution=xxx"),
+        (b"resolution=16", "error: unexpected argument 'resolution=16' ("),
         (b"--resolution=16 # small", "'16 # small'; in a flag file a comment takes a line of its own"),
-        (b"--resolution 16", "unknown flag --resolution 16: a line of a flag file is --name=value"),
+        (b"--resolution 16", "flags.cfg, line 1): a line of a flag file is --name=value"),
     ],
 )
 def test_a_flag_file_that_is_none_is_one_line(script, tmp_path, content, message):

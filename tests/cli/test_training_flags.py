@@ -10,8 +10,9 @@ from absl import flags
 from stylegan_tf import config
 from stylegan_tf.cli import flags as cli_flags
 from stylegan_tf.cli import training_flags
+from stylegan_tf.cli.flag_files import place_of
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.config.option import GROUPS, Options, option, option_fields, value_type
+from stylegan_tf.config.option import GROUPS, Options, option, option_fields, value_text, value_type
 from stylegan_tf.files.storage import Store
 from stylegan_tf.training.run.record import write_flag_file
 
@@ -99,6 +100,15 @@ def test_the_flag_file_replays_the_run(parse, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["flags.cfg"]
 
 
+def test_the_place_of_a_wrong_value_may_be_the_flag_file_of_the_run(parse, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "images-8.npz").touch()
+    (tmp_path / "flags.cfg").write_text("# A run.\n--total_kimg=-5\n")
+    with pytest.raises(UserError, match="total_kimg must be at least"):
+        parse("--data_dir=d", f"--run_dir={tmp_path}")
+    assert place_of("total_kimg") == f"{tmp_path / 'flags.cfg'}, line 2"
+
+
 @pytest.mark.parametrize(
     "text, table",
     [("8:128,16:64", {8: 128, 16: 64}), ("32", {4: 32}), (None, None), ("", None)],
@@ -127,11 +137,12 @@ def test_a_wrong_table_names_flag_and_entry(text, message):
     [
         ("2", "batch_growth must be whole numbers by kimg, like `batch_growth=60:2,140:4`; '2' is not"),
         ("60:2,140:x", "batch_growth must be whole numbers by kimg, .* '140:x' is not"),
-        ("60:2,60.0:4", "batch_growth gives two values for kimg 60"),
+        ("60:2,60.0:4", "batch_growth gives two values for kimg 60.0"),
     ],
 )
 def test_a_table_by_images_is_pairs_only(text, message):
-    assert cli_flags.parse_table(SCHEDULE["batch_growth"], "0.5:2,140:4") == {0.5: 2, 140: 4}
+    for table in ({0.5: 2, 140: 4}, {4: 2}, {10000.125: 2, 1234567.5: 4, 1e-7: 3, 1e21: 5}):
+        assert cli_flags.parse_table(SCHEDULE["batch_growth"], value_text(table, "kimg")) == table
     with pytest.raises(UserError, match=message):
         cli_flags.parse_table(SCHEDULE["batch_growth"], text)
 
@@ -160,7 +171,7 @@ def test_a_table_by_images_is_pairs_only(text, message):
         ("--batch_sizes=6:8", "batch_sizes: resolutions must be powers of two .* got 6"),
         ("--batch_growth=0:2", "batch_growth: thousands of images must be above 0, got 0"),
         ("--batch_growth=nan:2", "batch_growth: thousands of images must be above 0, got nan"),
-        ("--batch_growth=60:0", "batch_growth: the value at 60 must be at least 1, got 0"),
+        ("--batch_growth=60:0", "batch_growth: the value at 60.0 must be at least 1, got 0"),
         ("--batch_sizes=0", "batch_sizes: the value at 4 must be above 0"),
         ("--batch_sizes=1" + 400 * "0", "batch_sizes: the value at 4 must be at most 2147483647, got 1000"),
         ("--learning_rate=0", "learning_rate must be above 0"),

@@ -125,21 +125,24 @@ def test_the_batch_grows_by_images_and_r1_keeps_its_distance_in_images():
     assert stages(schedule, 8, 20) == [(4, 6, 1), (8, 2, 1), (8, 6, 2), (8, 6, 4)]
     assert stages(schedule, 8, 7) == [(4, 6, 1), (8, 1, 1)]
     assert [losses_at(factor, LossConfig(r1_interval=4)).r1_interval for factor in (1, 2, 4, 8)] == [4, 2, 1, 1]
-    check_batches(ScheduleConfig(batch_sizes={8: 6}, batch_growth={1: 2, 2: 3}), 8, group_size=3)
-    with pytest.raises(UserError, match="18 images a replica at 8x8 are not a multiple of 4"):
-        check_batches(ScheduleConfig(batch_sizes={8: 2}, batch_growth={1: 9}), 8, group_size=4)
+    check_batches(ScheduleConfig(batch_sizes={8: 6}, batch_growth={1: 2, 2: 3}), 8, 9000, group_size=3)
+    grown = ScheduleConfig(batch_sizes={8: 2}, batch_growth={1: 9})
+    with pytest.raises(UserError, match="batch_growth: with a factor of 9, 18 images a replica at 8x8 are not a m"):
+        check_batches(grown, 8, 1001, group_size=4)
+    check_batches(grown, 8, 1000, group_size=4)  # It ends before that.
+    check_batches(dataclasses.replace(schedule, batch_sizes={4: 2, 8: 4}, batch_growth={0.01: 3}), 8, 50, group_size=4)
 
 
 def test_every_level_of_a_run_is_checked_before_it_starts():
     """Groups of 4 in 12 and in 6 images; the levels from 8x8 up; any limit of the rounds will do."""
     batches = {4: 6, 8: 12, 32: 6}
-    check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 1}), 16, group_size=4)
+    check_batches(ScheduleConfig(batch_sizes=batches, max_replica_batch={8: 1}), 16, 10**8, group_size=4)
     with pytest.raises(UserError, match="6 images a replica at 32x32 are not a multiple of 4"):
-        check_batches(ScheduleConfig(batch_sizes=batches), 64, group_size=4)
+        check_batches(ScheduleConfig(batch_sizes=batches), 64, 10**8, group_size=4)
     with pytest.raises(UserError, match="6 at 32x32 does not divide evenly by 4"):
-        check_batches(ScheduleConfig(batch_sizes=batches), 32, num_replicas=4, group_size=0)
+        check_batches(ScheduleConfig(batch_sizes=batches), 32, 10**8, num_replicas=4, group_size=0)
     nothing_grows = ScheduleConfig(batch_sizes=batches, training_kimg=0, transition_kimg=0, start_resolution=4)
-    check_batches(nothing_grows, 16, group_size=4)
+    check_batches(nothing_grows, 16, 10**8, group_size=4)
 
 
 def test_a_users_batch_that_does_not_divide_is_refused():

@@ -76,7 +76,8 @@ def train(
     with StopSignal(on_stop) as stop:
         # Before anything else runs in TensorFlow.
         strategy = create_strategy(config.strategy, config.tpu, run_facts(config, info), note)
-        check_batches(config.schedule, network.resolution, strategy.num_replicas_in_sync, network.mbstd_group_size)
+        total, replicas = round(config.total_kimg * 1000), strategy.num_replicas_in_sync
+        check_batches(config.schedule, network.resolution, total, replicas, network.mbstd_group_size)
         processes = Processes(strategy)
         locked = locked_run_folder(config.run_dir, note) if processes.is_chief else contextlib.nullcontext([])
         with processes.naming_lost_processes(), locked as lines:

@@ -45,6 +45,13 @@ def test_a_run_that_ends_before_it_has_grown_says_what_would_change_that(total, 
     assert words in line and "`training_kimg`" in line and "`total_kimg`" in line
 
 
+def test_a_batch_that_would_grow_after_the_end_is_reported():
+    growth = {"start_resolution": 8, "batch_growth": {60.5: 2, 60_000: 4}}
+    assert list(length_notes(config(300, **growth), 8)) == [
+        "note: the run ends at total_kimg 300, before batch_growth at 60,000"
+    ]
+
+
 @pytest.mark.parametrize("total, size, schedule", [(3000, 32, {}), (1, 32, {"start_resolution": 32}), (1, 8, {})])
 def test_a_run_that_has_its_length_says_nothing(total, size, schedule):
     assert list(length_notes(config(total, **schedule), size)) == []
