@@ -166,7 +166,7 @@ def _described(shape_and_kind) -> str:
 def restore_on_all_workers(checkpoints: Checkpoints, state: TrainState, processes: Processes) -> bool:
     """Restores the chief's newest checkpoint in every process; returns whether there is one. For all to call.
 
-    Raises UserError in a process that finds another one.
+    Raises UserError in a process that finds another one, and if the checkpoints of a run were removed.
     """
     shared = "it has to be one folder on a file system that all machines share."
     resumed = checkpoints.restore() if processes.is_chief else False
@@ -181,7 +181,19 @@ def restore_on_all_workers(checkpoints: Checkpoints, state: TrainState, processe
             )
     if resumed and processes.count > 1 and not processes.agree_on(state.fingerprint):
         raise UserError(f"the processes find different weights at {chiefs} images in `run_dir`: {shared}")
+    if not resumed:
+        _check_new(checkpoints.folder.parent)
     return resumed
+
+
+def _check_new(run_dir: pathlib.Path) -> None:
+    """A new run would replace the results of another: its own come after its first checkpoint (`_Loop._tick`)."""
+    results = sorted(path.name for pattern in ("metric-*.jsonl", "network-*.npz") for path in run_dir.glob(pattern))
+    if results:
+        raise UserError(
+            f"`run_dir` {run_dir} holds {results[-1]} of an earlier run, but no checkpoint: give another folder, where "
+            f"`init_from={run_dir}` starts with its weights, or remove its files."
+        )
 
 
 def _described_place(images_seen: int) -> str:

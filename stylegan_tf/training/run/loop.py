@@ -270,7 +270,10 @@ class _Loop:
         state.ticks += 1
         state.tick_images = state.images_seen
         self.setup.check()
-        self._call(action for action in self.actions if action.ticks and state.ticks % action.ticks == 0)
+        due = [action for action in self.actions if action.ticks and state.ticks % action.ticks == 0]
+        if self.checkpoints.latest is None and {"network", "metrics"} & {action.name for action in due}:
+            self.call("checkpoint")  # A folder with results but without a checkpoint could not resume.
+        self._call(due)
         self.report.start_tick(state.images_seen)
 
     def _finish(self, stopped: bool) -> bool:

@@ -14,6 +14,7 @@ from stylegan_tf import load_networks
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients
+from stylegan_tf.training.reports.actions import Grids, NetworkFiles
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.run import setup, stopping
 from stylegan_tf.training.run.loop import train
@@ -124,6 +125,38 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(data_dir, tmp_p
     wider = dataclasses.replace(config.generator, fmap_max=16)
     with pytest.raises(UserError, match=r"networks, which cannot change.*`fmap_max` \(8 -> 16\).*another `run_dir`"):
         run(dataclasses.replace(config, generator=wider))
+
+
+@pytest.mark.parametrize("removed", ["checkpoints", "checkpoints/images-16.npz"])
+def test_a_run_without_its_checkpoints_is_neither_replaced_nor_trimmed(data_dir, tmp_path, removed):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.016)
+    run(config)
+    path = tmp_path / "run" / removed
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*.*")}
+    with pytest.raises(UserError, match="holds network-000000.npz of an earlier run, but no checkpoint: .*`init_from="):
+        run(config)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*.*")} == before
+
+
+@pytest.mark.parametrize("failing", ["write_reals", "write_fakes", "write"])
+def test_a_run_that_fails_early_starts_or_resumes_by_the_same_command(data_dir, tmp_path, monkeypatch, failing):
+    """At its first pictures, or once the first network file is written, whatever comes first in a tick."""
+    options = {"network_ticks": 1, "checkpoint_ticks": 9, "total_kimg": 0.032, "schedule": {"tick_kimg": {4: 0.016}}}
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, **options)
+    kind = NetworkFiles if failing == "write" else Grids
+    write = getattr(kind, failing)
+
+    def write_and_fail(self, phase):
+        write(self, phase)
+        raise KeyboardInterrupt  # Nothing handles it.
+
+    monkeypatch.setattr(kind, failing, write_and_fail)
+    with pytest.raises(KeyboardInterrupt):
+        run(config)
+    monkeypatch.undo()
+    run(config)
+    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32]
 
 
 def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):
