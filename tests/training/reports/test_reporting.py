@@ -19,7 +19,7 @@ from stylegan_tf.training.reports.reporting import open_report, tick_line
 from stylegan_tf.training.schedule import Phase
 
 RATES = {"learning_rate": 0.001, "discriminator_learning_rate": 0.001}
-PHASE = Phase(lod=1.25, growth=Growth(16, 0.75), batch_size=32, **RATES, tick_kimg=1)
+PHASE = Phase(lod=1.25, growth=Growth(16, 0.75), batch_size=32, batch_factor=1, **RATES, tick_kimg=1)
 
 
 def _records(run_dir):
