@@ -35,7 +35,7 @@ def node(expression, *arguments):
     """The value of a JavaScript expression with the names of stylegan.js and `args`."""
     if not shutil.which("node"):
         pytest.skip("Node is not installed (Debian: nodejs)")
-    names = "{ MersenneTwister, latentsOfSeed, slerp, truncate, mix, asRgba }"
+    names = "{ MersenneTwister, latentsOfSeed, slerp, truncate, mix, asRgba, fileName }"
     program = f"const {names} = require({json.dumps(str(SCRIPT))}); const args = JSON.parse(require('fs')"
     program += f".readFileSync(0)); console.log(JSON.stringify({expression}))"
     done = subprocess.run(["node", "-e", program], input=json.dumps(arguments), capture_output=True, text=True)
@@ -60,6 +60,22 @@ def test_the_arithmetic_of_styles():
     gray = node("Array.from(asRgba({width: 1, height: 2, channels: 1, data: [7, 9]}))")
     assert gray == [7, 7, 7, 255, 9, 9, 9, 255]
     assert node("Array.from(asRgba({width: 1, height: 1, channels: 4, data: [1, 2, 3, 4]}))") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "chosen, facts, name",
+    [
+        ({}, {}, "seed7.png"),
+        ({"psi": 1}, {}, "seed7-psi1.png"),
+        ({"psi": 1}, {"centres": []}, "seed7.png"),  # The traditional generator is not truncated.
+        ({"mixing": True}, {}, "seed7-mix9-from4.png"),
+        ({"psi": -0.35, "mixing": True, "label": 2}, {"label_size": 3}, "seed7-class2-psi-0.35-mix9-from4.png"),
+    ],
+)
+def test_only_pictures_of_the_seed_alone_are_named_after_it_alone(chosen, facts, name):
+    chosen = {"seed": 7, "other": 9, "psi": 0.7, "label": 0, "crossover": 4, "mixing": False, **chosen}
+    facts = {"label_size": 0, "centres": [[0.0]], "default_truncation_psi": 0.7, **facts}
+    assert node("fileName(args[0], args[1])", chosen, facts) == name
 
 
 def test_a_missing_runtime_is_reported(tmp_path):
@@ -190,8 +206,15 @@ def check_page(driver, expected):
     script("document.getElementById('make_table').click()")
     assert "coarse styles (layers 0 to 3)" in script("return document.getElementById('range').textContent")
     browser.until(lambda: len(driver.find_elements("css selector", "#table canvas")) == 20)
+    script("HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }")
+    saved = "document.getElementById('save').click(); return window.saved"
+    browser.set("#psi", 1)
+    browser.until(lambda: script(saved) == "seed0-class0-psi1.png")
+    script("document.getElementById('seed').value = 50")  # Typed, not drawn yet.
+    assert script(saved) == "seed0-class0-psi1.png"
     shown = "return document.getElementById('picture').toDataURL()"
     first = script(shown)
     script("document.getElementById('walk').click()")
     browser.until(lambda: script(shown) != first)
+    assert script(saved) == "walk.png"
     assert browser.addresses() <= {"127.0.0.1", None, ""}

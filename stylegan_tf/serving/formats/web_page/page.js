@@ -36,12 +36,20 @@ function settings() {
   };
 }
 
+let shownName = ""; // Of the file of the picture on show, which the controls may no longer describe.
+
+function present(picture, name) {
+  draw(element("picture"), picture);
+  shownName = name;
+}
+
 async function show(generator) {
-  const { seed, other, psi, label, crossover, mixing } = settings();
+  const chosen = settings();
+  const { seed, other, psi, label, crossover, mixing } = chosen;
   const { num_layers, w_size } = generator.facts;
   let w = await generator.stylesOfSeed(seed, psi, label);
   if (mixing) w = mix(w, await generator.stylesOfSeed(other, psi, label), crossover, num_layers, w_size);
-  draw(element("picture"), await generator.picture(w));
+  present(await generator.picture(w), fileName(chosen, generator.facts));
 }
 
 /** Style mixing as in the paper (Fig. 3): columns lend their styles of one range of layers to the rows. */
@@ -78,7 +86,8 @@ async function walk(generator) {
     const begin = performance.now();
     for (let t = 0; t < 1 && walking(); t = (performance.now() - begin) / 2000) {
       const { psi, label } = settings();
-      draw(element("picture"), await generator.picture(await generator.styles(slerp(start, end, t), psi, label)));
+      const w = await generator.styles(slerp(start, end, t), psi, label);
+      present(await generator.picture(w), "walk.png");
       await new Promise(requestAnimationFrame);
     }
     if (walking()) element("seed").value = seed = (seed + 1) % 2 ** 32;
@@ -117,7 +126,7 @@ function connect(generator) {
   element("save").addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = element("picture").toDataURL("image/png");
-    link.download = `seed${settings().seed}.png`;
+    link.download = shownName;
     link.click();
   });
   for (let i = 0; i < label_size; i++) element("label").add(new Option((label_names || [])[i] || `${i}`, i));

@@ -143,4 +143,13 @@ function asRgba({ width, height, channels, data }) {
   return rgba;
 }
 
-if (typeof module !== "undefined") module.exports = { MersenneTwister, latentsOfSeed, slerp, truncate, mix, asRgba };
+/** The name of a picture's file: seed7.png only for what `generate --seeds 7` draws at the default psi. */
+function fileName({ seed, other, psi, label, crossover, mixing }, { label_size, centres, default_truncation_psi }) {
+  const parts = [`seed${seed}`];
+  if (label_size) parts.push(`class${label}`);
+  if (centres.length && psi !== default_truncation_psi) parts.push(`psi${psi}`);
+  if (mixing) parts.push(`mix${other}-from${crossover}`);
+  return `${parts.join("-")}.png`;
+}
+
+if (typeof module !== "undefined") module.exports = { MersenneTwister, latentsOfSeed, slerp, truncate, mix, asRgba, fileName };
