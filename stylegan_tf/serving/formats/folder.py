@@ -25,6 +25,7 @@ from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.serving.formats.portable import describe, export_portable, truncation_centres
 from stylegan_tf.visualize.painter import Painter
 from stylegan_tf.visualize.picture_files import save_image_grid
+from stylegan_tf.visualize.style_mixing import layer_groups
 
 _PAGE = pathlib.Path(__file__).with_name("web_page")
 _SCRIPTS = ("stylegan.js", "page.js")
@@ -205,11 +206,13 @@ def page_info(networks: Networks, options: ServingOptions) -> dict[str, Any]:
     generator = networks.best_generator
     config = generator.config
     layers = generator.synthesis.num_layers_at(generator.growth.resolution) if config.use_styles else 1
+    groups = layer_groups([r for r in config.resolutions if r <= generator.growth.resolution])
     return {
         **describe(generator, options),
         "label_names": networks.label_names,
         "aspect_ratio": networks.aspect_ratio,
         "num_layers": layers,
+        "groups": [[group.name, group.layers.start, group.layers.stop] for group in groups],
         "w_size": config.w_size,
         "centres": truncation_centres(generator, options),
     }

@@ -20,7 +20,7 @@ from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
 from stylegan_tf.ops.resampling import to_uint8
 from stylegan_tf.serving.formats import folder, portable
-from stylegan_tf.serving.formats.folder import export_folder, write_model_card, write_web_page
+from stylegan_tf.serving.formats.folder import export_folder, page_info, write_model_card, write_web_page
 from stylegan_tf.visualize.painter import seed_latents
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.browser import Browser, open_browser
@@ -115,6 +115,19 @@ def test_a_model_card_leaves_out_what_is_not_known(tmp_path):
     assert "# mine" in text and "| Labels | 2 |" in text and "| Training images shown | not recorded |" in text
 
 
+@pytest.mark.parametrize(
+    "resolution, groups",
+    [
+        (16, [["coarse", 0, 2], ["middle", 2, 4], ["fine", 4, 6]]),
+        (32, [["coarse", 0, 4], ["middle", 4, 6], ["fine", 6, 8]]),
+        (64, [["coarse", 0, 4], ["middle", 4, 8], ["fine", 8, 10]]),
+    ],
+)
+def test_the_page_groups_layers_as_mix_does(resolution, groups):
+    networks = Networks(tiny.generator(resolution=resolution)[0], None, None, {})
+    assert page_info(networks, ServingOptions())["groups"] == groups
+
+
 def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch):
     pytest.importorskip("tf2onnx")
     runtime = {"ort.wasm.bundle.min.mjs": "module", "ort-wasm-simd-threaded.wasm": "wasm"}
@@ -204,7 +217,7 @@ def check_page(driver, expected):
     assert np.abs(np.array(found) - expected).max() <= 1 and np.std(expected) > 5
     assert script("return document.getElementById('picture').width") == 16
     script("document.getElementById('make_table').click()")
-    assert "coarse styles (layers 0 to 3)" in script("return document.getElementById('range').textContent")
+    assert "coarse styles (layers 0 to 1)" in script("return document.getElementById('range').textContent")
     browser.until(lambda: len(driver.find_elements("css selector", "#table canvas")) == 20)
     script("HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }")
     saved = "document.getElementById('save').click(); return window.saved"

@@ -109,7 +109,7 @@ async function busy(task) {
 }
 
 function connect(generator) {
-  const { label_names, label_size, num_layers, resolution, centres } = generator.facts;
+  const { label_names, label_size, num_layers, groups, resolution, centres } = generator.facts;
   const redraw = () => busy(() => show(generator));
   for (const id of ["seed", "other", "psi", "label", "crossover", "mixing"]) {
     element(id).addEventListener("change", redraw);
@@ -135,10 +135,8 @@ function connect(generator) {
   element("crossover").max = num_layers;
   element("crossover").value = Math.floor(num_layers / 2);
   for (const part of document.querySelectorAll(".styles")) part.hidden = !centres.length;
-  for (const [name, from, end] of [["coarse", 0, 4], ["middle", 4, 8], ["fine", 8, 18]]) {
-    const to = Math.min(end, num_layers);
-    const text = `${name} styles (layers ${from} to ${to - 1})`;
-    if (from < to) element("range").add(new Option(text, `${from}-${to}`));
+  for (const [name, from, to] of groups) {
+    element("range").add(new Option(`${name} styles (layers ${from} to ${to - 1})`, `${from}-${to}`));
   }
   return redraw();
 }
