@@ -117,6 +117,9 @@ def export_network(
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
     name = pathlib.Path(dest).resolve().name  # Also that of an address.
+    if networks.aspect_ratio and kind != "web":
+        shape = f"stretch them to {networks.aspect_ratio:g} times as wide as high, the shape of the training pictures"
+        note(f"The exported functions return squares: {shape}.")
     fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*common_names(kind), "network.npz"]
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
         if kind == "saved_model":

@@ -50,3 +50,11 @@ def test_an_export_to_a_bucket_has_the_name_of_its_address(tmp_path, no_graphs, 
     extra = tmp_path / "copy" / "1" / "assets.extra"
     assert path == "s3://bucket/models/mine/1" and "\n# mine\n" in (extra / "README.md").read_text()
     assert b"mine" in (extra / "tf_serving_warmup_requests").read_bytes()
+
+
+def test_an_export_of_stretched_pictures_states_their_shape(tmp_path, no_graphs):
+    save_networks(tmp_path / "net.npz", Networks(None, None, tiny_networks.generator()[0], {"aspect_ratio": 1.6}))
+    notes = []
+    saved_model.export_network(tmp_path / "net.npz", "saved_model", str(tmp_path / "out"), note=notes.append)
+    assert any("1.6 times as wide as high" in note for note in notes)
+    assert "1.6 times as wide as high" in (tmp_path / "out" / "1" / "assets.extra" / "README.md").read_text()

@@ -77,9 +77,11 @@ def _front_matter(metadata):
 
 def _text(generator, name, metadata, files):
     config, resolution = generator.config, generator.growth.resolution
-    label_names = Networks(None, None, generator, dict(metadata)).label_names
+    networks = Networks(None, None, generator, dict(metadata))
+    label_names, ratio = networks.label_names, networks.aspect_ratio
+    stretched = f"; stretched to squares from pictures {ratio:g} times as wide as high" if ratio else ""
     rows = {
-        "Images": f"{resolution}x{resolution}, {config.num_channels} channels",
+        "Images": f"{resolution}x{resolution}, {config.num_channels} channels{stretched}",
         "Latents": f"z [{config.latent_size}], w [{config.w_size}]",
         "Labels": (config.label_size and ", ".join(label_names)) or config.label_size,
         "Training data": metadata.get("dataset", "not recorded"),
@@ -126,7 +128,8 @@ def export_folder(
     options = dataclasses.replace(options, truncation_centre=options.truncation_centre or networks.truncation_centre)
     name = str(metadata.get("dataset") or name or dest.resolve().name)
     shared = {"progress": progress, "note": note}
-    stored = {key: metadata[key] for key in ("label_names", "licence", "dataset", "kimg") if key in metadata}
+    kept = ("label_names", "licence", "dataset", "kimg", "aspect_ratio")
+    stored = {key: metadata[key] for key in kept if key in metadata}
     if kind == "web":
         paths = write_web_page(networks, dest, options, ort_dir, metadata=stored, **shared)
     elif kind == "hub":

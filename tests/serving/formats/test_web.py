@@ -134,7 +134,7 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch)
     for name, text in runtime.items():
         (tmp_path / name).write_text(text)
     licence = "weights stay under their licence, CC BY-NC 4.0"
-    metadata = {"dataset": "cats", "licence": licence, "metrics": {"fid50k": {"fid": 4.5}}, "kimg": 12.0}
+    metadata = {"dataset": "cats", "licence": licence, "metrics": {"fid50k": {"fid": 4.5}}, "aspect_ratio": 1.6}
     networks = Networks(tiny.generator(label_size=2)[0], None, None, {"label_names": ["tabby", "black"]})
     exports = []
 
@@ -156,6 +156,7 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch)
     assert facts["label_names"] == ["tabby", "black"] and (facts["num_layers"], facts["w_size"]) == (4, 7)
     assert json.loads((tmp_path / "hub" / "config.json").read_text())["label_size"] == 2
     assert len(exports) == 1
+    assert b"aspect_ratio" in (tmp_path / "hub" / "onnx" / "mapping.onnx").read_bytes()
     with pytest.raises(UserError, match="`ort_dir` is missing"):  # Nothing else: an export replaces an earlier one.
         export_folder(networks, tmp_path / "hub", "hub", ServingOptions())
 
@@ -192,7 +193,7 @@ def test_chromium_shows_the_pictures_of_the_network_and_asks_nobody_else(tmp_pat
     if not ORT_DIR:
         pytest.skip("STYLEGAN_TF_ORT_DIR does not name the folder dist of onnxruntime-web")
     generator, _ = tiny.generator(label_size=2, num_channels=1, resolution=16)
-    networks = Networks(generator, None, None, {"label_names": ["a", "b"]})
+    networks = Networks(generator, None, None, {"label_names": ["a", "b"], "aspect_ratio": 1.6})
     options = ServingOptions(truncation_cutoff=4, truncation_centre="class")
     write_web_page(networks, tmp_path, options, ORT_DIR)
     labels = np.float32([[0, 1]])
@@ -215,7 +216,7 @@ def check_page(driver, expected):
     browser.until(lambda: script("return document.getElementById('status').textContent").endswith("ms"))
     found = driver.execute_async_script(PICTURE, 7, 8, 0.5, 1)
     assert np.abs(np.array(found) - expected).max() <= 1 and np.std(expected) > 5
-    assert script("return document.getElementById('picture').width") == 16
+    assert script("const { width, height } = document.getElementById('picture'); return [width, height]") == [26, 16]
     script("document.getElementById('make_table').click()")
     assert "coarse styles (layers 0 to 1)" in script("return document.getElementById('range').textContent")
     browser.until(lambda: len(driver.find_elements("css selector", "#table canvas")) == 20)

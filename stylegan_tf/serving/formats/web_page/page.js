@@ -16,11 +16,16 @@ async function openGenerator() {
   return Generator.open(runtime, model);
 }
 
+/** In the shape of the training pictures, where these were stretched to squares. */
 function draw(canvas, picture) {
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  canvas.style.aspectRatio = MODEL.facts.aspect_ratio || picture.width / picture.height;
-  canvas.getContext("2d").putImageData(new ImageData(asRgba(picture), picture.width, picture.height), 0, 0);
+  const { width, height } = picture;
+  const ratio = MODEL.facts.aspect_ratio || 1;
+  const square = document.createElement("canvas");
+  [square.width, square.height] = [width, height];
+  square.getContext("2d").putImageData(new ImageData(asRgba(picture), width, height), 0, 0);
+  canvas.width = Math.round(width * Math.max(ratio, 1));
+  canvas.height = Math.round(height / Math.min(ratio, 1));
+  canvas.getContext("2d").drawImage(square, 0, 0, canvas.width, canvas.height);
 }
 
 /** What the controls say. */
