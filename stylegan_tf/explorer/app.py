@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
@@ -207,7 +208,7 @@ class Application:
         spaces = Projections.spaces(painter)
         if space not in spaces:
             raise UserError(f"space must be one of {', '.join(spaces)}, got {short(space, 20)}.")
-        if not steps.isdecimal() or not 1 <= int(steps) <= MAX_STEPS:
+        if not re.fullmatch("[0-9]{1,9}", steps) or not 1 <= int(steps) <= MAX_STEPS:
             raise UserError(f"steps must be a whole number from 1 to {MAX_STEPS}, got {short(steps, 20)}.")
         if not upload:
             raise UserError("choose an image first.")

@@ -4,6 +4,7 @@ import contextlib
 import hmac
 import html
 import ipaddress
+import re
 import secrets
 from typing import Optional
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from stylegan_tf.config import PageServerConfig
 
 MAX_UPLOAD, MAX_BODY = 64 * 2**20, 2**20  # Bytes of a request: of a picture, and of anything else.
+MAX_PATH = 1000  # Characters. Python refuses to parse numbers of several thousand digits, as in a route (`:int`).
 UPLOADS = "/api/projections"
 _STYLE = "/static/style.css"  # The page that asks for the password also uses it.
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>StyleGAN explorer</title>
@@ -78,6 +80,8 @@ class Guard:
     # ---- Where a request comes from
 
     def _refusal(self, scope) -> Optional[Response]:
+        if len(scope["path"]) > MAX_PATH:
+            return PlainTextResponse("The address is too long.", status_code=414)
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_known(host):
@@ -92,7 +96,7 @@ class Guard:
         if not is_own:
             return PlainTextResponse("Another site's page must not use this one.", status_code=403)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > _max_body(scope):
+        if not re.fullmatch("[0-9]{1,20}", length) or int(length) > _max_body(scope):
             return PlainTextResponse("The request is too large.", status_code=413)
         return None
 

@@ -124,6 +124,8 @@ def test_layers_have_feature_maps_and_noise(page):
         ("projections?space=w%2B&steps=20", b"", "Choose an image first."),
         ("projections?space=q&steps=20", b"x", "Space must be one of w+, w"),
         ("projections?space=w&steps=-1", b"x", "Steps must be a whole number from 1 to 1000"),
+        ("projections?space=w&steps=%D9%A3", b"x", "Steps must be a whole number from 1 to 1000"),  # An Arabic 3.
+        ("projections?space=w&steps=" + "9" * 5000, b"x", "Steps must be a whole number from 1 to 1000"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(page, capfd, path, body, message):

@@ -106,8 +106,15 @@ def test_bodies_are_bounded_before_they_are_read(visit):
     assert client.post("/api/picture.png", b"x", cookie=cookie, content_length=2**20 + 1).status == 413
     assert client.post("/api/picture.png", b"x" * (2**20 + 1), cookie=cookie).status == 413  # It said nothing.
     assert client.post("/api/picture.png", b"x", cookie=cookie, content_length="many").status == 413
+    assert client.post("/api/picture.png", b"x", cookie=cookie, content_length="9" * 5000).status == 413
     assert client.post("/api/projections", b"x", cookie=cookie, content_length=64 * 2**20 + 1).status == 413
     assert client.post("/api/projections", b"x" * 2**21, cookie=cookie).body == b"2097152"
+
+
+def test_long_addresses_are_refused(visit):
+    client, guard = visit()
+    cookie = _cookie(client.get(f"/?token={guard.token}"))
+    assert client.get(f"/api/examples/{'9' * 5000}.png", cookie=cookie).status == 414
 
 
 def test_headers_let_browsers_load_from_here_only_and_name_the_pages_that_may_frame_it(visit):
