@@ -180,7 +180,8 @@ def _folder_names(names: list[str]) -> list[str]:
     if len(set(short)) < len(short):
         short = names
     found = ["".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name) for name in short]
-    return found if len(set(found)) == len(found) else [f"{name}_{index:04d}" for index, name in enumerate(found)]
+    is_unique = len({name.casefold() for name in found}) == len(found)  # Also where case makes no difference.
+    return found if is_unique else [f"{name}_{index:04d}" for index, name in enumerate(found)]
 
 
 def project(

@@ -81,7 +81,8 @@ def styles_of_seeds(
     """
     if len(painters) == 1:
         return [_styles_of_class(painters[0][1], seeds, classes, offset)]
-    return [_styles_of_class(painter, seeds, name, offset, _folder_name(name, painter)) for name, painter in painters]
+    folders = _folder_names(painters)
+    return [_styles_of_class(painter, seeds, name, offset, to) for (name, painter), to in zip(painters, folders)]
 
 
 def _styles_of_class(
@@ -99,10 +100,11 @@ def _styles_of_class(
     return Styles(painter, len(seeds), lambda index: f"seed{seeds[index]:04d}", part, options, folder)
 
 
-def _folder_name(name: str, painter: Painter) -> str:
-    """The class's name if it can be that of a folder, else its number."""
-    is_safe = re.fullmatch(r"\w[\w .+()-]*", name)
-    return name if is_safe or painter.label is None else f"class{painter.label.argmax()}"
+def _folder_names(painters: Sequence[tuple[str, Painter]]) -> list[str]:
+    """The names of classes that can be those of folders, and numbers for others; numbers where names would collide."""
+    numbered = [f"class{np.asarray(painter.label).argmax()}" for _, painter in painters]
+    found = [name if re.fullmatch(r"\w[\w .+()-]*", name) else number for (name, _), number in zip(painters, numbered)]
+    return found if len({name.casefold() for name in found}) == len(found) else numbered
 
 
 def styles_of_file(painter: Painter, path: str, offset: _Offset = 0, note: Note = ignore) -> Styles:

@@ -30,10 +30,11 @@ def test_what_is_left_out_is_reported(tmp_path):
     assert lines == [f"{tmp_path}: skipped 1 .heic, such as b.heic"]
 
 
-def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path):
-    for name in ("my cat.png", "my_cat.png", "dog.png"):
+@pytest.mark.parametrize("similar", ["my_cat", "my_Cat"])
+def test_pictures_of_similar_names_get_folders_of_their_own(tmp_path, similar):
+    for name in ("my cat.png", f"{similar}.png", "dog.png"):
         Image.fromarray(IMAGE).save(tmp_path / name)
-    assert Targets(str(tmp_path), PictureOptions(8, 3, "crop")).names == ["dog_0000", "my_cat_0001", "my_cat_0002"]
+    assert Targets(str(tmp_path), PictureOptions(8, 3, "crop")).names == ["dog_0000", "my_cat_0001", f"{similar}_0002"]
 
 
 @pytest.mark.parametrize("name", ["projected.png", "target.png", "dlatents.npz", "projection.json"])

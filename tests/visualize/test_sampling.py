@@ -7,8 +7,9 @@ from stylegan_tf.networks.growth import Growth
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.networks.network_file import Networks
 from stylegan_tf.networks.truncation import Truncation
-from stylegan_tf.visualize.generating import generate_images
+from stylegan_tf.visualize.generating import generate_images, styles_of_seeds
 from stylegan_tf.visualize.painter import Sampler, batch_size, seed_latents
+from tests.helpers import painters
 from tests.helpers import tiny_networks as tiny
 
 
@@ -153,3 +154,17 @@ def test_equal_noise_seeds_are_equal_noise_anywhere():
 def test_images_of_a_network_of_stretched_pictures_get_their_shape_back():
     networks = Networks(None, None, tiny.generator()[0], {"aspect_ratio": 1.5})
     assert generate_images(networks, [0]).shape == (1, 8, 12, 3)
+
+
+@pytest.mark.parametrize(
+    "classes, folders",
+    [
+        (["cat", "a/b", "owl"], ["cat", "class1", "owl"]),
+        (["class1", "a/b", "owl"], ["class0", "class1", "class2"]),
+        (["cat", "Cat", "owl"], ["class0", "class1", "class2"]),
+    ],
+)
+def test_every_class_gets_a_folder_of_its_own(classes, folders):
+    painter, _ = painters.painter(label_size=3)
+    named = [(name, painter.with_label(label)) for name, label in zip(classes, np.eye(3, dtype=np.float32))]
+    assert [styles.folder for styles in styles_of_seeds(named, [0], "all")] == folders
