@@ -55,6 +55,8 @@ def test_a_folder_of_odd_pictures_is_projected_and_continued(network, tmp_path):
         (images,) = painter.image_batches(ws, noise=noise)
         np.testing.assert_allclose(_picture(out / name / "projected.png"), images[0, ..., 0], atol=1)
     assert load_dlatents(out / "dlatents.npz", *painter.dlatent_shape).shape == (2, 4, 7)
+    for all_maps, maps_of_b in zip(load_noise(out / "dlatents.npz", 2, painter.noise_shapes), noise):
+        np.testing.assert_array_equal(all_maps[1:], maps_of_b)
 
     # As if interrupted in the second picture.
     (out / "b" / "projection.json").unlink()

@@ -25,7 +25,7 @@ from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.files.arrays import file_sha256
 from stylegan_tf.files.atomic_write import write_json
-from stylegan_tf.files.dlatents import load_dlatents, save_dlatents
+from stylegan_tf.files.dlatents import load_dlatents, load_noise, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.metrics.features.extractors import load_extractor
 from stylegan_tf.metrics.features.image_distance import ImageDistance, load_distance
@@ -148,10 +148,21 @@ class ResultFolder:
         write_animation(enlarged, len(images), self.path / VIDEO, _VIDEO_FPS)
 
 
-def write_overview(path: pathlib.Path, folders: Sequence[ResultFolder], dlatent_shape: tuple[int, int]) -> None:
-    """The dlatents of all pictures in one file, and one picture with all targets above their projections."""
-    ws = (load_dlatents(folder.path / "dlatents.npz", *dlatent_shape) for folder in folders)
-    save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws)
+def write_overview(
+    path: pathlib.Path,
+    folders: Sequence[ResultFolder],
+    dlatent_shape: tuple[int, int],
+    noise_shapes: Sequence[tuple[int, int, int]],
+) -> None:
+    """The dlatents and noise maps of all pictures in one file, and a picture with all targets above their projections.
+
+    noise_shapes: of the noise maps, which all folders have or none, see `load_noise`.
+    """
+    files = [folder.path / "dlatents.npz" for folder in folders]
+    ws = (load_dlatents(file, *dlatent_shape) for file in files)
+    maps = [load_noise(file, 1, noise_shapes) or [] for file in files]
+    noise = (np.concatenate(layer) for layer in zip(*maps))
+    save_dlatents(path / "dlatents.npz", (len(folders), *dlatent_shape), ws, noise)
     columns = min(len(folders), 8)
     pairs = []
     for first in range(0, len(folders), columns):
@@ -281,7 +292,8 @@ def project_files(
                 note(f"{folder.path}: distance {result.distance:.4g}, pixel error {result.pixel_error:.1f} of 255")
             done += len(chosen) * config.steps
     if not targets.is_one_picture:
-        write_overview(outdir, folders, projector.dlatent_shape)
+        noise_shapes = generator.synthesis.noise_shapes(projector.resolution)
+        write_overview(outdir, folders, projector.dlatent_shape, noise_shapes)
 
 
 def choose_distance(image_distance: str, feature_extractor: str = INCEPTION) -> ImageDistance:

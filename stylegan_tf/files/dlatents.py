@@ -23,7 +23,7 @@ _NOISE = "noise{:02d}"  # By layer.
 
 
 def save_dlatents(
-    path: Union[str, os.PathLike], shape: tuple, parts: Iterable[np.ndarray], noise: Sequence[np.ndarray] = ()
+    path: Union[str, os.PathLike], shape: tuple, parts: Iterable[np.ndarray], noise: Iterable[np.ndarray] = ()
 ) -> None:
     """Writes float32 [N, L, W] = `shape`, which comes in parts [n, L, W], to `dlatents` of an .npz, or to an .npy.
 
