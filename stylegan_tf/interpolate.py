@@ -9,6 +9,7 @@ With several classes each image in turn has the label of the next class, and w i
 it began, unless --noloop is given. The noise is the same in all frames.
 """
 
+import functools
 import re
 
 from stylegan_tf.cli import command_line, flags, sampling_flags
@@ -94,8 +95,9 @@ def _walks(painters, keys, count):
 
     options = {"smooth": FLAGS.path == "smooth", "closed": FLAGS.loop}
     if FLAGS.space == "w":
-        turns = range(max(len(keys), len(painters)))
-        ws = np.concatenate([style_of(painters[turn % len(painters)], keys[turn % len(keys)]) for turn in turns])
+        turns = [(painters[i % len(painters)], keys[i % len(keys)]) for i in range(max(len(keys), len(painters)))]
+        warn_once = functools.cache(command_line.warn)
+        ws = np.concatenate([style_of(painter, key, warn_once) for painter, key in turns])
         return [LatentPath(part, **options) for part in split_keys(ws, count)]
     psi = np.float32([FLAGS.truncation_psi if key.psi is None else key.psi for key in keys])
     z = painters[0].latents(key.seed for key in keys)

@@ -7,6 +7,8 @@ Images are given by seeds, or by files of dlatents (used unchanged) or single im
 of its own, like 0-3,7@1,w.npz:2,w.npz:0@0.5.
 """
 
+import functools
+
 from stylegan_tf.cli import command_line, flags, sampling_flags
 from stylegan_tf.cli.progress import ProgressBar
 from stylegan_tf.cli.seeds import parse_keys, styles_of
@@ -35,7 +37,8 @@ def main():
     painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
     layers = parse_layers(FLAGS.styles, painter.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
-    ws_a, ws_b = styles_of(painter, rows), styles_of(painter, columns)
+    warn_once = functools.cache(command_line.warn)
+    ws_a, ws_b = (styles_of(painter, keys, warn_once) for keys in (rows, columns))
     picture = mixing_picture(painter, ws_a, ws_b, layers, caption, FLAGS.scale, ProgressBar)
     save_image(picture, FLAGS.output)
     print(FLAGS.output)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple, Optional
 
+from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.config.serving import MAX_PSI
 from stylegan_tf.files.file_errors import short
@@ -61,23 +62,26 @@ def parse_keys(text: str, flag: str) -> list[Key]:
     return keys
 
 
-def styles_of(painter, keys: Sequence[Key]):
-    """w of every layer, truncated as each key has it: float32 [N, L, W]."""
+def styles_of(painter, keys: Sequence[Key], note: Note = ignore):
+    """w of every layer, truncated as each key has it: float32 [N, L, W]. note: see `style_of`."""
     import numpy as np
 
-    return np.concatenate([style_of(painter, key) for key in keys])
+    return np.concatenate([style_of(painter, key, note) for key in keys])
 
 
-def style_of(painter, key: Key):
+def style_of(painter, key: Key, note: Note = ignore):
     """w of the images of a key: float32 [n, L, W] for a `Painter`.
 
-    A seed without a psi gets the painter's; dlatents without one are used as they are.
+    A seed without a psi gets the painter's; dlatents without one are used as they are. `note` takes lines about how a
+    file is read, for each of its keys.
     """
     if key.seed is not None:
         return painter.broadcast(painter.map(painter.latents([key.seed])), psi=key.psi)
-    from stylegan_tf.files.dlatents import load_dlatents
+    from stylegan_tf.files.dlatents import has_noise, load_dlatents
 
-    ws = load_dlatents(key.file, *painter.dlatent_shape)
+    ws = load_dlatents(key.file, *painter.dlatent_shape, note)
+    if painter.noise_mode == "const" and has_noise(key.file):
+        note(f"{key.file} also holds noise maps, which only generate uses: the noise here is the network's own")
     if key.indices is not None:
         if max(key.indices) >= len(ws):
             raise UserError(f"{key.file} has {len(ws)} images, counted from 0: there is no {max(key.indices)}.")

@@ -99,6 +99,12 @@ def load_noise(path: Union[str, os.PathLike], count: int, shapes: Sequence[tuple
     return [maps[name] for name in names]
 
 
+def has_noise(path: Union[str, os.PathLike]) -> bool:
+    """Whether the file has noise maps."""
+    name = _NOISE.format(0)
+    return name in _read(Path(path), [name])
+
+
 def _read(path, names):
     """Those of these arrays that the file has, by name; an .npy holds the dlatents alone."""
     if not path.is_file():

@@ -49,6 +49,17 @@ def test_styles_come_in_the_order_of_the_keys_each_truncated_as_it_says(tmp_path
         styles_of(painter, parse_keys(f"{tmp_path}/w.npz:2", "keys"))
 
 
+def test_notes_say_how_a_file_is_read(tmp_path):
+    notes, (painter, _) = [], painters.painter()
+    maps = [np.zeros([1, *shape], np.float32) for shape in painter.noise_shapes]
+    save_dlatents(tmp_path / "w.npz", painter.dlatent_shape, [np.zeros(painter.dlatent_shape)], maps)
+    styles_of(painter, parse_keys(f"3,{tmp_path}/w.npz", "keys"), notes.append)
+    assert [note.removeprefix(f"{tmp_path}/w.npz ")[:30] for note in notes] == [
+        "holds [6, 7]: taken as the 6 l",
+        "also holds noise maps, which o",
+    ]
+
+
 @pytest.mark.parametrize(
     "text, seeds",
     [("5", [5]), ("0-3,12", [0, 1, 2, 3, 12]), (" 7, 1-2 ", [7, 1, 2]), ("4294967295", [2**32 - 1]), ("3,3", [3, 3])],
