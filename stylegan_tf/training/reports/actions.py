@@ -13,6 +13,7 @@ from stylegan_tf.config import TrainConfig
 from stylegan_tf.config.callbacks import StartProgress
 from stylegan_tf.config.training import parse_planes
 from stylegan_tf.data.dataset_files import DatasetInfo, load_labels, translate_data_errors
+from stylegan_tf.data.inspection import dataset_facts
 from stylegan_tf.data.pipeline import training_dataset
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.growth import Growth
@@ -131,6 +132,7 @@ class Metrics:
     def __init__(
         self,
         config: TrainConfig,
+        info: DatasetInfo,
         files: NetworkFiles,
         state: TrainState,
         report: RunReport,
@@ -143,9 +145,13 @@ class Metrics:
         self._measured_at: Optional[int] = None  # Images seen.
         self._path = files.run_dir / BEST_NAME
         self._best: dict[str, Any] = {}
-        if config.keep_best and self._path.exists():
-            best = read_architecture(self._path)[1].get("best", {})
-            self._best = best if best.get("metric") == config.keep_best else {}
+        self._data: dict[str, Any] = {}
+        if config.keep_best:
+            self._data = {"mirror_augment": config.mirror_augment, **dataset_facts(info)}
+            if self._path.exists():
+                best = read_architecture(self._path)[1].get("best", {})
+                self._best = best if best.get("metric") == config.keep_best else {}
+                self._drop_best_unless(data=self._data)
 
     def measure(self, phase: Phase) -> None:
         images_seen = self._state.images_seen
@@ -155,20 +161,29 @@ class Metrics:
         for line, scalars in self._measure(phase.growth, images_seen):
             self._report.log(line)
             self._report.scalars(scalars, images_seen)
-            for name, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
-                if name.split("/")[1].split("-")[0] == self._config.keep_best and math.isfinite(value):
-                    self._consider(float(value), phase)
+            for tag, value in list(scalars.items())[:1]:  # The metric's own value comes first: "metrics/fid5k-...".
+                name = tag.split("/")[1]
+                if name.split("-")[0] == self._config.keep_best and math.isfinite(value):
+                    self._consider(name, float(value), phase)
                     is_known = False
         if is_known:  # From before the run was resumed, perhaps after its end.
             self._end_if_nothing_better()
 
-    def _consider(self, value: float, phase: Phase) -> None:
-        """Keeps the network if it is better."""
+    def _drop_best_unless(self, **measured: Any) -> None:
+        """Only values that were measured alike are compared; older files do not say how theirs was."""
+        if any(self._best.get(name, value) != value for name, value in measured.items()):
+            self._report.log(f"the best {self._config.keep_best} so far was measured differently: it is not compared")
+            self._best = {}
+
+    def _consider(self, name: str, value: float, phase: Phase) -> None:
+        """Keeps the network if it is better. name: that of the result, which tells e.g. feature extractors apart."""
         metric = self._config.keep_best
+        self._drop_best_unless(name=name)
         if self._best and value >= self._best["value"]:
             self._end_if_nothing_better()
             return
-        self._best = {"metric": metric, "value": value, "ticks": self._state.ticks}
+        ticks = self._state.ticks
+        self._best = {"metric": metric, "value": value, "ticks": ticks, "name": name, "data": self._data}
         self._files.save(self._path, phase, best=self._best)
         self._report.log(f"best {metric} so far: {value:.5g}, kept as {self._path.name}")
 
@@ -206,7 +221,7 @@ def tick_actions(
     """
     grids = Grids(config, info, state, report)
     networks = NetworkFiles(config, info, state)
-    metrics = Metrics(config, networks, state, report, measure, finish)
+    metrics = Metrics(config, info, networks, state, report, measure, finish)
     return [
         TickAction("reals", None, grids.write_reals),
         TickAction("fakes", config.image_ticks, grids.write_fakes),

@@ -16,7 +16,7 @@ def data_dir(tmp_path_factory):
     return write_images(tmp_path_factory.mktemp("data") / "tiny", resolution=4)
 
 
-def run(config, values):
+def run(config, values, name="fid20-x"):
     """Trains with a metric that has these values by images seen, others having been measured; returns the lines."""
     lines = []
 
@@ -24,7 +24,7 @@ def run(config, values):
         if images_seen not in values:
             return
         yield "pr20-x  precision 0.1", {"metrics/pr20-x/precision": 0.1}
-        yield f"fid20-x  fid {values[images_seen]}", {"metrics/fid20-x": values[images_seen]}
+        yield f"{name}  fid {values[images_seen]}", {f"metrics/{name}": values[images_seen]}
 
     train(config, lambda *_: measure, note=lines.append)
     return lines
@@ -55,6 +55,17 @@ def test_a_run_without_a_better_value_ends_early_also_when_it_is_started_again(d
     assert any("no better fid20 in 2 measurements: the run ends" in line for line in lines)
     assert "finished at 0.1 kimg" in run(config, {96: 1.0})[-1]
     assert load_networks(tmp_path / "network-best.npz").metadata["kimg"] == 0.048
+
+
+@pytest.mark.parametrize("name, options", [("fid20-y", {}), ("fid20-x", {"mirror_augment": True})])
+def test_a_value_that_was_measured_differently_is_not_compared(data_dir, tmp_path, name, options):
+    config = config_of(data_dir, tmp_path, total_kimg=0.032, patience=1)
+    run(config, {16: 5.0, 32: 4.0})
+    resumed = dataclasses.replace(config, total_kimg=0.064, **options)
+    lines = run(resumed, {48: 9.0, 64: 8.0}, name)
+    assert sum("measured differently: it is not compared" in line for line in lines) == 1
+    best = load_networks(tmp_path / "network-best.npz").metadata["best"]
+    assert (best["value"], best["name"]) == (8.0, name) and best["data"]["images"] == 32
 
 
 @pytest.mark.parametrize("stopped_at", [16, 32])
