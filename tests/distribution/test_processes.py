@@ -134,7 +134,7 @@ def test_two_processes_compute_what_one_computes(data_dir, random_network, tmp_p
     assert f"weights {crc:08x}" in chiefs and f"weights {crc:08x}" in workers
     ticks = [json.loads(line) for line in (tmp_path / "two" / "stats.jsonl").read_text().splitlines()]
     assert [(tick["images_seen"], tick["resolution"], tick["alpha"]) for tick in ticks] == [
-        (32, 4, 1.0), (64, 8, 0.5), (96, 8, 1.0), (128, 8, 1.0), (160, 8, 1.0)
+        (32, 4, 1.0), (64, 8, 0.25), (96, 8, 0.75), (128, 8, 1.0), (160, 8, 1.0)
     ]  # fmt: skip
     files = [{re.sub(r"\d{10}.*", "", path.name) for path in (tmp_path / run).rglob("*")} for run in ("one", "two")]
     assert files[0] == files[1], "the worker has left something"

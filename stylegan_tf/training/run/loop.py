@@ -168,7 +168,7 @@ class _Loop:
         self.from_actions: dict[str, float] = {}  # Numbers for the next report.
         self.level: Optional[Level] = None
         self.metrics = TickMetrics()
-        self.trained = False  # Whether this process has.
+        self.trained: Optional[Phase] = None  # That of the last iteration of this process.
         self.abandoned = False  # Whether a stop signal has ended an action early.
         self.total = round(self.config.total_kimg * 1000)
 
@@ -224,7 +224,7 @@ class _Loop:
             self.metrics.add(self._iteration_at(phase, inputs))
         except Stopped:
             return
-        self.trained = True
+        self.trained = phase
         state.images_seen += phase.batch_size
         self.report.update(state.images_seen)
         if state.images_seen - state.schedule_images >= self.config.iterations_per_update * phase.batch_size:
@@ -304,7 +304,7 @@ class _Loop:
             values = {**self.metrics.take_means(), **self.state.step_counts(), **self.from_actions}
             self.from_actions = {}
             if processes.is_chief:
-                record = self.report.tick(self.state.images_seen, self._phase(), values)
+                record = self.report.tick(self.state.images_seen, self.trained, values)
                 for line in self.health.warnings(record):
                     self.report.log(line)
 

@@ -113,6 +113,8 @@ def test_a_batch_that_grows_equals_a_run_resumed_with_the_larger_one(tmp_path, s
     for state in states:
         del state["checkpoint"]  # The record of the run: the flags differ.
     assert_equal(*states)
+    ticks = [(tick["images_seen"], tick["batch_size"]) for tick in stats_of(tmp_path / "growing")]
+    assert ticks == [(32, 8), (48, 16), (64, 16), (96, 16), (128, 16)], "those of the tick's images"
     log = (tmp_path / "growing" / "log.txt").read_text()
     assert [log.count(f"4x4, batch {size}: prepared") for size in (8, 16)] == [1, 2]
 
