@@ -173,6 +173,15 @@ def make_folder(folder: os.PathLike) -> pathlib.Path:
     return folder
 
 
+def check_writable(folder: os.PathLike) -> None:
+    """Creates the folder if there is none; OSError, which names it, if no file can be created in it."""
+    folder = make_folder(folder)
+    temporary = temporary_name(folder / "probe")
+    with name_path_in_errors(folder, temporary):
+        os.close(_reserve(temporary))
+        temporary.unlink()
+
+
 def _sync(path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import itertools
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Optional
 
@@ -22,7 +21,7 @@ from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import find_dataset, translate_data_errors
 from stylegan_tf.data.pipeline import process_reals
-from stylegan_tf.files.atomic_write import make_folder
+from stylegan_tf.files.atomic_write import check_writable
 from stylegan_tf.metrics.real_images import LabelledImages, attribute_columns, labelled_images
 from stylegan_tf.networks.discriminator import Discriminator
 from stylegan_tf.networks.keras_model import named_variables
@@ -148,8 +147,7 @@ def train_classifiers(
     for one, other in itertools.combinations(sets, 2):
         if file_name(one) == file_name(other):
             raise UserError(f"{one!r} and {other!r} have the same file, {file_name(one)}: give each another `out`.")
-    with tempfile.TemporaryFile(dir=make_folder(out)):
-        pass  # Fails before training if the folder is not writable.
+    check_writable(out)
     for attribute, images in sets.items():
         path = pathlib.Path(out) / file_name(attribute)
         if path.exists() and not overwrite:

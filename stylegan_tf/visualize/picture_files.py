@@ -13,7 +13,7 @@ from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import letterbox
-from stylegan_tf.files.atomic_write import atomic_write
+from stylegan_tf.files.atomic_write import atomic_write, check_writable, resolved_link
 
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}
 _ENCODINGS = {
@@ -101,9 +101,16 @@ def save_image(image: np.ndarray, path: os.PathLike) -> None:
 
 
 def check_picture_path(path: Union[str, os.PathLike]) -> None:
-    """UserError if `save_image` could not write a file of this name, before anything is computed for it."""
-    if Path(path).suffix.lower() not in _ENCODINGS:
+    """UserError or OSError if `save_image` could not write this file, before anything is computed for it."""
+    _encoding(path)
+    check_writable(resolved_link(Path(path)).parent)
+
+
+def _encoding(path: Union[str, os.PathLike]) -> dict:
+    suffix = Path(path).suffix.lower()
+    if suffix not in _ENCODINGS:
         raise UserError(f"{path}: the name of a picture must end in {', '.join(_ENCODINGS)}.")
+    return _ENCODINGS[suffix]
 
 
 def check_picture_size(path: Union[str, os.PathLike], height: int, width: int) -> None:
@@ -122,9 +129,8 @@ def check_picture_size(path: Union[str, os.PathLike], height: int, width: int) -
 
 def encoded(image: np.ndarray, path: os.PathLike) -> bytes:
     """The content of the file `path` of uint8 [H, W, 1, 3 or 4]; its suffix says how, see `save_image`."""
-    check_picture_path(path)
+    encoding = _encoding(path)
     check_picture_size(path, *image.shape[:2])
-    encoding = _ENCODINGS[Path(path).suffix.lower()]
     stream = io.BytesIO()
     image = as_rgb(image) if image.shape[-1] == 4 and encoding["format"] == "JPEG" else image
     _as_picture(image).save(stream, **encoding)

@@ -9,7 +9,15 @@ import stat
 import pytest
 
 from stylegan_tf.files import atomic_write as module
-from stylegan_tf.files.atomic_write import atomic_write, make_folder, publish, sync_tree, temporary_name, write_json
+from stylegan_tf.files.atomic_write import (
+    atomic_write,
+    check_writable,
+    make_folder,
+    publish,
+    sync_tree,
+    temporary_name,
+    write_json,
+)
 
 
 def test_a_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -134,6 +142,19 @@ def test_an_error_of_the_disk_names_the_file_that_was_meant(tmp_path, number):
     with pytest.raises(FileExistsError) as caught, atomic_write(tmp_path / "file" / "x"):
         pass
     assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_folder_that_takes_no_files_is_named(tmp_path, monkeypatch):
+    check_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+    def refuse(path):
+        raise OSError(errno.EROFS, "read-only", os.fspath(path))
+
+    monkeypatch.setattr(module, "_reserve", refuse)
+    with pytest.raises(OSError, match="read-only") as caught:
+        check_writable(tmp_path)
+    assert caught.value.filename == str(tmp_path)
 
 
 def test_a_missing_folder_is_created(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.visualize import image_grid, save_image, save_image_grid, to_uint8
-from stylegan_tf.visualize.picture_files import as_rgb, check_picture_size, resized
+from stylegan_tf.visualize.picture_files import as_rgb, check_picture_path, check_picture_size, resized
 
 
 def test_the_ends_of_the_range_are_black_and_white():
@@ -109,3 +109,9 @@ def test_transparency_is_kept_in_png_and_becomes_white_elsewhere(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), image)
     save_image(image, tmp_path / "a.jpg")
     np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "a.jpg"))[4, 4], [244, 204, 204], atol=3)
+
+
+def test_a_folder_that_cannot_be_made_is_reported_before_the_picture_is(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="file"):
+        check_picture_path(tmp_path / "file" / "x.png")
