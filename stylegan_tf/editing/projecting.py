@@ -24,7 +24,7 @@ from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_skipped
 from stylegan_tf.data.sources.opening import parse_background
 from stylegan_tf.editing.projection import Projector
 from stylegan_tf.files.arrays import file_sha256
-from stylegan_tf.files.atomic_write import write_json
+from stylegan_tf.files.atomic_write import check_writable, write_json
 from stylegan_tf.files.dlatents import load_dlatents, load_noise, save_dlatents
 from stylegan_tf.files.file_errors import read_json, reading
 from stylegan_tf.metrics.features.extractors import load_extractor
@@ -35,7 +35,7 @@ from stylegan_tf.visualize.animation import write_animation
 from stylegan_tf.visualize.picture_files import as_rgb, image_grid, resized, save_image
 from stylegan_tf.visualize.tile_table import scale_for
 
-RECORD, VIDEO = "projection.json", "projection.webp"
+RECORD, VIDEO, _COMPARED = "projection.json", "projection.webp", "compared.png"
 _FILES = ("dlatents.npz", "projected.png", "target.png")  # A result has all of them.
 _VIDEO_FPS, _VIDEO_HOLD = 25, 25  # Frames per second, and repetitions of the last frame.
 _VIDEO_FRAMES = 100
@@ -176,7 +176,7 @@ def write_overview(
 
 def _save_compared(picture: _Pixels, tile: _Pixels, folder: pathlib.Path) -> None:
     """Enlarged if its tiles are small."""
-    save_image(resized(picture, Fraction(scale_for(tile.shape))), folder / "compared.png")
+    save_image(resized(picture, Fraction(scale_for(tile.shape))), folder / _COMPARED)
 
 
 def _read_image(path: pathlib.Path) -> _Pixels:
@@ -254,7 +254,8 @@ def project_files(
 
     Args:
       target: a picture, a folder or another source of `create_tfrecords`.
-      outdir: gets the files of `ResultFolder`; of several pictures a folder for each, and an overview.
+      outdir: gets the files of `ResultFolder`; of several pictures a folder for each, and an overview. It must not be
+        in the folder `target`.
       pictures: its max_images, fit (None: as the network's pictures were fitted), background, white and black.
       classes: see `class_label`; crop: leave the bars of letterboxed pictures out; video: also write projection.webp.
       note: takes a line for each result; warn: for pictures that are skipped.
@@ -271,6 +272,7 @@ def project_files(
     size, channels = projector.resolution, generator.config.num_channels
     given = {name: getattr(pictures, name) for name in ("background", "white", "black")}
     targets = Targets(target, PictureOptions(size, channels, fit, **given), box, pictures.max_images, warn)
+    _check_outdir(outdir, target)
     made_with = {"class": classes, "content_box": box, "fit": fit, "background": parse_background(pictures.background)}
     made_with.update(network_sha256=file_sha256(path), **distance.protocol(), **config.digest_fields())
     places = [outdir if targets.is_one_picture else outdir / name for name in targets.names]
@@ -294,6 +296,16 @@ def project_files(
     if not targets.is_one_picture:
         noise_shapes = generator.synthesis.noise_shapes(projector.resolution)
         write_overview(outdir, folders, projector.dlatent_shape, noise_shapes)
+
+
+def _check_outdir(outdir: pathlib.Path, target: str) -> None:
+    """UserError if results would replace the target, or be among the targets next time; OSError if not writable."""
+    results, source = (pathlib.Path(os.path.realpath(os.path.expanduser(path))) for path in (outdir, target))
+    if source.is_dir() and source in (results, *results.parents):
+        raise UserError(f"`outdir` {outdir} is in the folder of the target pictures: give a folder outside it.")
+    if source.parent == results and source.name.lower() in (*_FILES, _COMPARED, VIDEO):
+        raise UserError(f"the results in `outdir` {outdir} would replace the target {target}: give another folder.")
+    check_writable(outdir)
 
 
 def choose_distance(image_distance: str, feature_extractor: str = INCEPTION) -> ImageDistance:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.config import INCEPTION, PictureOptions
+from stylegan_tf.config import INCEPTION, PictureOptions, ProjectionConfig
+from stylegan_tf.config.errors import UserError
 from stylegan_tf.editing import projecting
-from stylegan_tf.editing.projecting import Result, ResultFolder, Targets, project
-from stylegan_tf.networks.network_file import Networks
+from stylegan_tf.editing.projecting import Result, ResultFolder, Targets, project, project_files
+from stylegan_tf.networks.network_file import Networks, save_networks
 from tests.helpers import tiny_networks as tiny
 from tests.helpers.colour_profiles import DISPLAY_P3, SEEN, rgb_profile
 
@@ -64,6 +65,26 @@ def test_a_damaged_record_is_none(tmp_path, result, content):
     options = json.loads((tmp_path / "projection.json").read_text())["options"]
     (tmp_path / "projection.json").write_text(content.replace("{}", json.dumps(options)))
     assert not folder.has_result()
+
+
+@pytest.mark.parametrize(
+    "target, outdir, error, message",
+    [
+        ("target.png", ".", UserError, "would replace the target"),
+        (".", ".", UserError, "is in the folder of the target pictures"),
+        (".", "out/inner", UserError, "is in the folder of the target pictures"),
+        ("target.png", "target.png", FileExistsError, "target.png"),
+        ("target.png", "target.png/inner", NotADirectoryError, "target.png"),
+    ],
+)
+def test_results_go_where_they_replace_no_target(tmp_path, monkeypatch, target, outdir, error, message):
+    monkeypatch.chdir(tmp_path)
+    save_networks("net.npz", Networks(None, None, tiny.generator()[0], {}))
+    Image.fromarray(IMAGE).save("target.png")
+    before = (tmp_path / "target.png").read_bytes()
+    with pytest.raises(error, match=message):
+        project_files("net.npz", target, outdir, ProjectionConfig(steps=1))
+    assert (tmp_path / "target.png").read_bytes() == before
 
 
 def test_colours_of_a_profile_are_those_that_are_seen(tmp_path):
