@@ -64,7 +64,7 @@ def translate_write_errors(path: Union[str, os.PathLike]) -> Iterator[None]:
         raise UserError(f"cannot write {path}: there is a file in its place: choose another `run_dir`.") from error
     except OSError as error:
         full = error.errno in FULL
-        advice = "free some space" if full else "make it writable, or choose another `run_dir`"
+        advice = "free some space" if full else "make it writable (rights, ulimit -f), or choose another `run_dir`"
         raise UserError(
             f"cannot write {path}: {reason_of(error)}. What was saved before is intact: {advice}, and the same command "
             "resumes from the last checkpoint."

@@ -105,7 +105,8 @@ def test_a_read_only_folder_is_one_line(tmp_path):
     [
         (errno.ENOSPC, "cannot write run/log.txt: No space left on device.*free some space.*resumes from the last"),
         (errno.EDQUOT, "Disk quota exceeded.*free some space"),
-        (errno.EROFS, "Read-only file system.*make it writable, or choose another `run_dir`"),
+        (errno.EROFS, "Read-only file system.*make it writable .*, or choose another `run_dir`"),
+        (errno.EFBIG, "File too large.*ulimit -f"),
     ],
 )
 def test_a_failed_write_names_file_reason_and_remedy(number, message):
