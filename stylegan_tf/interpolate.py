@@ -49,6 +49,7 @@ sampling_flags.define_moves()
 
 def main():
     keys = _keys()
+    labeled = sampling_flags.check_keys(keys)
     columns, rows = _grid(FLAGS.grid)
     for name in ("seconds", "fps"):
         if FLAGS[name].value is not None and not 0 < FLAGS[name].value < 10_000:
@@ -56,7 +57,7 @@ def main():
     from stylegan_tf.visualize.animation import check_animation_path, write_animation
 
     check_animation_path(FLAGS.output)
-    named = sampling_flags.painters(noise_mode=FLAGS.noise_mode, labeled=any(key.seed is not None for key in keys))
+    named = sampling_flags.painters(labeled=labeled, noise_mode=FLAGS.noise_mode)
     painters = [painter for _, painter in named]
     if FLAGS.space == "z" and len(painters) > 1:
         flags.fail("interpolation between classes uses w: --space=z takes one class.")

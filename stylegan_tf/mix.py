@@ -30,11 +30,12 @@ sampling_flags.define_pictures()
 
 def main():
     rows, columns = (parse_keys(FLAGS[name].value, name) for name in ("rows", "cols"))
+    labeled = sampling_flags.check_keys(rows + columns)
     from stylegan_tf.visualize.picture_files import check_picture_path, save_image
     from stylegan_tf.visualize.style_mixing import mixing_picture, parse_layers
 
     check_picture_path(FLAGS.output)
-    painter = sampling_flags.painter(noise_mode=FLAGS.noise_mode)
+    painter = sampling_flags.painter(labeled=labeled, noise_mode=FLAGS.noise_mode)
     layers = parse_layers(FLAGS.styles, painter.resolutions)
     caption = f"Styles from B: {FLAGS.styles.replace(',', ', ')}"
     warn_once = functools.cache(command_line.warn)

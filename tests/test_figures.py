@@ -66,6 +66,14 @@ def test_mixing_with_layers_by_number(gray, tmp_path):
     np.testing.assert_array_equal(_picture(output), expected)
 
 
+def test_mixing_the_images_of_a_file_needs_no_class(gray, tmp_path):
+    file, output = tmp_path / "w.npz", tmp_path / "mix.png"
+    ws = _painter(gray[1]).dlatents(_painter(gray[1]).latents([0, 1]))
+    save_dlatents(file, ws.shape, [ws])
+    done = _run("mix", gray[0], f"--rows={file}:0", f"--cols={file}:1", f"--output={output}")
+    assert done.returncode == 0 and output.exists(), done.stderr
+
+
 def test_interpolating_a_traditional_network(tmp_path):
     generator, _ = tiny.generator(3, **tiny.ROWS["a"])
     save_networks(tmp_path / "net.npz", Networks(None, None, generator, {}))
@@ -94,6 +102,12 @@ def test_interpolating_a_traditional_network(tmp_path):
         ),
         ("figures", ["--figure=truncation", "--move=pca1=2"], "unknown flag --move"),
         ("mix", ["--cols=x"], "--cols takes seeds like 0-3,7 and files"),
+        (
+            "mix",
+            ["--rows=w.npz", "--cols=w.npz:0", "--class=1"],
+            "--class has no effect without seeds or dlatents with",
+        ),
+        ("interpolate", ["--keys=w.npz@0.5,3@1", "--truncation_psi=0"], "--truncation_psi has no effect without seeds"),
         ("interpolate", ["--keys=1,2", "--seeds=3"], "give one of them"),
         ("interpolate", ["--keys=1,w.npz", "--space=z"], "files of dlatents are in w"),
         ("interpolate", ["--output=x.avi"], "x.avi: the name of an animation must end in .webp, .gif, .mp4"),

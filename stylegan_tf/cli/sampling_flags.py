@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from stylegan_tf.cli import flags
+from stylegan_tf.cli.seeds import Key
 from stylegan_tf.config import ServingOptions
 
 FLAGS = flags.FLAGS
@@ -46,6 +47,17 @@ def define_moves() -> None:
         )
 
 
+def check_keys(keys: Sequence[Key]) -> bool:
+    """UserError for flags that the images of these keys do not depend on; True if one needs a class."""
+    has_seeds = any(key.seed is not None for key in keys)
+    is_truncated = has_seeds or any(key.psi is not None for key in keys)
+    names = ("class", "truncation_cutoff", "truncation_centre")
+    flags.only_with(is_truncated, "seeds or dlatents with a psi like w.npz@0.7", *names)
+    takes_psi = any(key.seed is not None and key.psi is None for key in keys)
+    flags.only_with(takes_psi, "seeds that have no psi of their own", "truncation_psi")
+    return has_seeds
+
+
 def network_path() -> Path:
     """The network file that --network means."""
     flags.require("network")
@@ -71,9 +83,9 @@ def painters(path: Optional[Path] = None, labeled: bool = True, noise_mode: str 
     return found
 
 
-def painter(path: Optional[Path] = None, noise_mode: str = "const"):
+def painter(path: Optional[Path] = None, labeled: bool = True, noise_mode: str = "const"):
     """The only one of `painters`."""
-    (_, first), *others = painters(path, noise_mode=noise_mode)
+    (_, first), *others = painters(path, labeled, noise_mode)
     if others:
         flags.fail("--class: this command takes one class; the label of several at once is like a=1,b=1.")
     return first
