@@ -7,7 +7,7 @@ import math
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -171,15 +171,15 @@ class Report(NamedTuple):
 
 
 def summary_lines(
-    source, labels: Optional[np.ndarray], report: Report, skipped: Sequence[Skipped], dest: pathlib.Path
+    source, labels: Optional[np.ndarray], report: Report, skipped: Sequence[Skipped], dest: Union[pathlib.Path, str]
 ) -> Iterator[str]:
-    """What the user should know about a finished set in the folder `dest`.
+    """What the user should know about a finished set in the folder, or at the address, `dest`.
 
     labels: of the records, float32 [N, L]; skipped: all files and pictures that are not in the set.
     """
     yield f"written: {report.count:,} of {len(source):,} pictures"
     if skipped:
-        yield f"skipped: {summary(skipped)}; all of them are listed in {dest / LEFT_OUT_FILE}"
+        yield f"skipped: {summary(skipped)}; all of them are listed in {dest}/{LEFT_OUT_FILE}"
     if labels is not None:
         yield describe_labels(labels, source.label_names)
     tally = report.tally
