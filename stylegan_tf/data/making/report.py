@@ -120,13 +120,13 @@ class Tally(NamedTuple):
         """What the user should know about the way in which pictures were read. white: the option."""
         converted, broken, pages = (self.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
         if converted or broken:
-            yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
+            yield f"colours: {converted:,} pictures were converted to sRGB from their profiles or gAMA chunks" + (
                 f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
             )
         if self.counts.get(UNSUPPORTED):
             yield (
                 f"colours: {self.counts[UNSUPPORTED]:,} PNGs describe colours other than sRGB by the chunks cICP or "
-                "gAMA, which are not supported and were ignored: embed a colour profile."
+                "cHRM, which are not supported and were ignored: embed a colour profile."
             )
         if pages:
             yield f"pages: of {pages:,} files with several, the first one was taken{pages_hint}."
