@@ -285,9 +285,9 @@ def _open_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> 
         values, axes = values.transpose(1, 2, 0), "YXS"
     if axes not in ("YX", "YXS"):
         raise ValueError(f"its axes are {axes}, expected rows, columns and samples")
-    values, peak = _to_bytes(values, options)
     if not options.planes and kind not in (None, _WHITE_IS_ZERO, 1, 2):
         raise ValueError(f"its colours are {kind_name}, expected gray or RGB: save it as that")
+    values, peak = _to_bytes(values, options)
     if kind == _WHITE_IS_ZERO:
         values = np.concatenate([255 - values[:, :, :1], values[:, :, 1:]], axis=2)
     values = values.swapaxes(0, 1) if turn in (5, 6, 7, 8) else values
