@@ -16,7 +16,7 @@ from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.sources.collection import Skipped
-from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED, WIDEST
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, CUT, UNSUPPORTED, WIDEST
 from stylegan_tf.data.sources.fitted import CROPPED, ENLARGED, PIXEL_ART, Square
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import PAGES, BadPicture
@@ -130,11 +130,15 @@ class Tally(NamedTuple):
             )
         if pages:
             yield f"pages: of {pages:,} files with several, the first one was taken{pages_hint}."
+        cut = self.counts.get(CUT, 0)
+        saved = (
+            f"{cut:,} are of kinds without a choice of white: save these as 16-bit PNG or TIFF; then " if cut else ""
+        )
         if self.counts.get("wide") and white is None and (self.counts.get("dark") or self.peak < WIDEST / 2):
             yield (
                 f"dark: {self.counts['wide']:,} pictures have 16 bits, with values up to {self.peak:g} of {WIDEST}; "
-                f"{self.counts.get('dark', 0):,} of them come out nearly black. `white={self.peak:g}` makes that value "
-                "white."
+                f"{self.counts.get('dark', 0):,} of them come out nearly black. {saved}`white={self.peak:g}` makes "
+                "that value white."
             )
 
     @property

@@ -14,6 +14,7 @@ from stylegan_tf.config.errors import UserError
 WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
 # What may be noticed of a picture's profile, or instead of one.
 CONVERTED, BROKEN, UNSUPPORTED = "converted", "broken profile", "unsupported colour space"
+CUT = "cut to 8 bits"  # Of 16: `white` does not apply.
 _GAMMA = 1 / 2.2  # In the gAMA chunks of PNGs in sRGB; in their cHRM chunks: white, red, green and blue as (x, y).
 _CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Spaces of profiles -> modes of Pillow.

@@ -47,7 +47,7 @@ class Square(NamedTuple):
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
     noticed: of `PIXEL_ART`, `ENLARGED` (blurred by that), `CROPPED` (by more than half),
-      `opening.PAGES`, `colours.CONVERTED`, `BROKEN` and `UNSUPPORTED`.
+      `opening.PAGES`, `colours.CONVERTED`, `BROKEN`, `UNSUPPORTED` and `CUT`.
     digest: of the pixels before they were fitted.
     """
 

@@ -183,14 +183,15 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
         pixels = _with_info(pixels, image)
     elif gamma is not None:
         pixels = _with_info(colours.from_gamma(image, gamma), image)
+    noticed: tuple[str, ...] = ()
     if white is not None:
-        peak = colours.peak_of_bytes(image) if white == colours.WIDEST else None
+        peak, noticed = (colours.peak_of_bytes(image), (colours.CUT,)) if white == colours.WIDEST else (None, ())
     upright = ImageOps.exif_transpose(pixels)
     if options.planes:
         known = upright if upright.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else upright.convert("RGB")
-        return Opened(_planes(np.asarray(known), options.planes), peak)
-    converted, noticed = colours.to_srgb(upright)
-    noticed += (colours.CONVERTED,) if gamma is not None else ()
+        return Opened(_planes(np.asarray(known), options.planes), peak, noticed)
+    converted, about_profile = colours.to_srgb(upright)
+    noticed += about_profile + ((colours.CONVERTED,) if gamma is not None else ())
     noticed += (colours.UNSUPPORTED,) if is_unsupported else ()
     flat = _flattened(converted, options)
     is_plain = image.format == "JPEG" and image.mode == flat.mode and converted is upright

@@ -179,7 +179,7 @@ def test_netpbm_has_a_white_of_its_own(kind, channels):
         assert found.peak == values.max()
 
 
-def test_what_is_cut_to_8_bits_has_no_white_point():
+def test_what_is_cut_to_8_bits_has_no_white_point(tmp_path):
     sgi = encoded(Image.new("RGB", (8, 8), (15, 3, 0)), "SGI", bpc=2)
     jpeg = bytearray(encoded(Image.new("RGB", (8, 8)), "JPEG2000"))
     sizes = jpeg.index(b"\xff\x4f\xff\x51") + 42
@@ -187,7 +187,11 @@ def test_what_is_cut_to_8_bits_has_no_white_point():
     for content in (sgi, bytes(jpeg)):
         with pytest.raises(UserError, match="scaled with 65535 as white.*PNG or TIFF"):
             to_square(content, PictureOptions(8, white=4095))
-    assert to_square(sgi, PictureOptions(8)).peak == 15 * 257  # Reported as dark.
+    (tmp_path / "a.sgi").write_bytes(sgi)
+    lines = []
+    write_tfrecords(open_source(str(tmp_path / "a.sgi")), tmp_path / "set", note=lines.append)
+    advice = "1 are of kinds without a choice of white: save these as 16-bit PNG or TIFF; then `white=3855` makes"
+    assert any(line.startswith("dark: ") and advice in line for line in lines), lines
 
 
 SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
