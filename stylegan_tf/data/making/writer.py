@@ -280,7 +280,7 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": report.tally.aspect_ratio,
+            "aspect_ratio": report.statistics.aspect_ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
