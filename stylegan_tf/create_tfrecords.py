@@ -31,24 +31,21 @@ flags.define_options(WriteOptions)
 def main() -> None:
     flags.require("source", "dest")
     pictures, options = flags.read_options(SourceOptions), flags.read_options(WriteOptions)
-    from stylegan_tf.data.making.writer import check_bucket, write_tfrecords  # Late: wrong flags are reported at once.
+    from stylegan_tf.data.making.writer import write_tfrecords  # Late: wrong flags are reported at once.
     from stylegan_tf.data.sources import open_source
 
     if FLAGS.source not in ("demo", "synthetic") and os.path.realpath(FLAGS.source) == os.path.realpath(FLAGS.dest):
         flags.fail("`dest` is the folder of the source, which the dataset would replace: give another folder.")
-    is_address = command_line.is_address("dest")
-    if is_address:
-        if options.part or options.join:
-            flags.fail("`dest`: parts are written to a folder that all machines share, not to a bucket.")
-        check_bucket(FLAGS.dest, options.overwrite)
+    address = FLAGS.dest if command_line.is_address("dest") else None
+    if address and (options.part or options.join):
+        flags.fail("`dest`: parts are written to a folder that all machines share, not to a bucket.")
     source = open_source(FLAGS.source, pictures)
     with command_line.output_path("dest", replace=True) as folder:
-        dest = write_tfrecords(source, folder, options, command_line.show, ProgressBar)
+        dest = write_tfrecords(source, folder, options, command_line.show, ProgressBar, address)
     if dest is None:
         print(f"part {FLAGS.part} is written; --join finishes the dataset when all parts are there")
     else:
-        where = FLAGS.dest if is_address else dest
-        print(f"{where} is ready: images of {source.resolution}x{source.resolution} pixels")
+        print(f"{address or dest} is ready: images of {source.resolution}x{source.resolution} pixels")
 
 
 if __name__ == "__main__":

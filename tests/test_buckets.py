@@ -147,6 +147,7 @@ def test_a_data_set_is_made_of_and_in_a_bucket(bucket, tmp_path):
         Store(address).put(tmp_path / f"{number}.png", f"pictures/class{number % 2}/{number}.png")
     flags = ["stylegan_tf.create_tfrecords", f"--source={address}/pictures", "--shards=1", "--labels=folders"]
     assert f"{address}/reds is ready" in _ran(tmp_path / "a", *flags, f"--dest={address}/reds")
+    assert f"{address}/reds is complete" in _ran(tmp_path / "a", *flags, f"--dest={address}/reds")
     pictures = [f"{address}/pictures/class{number % 2}/{number}.png" for number in range(4)]
     assert all(Store(picture).is_file for picture in pictures)
     flags[1] = f"--source={tmp_path / 'here'}"

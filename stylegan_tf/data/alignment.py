@@ -20,11 +20,11 @@ from PIL import Image
 from stylegan_tf.config import PictureOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.data.making.report import LEFT_OUT_FILE, Tally, list_skipped
+from stylegan_tf.data.making.report import LEFT_OUT_FILE, ImageStatistics, list_skipped
 from stylegan_tf.data.records import encode_picture
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection, Skipped
-from stylegan_tf.data.sources.fitted import Square, to_pixels
+from stylegan_tf.data.sources.fitted import DecodedImage, to_pixels
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import BadPicture, NeedsOption
 from stylegan_tf.data.sources.reading import reading_picture
@@ -152,11 +152,11 @@ def align_faces(
     stems = {name: name.rpartition(".")[0] or name for name in names if name in table}
     uses = collections.Counter([*stems, *stems.values()])
     make_folder(folder)
-    written, count, tally, options = AtomicBatch(), 0, Tally(), dataclasses.replace(pictures, channels=3)
+    written, count, statistics, options = AtomicBatch(), 0, ImageStatistics(), dataclasses.replace(pictures, channels=3)
     with progress(len(names), "Aligning", "photos") as bar:
         for index, name in enumerate(names):
             photo = _photo(collection, index, options, skipped) if name in table else None
-            tally = tally if photo is None else tally.joined(Tally.of([photo]))
+            statistics = statistics if photo is None else statistics.joined(ImageStatistics.of([photo]))
             for face, content in _faces(name, photo, table[name], size, skipped) if photo else ():
                 path = folder / f"{stems[name] if uses[stems[name]] == 1 else name}-{face}.png"
                 if not path.resolve().is_relative_to(folder.resolve()):  # Archives may name anything.
@@ -173,12 +173,14 @@ def align_faces(
         raise UserError(f"no face of {source} could be cut out: {summary(skipped) or 'there are none'}{such}.")
     if skipped:
         note(f"skipped: {summary(skipped)}; all of them are listed in {folder / LEFT_OUT_FILE}")
-    for line in tally.lines(options.white):
+    for line in statistics.lines(options.white):
         note(line)
     return count
 
 
-def _photo(collection: Collection, index: int, options: PictureOptions, skipped: list[Skipped]) -> Optional[Square]:
+def _photo(
+    collection: Collection, index: int, options: PictureOptions, skipped: list[Skipped]
+) -> Optional[DecodedImage]:
     """None for one that cannot be read, or not as a photo."""
     try:
         with reading_picture(collection.name(index)):
@@ -188,7 +190,7 @@ def _photo(collection: Collection, index: int, options: PictureOptions, skipped:
         return None
 
 
-def _faces(name: str, photo: Square, faces: Sequence[tuple], size: int, skipped: list[Skipped]):
+def _faces(name: str, photo: DecodedImage, faces: Sequence[tuple], size: int, skipped: list[Skipped]):
     """Yields (face, content of a PNG file) of one photo."""
     for face, landmarks in faces:
         try:

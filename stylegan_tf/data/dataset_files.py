@@ -19,7 +19,7 @@ from stylegan_tf.data.remote_shards import RemoteShards
 from stylegan_tf.files.addresses import scheme_of
 from stylegan_tf.files.arrays import read_array
 from stylegan_tf.files.file_errors import read_json, short
-from stylegan_tf.files.storage import ensure_local
+from stylegan_tf.files.storage import Store, ensure_local
 
 DESCRIPTION_FILE = "dataset.json"
 
@@ -106,7 +106,25 @@ def find_dataset(folder, cache_dir: Optional[str] = None, cache_gib: Optional[fl
         conversion=description.get("conversion"),
         remote=remote,
     )
-    return _with_labels(info, folder, tuple(description.get("label_names") or ()))
+    return _with_labels(info, folder, description)
+
+
+def find_conversion(place: Union[pathlib.Path, str]) -> Optional[str]:
+    """Digest of what the dataset in a folder, or at an address, was made of; None if not all of it is there.
+
+    Nothing but the description is read from an address.
+    """
+    try:
+        if not scheme_of(place):
+            return find_dataset(place).conversion
+        folder = ensure_local(place, lambda names: {DESCRIPTION_FILE}.intersection(names))
+        names = [name for name in Store(place).names() if "/" not in name]
+        name, levels = _find_levels(folder, names)
+        description = _read_description(folder, max(levels))
+    except UserError:
+        return None
+    has_labels = records.labels_file_name(name) in names or not description.get("label_size")
+    return description.get("conversion") if has_labels else None
 
 
 def local_files(info: DatasetInfo, resolution: int) -> Iterator[str]:
@@ -313,10 +331,10 @@ def _is_ratio(value) -> bool:
     return is_finite_number(value) and 1 / MAX_RATIO <= value <= MAX_RATIO
 
 
-def _with_labels(info: DatasetInfo, folder: pathlib.Path, names: tuple[str, ...]) -> DatasetInfo:
-    path = folder / records.labels_file_name(info.name)
+def _with_labels(info: DatasetInfo, folder: pathlib.Path, description: dict) -> DatasetInfo:
+    path, names = folder / records.labels_file_name(info.name), tuple(description.get("label_names") or ())
     if not path.exists():
-        if names:
+        if names or description.get("label_size"):
             raise UserError(f"{path} is missing: {DESCRIPTION_FILE} says that the dataset has labels.")
         return info
     info = dataclasses.replace(info, labels_path=str(path))

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from stylegan_tf.data.tfrecord_files import parse_example, serialize_example
+from stylegan_tf.files.file_errors import reason_of
 
 ENCODINGS = ("raw", "png", "jpeg")
 _FEATURES = {"data": "raw", "png": "png", "jpeg": "jpeg"}  # Feature of an Example -> its encoding.
@@ -152,7 +153,7 @@ def _decoded(data: bytes, kind: str) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=[kind]) as picture:
             image = np.asarray(picture)
     except Exception as error:  # Pillow's plugins raise exceptions of all kinds for damaged files.
-        raise ValueError(f"its {kind} is damaged: {error}") from error
+        raise ValueError(f"its {kind} is damaged: {reason_of(error)}") from error
     return image[:, :, np.newaxis] if image.ndim == 2 else image
 
 

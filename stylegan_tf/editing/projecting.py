@@ -17,7 +17,7 @@ from stylegan_tf.config import INCEPTION, PictureOptions, ProjectionConfig, Sour
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.data.making.report import Tally
+from stylegan_tf.data.making.report import ImageStatistics
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.fitted import FittedSource
 from stylegan_tf.data.sources.image_files import IMAGE_SUFFIXES, note_skipped
@@ -68,19 +68,19 @@ class Targets:
         note_skipped(path, collection.skipped, note)
         count = min(len(collection), max_images or len(collection))
         self._source = FittedSource(collection, options, None, count)
-        self._content_box, self._white, self._tally = content_box, options.white, Tally()
+        self._content_box, self._white, self._statistics = content_box, options.white, ImageStatistics()
         self.names = _folder_names([collection.name(index) for index in range(count)])
 
     def image(self, index: int) -> _Pixels:
         """uint8 [h, w, C]."""
         square = self._source.read(index)
-        self._tally = self._tally.joined(Tally.of([square]))
+        self._statistics = self._statistics.joined(ImageStatistics.of([square]))
         cropped: _Pixels = crop_to_box(square.image[None], self._content_box)[0]
         return cropped
 
     def lines(self) -> Iterator[str]:
         """For the user: what was noticed about the pictures that were read."""
-        return self._tally.lines(self._white)
+        return self._statistics.lines(self._white)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,8 +288,8 @@ def project_files(
             chosen = todo[first : first + rows]
             images = np.stack([targets.image(index) for index in chosen])
             results, frames = _projected(projector, images, bar, done, video)
-            for folder, result, film in zip((folders[index] for index in chosen), results, frames):
-                folder.write(result, film)
+            for folder, result, recorded in zip((folders[index] for index in chosen), results, frames):
+                folder.write(result, recorded)
                 bar.clear()
                 note(f"{folder.path}: distance {result.distance:.4g}, pixel error {result.pixel_error:.1f} of 255")
             done += len(chosen) * config.steps

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from stylegan_tf.config.errors import UserError
-from stylegan_tf.explorer.jobs import MAX_KEYS, Film, Job, Jobs
+from stylegan_tf.explorer.jobs import MAX_KEYS, Job, Jobs, Video
 from stylegan_tf.explorer.network_choices import EXAMPLES, Choice, NetworkChoices
 from stylegan_tf.explorer.projections import MAX_BYTES, MAX_STEPS, FoundPictures, Projections
 from stylegan_tf.explorer.renderer import as_png
@@ -56,7 +56,7 @@ class Application:
             post("/api/command", self._computing(self._command)),
             post("/api/layers/{layer:int}/features.png", self._computing(self._features)),
             post("/api/layers/{layer:int}/noise.png", self._computing(self._noise)),
-            post("/api/films", self._computing(self._film)),
+            post("/api/videos", self._computing(self._video)),
             post(UPLOADS, self._projection),
             Route("/api/found/{name}/target.png", self._target),
             Route("/api/jobs/{job}", self._job),
@@ -176,7 +176,7 @@ class Application:
 
     # ---- Jobs
 
-    def _film(self, data):
+    def _video(self, data):
         keys, kind = _field(data, "keys", list), _field(data, "format", str, "webp")
         if kind not in _ANIMATIONS:
             raise UserError(f"format must be one of {', '.join(_ANIMATIONS)}, got {short(kind, 20)}.")
@@ -191,9 +191,11 @@ class Application:
             raise UserError(f"a video takes 2 to {MAX_KEYS} key frames, there are {len(seen)}.")
 
         def work(job: Job) -> Path:
-            film = Film(self._choices.get(seen[0][0].name, *others).renderer, [view for _, view in seen], seconds, loop)
+            video = Video(
+                self._choices.get(seen[0][0].name, *others).renderer, [view for _, view in seen], seconds, loop
+            )
             path = self._folder / f"{job.id}.{kind}"
-            film.write(path, job)
+            video.write(path, job)
             return path
 
         return _started(self._jobs.start("a video", work))
@@ -244,7 +246,7 @@ class Application:
         path = self._jobs.get(request.path_params["job"]).result
         if not isinstance(path, Path):
             raise HTTPException(404, "There is no file.")
-        return FileResponse(path, media_type=_ANIMATIONS[path.suffix[1:]], filename=f"film{path.suffix}")
+        return FileResponse(path, media_type=_ANIMATIONS[path.suffix[1:]], filename=f"video{path.suffix}")
 
     async def _target(self, request):
         return Response(self._found.target(request.path_params["name"]), media_type="image/png")

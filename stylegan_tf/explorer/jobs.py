@@ -131,7 +131,7 @@ class Jobs:
                     job.result.unlink(missing_ok=True)
 
 
-class Film:
+class Video:
     """The way from view to view: w on a smooth curve, noise maps, their strengths and shares of a blend evenly.
 
     A swap of layers holds until the next view.

@@ -71,7 +71,8 @@ def reason_of(error: BaseException) -> str:
         text = "nested too deeply"
     if "allow_pickle" in text or "pickle" in text.lower():
         text = "it holds Python objects, or a header that is too long"
-    return text or type(error).__name__
+    text = re.sub(r" ?<\S+ object at 0x\w+>", "", text)  # Pillow's name for content in memory.
+    return text.removesuffix(".") or type(error).__name__
 
 
 def os_error_line(error: OSError) -> str:

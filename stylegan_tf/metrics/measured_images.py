@@ -24,10 +24,10 @@ from stylegan_tf.config.callbacks import Note, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data.dataset_files import DatasetInfo
 from stylegan_tf.data.letterbox import crop_to_box
-from stylegan_tf.data.making.report import Tally
+from stylegan_tf.data.making.report import ImageStatistics
 from stylegan_tf.data.sources import open_collection
 from stylegan_tf.data.sources.collection import Collection, own_channels
-from stylegan_tf.data.sources.fitted import Square, choose_resolution, to_pixels, to_square
+from stylegan_tf.data.sources.fitted import DecodedImage, choose_resolution, to_pixels, to_square
 from stylegan_tf.data.sources.image_files import note_skipped
 from stylegan_tf.data.sources.opening import picture_size
 from stylegan_tf.data.sources.reading import reading_picture, reading_source
@@ -151,7 +151,7 @@ class FolderPictures:
         """
         self._collection, self._options, self.is_cropped = collection, options, is_cropped
         self.size = size
-        self._noticed: dict[int, Square] = {}  # Without their pixels.
+        self._noticed: dict[int, DecodedImage] = {}  # Without their pixels.
         self._lock = threading.Lock()  # Readers of an archive or a database seek in one shared stream.
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ class FolderPictures:
 
     def lines(self) -> Iterator[str]:
         """For the user: what was noticed about the pictures that were read."""
-        return Tally.of([*self._noticed.values()]).lines(self._options.white)
+        return ImageStatistics.of([*self._noticed.values()]).lines(self._options.white)
 
     def _read(self, index: int) -> np.ndarray:
         name = self._collection.name(index)
@@ -191,7 +191,7 @@ class FolderPictures:
             read = (to_square if self._options.fit else to_pixels)(picture, self._options)
         image = read.image
         if read.peak is not None or read.noticed:
-            self._noticed[index] = Square(np.empty(0, np.uint8), None, read.peak, noticed=read.noticed)
+            self._noticed[index] = DecodedImage(np.empty(0, np.uint8), None, read.peak, noticed=read.noticed)
         if image.shape[:2] != self.size:
             (height, width), (first_height, first_width) = image.shape[:2], self.size
             raise UserError(

@@ -29,7 +29,7 @@ class Images(NamedTuple):
     augment_reals: Optional[AugmentDraws] = None  # Also for the interpolations between reals and fakes.
 
 
-class Seen(NamedTuple):
+class DiscriminatorInput(NamedTuple):
     """Images for the discriminator."""
 
     images: tf.Tensor  # [n, r, r, C]
@@ -92,12 +92,15 @@ class Gradients:
         variables = trainable_variables(self._discriminator)
         return {name: variable for name, variable in variables.items() if not name.startswith(self._frozen)}
 
-    def _seen(self, images: Images, fakes: tf.Tensor) -> dict[str, Seen]:
+    def _seen(self, images: Images, fakes: tf.Tensor) -> dict[str, DiscriminatorInput]:
         """What the discriminator sees: reals, fakes and, for WGAN-GP's penalty, random points between them."""
-        seen = {"reals": Seen(images.reals, images.augment_reals), "fakes": Seen(fakes, images.augment_fakes)}
+        seen = {
+            "reals": DiscriminatorInput(images.reals, images.augment_reals),
+            "fakes": DiscriminatorInput(fakes, images.augment_fakes),
+        }
         if self._losses.gp_lambda:
             between = images.reals + (fakes - images.reals) * images.between
-            seen["between"] = Seen(between, images.augment_reals)
+            seen["between"] = DiscriminatorInput(between, images.augment_reals)
         return seen
 
     def _penalty_weights(self, regularized: bool) -> dict[str, float]:
@@ -141,21 +144,23 @@ class Gradients:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
             fakes, w = self._generate(images, scalars)
-            scores = self._scores(Seen(fakes, images.augment_fakes), images.labels, scalars)
+            scores = self._scores(DiscriminatorInput(fakes, images.augment_fakes), images.labels, scalars)
             loss = self._per_image(losses.generator_loss(self._losses, scores))
             total = scaled(loss, scalars)
         return Sums(present(tape.gradient(total, trained)), w, {"g_loss": loss})
 
-    def _augmented(self, seen: Seen, scalars: Scalars) -> tf.Tensor:
+    def _augmented(self, seen: DiscriminatorInput, scalars: Scalars) -> tf.Tensor:
         if seen.augment is None:
             return seen.images
         return self._augment(seen.images, seen.augment, scalars.augment_p)
 
-    def _scores(self, seen: Seen, labels, scalars: Scalars) -> tf.Tensor:
+    def _scores(self, seen: DiscriminatorInput, labels, scalars: Scalars) -> tf.Tensor:
         """Scores [n]."""
         return self._discriminator(self._augmented(seen, scalars), labels=labels, alpha=scalars.alpha)
 
-    def scores_and_norms(self, seen: Seen, labels, scalars: Scalars, weight: float) -> tuple[tf.Tensor, tf.Tensor]:
+    def scores_and_norms(
+        self, seen: DiscriminatorInput, labels, scalars: Scalars, weight: float
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [n] and, where the penalty's weight is not 0, squared norms of their gradient by the image [n].
 
         The gradient is with respect to the images before augmentation. In float16 it is small, and so is the penalty's

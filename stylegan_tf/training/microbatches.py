@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from stylegan_tf.networks.keras_model import trainable_variables
 from stylegan_tf.training import losses
-from stylegan_tf.training.gradients import Gradients, Images, Scalars, Seen, Sums, present, scaled
+from stylegan_tf.training.gradients import DiscriminatorInput, Gradients, Images, Scalars, Sums, present, scaled
 
 
 def accumulated(compute: Callable[..., Any], count: int, jit_compile: bool = False) -> Callable[..., Any]:
@@ -128,10 +128,10 @@ class SplitGroups(Gradients):
         _, gradients = run(self._generator_by_features, (images, tape.gradient(total, features)))
         return Sums(gradients, w, {"g_loss": loss})
 
-    def _features(self, seen: Seen, scalars: Scalars) -> tf.Tensor:
+    def _features(self, seen: DiscriminatorInput, scalars: Scalars) -> tf.Tensor:
         return self._discriminator.features(self._augmented(seen, scalars), alpha=scalars.alpha)
 
-    def _features_alone(self, seen: Seen, scalars: Scalars):
+    def _features_alone(self, seen: DiscriminatorInput, scalars: Scalars):
         return self._features(seen, scalars), ()
 
     def _scores_and_slopes(self, features, labels, scalars):
@@ -164,7 +164,7 @@ class SplitGroups(Gradients):
 
     def _features_of_fakes(self, images: Images, scalars: Scalars):
         fakes, w = self._generate(images, scalars)
-        return self._features(Seen(fakes, images.augment_fakes), scalars), w
+        return self._features(DiscriminatorInput(fakes, images.augment_fakes), scalars), w
 
     def _generator_by_features(self, images, scalars):
         images, by_features = images

@@ -115,12 +115,16 @@ def test_layers_have_feature_maps_and_noise(page):
         ("picture.png", b"[" * 100_000, "The request is not JSON (nested too deeply)."),
         ("picture.png", [], "A JSON object is expected, got []."),
         ("picture.png", {"network": "classes", "found": "x"}, "The image that was found is no longer kept here"),
-        ("films", {}, "Keys is missing"),
-        ("films", {"keys": [{"network": "classes"}]}, "A video takes 2 to 32 key frames, there are 1."),
-        ("films", {"keys": [{"network": "classes"}, {"network": "growing"}]}, "The key frames are of several networks"),
+        ("videos", {}, "Keys is missing"),
+        ("videos", {"keys": [{"network": "classes"}]}, "A video takes 2 to 32 key frames, there are 1."),
+        (
+            "videos",
+            {"keys": [{"network": "classes"}, {"network": "growing"}]},
+            "The key frames are of several networks",
+        ),
         ("picture.png", {"network": "classes", "blend": {"network": "large"}}, "Classes and large cannot be blended"),
-        ("films", {"keys": [{}, {}], "format": "exe"}, "Format must be one of webp, mp4, got exe."),
-        ("films", {"keys": [{}, {}], "seconds": 1e9}, "Seconds must be a number"),
+        ("videos", {"keys": [{}, {}], "format": "exe"}, "Format must be one of webp, mp4, got exe."),
+        ("videos", {"keys": [{}, {}], "seconds": 1e9}, "Seconds must be a number"),
         ("projections?space=w%2B&steps=20", b"", "Choose an image first."),
         ("projections?space=q&steps=20", b"x", "Space must be one of w+, w"),
         ("projections?space=w&steps=-1", b"x", "Steps must be a whole number from 1 to 1000"),
@@ -176,7 +180,7 @@ def test_key_frames_become_a_video(page):
     client, _ = page
     keys = [{"network": "classes", "seed": seed, "noise_mode": "none"} for seed in (1, 2)]
     keys[1]["blend"] = {"network": "classes_relative", "share": 1}
-    path, ended = _ended(client, client.post("/api/films", {"keys": keys, "seconds": 0.25}))
+    path, ended = _ended(client, client.post("/api/videos", {"keys": keys, "seconds": 0.25}))
     answer = client.get(f"{path}/file")
     assert ended["state"] == "done" and answer.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(answer.body)) as video:

@@ -49,7 +49,7 @@ def test_what_goes_wrong_is_said_in_a_line():
         raise Stopped
 
     def full(job):
-        raise OSError(28, "No space left on device", "/tmp/film.webp")
+        raise OSError(28, "No space left on device", "/tmp/video.webp")
 
     def bug(job):
         raise KeyError("x")
@@ -96,11 +96,11 @@ def test_the_number_of_jobs_is_bounded_and_files_go_with_theirs(tmp_path, monkey
     with pytest.raises(UserError, match="too many"):
         jobs.start("a search", lambda job: None)
     go.set()
-    (tmp_path / "film.webp").write_bytes(b"film")
-    film = jobs.get(next(reversed(jobs._jobs)))
-    assert _ended(film) == "done"
-    film = jobs.start("a video", lambda job: tmp_path / "film.webp")
-    assert _ended(film) == "done"
+    (tmp_path / "video.webp").write_bytes(b"video")
+    video = jobs.get(next(reversed(jobs._jobs)))
+    assert _ended(video) == "done"
+    video = jobs.start("a video", lambda job: tmp_path / "video.webp")
+    assert _ended(video) == "done"
     monkeypatch.setattr(jobs_module, "_KEPT_SECONDS", -1.0)
     jobs.start("a search", lambda job: None)
-    assert not (tmp_path / "film.webp").exists()
+    assert not (tmp_path / "video.webp").exists()

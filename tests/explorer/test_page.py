@@ -21,7 +21,7 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 SIZES = [(390, 800), (768, 1000), (1400, 1000)]
-_TABS = ("seed", "mix", "move", "blend", "noise", "find", "film", "layers")
+_TABS = ("seed", "mix", "move", "blend", "noise", "find", "video", "layers")
 
 
 @pytest.fixture(scope="module")
@@ -412,8 +412,8 @@ def test_layers_show_their_features_noise_and_strength(page, choices):
 
 
 def test_key_frames_become_videos(page):
-    page.click("#tab-film")
-    page.click("#make_film")
+    page.click("#tab-video")
+    page.click("#make_video")
     page.until(lambda: page.text("#messages") == "Add at least two images first.")
     for seed in (1, 2, 3):
         page.set("#seed", seed)
@@ -422,9 +422,9 @@ def test_key_frames_become_videos(page):
     page.set("#seconds_number", 0.5)
     for kind in ("webp", "mp4"):
         page.click(f"#format input[value={kind}]")
-        page.click("#make_film")
-        page.until(lambda kind=kind: page.find("#film a").get_attribute("download") == f"film.{kind}")
-        file = page.downloaded("#film a", f"film.{kind}")
+        page.click("#make_video")
+        page.until(lambda kind=kind: page.find("#video a").get_attribute("download") == f"video.{kind}")
+        file = page.downloaded("#video a", f"video.{kind}")
         if kind == "webp":
             with Image.open(file) as video:
                 assert video.n_frames == 24 and video.size == (128, 128)
@@ -494,7 +494,7 @@ def test_nothing_keeps_people_out(page, axe, program, width, height, dark):
         page.click(f"#tab-{tab}")
         if tab == "layers":
             page.run("document.querySelectorAll('.layer')[1].click()")
-        if tab == "film":
+        if tab == "video":
             page.click("#key")
         found = page.driver.execute_async_script(
             "const done = arguments[0]; axe.run().then(({violations}) => done(violations.map("

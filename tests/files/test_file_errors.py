@@ -21,6 +21,7 @@ from stylegan_tf.files.file_errors import (
     parse_line,
     read_json,
     reading,
+    reason_of,
     short,
 )
 
@@ -96,6 +97,18 @@ def test_a_long_name_and_a_long_reason_stay_in_one_line():
 )
 def test_an_os_error_names_files_reason_and_remedy(error, line):
     assert re.match(line, os_error_line(error))
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("cannot identify image file <_io.BytesIO object at 0x7f6bb4ba8040>", "cannot identify image file"),
+        ("Array can't be memory-mapped.", "Array can't be memory-mapped"),
+        ("", "ValueError"),
+    ],
+)
+def test_a_reason_has_no_address_in_memory_and_no_full_stop(text, reason):
+    assert reason_of(ValueError(text)) == reason
 
 
 @pytest.mark.parametrize("text", ["[" * 100000, "NaN", '{"a": Infinity}', "{", "", "\x00"])

@@ -4,7 +4,7 @@ import numpy as np
 
 from stylegan_tf.config import WriteOptions
 from stylegan_tf.data.making.writer import write_tfrecords
-from stylegan_tf.data.sources.fitted import Square
+from stylegan_tf.data.sources.fitted import DecodedImage
 
 
 class ArraySource:
@@ -26,7 +26,7 @@ class ArraySource:
         return self.images[index].tobytes().hex()
 
     def read(self, index):
-        return Square(self.images[index], self.box)
+        return DecodedImage(self.images[index], self.box)
 
 
 def numbered_images(count, resolution=8, num_channels=3):

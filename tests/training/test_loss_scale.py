@@ -10,7 +10,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.training import adam
 from stylegan_tf.training.adam import Adam, LossScale
-from stylegan_tf.training.gradients import Gradients, Scalars, Seen
+from stylegan_tf.training.gradients import DiscriminatorInput, Gradients, Scalars
 from stylegan_tf.training.step import TrainingStep, build_iteration
 from tests.helpers.tiny_run import write_images
 from tests.helpers.tiny_step import arrays_of, build, inputs
@@ -112,7 +112,7 @@ def penalty_and_gradient(info, precision, scale, dependence):
     weight = state.variables["discriminator"]["4x4/conv/weight"]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weight)
-        _, norms = gradients.scores_and_norms(Seen(images), None, scalars, weight=10.0)
+        _, norms = gradients.scores_and_norms(DiscriminatorInput(images), None, scalars, weight=10.0)
         total = tf.reduce_sum(norms) * (scale or 1.0)
     return norms.numpy(), tape.gradient(total, weight).numpy() / (scale or 1.0)
 

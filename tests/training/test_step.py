@@ -7,7 +7,7 @@ import tensorflow as tf
 from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.networks.keras_model import named_variables
-from stylegan_tf.training.gradients import Gradients, Scalars, Seen
+from stylegan_tf.training.gradients import DiscriminatorInput, Gradients, Scalars
 from stylegan_tf.training.random_inputs import FakeInputs, RandomInputs, SeededDraw
 from stylegan_tf.training.step import TrainingStep, build_iteration
 from tests.helpers.tiny_run import write_images
@@ -41,7 +41,7 @@ def test_r1_is_that_of_the_image_at_full_resolution(info):
     gradients = Gradients(config, state, resolution=4, batch_size=2)
     images = np.random.RandomState(5).uniform(-1, 1, [2, 4, 4, 3]).astype(np.float32)
     scalars = Scalars(alpha=tf.constant(1.0), crossover=tf.constant(2))
-    _, norms = gradients.scores_and_norms(Seen(tf.constant(images)), None, scalars, weight=10.0)
+    _, norms = gradients.scores_and_norms(DiscriminatorInput(tf.constant(images)), None, scalars, weight=10.0)
 
     @tf.function
     def total_score(large):  # [2, 16, 16, 3]: what the network sees of it at this level is its 4x4 mean.

@@ -38,7 +38,7 @@ def test_pictures_have_all_frames_with_their_times_and_repeat_for_ever(tmp_path,
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_films_have_all_frames_and_even_sizes(tmp_path):
+def test_videos_have_all_frames_and_even_sizes(tmp_path):
     write_animation(_frames(), 5, tmp_path / "x.mp4", 10)
     reader = imageio_ffmpeg.read_frames(str(tmp_path / "x.mp4"))
     facts = next(reader)
@@ -93,7 +93,7 @@ def test_frames_too_large_for_the_format_are_refused(tmp_path, suffix, width):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_for_films_is_named(tmp_path, monkeypatch):
+def test_a_missing_package_for_videos_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(UserError, match=r"imageio-ffmpeg: pip install 'stylegan-tf\[video\]'"):
         check_animation_path("x.mp4")
@@ -119,7 +119,7 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path):
         ("cat > /dev/null; exit 3", "ffmpeg failed: "),
     ],
 )
-def test_a_film_that_ffmpeg_has_not_written_is_none(tmp_path, monkeypatch, script, message):
+def test_a_video_that_ffmpeg_has_not_written_is_none(tmp_path, monkeypatch, script, message):
     program = tmp_path / "ffmpeg"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -130,7 +130,7 @@ def test_a_film_that_ffmpeg_has_not_written_is_none(tmp_path, monkeypatch, scrip
     assert [entry.name for entry in tmp_path.iterdir()] == ["ffmpeg"]
 
 
-def test_a_film_that_lacks_frames_is_none(tmp_path, monkeypatch):
+def test_a_video_that_lacks_frames_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(imageio_ffmpeg, "count_frames_and_secs", lambda path: (4, 0.4))
     with pytest.raises(UserError, match="ffmpeg failed: it wrote 4 of 5 frames"):
         write_animation(_frames(), 5, tmp_path / "x.mp4", 10)

@@ -34,10 +34,14 @@ from stylegan_tf.files.locks import locked
 class PartialDataset:
     """The folder of one conversion."""
 
-    def __init__(self, dest: pathlib.Path):
-        """dest: the folder of the finished set. A link is followed, and the set has the link's name."""
+    def __init__(self, dest: pathlib.Path, address: Optional[str] = None):
+        """dest: the folder of the finished set. A link is followed, and the set has the link's name.
+
+        address: what `dest` is a temporary folder for: what stays in it does not outlast a failure.
+        """
         self.name = dest.name
         self.dest = dest = resolved_link(dest)
+        self.place, self._is_temporary = address or dest, address is not None
         self.folder = dest.with_name(f".{dest.name}.partial")
         self.files = self.folder / "set"
 
@@ -92,8 +96,10 @@ class PartialDataset:
         publish([(path, self.files / name) for path, name in files])
         write_json(self._report_path(number), report)
 
-    def list_unreadable(self, reasons: Iterable[str]) -> pathlib.Path:
-        """Writes a file with a line for each picture that cannot be read -> its path."""
+    def list_unreadable(self, reasons: Iterable[str]) -> Optional[pathlib.Path]:
+        """Writes a file with a line for each picture that cannot be read -> its path; None if it could not stay."""
+        if self._is_temporary:
+            return None
         path = self.folder / "unreadable.txt"
         path.write_text("".join(f"{line}\n" for line in reasons), encoding="utf-8", errors="backslashreplace")
         return path

@@ -16,8 +16,8 @@ import numpy as np
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.letterbox import union
-from stylegan_tf.data.making.report import Report, Tally
-from stylegan_tf.data.sources.fitted import Square
+from stylegan_tf.data.making.report import ImageStatistics, Report
+from stylegan_tf.data.sources.fitted import DecodedImage
 from stylegan_tf.data.sources.opening import BadPicture
 
 _CHUNK_BYTES = 2**21  # Full-size pixels of a chunk (as float32: four times as much).
@@ -71,22 +71,22 @@ def map_chunks(
 
 def convert_chunk(source, encoding: str, indices: Iterable[int]) -> Chunk:
     """Reads pictures and makes the records of all levels. Unreadable ones are skipped and listed."""
-    squares: list[Square] = []
+    decoded: list[DecodedImage] = []
     bad = []
     for index in indices:
         try:
-            squares.append(source.read(int(index)))
+            decoded.append(source.read(int(index)))
         except BadPicture as error:
             bad.append((int(index), " ".join(str(error).split())))
-    if not squares:
+    if not decoded:
         return Chunk({}, Report(0, bad))
-    images, files = np.stack([square.image for square in squares]), [square.file for square in squares]
+    images, files = np.stack([image.image for image in decoded]), [image.file for image in decoded]
     encoded = records.encoded_levels(images, encoding, files)
     levels = {resolution: tfrecord_files.frame(examples) for resolution, examples in encoded.items()}
     whole = (0, 0, source.resolution, source.resolution)
-    box = union(square.box or whole for square in squares)
-    digests = [square.digest for square in squares if square.digest]
-    return Chunk(levels, Report(len(squares), bad, box, Tally.of(squares), digests))
+    box = union(image.box or whole for image in decoded)
+    digests = [image.digest for image in decoded if image.digest]
+    return Chunk(levels, Report(len(decoded), bad, box, ImageStatistics.of(decoded), digests))
 
 
 def digests_of(source, indices: Iterable[int]) -> list[str]:

@@ -7,7 +7,7 @@ import math
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from stylegan_tf.data import records, tfrecord_files
 from stylegan_tf.data.inspection import describe_labels, readable_size
 from stylegan_tf.data.letterbox import Box, union
 from stylegan_tf.data.sources.collection import Skipped
-from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, UNSUPPORTED, WIDEST
-from stylegan_tf.data.sources.fitted import CROPPED, ENLARGED, PIXEL_ART, Square
+from stylegan_tf.data.sources.colours import BROKEN, CONVERTED, CUT, UNSUPPORTED, WIDEST
+from stylegan_tf.data.sources.fitted import CROPPED, ENLARGED, PIXEL_ART, DecodedImage
 from stylegan_tf.data.sources.image_files import summary
 from stylegan_tf.data.sources.opening import PAGES, BadPicture
 from stylegan_tf.files.file_errors import short
@@ -49,14 +49,14 @@ class Estimate(NamedTuple):
 
 def estimate(source, encoding: str) -> Estimate:
     """Exact for raw records; for the others from a few pictures, evenly spaced."""
-    squares = []
+    images = []
     for index in [] if encoding == "raw" else range(0, len(source), max(1, len(source) // _SAMPLES)):
         with contextlib.suppress(BadPicture):
-            squares.append(source.read(index))
-    black = Square(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)
+            images.append(source.read(index))
+    black = DecodedImage(np.zeros([source.resolution, source.resolution, source.num_channels], np.uint8), None)
     largest, total = [], []
-    for square in squares or [black]:
-        encoded = records.encoded_levels(square.image[np.newaxis], encoding, [square.file])
+    for image in images or [black]:
+        encoded = records.encoded_levels(image.image[np.newaxis], encoding, [image.file])
         sizes = {resolution: len(examples[0]) + tfrecord_files.OVERHEAD for resolution, examples in encoded.items()}
         largest.append(sizes[source.resolution])
         total.append(sum(sizes.values()))
@@ -77,7 +77,7 @@ def check_disk(dest: pathlib.Path, expected: Estimate, partial: pathlib.Path) ->
         )
 
 
-class Tally(NamedTuple):
+class ImageStatistics(NamedTuple):
     """What was noticed about some pictures.
 
     counts: number of pictures by what was noticed about them.
@@ -92,11 +92,11 @@ class Tally(NamedTuple):
     widest: float = 0.0
 
     @classmethod
-    def of(cls, squares: Sequence[Square]) -> "Tally":
-        """Tally of the pictures that became these squares."""
-        peaks = [square.peak for square in squares if square.peak is not None]
-        ratios = [square.ratio for square in squares if square.ratio is not None]
-        counts = collections.Counter(what for square in squares for what in square.noticed)
+    def of(cls, images: Sequence[DecodedImage]) -> "ImageStatistics":
+        """Of pictures, as they were decoded."""
+        peaks = [image.peak for image in images if image.peak is not None]
+        ratios = [image.ratio for image in images if image.ratio is not None]
+        counts = collections.Counter(what for image in images for what in image.noticed)
         counts.update(wide=len(peaks), dark=sum(peak < _DARK for peak in peaks), stretched=len(ratios))
         return cls(
             counts,
@@ -106,9 +106,9 @@ class Tally(NamedTuple):
             max(ratios, default=0.0),
         )
 
-    def joined(self, other: "Tally") -> "Tally":
+    def joined(self, other: "ImageStatistics") -> "ImageStatistics":
         counts = collections.Counter(self.counts) + collections.Counter(other.counts)
-        return Tally(
+        return ImageStatistics(
             dict(counts),
             max(self.peak, other.peak),
             self.log_ratio + other.log_ratio,
@@ -120,21 +120,25 @@ class Tally(NamedTuple):
         """What the user should know about the way in which pictures were read. white: the option."""
         converted, broken, pages = (self.counts.get(what, 0) for what in (CONVERTED, BROKEN, PAGES))
         if converted or broken:
-            yield f"colours: {converted:,} pictures were converted from their colour profiles to sRGB" + (
+            yield f"colours: {converted:,} pictures were converted to sRGB from their profiles or gAMA chunks" + (
                 f"; the profiles of {broken:,} are damaged and were ignored" if broken else ""
             )
         if self.counts.get(UNSUPPORTED):
             yield (
                 f"colours: {self.counts[UNSUPPORTED]:,} PNGs describe colours other than sRGB by the chunks cICP or "
-                "gAMA, which are not supported and were ignored: embed a colour profile."
+                "cHRM, which are not supported and were ignored: embed a colour profile."
             )
         if pages:
             yield f"pages: of {pages:,} files with several, the first one was taken{pages_hint}."
+        cut = self.counts.get(CUT, 0)
+        saved = (
+            f"{cut:,} are of kinds without a choice of white: save these as 16-bit PNG or TIFF; then " if cut else ""
+        )
         if self.counts.get("wide") and white is None and (self.counts.get("dark") or self.peak < WIDEST / 2):
             yield (
                 f"dark: {self.counts['wide']:,} pictures have 16 bits, with values up to {self.peak:g} of {WIDEST}; "
-                f"{self.counts.get('dark', 0):,} of them come out nearly black. `white={self.peak:g}` makes that value "
-                "white."
+                f"{self.counts.get('dark', 0):,} of them come out nearly black. {saved}`white={self.peak:g}` makes "
+                "that value white."
             )
 
     @property
@@ -151,13 +155,14 @@ class Report(NamedTuple):
     count: int = 0  # Number of records.
     bad: Sequence[tuple[int, str]] = ()  # (index in the source, reason) of those that cannot be read.
     box: Optional[Box] = None  # Box around the content of all of them; None if there are no pictures.
-    tally: Tally = Tally()
+    statistics: ImageStatistics = ImageStatistics()
     digests: Sequence[str] = ()  # Digests of the decoded pictures.
 
     @classmethod
     def stored(cls, found: Mapping[str, Any]) -> "Report":
         """Report of a finished shard."""
-        return cls(found["count"], found["bad"], found["box"], Tally(*found["tally"]), found["digests"])
+        statistics = found.get("statistics", found.get("tally"))  # As it was called before.
+        return cls(found["count"], found["bad"], found["box"], ImageStatistics(*statistics), found["digests"])
 
     @classmethod
     def total(cls, reports: Sequence["Report"]) -> "Report":
@@ -165,42 +170,42 @@ class Report(NamedTuple):
             sum(report.count for report in reports),
             [entry for report in reports for entry in report.bad],
             union(report.box for report in reports),
-            functools.reduce(Tally.joined, (report.tally for report in reports), Tally()),
+            functools.reduce(ImageStatistics.joined, (report.statistics for report in reports), ImageStatistics()),
             [digest for report in reports for digest in report.digests],
         )
 
 
 def summary_lines(
-    source, labels: Optional[np.ndarray], report: Report, skipped: Sequence[Skipped], dest: pathlib.Path
+    source, labels: Optional[np.ndarray], report: Report, skipped: Sequence[Skipped], dest: Union[pathlib.Path, str]
 ) -> Iterator[str]:
-    """What the user should know about a finished set in the folder `dest`.
+    """What the user should know about a finished set in the folder, or at the address, `dest`.
 
     labels: of the records, float32 [N, L]; skipped: all files and pictures that are not in the set.
     """
     yield f"written: {report.count:,} of {len(source):,} pictures"
     if skipped:
-        yield f"skipped: {summary(skipped)}; all of them are listed in {dest / LEFT_OUT_FILE}"
+        yield f"skipped: {summary(skipped)}; all of them are listed in {dest}/{LEFT_OUT_FILE}"
     if labels is not None:
         yield describe_labels(labels, source.label_names)
-    tally = report.tally
-    yield from tally.lines(source.white, ": `pages=all` takes all")
-    if 2 * tally.counts.get(PIXEL_ART, 0) > report.count:
+    statistics = report.statistics
+    yield from statistics.lines(source.white, ": `pages=all` takes all")
+    if 2 * statistics.counts.get(PIXEL_ART, 0) > report.count:
         yield "pixel art: most pictures have few colours and were enlarged: `filter=nearest` keeps them sharp."
-    elif tally.counts.get(ENLARGED):
+    elif statistics.counts.get(ENLARGED):
         size = f"{source.resolution}x{source.resolution}"
         yield (
-            f"enlarged: {tally.counts[ENLARGED]:,} of {report.count:,} pictures are smaller than {size} and were "
+            f"enlarged: {statistics.counts[ENLARGED]:,} of {report.count:,} pictures are smaller than {size} and were "
             "blurred: a lower `resolution` enlarges fewer."
         )
-    if tally.counts.get(CROPPED):
-        yield f"cropped: {tally.counts[CROPPED]:,} pictures lost more than half of their area: `fit=pad` keeps it."
+    if statistics.counts.get(CROPPED):
+        yield f"cropped: {statistics.counts[CROPPED]:,} pictures lost more than half of their area: `fit=pad` keeps it."
     again = len(report.digests) - len(set(report.digests))
     if again:
         yield f"duplicates: {again:,} pictures are equal to another one: `drop_duplicates` leaves them out."
-    if tally.aspect_ratio is not None:
+    if statistics.aspect_ratio is not None:
         yield (
-            f"stretched: pictures are {tally.narrowest:.3g} to {tally.widest:.3g} times as wide as high; "
-            f"{tally.aspect_ratio:g} is recorded, and `generate` gives its pictures that shape."
+            f"stretched: pictures are {statistics.narrowest:.3g} to {statistics.widest:.3g} times as wide as high; "
+            f"{statistics.aspect_ratio:g} is recorded, and `generate` gives its pictures that shape."
         )
     for note in source.notes:
         yield f"note: {note}"

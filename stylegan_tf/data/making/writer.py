@@ -15,7 +15,7 @@ from stylegan_tf.config import WriteOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records, tfrecord_files
-from stylegan_tf.data.dataset_files import DESCRIPTION_FILE, find_dataset
+from stylegan_tf.data.dataset_files import DESCRIPTION_FILE, find_conversion
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.partial_dataset import PartialDataset
 from stylegan_tf.data.making.report import (
@@ -43,6 +43,7 @@ def write_tfrecords(
     options: WriteOptions = WriteOptions(),
     note: Note = ignore,
     progress: StartProgress = Progress,
+    address: Optional[str] = None,
 ) -> Optional[pathlib.Path]:
     """Writes `source` (see `sources.open_source`) into the new folder `dest`. -> `dest`, None after a part.
 
@@ -51,11 +52,13 @@ def write_tfrecords(
     is written to `.NAME.partial` next to it and renamed at the end. After an interruption the same call resumes after
     the last finished shard; a `dest` that it has completed stays as it is.
 
-    Raises UserError if `dest` holds anything else (with `overwrite`: other than a dataset), for pictures that cannot
-    be read (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
+    address: of which `dest` is a `working_path`: what counts as finished or as in the way is what is there.
+
+    Raises UserError if the destination holds anything else (with `overwrite`: other than a dataset), for pictures that
+    cannot be read (unless `skip_bad`), and if the disk is too small; OSError, naming `dest`, if it fails or fills up.
     """
     dest = pathlib.Path(os.path.abspath(dest))
-    partial = PartialDataset(dest)
+    partial = PartialDataset(dest, address)
     if options.restart and (options.part or options.join):
         raise UserError(
             "`restart` would delete what the other parts have written: leave it out; to start over with all parts, "
@@ -63,9 +66,9 @@ def write_tfrecords(
         )
     # What needs all pictures (duplicates) would be refused late otherwise.
     makes_anew = options.overwrite or options.restart or options.part or options.drop_duplicates
-    completed = None if makes_anew else _completed_conversion(dest)
+    completed = None if makes_anew else find_conversion(partial.place)
     if not partial.may_be_published and not completed:
-        _check_dest(dest, options.overwrite)
+        _check_dest(partial.place, options.overwrite)
     if options.encoding == "jpeg" and source.num_channels == 4:
         raise UserError("`encoding=jpeg` has no transparency: use png for `channels=4`.")
     if options.encoding != "raw" and source.num_channels not in (1, 3, 4):
@@ -91,9 +94,10 @@ def write_tfrecords(
             return dest
         conversion = _Conversion(source, options, partial, np.array_split(order, num_shards), equal, plan)
         if completed and completed == conversion.digest():
-            note(f"{dest} is complete: the same options made it from the same pictures; `overwrite` writes it again")
+            made = "the same options made it from the same pictures; `overwrite` writes it again"
+            note(f"{partial.place} is complete: {made}")
             return dest
-        _check_dest(dest, options.overwrite)
+        _check_dest(partial.place, options.overwrite)
         partial.create_or_resume(plan, options.restart)
         try:
             if not options.join:
@@ -216,7 +220,7 @@ class _Conversion:
         skipped += [Skipped(f"{name(one)} as {name(other)}", "duplicates") for one, other in self._equal.items()]
         list_skipped(skipped, folder)
         self.partial.publish()
-        for line in summary_lines(self.source, labels, report, skipped, self.partial.dest):
+        for line in summary_lines(self.source, labels, report, skipped, self.partial.place):
             note(line)
 
     def _kept_labels(self, bad: Sequence[tuple[int, str]]) -> Optional[np.ndarray]:
@@ -230,9 +234,10 @@ class _Conversion:
     def _check_bad(self, bad: Sequence[tuple[int, str]]) -> None:
         if bad and not self.options.skip_bad:
             path = self.partial.list_unreadable(reason for _, reason in bad)
+            kept = "; finished shards are not written again" if path else ""
             raise UserError(
                 f"{len(bad)} of {len(self.source)} pictures cannot be read: {_listed(bad, path)}. Repair them, or pass "
-                "`skip_bad` to leave them out; finished shards are not written again."
+                f"`skip_bad` to leave them out{kept}."
             )
 
     def _check_counts(self, reports: list[dict]) -> None:
@@ -275,7 +280,7 @@ class _Conversion:
             "label_size": 0 if source.labels is None else source.labels.shape[1],
             "label_names": list(source.label_names),
             # Where pictures were stretched: width by height of what they were.
-            "aspect_ratio": report.tally.aspect_ratio,
+            "aspect_ratio": report.statistics.aspect_ratio,
             # Where pictures are letterboxed: left, top, right, bottom in pixels of the largest level.
             "content_box": None if box == (0, 0, source.resolution, source.resolution) else list(box),
         }
@@ -341,24 +346,13 @@ def _listed(bad: Sequence[tuple[int, str]], path: Optional[pathlib.Path] = None)
     return "; ".join(reason for _, reason in bad[:_LISTED]) + more
 
 
-def _completed_conversion(dest: pathlib.Path) -> Optional[str]:
-    """The digest of the conversion that made the dataset in `dest`; None if that is not there, or not all of it."""
-    try:
-        info = find_dataset(dest)
-    except UserError:
-        return None
-    return info.conversion
-
-
-def check_bucket(address: str, overwrite: bool) -> None:
-    """UserError if a dataset must not be written to an address. What an interrupted upload has left is replaced."""
-    names = Store(address).names()
-    if UPLOADING not in names or DESCRIPTION_FILE in names:
-        _check_names(address, {name.partition("/")[0] for name in names}, overwrite)
-
-
-def _check_dest(dest: pathlib.Path, overwrite: bool) -> None:
-    if dest.exists():
+def _check_dest(dest: Union[pathlib.Path, str], overwrite: bool) -> None:
+    """UserError if a dataset must not be written there. What an interrupted upload has left is replaced."""
+    if isinstance(dest, str):  # An address.
+        names = Store(dest).names()
+        if UPLOADING not in names or DESCRIPTION_FILE in names:
+            _check_names(dest, {name.partition("/")[0] for name in names}, overwrite)
+    elif dest.exists():
         if not dest.is_dir():
             raise UserError(f"`dest` {dest} is a file: give the name of a new folder.")
         _check_names(dest, {path.name for path in dest.iterdir()}, overwrite)

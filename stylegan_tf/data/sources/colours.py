@@ -3,7 +3,7 @@
 import functools
 import io
 import sys
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -14,7 +14,9 @@ from stylegan_tf.config.errors import UserError
 WIDEST = 2**16 - 1  # White in pictures of 16 bits, by default.
 # What may be noticed of a picture's profile, or instead of one.
 CONVERTED, BROKEN, UNSUPPORTED = "converted", "broken profile", "unsupported colour space"
-_GAMMA = 1 / 2.2  # Which gAMA chunks of PNGs in sRGB have.
+CUT = "cut to 8 bits"  # Of 16: `white` does not apply.
+_GAMMA = 1 / 2.2  # In the gAMA chunks of PNGs in sRGB; in their cHRM chunks: white, red, green and blue as (x, y).
+_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 _SPACES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Spaces of profiles -> modes of Pillow.
 _SAME = 1  # Levels by which a profile may differ from sRGB and still is sRGB.
 
@@ -35,22 +37,44 @@ def to_srgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         space, transform = _transform(profile)
         if transform is None:
             return image, ()
-        return _transformed(image, space, transform), (CONVERTED,)
+        return _transformed(image, space, lambda colours: ImageCms.applyTransform(colours, transform)), (CONVERTED,)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError):
         return image, (BROKEN,)
 
 
-def has_unsupported_space(image: Image.Image, content: bytes) -> bool:
-    """Whether a PNG has no profile but the chunks cICP or gAMA, and they do not say sRGB."""
+def png_space(image: Image.Image, content: bytes) -> tuple[Optional[float], bool]:
+    """-> (exponent of the gAMA chunk of a PNG, None where it says sRGB or does not count; whether other chunks say that
+    its colours are not sRGB, which is ignored).
+
+    The chunks' precedence is that of the PNG specification: cICP, iCCP, sRGB, then gAMA and cHRM.
+    """
     if image.format != "PNG" or "icc_profile" in image.info:
-        return False
+        return None, False
     _, found, code = content[: content.find(b"IDAT")].partition(b"\x00\x00\x00\x04cICP")
-    if found:
-        return not code.startswith(b"\x01\x0d")  # Primaries and transfer function of sRGB in ITU-T H.273.
-    return "srgb" not in image.info and abs(image.info.get("gamma", _GAMMA) - _GAMMA) > 0.02
+    if found and code.startswith(b"\x01\x0d"):  # Primaries and transfer function of sRGB in ITU-T H.273.
+        return None, False
+    if "srgb" in image.info:
+        return None, bool(found)
+    gamma, primaries = image.info.get("gamma"), image.info.get("chromaticity", ())
+    has_others = len(primaries) == 8 and max(abs(a - b) for a, b in zip(primaries, _CHROMATICITIES)) > 0.01
+    # 0 is meaningless, and ignored.
+    return gamma if gamma and abs(gamma - _GAMMA) > 0.02 else None, bool(found) or has_others
 
 
-def _transformed(image: Image.Image, space: str, transform) -> Image.Image:
+def from_gamma(image: Image.Image, gamma: float) -> Image.Image:
+    """A loaded picture of 8 bits by the exponent of its gAMA chunk -> sRGB; transparency is kept."""
+    curve = np.rint(_by_gamma(np.arange(256.0), gamma)).astype(int).tolist()
+    return _transformed(image, "", lambda colours: colours.point(curve * len(colours.getbands())))
+
+
+def _by_gamma(levels: np.ndarray, gamma: float) -> np.ndarray:
+    """Levels in 0 to 255 that are light to the power of `gamma` -> sRGB (IEC 61966-2-1)."""
+    light = (levels / 255) ** (1 / gamma)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def _transformed(image: Image.Image, space: str, transform: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """space: Pillow's mode of what `transform` takes; "": any."""
     has_clear_colour = "transparency" in image.info
     if has_clear_colour or image.mode in ("P", "PA", "1"):
         with_alpha = "LA" if image.mode == "L" else "RGBA"
@@ -62,10 +86,10 @@ def _transformed(image: Image.Image, space: str, transform) -> Image.Image:
     colours = image.getchannel("L") if is_gray else image.convert("RGB") if alpha is not None else image
     if is_gray and space == "RGB":  # A program made the picture gray and kept its profile.
         colours = colours.convert("RGB")
-    if colours.mode != space:
+    if space and colours.mode != space:
         raise ValueError(f"a profile of {space} in a picture of {colours.mode}")
-    result = ImageCms.applyTransform(colours, transform)
-    result = result.getchannel("G") if is_gray else result
+    result = transform(colours)
+    result = result.getchannel("G") if is_gray and result.mode == "RGB" else result
     if alpha is not None:
         result.putalpha(alpha)
     return result
@@ -92,12 +116,14 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.createProfile("sRGB")
 
 
-def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = False) -> tuple[np.ndarray, float]:
+def to_levels(
+    values: np.ndarray, options: PictureOptions, needs_white: bool = False, gamma: Optional[float] = None
+) -> tuple[np.ndarray, float]:
     """Numbers -> uint8, `black` as 0 and `white` as 255, and the largest number. ValueError for what has no level.
 
     NeedsOption where `black` or `white` must say what the levels are.
 
-    needs_white: whether `white` has no default, as with floats.
+    needs_white: whether `white` has no default, as with floats. gamma: of `png_space`.
     """
     flat = values if values.dtype.kind in "iu" else values.astype(np.float64)
     if not np.isfinite(flat).all():
@@ -111,8 +137,8 @@ def to_levels(values: np.ndarray, options: PictureOptions, needs_white: bool = F
     if options.white is None and (needs_white or peak > WIDEST):
         raise NeedsOption(f"{found} of type {values.dtype}: `white=N` makes N white.")
     black, white = black or 0.0, WIDEST if options.white is None else options.white
-    scaled = (values.astype(np.float64) - black) * (255 / (white - black))
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8), peak
+    scaled = np.clip((values.astype(np.float64) - black) * (255 / (white - black)), 0, 255)
+    return np.rint(scaled if gamma is None else _by_gamma(scaled, gamma)).astype(np.uint8), peak
 
 
 def has_wide_colour(image: Image.Image) -> bool:
@@ -165,18 +191,20 @@ def _with_raw_mode(args, old: str, new: str):
     return args.replace(old, new) if isinstance(args, str) else (args[0].replace(old, new), *args[1:])
 
 
-def to_bytes(image: Image.Image, lower: Optional[np.ndarray], options: PictureOptions) -> tuple[Image.Image, float]:
+def to_bytes(
+    image: Image.Image, lower: Optional[np.ndarray], options: PictureOptions, gamma: Optional[float] = None
+) -> tuple[Image.Image, float]:
     """A loaded picture of more than 8 bits -> one of 8, and the largest value of its colours.
 
     Transparency keeps its own range; the transparent colour of a PNG becomes transparency.
 
-    lower: of `lower_bytes`, where Pillow has kept the upper byte of each value only.
+    lower: of `lower_bytes`, where Pillow has kept the upper byte of each value only. gamma: of `png_space`.
     """
     values, mode = np.atleast_3d(np.asarray(image)), "L"
     if lower is not None:
         values, mode = values.astype(np.uint16) * np.uint16(256) + lower, image.mode
     count = len(mode.rstrip("A"))
-    levels, peak = to_levels(values[:, :, :count], options, needs_white=image.mode == "F")
+    levels, peak = to_levels(values[:, :, :count], options, needs_white=image.mode == "F", gamma=gamma)
     alpha = np.rint(values[:, :, count:] * (255 / WIDEST)).astype(np.uint8)
     if "transparency" in image.info:
         is_clear = (values == image.info["transparency"]).all(axis=2, keepdims=True)

@@ -40,14 +40,14 @@ PIXEL_ART, ENLARGED, CROPPED = "pixel art", "enlarged", "cropped"
 _SAMPLES = 100  # Pictures whose size decides about the resolution.
 
 
-class Square(NamedTuple):
+class DecodedImage(NamedTuple):
     """uint8 [r, r, C] and which part of it is picture; None: all of it.
 
     peak: the largest value of a picture of more than 8 bits, None for others.
     ratio: width by height of a picture that was stretched, None for others.
     file: the JPEG file of which the image is the decoded content, without any change; None for others.
     noticed: of `PIXEL_ART`, `ENLARGED` (blurred by that), `CROPPED` (by more than half),
-      `opening.PAGES`, `colours.CONVERTED`, `BROKEN` and `UNSUPPORTED`.
+      `opening.PAGES`, `colours.CONVERTED`, `BROKEN`, `UNSUPPORTED` and `CUT`.
     digest: of the pixels before they were fitted.
     """
 
@@ -60,7 +60,7 @@ class Square(NamedTuple):
     digest: str = ""
 
 
-def to_square(picture: Picture, options: PictureOptions) -> Square:
+def to_square(picture: Picture, options: PictureOptions) -> DecodedImage:
     """Raises ValueError for what cannot be decoded, and UserError for what the options do not say how to take."""
     opened, side = open_layers(picture, options), options.resolution
     first, size = opened.layers[0], (side, side)
@@ -81,7 +81,7 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
         noticed += (CROPPED,)
     box = letterbox(first.size, side) if options.fit == "pad" and first.width != first.height else None
     image = _joined([_fitted(layer, box, options) for layer in opened.layers])
-    return Square(
+    return DecodedImage(
         image,
         box,
         opened.peak,
@@ -92,10 +92,10 @@ def to_square(picture: Picture, options: PictureOptions) -> Square:
     )
 
 
-def to_pixels(picture: Picture, options: PictureOptions) -> Square:
+def to_pixels(picture: Picture, options: PictureOptions) -> DecodedImage:
     """A picture as large as it is, uint8 [H, W, C]. Raises ValueError for what cannot be decoded."""
     opened = open_layers(picture, options)
-    return Square(_joined(opened.layers), None, opened.peak, noticed=opened.noticed)
+    return DecodedImage(_joined(opened.layers), None, opened.peak, noticed=opened.noticed)
 
 
 def _joined(layers: list[Image.Image]) -> np.ndarray:
@@ -144,7 +144,7 @@ def _letterboxed(image: Image.Image, box: Box, options: PictureOptions) -> Image
 
 
 class FittedSource:
-    """`read(i)` -> Square; labels float32 [N, L] or None; `notes`: lines for the user."""
+    """`read(i)` -> DecodedImage; labels float32 [N, L] or None; `notes`: lines for the user."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class FittedSource:
     def name(self, index: int) -> str:
         return self._collection.name(index)
 
-    def read(self, index: int) -> Square:
+    def read(self, index: int) -> DecodedImage:
         """Raises BadPicture for what cannot be decoded, UserError for a wrong size; both name the picture."""
         with reading_picture(self._collection.name(index)):
             square = to_square(self._collection.read(index), self.options)

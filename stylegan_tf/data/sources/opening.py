@@ -173,21 +173,26 @@ def _open_image(image: Image.Image, content: bytes, options: PictureOptions) -> 
         step = {"L;2": 85, "L;4": 17}.get(image.tile[0][3])
         if step and "transparency" in image.info:  # Pillow scales the pixels, and not this.
             image.info["transparency"] *= step
+    gamma, is_unsupported = (None, False) if options.planes else colours.png_space(image, content)
     image.load()
     pixels = image
     if is_wide or image.mode.startswith("I") or image.mode == "F":  # Pillow's own conversion would clip the latter.
-        pixels, peak = colours.to_bytes(image, lower, options)
+        pixels, peak = colours.to_bytes(image, lower, options, gamma)
         if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             pixels = ImageOps.invert(pixels)
         pixels = _with_info(pixels, image)
+    elif gamma is not None:
+        pixels = _with_info(colours.from_gamma(image, gamma), image)
+    noticed: tuple[str, ...] = ()
     if white is not None:
-        peak = colours.peak_of_bytes(image) if white == colours.WIDEST else None
+        peak, noticed = (colours.peak_of_bytes(image), (colours.CUT,)) if white == colours.WIDEST else (None, ())
     upright = ImageOps.exif_transpose(pixels)
     if options.planes:
         known = upright if upright.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else upright.convert("RGB")
-        return Opened(_planes(np.asarray(known), options.planes), peak)
-    converted, noticed = colours.to_srgb(upright)
-    noticed += (colours.UNSUPPORTED,) if colours.has_unsupported_space(image, content) else ()
+        return Opened(_planes(np.asarray(known), options.planes), peak, noticed)
+    converted, about_profile = colours.to_srgb(upright)
+    noticed += about_profile + ((colours.CONVERTED,) if gamma is not None else ())
+    noticed += (colours.UNSUPPORTED,) if is_unsupported else ()
     flat = _flattened(converted, options)
     is_plain = image.format == "JPEG" and image.mode == flat.mode and converted is upright
     return Opened([flat], peak, noticed, is_plain and image.getexif().get(0x0112, 1) == 1)
@@ -281,9 +286,9 @@ def _open_tiff(content: bytes, page: Optional[int], options: PictureOptions) -> 
         values, axes = values.transpose(1, 2, 0), "YXS"
     if axes not in ("YX", "YXS"):
         raise ValueError(f"its axes are {axes}, expected rows, columns and samples")
-    values, peak = _to_bytes(values, options)
     if not options.planes and kind not in (None, _WHITE_IS_ZERO, 1, 2):
         raise ValueError(f"its colours are {kind_name}, expected gray or RGB: save it as that")
+    values, peak = _to_bytes(values, options)
     if kind == _WHITE_IS_ZERO:
         values = np.concatenate([255 - values[:, :, :1], values[:, :, 1:]], axis=2)
     values = values.swapaxes(0, 1) if turn in (5, 6, 7, 8) else values

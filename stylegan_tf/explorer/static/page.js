@@ -3,7 +3,7 @@
 import { Refused, download, get, picture, post } from "./api.js";
 import { $, choices, element, icon, say, saying, showValue, slider, typed } from "./controls.js";
 import { buildBlend, connectBlend, showBlend } from "./blend.js";
-import { connectFilm, showFilm } from "./film.js";
+import { connectVideo, showVideoTab } from "./video.js";
 import { buildFind, connectFind, showFound } from "./find.js";
 import { buildLayers, showLayers, withStrength } from "./layers.js";
 import { buildMixing, showMixing } from "./mixing.js";
@@ -301,7 +301,7 @@ function show(state, isSettled) {
   draw(); // Before anything asks for thumbnails.
   if (tab === "seed") showMap(isSettled && !walk.isOn);
   showMixing(isSettled, tab === "mix");
-  showFilm();
+  showVideoTab();
   showLayers(isSettled, tab === "layers");
   $("undo").disabled = !store.canUndo;
   $("redo").disabled = !store.canRedo;
@@ -371,7 +371,7 @@ function connect() {
   window.addEventListener("resize", () => store.state && showMap(false));
   connectBlend();
   connectFind();
-  connectFilm();
+  connectVideo();
   connectTheme();
   buildMap();
   store.subscribe(show);

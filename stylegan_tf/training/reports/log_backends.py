@@ -18,7 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from stylegan_tf.config.errors import optional_module
+from stylegan_tf.config.errors import UserError, optional_module
 from stylegan_tf.config.option import OptionError
 from stylegan_tf.files.atomic_write import write_text
 from stylegan_tf.files.file_errors import read_lines
@@ -68,7 +68,7 @@ class RunFiles(LogBackend):
 
     def sync(self) -> None:
         for file in (self._log, self._stats):
-            with translate_write_errors(file.name):
+            with _writing(file):
                 os.fsync(file.fileno())
 
     def close(self) -> None:
@@ -78,9 +78,22 @@ class RunFiles(LogBackend):
 
 
 def _append(file: TextIO, line: str) -> None:
-    with translate_write_errors(file.name):
+    with _writing(file):
         file.write(line + "\n")
         file.flush()
+
+
+@contextlib.contextmanager
+def _writing(file: TextIO) -> Iterator[None]:
+    """UserError also if the folder was removed: the open file would not tell, and later writes would make a new one."""
+    folder = os.path.dirname(file.name)
+    if not os.path.isdir(folder):
+        raise UserError(
+            f"the run folder {folder} was removed or renamed while the run trained: put it back, and the same command "
+            "resumes from its last checkpoint."
+        )
+    with translate_write_errors(file.name):
+        yield
 
 
 def repair_stats(path: os.PathLike, images_seen: int) -> dict:

@@ -266,10 +266,10 @@ class _Loop:
     def _tick(self) -> None:
         """Reports; the chief calls the actions that are due, and the others wait for it at the next step."""
         state = self.state
+        self.setup.check()
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
-        self.setup.check()
         due = [action for action in self.actions if action.ticks and state.ticks % action.ticks == 0]
         if self.checkpoints.latest is None and {"network", "metrics"} & {action.name for action in due}:
             self.call("checkpoint")  # A folder with results but without a checkpoint could not resume.

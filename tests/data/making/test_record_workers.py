@@ -20,7 +20,7 @@ from stylegan_tf.data.dataset_files import find_dataset, load_labels
 from stylegan_tf.data.making import record_workers
 from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
-from stylegan_tf.data.sources.fitted import Square
+from stylegan_tf.data.sources.fitted import DecodedImage
 from stylegan_tf.data.sources.opening import BadPicture
 from stylegan_tf.files.file_errors import os_error_line
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
@@ -76,7 +76,7 @@ def test_the_number_of_workers_does_not_change_a_byte(tmp_path, pictures, encodi
 
 
 def test_workers_really_are_other_processes(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(record_workers, "Tally", None)  # Here only: the others import it themselves.
+    monkeypatch.setattr(record_workers, "ImageStatistics", None)  # Here only: the others import it themselves.
     source = open_source(str(pictures), SourceOptions(fit="crop"))
     assert find_dataset(write(source, tmp_path / "set", workers=2)).count == 300
 
@@ -308,7 +308,7 @@ class WideSource(ArraySource):
         self.boxes = boxes
 
     def read(self, index):
-        return Square(self.images[index], self.boxes[index])
+        return DecodedImage(self.images[index], self.boxes[index])
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from stylegan_tf.config import SourceOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.data import records
 from stylegan_tf.data.dataset_files import find_dataset
-from stylegan_tf.data.making.writer import check_bucket, write_tfrecords
+from stylegan_tf.data.making.writer import write_tfrecords
 from stylegan_tf.data.sources import open_source
+from stylegan_tf.data.sources.collection import Skipped
 from stylegan_tf.files.storage import Store
+from stylegan_tf.files.working_copy import working_path
 from tests.helpers.array_source import ArraySource, numbered_images, write_numbered
 
 TOOL = pathlib.Path(__file__).resolve().parents[3] / "tools" / "create_tfrecords.py"
@@ -131,6 +133,49 @@ def test_the_same_call_finds_the_dataset_complete(tmp_path):
         write([], shards=2)
 
 
+def test_the_same_call_finds_the_dataset_at_an_address_complete(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    address, source = f"memory://{tmp_path}/set", ArraySource(numbered_images(4), np.ones([4, 1], np.float32))
+    source.skipped = [Skipped("a.txt", ".txt")]
+
+    def write(**options):
+        notes = []
+        with working_path(address, replace=True) as folder:
+            write_tfrecords(source, folder, WriteOptions(**options), notes.append, address=address)
+        return notes
+
+    assert f"all of them are listed in {address}/left_out.txt" in "\n".join(write(shards=2))
+    before = Store(address).names()
+    assert [note.split(":")[:2] for note in write(shards=2)] == [["memory", f"//{tmp_path}/set is complete"]]
+    assert Store(address).names() == before
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write(shards=1)
+    source.images[1] ^= 1
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write(shards=2)
+    source.images[1] ^= 1
+    for name in ("set-r02-00001-of-00002.tfrecords", "set-rxx.labels"):
+        content = Store(address).read(name)
+        Store(address).remove(name)
+        with pytest.raises(UserError, match="exists and is not empty"):
+            write(shards=2)
+        Store(address).write(name, content)
+    assert "is complete" in write(shards=2)[0]
+
+
+def test_an_unreadable_picture_for_an_address_names_no_file_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "in" / "a.png")
+    for number in range(12):
+        (tmp_path / "in" / f"b{number}.png").write_bytes(b"x")
+    address, source = f"memory://{tmp_path}/set", open_source(str(tmp_path / "in"), SourceOptions(8))
+    with pytest.raises(UserError, match="; and 2 more. Repair them, or pass `skip_bad` to leave them out.$"):
+        with working_path(address, replace=True) as folder:
+            write_tfrecords(source, folder, WriteOptions(shards=1), address=address)
+    assert not Store(address).names()
+
+
 def test_a_dataset_with_other_labels_is_not_complete(tmp_path):
     def write(values):
         labels = np.array(values, np.float32)[:, np.newaxis]
@@ -142,6 +187,9 @@ def test_a_dataset_with_other_labels_is_not_complete(tmp_path):
     assert "is complete" in notes[-1]
     with pytest.raises(UserError, match="exists and is not empty"):
         write([1, 2, 4, 3])
+    (tmp_path / "set" / "set-rxx.labels").unlink()
+    with pytest.raises(UserError, match="exists and is not empty"):
+        write([1, 2, 3, 4])
 
 
 def test_overwriting_never_deletes_what_is_no_dataset(tmp_path):
@@ -255,4 +303,5 @@ def test_a_set_in_a_bucket_is_overwritten_if_asked_or_if_its_upload_was_interrup
     for name in names.split():
         Store(address).write(name, b"x")
     with pytest.raises(UserError, match=message) if message else contextlib.nullcontext():
-        check_bucket(address, overwrite)
+        options = WriteOptions(shards=1, overwrite=overwrite)
+        write_tfrecords(ArraySource(numbered_images(2)), tmp_path / "faces", options, address=address)

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from stylegan_tf.config import PictureOptions, SourceOptions, WriteOptions
 from stylegan_tf.config.errors import UserError
@@ -105,7 +105,10 @@ def test_conversions_are_counted(tmp_path):
         Image.effect_noise((8, 8), ord(name)).convert("RGB").save(tmp_path / "in" / f"{name}.png", icc_profile=profile)
     lines = []
     write_tfrecords(open_source(str(tmp_path / "in")), tmp_path / "set", note=lines.append)
-    expected = "colours: 1 pictures were converted from their colour profiles to sRGB; the profiles of 1 are damaged"
+    expected = (
+        "colours: 1 pictures were converted to sRGB from their profiles or gAMA chunks; the profiles of 1 are "
+        "damaged and were ignored"
+    )
     assert [line for line in lines if line.startswith(expected)]
 
 
@@ -176,7 +179,7 @@ def test_netpbm_has_a_white_of_its_own(kind, channels):
         assert found.peak == values.max()
 
 
-def test_what_is_cut_to_8_bits_has_no_white_point():
+def test_what_is_cut_to_8_bits_has_no_white_point(tmp_path):
     sgi = encoded(Image.new("RGB", (8, 8), (15, 3, 0)), "SGI", bpc=2)
     jpeg = bytearray(encoded(Image.new("RGB", (8, 8)), "JPEG2000"))
     sizes = jpeg.index(b"\xff\x4f\xff\x51") + 42
@@ -184,24 +187,63 @@ def test_what_is_cut_to_8_bits_has_no_white_point():
     for content in (sgi, bytes(jpeg)):
         with pytest.raises(UserError, match="scaled with 65535 as white.*PNG or TIFF"):
             to_square(content, PictureOptions(8, white=4095))
-    assert to_square(sgi, PictureOptions(8)).peak == 15 * 257  # Reported as dark.
+    (tmp_path / "a.sgi").write_bytes(sgi)
+    lines = []
+    write_tfrecords(open_source(str(tmp_path / "a.sgi")), tmp_path / "set", note=lines.append)
+    advice = "1 are of kinds without a choice of white: save these as 16-bit PNG or TIFF; then `white=3855` makes"
+    assert any(line.startswith("dark: ") and advice in line for line in lines), lines
+
+
+SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+P3_PRIMARIES = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 
 
 @pytest.mark.parametrize(
-    "chunks, is_unsupported",
+    "chunks, depth, value, expected, noticed",
     [
-        ([(b"gAMA", 100000)], True),  # Linear light.
-        ([(b"gAMA", 45455)], False),
-        ([(b"sRGB", None), (b"gAMA", 100000)], False),
-        ([(b"cICP", bytes([12, 13, 0, 1]))], True),  # Display P3.
-        ([(b"cICP", bytes([1, 13, 0, 1])), (b"gAMA", 100000)], False),
+        ([(b"gAMA", 100000)], 8, 55, 128, (CONVERTED,)),  # 255 * (1.055 * (55 / 255)^(1 / 2.4) - 0.055) = 127.95
+        ([(b"gAMA", 55556)], 8, 128, 146, (CONVERTED,)),  # With (128 / 255)^1.8: 146.41
+        ([(b"gAMA", 100000)], 16, 1000, 33, (CONVERTED,)),  # 33.07; 3 of 255 would give 28.
+        ([(b"gAMA", 100000)], 16, 50, 3, (CONVERTED,)),  # 255 * 12.92 * 50 / 65535 = 2.51
+        ([(b"gAMA", 45455)], 8, 55, 55, ()),
+        ([(b"gAMA", 0)], 8, 55, 55, ()),
+        ([(b"sRGB", None), (b"gAMA", 100000)], 8, 55, 55, ()),
+        ([(b"cICP", bytes([1, 13, 0, 1])), (b"gAMA", 100000)], 8, 55, 55, ()),
+        ([(b"cICP", bytes([12, 13, 0, 1]))], 8, 55, 55, (UNSUPPORTED,)),  # Display P3.
+        ([(b"cICP", bytes([9, 16, 0, 1])), (b"gAMA", 100000)], 8, 55, 128, (CONVERTED, UNSUPPORTED)),
+        ([(b"gAMA", 45455), (b"cHRM", struct.pack(">8I", *SRGB_PRIMARIES))], 8, 55, 55, ()),
+        ([(b"gAMA", 45455), (b"cHRM", struct.pack(">8I", *P3_PRIMARIES))], 8, 55, 55, (UNSUPPORTED,)),
     ],
 )
-def test_colour_spaces_of_pngs_without_a_profile_are_reported(tmp_path, chunks, is_unsupported):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pngs_without_a_profile_are_converted_by_gama_and_others_reported(
+    tmp_path, chunks, depth, value, expected, noticed, channels
+):
     stored = [(k, struct.pack(">I", v) if isinstance(v, int) else v or b"\0") for k, v in chunks]
-    content = png_bytes(np.full([8, 8, 3], 9), 8, *stored)
-    assert square(content).noticed == ((UNSUPPORTED,) if is_unsupported else ())
+    content = png_bytes(np.full([8, 8, 3] if channels == 3 else [8, 8], value), depth, *stored)
+    found = to_square(content, PictureOptions(8, channels))
+    assert (found.image == expected).all() and found.image.shape == (8, 8, channels)
+    assert found.noticed == noticed
+    planes = to_square(content, PictureOptions(8, planes=channels))
+    assert (planes.image == round(value * 255 / (2**depth - 1))).all() and planes.noticed == ()
     (tmp_path / "a.png").write_bytes(content)
     lines = []
     write_tfrecords(open_source(str(tmp_path / "a.png")), tmp_path / "set", note=lines.append)
-    assert any(line.startswith("colours: 1 PNGs describe colours other than sRGB") for line in lines) == is_unsupported
+    for kind, line in (
+        (CONVERTED, "colours: 1 pictures were "),
+        (UNSUPPORTED, "colours: 1 PNGs describe colours other "),
+    ):
+        assert any(found.startswith(line) for found in lines) == (kind in noticed)
+
+
+def test_gama_changes_no_transparency():
+    gamma = PngImagePlugin.PngInfo()
+    gamma.add(b"gAMA", struct.pack(">I", 100000))
+    for mode, colour in (("RGBA", (55, 55, 55, 55)), ("LA", (55, 55)), ("P", 1)):
+        image = Image.new(mode, (8, 8), colour)
+        options = {}
+        if mode == "P":
+            image.putpalette([0, 0, 0, 55, 55, 55])
+            options["transparency"] = b"\xff\x37"
+        found = to_square(encoded(image, "PNG", pnginfo=gamma, **options), PictureOptions(8, 4)).image
+        assert (found == (128, 128, 128, 55)).all(), mode

@@ -196,6 +196,11 @@ def test_separate_planes_keep_their_profile():
     "values, options, message",
     [
         (COLOURS.astype(np.uint16), {"photometric": "cielab"}, "its colours are CIELAB, expected gray or RGB"),
+        (
+            RANDOM.randint(0, 65536, [4, 8, 8]).astype(np.uint16),
+            {"photometric": "separated", "planarconfig": "separate"},
+            "its colours are SEPARATED, expected gray or RGB",
+        ),
         (GRAY.astype(np.uint16), {"photometric": "palette", "colormap": np.zeros([3, 65536], np.uint16)}, "PALETTE"),
         (GRAY.astype(np.int8), {"photometric": "minisblack"}, "holds int8 from -128 to 124: `white=N`"),
     ],

@@ -140,6 +140,13 @@ def test_a_run_without_its_checkpoints_is_neither_replaced_nor_trimmed(data_dir,
     assert {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*.*")} == before
 
 
+def test_a_run_whose_folder_is_removed_ends_and_makes_no_new_one(data_dir, tmp_path):
+    config = tiny_config(data_dir, tmp_path / "run", resolution=4, total_kimg=0.064)
+    with pytest.raises(UserError, match="run folder .*run was removed or renamed while the run trained: put it back"):
+        train(config, check=lambda: shutil.rmtree(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("failing", ["write_reals", "write_fakes", "write"])
 def test_a_run_that_fails_early_starts_or_resumes_by_the_same_command(data_dir, tmp_path, monkeypatch, failing):
     """At its first pictures, or once the first network file is written, whatever comes first in a tick."""

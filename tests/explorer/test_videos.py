@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylegan_tf.explorer.jobs import Film, Job, Stopped
+from stylegan_tf.explorer.jobs import Job, Stopped, Video
 from stylegan_tf.explorer.renderer import Renderer
 from stylegan_tf.explorer.view import Blend, View
 from tests.helpers import painters
@@ -24,9 +24,9 @@ def renderer():
 
 @pytest.mark.parametrize("loop", [True, False])
 def test_key_frames_are_the_pictures_that_were_shown(renderer, loop):
-    film = Film(renderer, VIEWS, 0.25, loop)
-    frames = [frame[::8, ::8] for frame in film.frames()]  # 16x16 pixels are shown as 128x128.
-    assert len(frames) == film.num_frames == (18 if loop else 12)
+    video = Video(renderer, VIEWS, 0.25, loop)
+    frames = [frame[::8, ::8] for frame in video.frames()]  # 16x16 pixels are shown as 128x128.
+    assert len(frames) == video.num_frames == (18 if loop else 12)
     at = [0, 6, 12] if loop else [0, None, 11]
     for index, view in zip(at, VIEWS):
         if index is not None:
@@ -36,7 +36,7 @@ def test_key_frames_are_the_pictures_that_were_shown(renderer, loop):
 
 def test_between_them_noise_changes_evenly(renderer):
     views = [View(seed=1, noise_mode="none"), View(seed=1)]
-    middle = list(Film(renderer, views, 0.5, False).frames())[6][::8, ::8]  # The seventh of twelve: 6/11 of the way.
+    middle = list(Video(renderer, views, 0.5, False).frames())[6][::8, ::8]  # The seventh of twelve: 6/11 of the way.
     full = renderer.render(views[1])
     expected = renderer.render_styles(full.ws, [layer * (6 / 11) for layer in full.noise]).picture
     assert np.abs(middle.astype(int) - expected).max() <= 1
@@ -50,7 +50,7 @@ def test_between_them_the_share_of_a_blend_changes_evenly_and_a_swap_holds():
         return View(found="w", blend=blend)
 
     def sixth(*blends):  # Of twelve: 6/11 of the way.
-        return list(Film(renderer, [view(blend) for blend in blends], 0.5, False).frames())[6][::8, ::8].astype(int)
+        return list(Video(renderer, [view(blend) for blend in blends], 0.5, False).frames())[6][::8, ::8].astype(int)
 
     half, swap = Blend("b", 0.55), Blend("b", swap=8)
     assert np.abs(sixth(None, half) - renderer.render(view(Blend("b", 0.3))).picture).max() <= 1
@@ -60,11 +60,11 @@ def test_between_them_the_share_of_a_blend_changes_evenly_and_a_swap_holds():
 
 def test_a_video_is_written_and_can_be_stopped(renderer, tmp_path):
     job = Job("a video", None)
-    Film(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "film.webp", job)
-    with Image.open(tmp_path / "film.webp") as video:
-        assert video.n_frames == 12 and video.size == (128, 128)
+    Video(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "video.webp", job)
+    with Image.open(tmp_path / "video.webp") as written:
+        assert written.n_frames == 12 and written.size == (128, 128)
     assert job.text == "frame 12 of 12"
     job.stop()
     with pytest.raises(Stopped):
-        Film(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "other.webp", job)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.webp"]
+        Video(renderer, VIEWS[:2], 0.25, True).write(tmp_path / "other.webp", job)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["video.webp"]

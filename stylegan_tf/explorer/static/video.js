@@ -9,7 +9,7 @@ let job = null;
 let showFormat = null;
 let seconds = null;
 
-export function connectFilm() {
+export function connectVideo() {
   showFormat = choices($("format"), { webp: "WebP", mp4: "MP4" }, (format) => store.change({ format }));
   seconds = slider({
     id: "seconds_number", label: "Seconds from one to the next", min: 0.2, max: 5, step: 0.1, first: 1,
@@ -19,8 +19,8 @@ export function connectFilm() {
   $("loop").addEventListener("change", () => store.change({ loop: $("loop").checked }));
   for (const id of ["key", "add_key"]) $(id).addEventListener("click", saying(async () => addKey()));
   $("clear_keys").addEventListener("click", () => store.change({ keys: [] }));
-  $("make_film").addEventListener("click", saying(make));
-  $("stop_film").addEventListener("click", () => job?.stop());
+  $("make_video").addEventListener("click", saying(make));
+  $("stop_video").addEventListener("click", () => job?.stop());
 }
 
 function addKey() {
@@ -29,7 +29,7 @@ function addKey() {
   store.change({ keys: [...keys, copyOf(view)] });
 }
 
-export function showFilm() {
+export function showVideoTab() {
   const { keys, seconds: value, loop, format } = store.state;
   showFormat(format);
   seconds.set(value);
@@ -54,9 +54,9 @@ async function make() {
   const { keys, seconds, loop, format } = store.state;
   if (keys.length < 2) throw new Error("Add at least two images first.");
   const headers = { "content-type": "application/json" };
-  job = await Job.start("api/films", { headers, body: JSON.stringify({ keys, seconds, loop, format }) });
+  job = await Job.start("api/videos", { headers, body: JSON.stringify({ keys, seconds, loop, format }) });
   const { path } = job;
-  $("film").replaceChildren();
+  $("video").replaceChildren();
   showJob({ text: "", done: 0, total: 1 });
   const ended = await job.ended(showJob).finally(() => {
     job = null;
@@ -67,13 +67,13 @@ async function make() {
 }
 
 function showJob(progress) {
-  $("make_film").disabled = Boolean(progress);
-  $("stop_film").disabled = !progress;
-  $("film_progress").hidden = !progress;
+  $("make_video").disabled = Boolean(progress);
+  $("stop_video").disabled = !progress;
+  $("video_progress").hidden = !progress;
   if (!progress) return;
-  $("film_text").textContent = progress.text && progress.text[0].toUpperCase() + progress.text.slice(1);
-  $("film_progress").max = progress.total || 1;
-  $("film_progress").value = progress.done;
+  $("video_text").textContent = progress.text && progress.text[0].toUpperCase() + progress.text.slice(1);
+  $("video_progress").max = progress.total || 1;
+  $("video_progress").value = progress.done;
 }
 
 function showVideo(address, format) {
@@ -81,6 +81,6 @@ function showVideo(address, format) {
     format === "mp4"
       ? element("video", { src: address, controls: true, loop: true, autoplay: true, muted: true })
       : element("img", { src: address, alt: "The video" });
-  const link = element("a", { href: address, download: `film.${format}`, textContent: `Download film.${format}` });
-  $("film").replaceChildren(shown, link);
+  const link = element("a", { href: address, download: `video.${format}`, textContent: `Download video.${format}` });
+  $("video").replaceChildren(shown, link);
 }
