@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
 from stylegan_tf.training.run.record import RunRecord
@@ -111,7 +112,7 @@ class Checkpoints:
                 there, here = _described(found.get(name)), _described(expected.get(name))
                 raise UserError(
                     f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "
-                    f"found). Start with the options in {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
+                    f"found). Start with the options in {os.path.relpath(self.folder.parent / FLAG_FILE)}, or choose "
                     "another `run_dir`."
                 )
 
@@ -183,11 +184,13 @@ def restore_on_all_workers(checkpoints: Checkpoints, state: TrainState, processe
         raise UserError(f"the processes find different weights at {chiefs} images in `run_dir`: {shared}")
     if not resumed:
         _check_new(checkpoints.folder.parent)
+        if processes.is_chief and (checkpoints.folder.parent / FLAG_FILE).exists():
+            checkpoints.warnings = ["note: an earlier start in this folder saved no checkpoint: training starts anew"]
     return resumed
 
 
 def _check_new(run_dir: pathlib.Path) -> None:
-    """A new run would replace the results of another: its own come after its first checkpoint (`_Loop._tick`)."""
+    """A new run would replace the results of another: its own come after its first checkpoint (`_Loop._call`)."""
     results = sorted(path.name for pattern in ("metric-*.jsonl", "network-*.npz") for path in run_dir.glob(pattern))
     if results:
         raise UserError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import resource
 import shutil
 
@@ -14,7 +15,6 @@ from stylegan_tf import load_networks
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients
-from stylegan_tf.training.reports.actions import Grids, NetworkFiles
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.run import setup, stopping
 from stylegan_tf.training.run.loop import train
@@ -140,24 +140,39 @@ def test_a_run_without_its_checkpoints_is_neither_replaced_nor_trimmed(data_dir,
     assert {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*.*")} == before
 
 
-@pytest.mark.parametrize("failing", ["write_reals", "write_fakes", "write"])
-def test_a_run_that_fails_early_starts_or_resumes_by_the_same_command(data_dir, tmp_path, monkeypatch, failing):
-    """At its first pictures, or once the first network file is written, whatever comes first in a tick."""
-    options = {"network_ticks": 1, "checkpoint_ticks": 9, "total_kimg": 0.032, "schedule": {"tick_kimg": {4: 0.016}}}
-    config = tiny_config(data_dir, tmp_path / "run", resolution=4, **options)
-    kind = NetworkFiles if failing == "write" else Grids
-    write = getattr(kind, failing)
+@pytest.mark.parametrize(
+    "kimg, tick_kimg, killed_at",
+    [
+        (2, 1, "fakes000001.png"),
+        (2, 1, "network-000001.npz"),
+        (1, 9, "images-1000.npz"),  # At its end, which is before its first tick.
+        (1, 9, "network-000001.npz"),
+    ],
+)
+def test_a_run_that_is_killed_early_has_all_results_after_the_same_command(
+    data_dir, tmp_path, monkeypatch, kimg, tick_kimg, killed_at
+):
+    """Killed before a file of this name appears."""
+    schedule = {"batch_sizes": {4: 500}, "tick_kimg": {4: tick_kimg}}
+    options = {"network_ticks": 1, "checkpoint_ticks": 9, "total_kimg": kimg, "iterations_per_update": 1}
+    config = tiny_config(data_dir, tmp_path / "run", schedule, resolution=4, **options)
+    replace = os.replace
 
-    def write_and_fail(self, phase):
-        write(self, phase)
-        raise KeyboardInterrupt  # Nothing handles it.
+    def replace_or_die(source, dest):
+        if os.path.basename(dest) == killed_at:
+            raise KeyboardInterrupt  # Nothing handles it.
+        replace(source, dest)
 
-    monkeypatch.setattr(kind, failing, write_and_fail)
+    monkeypatch.setattr(os, "replace", replace_or_die)
     with pytest.raises(KeyboardInterrupt):
         run(config)
     monkeypatch.undo()
-    run(config)
-    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32]
+    lines = []
+    train(config, note=lines.append)
+    assert any("saved no checkpoint: training starts anew" in line for line in lines) == (killed_at[0] != "n")
+    names = {path.name for pattern in ("fakes*", "network-*") for path in (tmp_path / "run").glob(pattern)}
+    assert names == {f"{kind}{n:06d}.{end}" for kind, end in (("fakes", "png"), ("network-", "npz"))
+                     for n in range(kind == "network-", kimg + 1)}  # fmt: skip
 
 
 def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):
