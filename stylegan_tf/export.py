@@ -25,7 +25,9 @@ flags.define("saved_model_dir", None, "A folder of versions, like saved_models/N
 flags.define("dest", None, "A folder for the files of the other formats; it may be new.")
 flags.define("ort_dir", None, "For web and hub: `dist` of the npm package onnxruntime-web, see docs/serving.md.")
 flags.define_options(ServingOptions)
-flags.define("crop", True, "Crop the bars from the images of a network that was trained on letterboxed pictures.")
+flags.define(
+    "crop", True, "Undo the letterboxing or, on the pages of web and hub, the stretching of the training pictures."
+)
 
 
 def main() -> None:

@@ -79,10 +79,10 @@ def plan_lines(plan: Plan) -> list[str]:
     time = plan.days * per_day
     whole, rest = divmod(round(time * parts), parts)
     lines.append(
-        f"in all {time:.1f} {unit} ({whole} {signs[0]} {rest} {signs[1]}), {time * plan.replicas:.1f} device {unit}, "
-        f"{plan.exaflop:.2f} exaflop; every replica holds {plan.state_gib:.2f} GiB of weights and optimisers"
+        f"in all {time:.2f} {unit} ({whole} {signs[0]} {rest} {signs[1]}), {time * plan.replicas:.2f} device {unit}, "
+        f"{plan.exaflop:.3g} exaflop; every replica holds {plan.state_gib:.2f} GiB of weights and optimisers"
     )
-    lines.append("disk: " + ", ".join(f"{name} {size:,.1f} GiB" for name, size in plan.disk_gib.items()))
+    lines.append("disk: " + ", ".join(f"{name} {size:,.2f} GiB" for name, size in plan.disk_gib.items()))
     largest = plan.levels[-1]
     lines.append(f"multiply-adds an image at {largest.resolution}x{largest.resolution}, by pass:")
     total = largest.flops_per_image / 2

@@ -63,10 +63,15 @@ def test_ffhq_is_the_papers_defaults_with_mirroring(read):
     assert (phase.resolution, phase.alpha, phase.batch_size, phase.learning_rate) == (1024, 1.0, 32, 0.003)
 
 
-def test_ffhq_256_is_full_size_after_6000_kimg(read):
-    run = read("ffhq_256.cfg")
-    assert phase_at(6_000_000, run.schedule, 256).lod == 0.0
-    assert phase_at(5_999_999, run.schedule, 256).lod > 0.0
+@pytest.mark.parametrize(
+    "name, resolution, kimg",
+    [("ffhq_256.cfg", 256, 6000), ("ffhq.cfg", 1024, 8400), ("small.cfg", 64, 100), ("small.cfg", 128, 150)],
+)
+def test_the_full_size_is_reached_where_the_file_says(read, name, resolution, kimg):
+    run = read(name)
+    assert phase_at(kimg * 1000, run.schedule, resolution).lod == 0.0
+    assert phase_at(kimg * 1000 - 1, run.schedule, resolution).lod > 0.0
+    assert f"{kimg:,} thousand" in (FOLDER / name).read_text()
 
 
 WGAN_GP = config.LossConfig("wgan", "wgan", r1_gamma=0, gp_lambda=10, wgan_drift=0.001)

@@ -138,13 +138,11 @@ def levels_table(run: Path, grids: dict) -> str:
         "|---|---|---|---|---|---|",
     ]
     records = ticks(run)
-    # A tick has the phase that follows its iteration.
-    phases = [{"resolution": 8, "alpha": 1.0}, *records]
-    for level in sorted({phase["resolution"] for phase in phases}):
-        mine = [(phase, tick) for phase, tick in zip(phases, records) if phase["resolution"] == level]
-        alphas = ", ".join(f"{phase['alpha']:g}" for phase, _ in mine)
-        seconds = min(tick["sec_per_kimg"] * tick["batch_size"] / 1000 for _, tick in mine)
-        peak = max(tick["memory_gib"] for _, tick in mine)
+    for level in sorted({tick["resolution"] for tick in records}):
+        mine = [tick for tick in records if tick["resolution"] == level]
+        alphas = ", ".join(f"{tick['alpha']:g}" for tick in mine)
+        seconds = min(tick["sec_per_kimg"] * tick["batch_size"] / 1000 for tick in mine)
+        peak = max(tick["memory_gib"] for tick in mine)
         numbers = (f"{seconds:.1f}", f"{peak:.2f}", f"{grids.get(level, 0):.1f}")
         lines.append("| " + " | ".join((f"{level}x{level}", alphas, prepared.get(level, ""), *numbers)) + " |")
     return "\n".join(lines)

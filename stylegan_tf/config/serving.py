@@ -57,6 +57,7 @@ class ServingOptions(Options):
         choices=("fail", "mark"),
     )
     content_box: Optional[Sequence[float]] = None  # For networks trained on letterboxed pictures, see `crop_to_box`.
+    aspect_ratio: Optional[float] = None  # On stretched ones: that of pages and samples. The functions return squares.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,17 +108,19 @@ def export_network(
     Args:
       kind: "saved_model", or see `export_folder`; ort_dir: for a web page.
       dest: a folder, which may be in a bucket.
-      options: without a truncation_centre: the network's; crop: cut the bars of letterboxed pictures off.
+      options: without a truncation_centre: the network's; crop: cut the bars of letterboxed pictures off, and
+        show stretched ones in the shape that they had.
       note: takes a line about each file; warn: about `dest`.
     """
     path = find_network(network)
     networks = load_networks(path)
-    options = dataclasses.replace(options, content_box=networks.content_box if crop else None)
+    box, ratio = (networks.content_box, networks.aspect_ratio) if crop else (None, None)
+    options = dataclasses.replace(options, content_box=box, aspect_ratio=ratio)
     metrics = results_of_network(path.parent, network_digest(networks.best_generator))
     origin = {"file": path.name, **networks.metadata, "metrics": metrics}
     name = pathlib.Path(dest).resolve().name  # Also that of an address.
-    if networks.aspect_ratio and kind != "web":
-        shape = f"stretch them to {networks.aspect_ratio:g} times as wide as high, the shape of the training pictures"
+    if ratio and kind != "web":
+        shape = f"stretch them to {ratio:g} times as wide as high, the shape of the training pictures"
         note(f"The exported functions return squares: {shape}.")
     fetch = ["*/saved_model.pb"] if kind == "saved_model" else [*common_names(kind), "network.npz"]
     with working_copy(dest, fetch, exclusive=True, note=warn) as copy:
@@ -163,7 +165,7 @@ def export_generator(
         description = {**describe(served, generator, options), "network": metadata}
         (extra / METADATA_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         files = f"A TensorFlow SavedModel with the signatures {', '.join(signatures)}."
-        write_model_card(extra, generator, name, metadata, files)
+        write_model_card(extra, generator, name, metadata, files, options.content_box)
 
     return publish_version(saved_model_dir, write)
 

@@ -99,7 +99,7 @@ def test_the_command_needs_no_data_and_writes_what_it_prints(tmp_path):
     assert result.returncode == 0, result.stderr
     plan = json.loads(path.read_text())
     assert 5.5 < plan["days"] < 7.5  # The authors' README: 6 days 14 hours.
-    assert f"in all {plan['days']:.1f} days" in result.stdout
+    assert f"in all {plan['days']:.2f} days" in result.stdout
     assert "grids come every 0.5 thousand" in plan["notes"][0] and "--image_ticks or --tick_kimg" in result.stdout
 
 
@@ -114,9 +114,9 @@ def test_times_are_in_hours_below_a_day_and_unknown_memory_is_called_so():
     level = dataclasses.replace(plan.levels[0], images=1000, seconds_per_kimg=3600 * 1.51)
     short = plan_lines(dataclasses.replace(plan, levels=[level]))
     assert "memory unknown" in short[0] and short[1].endswith(" hours") and short[2].endswith(" 1.51")
-    assert short[3].startswith("in all 1.5 hours (1 h 31 min), 3.0 device hours")
+    assert short[3].startswith("in all 1.51 hours (1 h 31 min), 3.02 device hours")
     long = plan_lines(dataclasses.replace(plan, levels=[dataclasses.replace(level, seconds_per_kimg=86400 * 1.99)]))
-    assert long[3].startswith("in all 2.0 days (2 d 0 h), 4.0 device days")
+    assert long[3].startswith("in all 1.99 days (2 d 0 h), 3.98 device days")
 
 
 SCRIPT = """

@@ -52,9 +52,12 @@ def test_an_export_to_a_bucket_has_the_name_of_its_address(tmp_path, no_graphs, 
     assert b"mine" in (extra / "tf_serving_warmup_requests").read_bytes()
 
 
-def test_an_export_of_stretched_pictures_states_their_shape(tmp_path, no_graphs):
+@pytest.mark.parametrize("crop, ratio", [(True, 1.6), (False, None)])
+def test_an_export_of_stretched_pictures_states_their_shape(tmp_path, no_graphs, crop, ratio):
     save_networks(tmp_path / "net.npz", Networks(None, None, tiny_networks.generator()[0], {"aspect_ratio": 1.6}))
     notes = []
-    saved_model.export_network(tmp_path / "net.npz", "saved_model", str(tmp_path / "out"), note=notes.append)
-    assert any("1.6 times as wide as high" in note for note in notes)
-    assert "1.6 times as wide as high" in (tmp_path / "out" / "1" / "assets.extra" / "README.md").read_text()
+    saved_model.export_network(tmp_path / "net.npz", "saved_model", str(tmp_path / "out"), crop=crop, note=notes.append)
+    assert any("1.6 times as wide as high" in note for note in notes) == crop
+    extra = tmp_path / "out" / "1" / "assets.extra"
+    assert json.loads((extra / "metadata.json").read_text())["options"]["aspect_ratio"] == ratio
+    assert "1.6 times as wide as high" in (extra / "README.md").read_text()

@@ -145,6 +145,18 @@ def test_a_mistake_is_one_line(script, runs, monkeypatch, capsys, name, argument
     assert status and message in text
 
 
+def test_the_table_of_a_growing_run_has_each_tick_at_the_level_that_it_trained(script, tmp_path):
+    ticks = [(8, 1.0, 1.0), (8, 1.0, 2.0), (16, 0.5, 3.0), (16, 1.0, 4.0)]
+    records = [
+        {"resolution": resolution, "alpha": alpha, "sec_per_kimg": 1000.0 * seconds, "batch_size": 1, "memory_gib": 1.0}
+        for resolution, alpha, seconds in ticks
+    ]
+    (tmp_path / "stats.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    (tmp_path / "log.txt").write_text("16x16, batch 4: prepared in 7.0 s, first iteration 8.0 s\n")
+    rows = script("grow_to_1024")["levels_table"](tmp_path, {8: 0.5}).splitlines()[2:]
+    assert rows == ["| 8x8 | 1, 1 |  | 1.0 | 1.00 | 0.5 |", "| 16x16 | 0.5, 1 | 7.0 + 8.0 | 3.0 | 1.00 | 0.0 |"]
+
+
 def test_ctrl_c_ends_a_script_in_one_line(script, monkeypatch, capsys):
     def main():
         raise KeyboardInterrupt

@@ -18,6 +18,7 @@ import numpy as np
 from stylegan_tf.config import ServingOptions
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.data.letterbox import crop_to_box
 from stylegan_tf.files.atomic_write import make_folder, write_json, write_text
 from stylegan_tf.networks.generator import Generator
 from stylegan_tf.networks.network_file import Networks, save_networks
@@ -59,13 +60,21 @@ def common_names(kind: str) -> dict[str, str]:
     return _COMMON_NAMES.get(kind, {"README.md": _CARD})
 
 
-def write_model_card(folder, generator: Generator, name: str, metadata: Mapping[str, Any], files: str) -> pathlib.Path:
+def write_model_card(
+    folder,
+    generator: Generator,
+    name: str,
+    metadata: Mapping[str, Any],
+    files: str,
+    content_box: Optional[Sequence[float]] = None,
+) -> pathlib.Path:
     """Writes `folder`/README.md, with the front matter of the Hugging Face Hub.
 
-    metadata: of the network file, with `metrics`. files: Markdown about the files of the export.
+    metadata: of the network file, with `metrics`. files: Markdown about the files of the export. content_box: what
+    they return of an image.
     """
-    path = pathlib.Path(folder) / "README.md"
-    return write_text(path, "\n".join([*_front_matter(metadata), *_text(generator, name, metadata, files)]) + "\n")
+    text = _text(generator, name, metadata, files, content_box)
+    return write_text(pathlib.Path(folder) / "README.md", "\n".join([*_front_matter(metadata), *text]) + "\n")
 
 
 def _front_matter(metadata):
@@ -75,13 +84,16 @@ def _front_matter(metadata):
     return [*lines, "---"]
 
 
-def _text(generator, name, metadata, files):
+def _text(generator, name, metadata, files, content_box):
     config, resolution = generator.config, generator.growth.resolution
+    height, width = crop_to_box(np.empty([1, resolution, resolution, 1]), content_box).shape[1:3]
     networks = Networks(None, None, generator, dict(metadata))
     label_names, ratio = networks.label_names, networks.aspect_ratio
-    stretched = f"; stretched to squares from pictures {ratio:g} times as wide as high" if ratio else ""
+    shape = f"; stretched to squares from pictures {ratio:g} times as wide as high" if ratio else ""
+    if networks.content_box:
+        shape = "; without the bars of the letterboxed training pictures" if content_box else "; letterboxed, with bars"
     rows = {
-        "Images": f"{resolution}x{resolution}, {config.num_channels} channels{stretched}",
+        "Images": f"{width}x{height}, {config.num_channels} channels{shape}",
         "Latents": f"z [{config.latent_size}], w [{config.w_size}]",
         "Labels": (config.label_size and ", ".join(label_names)) or config.label_size,
         "Training data": metadata.get("dataset", "not recorded"),
@@ -139,7 +151,7 @@ def export_folder(
     files = "\n".join(f"- `{path.relative_to(dest)}`" for path in paths)
     if kind == "hub":
         files += "\n\n![Samples](samples.png)"
-    return [*paths, write_model_card(dest, networks.best_generator, name, metadata, files)]
+    return [*paths, write_model_card(dest, networks.best_generator, name, metadata, files, options.content_box)]
 
 
 def _check_free(dest: pathlib.Path, kind: str) -> None:
@@ -161,7 +173,7 @@ def _write_hub_folder(networks, dest, options, ort_dir, stored, shared, name) ->
     pages.append(write_text(dest / "space" / "README.md", _SPACE.format(name=json.dumps(name))))
     label = np.eye(1, generator.config.label_size, dtype=np.float32)[0] if generator.config.label_size else None
     truncation = Truncation(0.7, options.truncation_cutoff, options.truncation_centre)
-    painter = Painter(generator, label, options.content_box, truncation, aspect_ratio=networks.aspect_ratio)
+    painter = Painter(generator, label, options.content_box, truncation, aspect_ratio=options.aspect_ratio)
     save_image_grid(painter.pictures(painter.dlatents(painter.latents(range(16)))), dest / "samples.png")
     config = {"architecture": generator.config.to_dict(), **describe(generator, options)}
     write_json(dest / "config.json", config)
@@ -213,7 +225,7 @@ def page_info(networks: Networks, options: ServingOptions) -> dict[str, Any]:
     return {
         **describe(generator, options),
         "label_names": networks.label_names,
-        "aspect_ratio": networks.aspect_ratio,
+        "aspect_ratio": options.aspect_ratio,
         "num_layers": layers,
         "groups": [[group.name, group.layers.start, group.layers.stop] for group in groups],
         "w_size": config.w_size,

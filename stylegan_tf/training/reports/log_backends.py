@@ -185,7 +185,7 @@ class WandbLog(LogBackend):
         run_dir = pathlib.Path(run_dir).absolute()
         id_file = run_dir / "wandb_id"
         if not id_file.exists():
-            id_file.write_text(uuid.uuid4().hex)
+            write_text(id_file, uuid.uuid4().hex)
         self._image = wandb.Image
         try:
             self._run = wandb.init(

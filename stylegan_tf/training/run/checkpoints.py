@@ -6,12 +6,13 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import tensorflow as tf
 
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.files.arrays import DamagedFile, check_finite, read_arrays, read_described, write_arrays
 from stylegan_tf.training.run.record import RunRecord
@@ -111,7 +112,7 @@ class Checkpoints:
                 there, here = _described(found.get(name)), _described(expected.get(name))
                 raise UserError(
                     f"checkpoint {os.path.relpath(path)} does not fit this run ({name}: {here} expected, {there} "
-                    f"found). Start with the options in {os.path.relpath(self.folder.parent / 'flags.cfg')}, or choose "
+                    f"found). Start with the options in {os.path.relpath(self.folder.parent / FLAG_FILE)}, or choose "
                     "another `run_dir`."
                 )
 
@@ -182,13 +183,19 @@ def restore_on_all_workers(checkpoints: Checkpoints, state: TrainState, processe
     if resumed and processes.count > 1 and not processes.agree_on(state.fingerprint):
         raise UserError(f"the processes find different weights at {chiefs} images in `run_dir`: {shared}")
     if not resumed:
-        _check_new(checkpoints.folder.parent)
+        run_dir = checkpoints.folder.parent
+        check_new(run_dir, (path.name for path in run_dir.glob("*")))
+        if processes.is_chief and (run_dir / FLAG_FILE).exists():
+            checkpoints.warnings = ["note: an earlier start in this folder saved no checkpoint: training starts anew"]
     return resumed
 
 
-def _check_new(run_dir: pathlib.Path) -> None:
-    """A new run would replace the results of another: its own come after its first checkpoint (`_Loop._tick`)."""
-    results = sorted(path.name for pattern in ("metric-*.jsonl", "network-*.npz") for path in run_dir.glob(pattern))
+def check_new(run_dir: Union[str, os.PathLike], names: Iterable[str]) -> None:
+    """UserError if a new run would replace the results of another: its own come after its first checkpoint.
+
+    names: of all files in the folder or bucket `run_dir`, which has no checkpoint.
+    """
+    results = sorted(name for name in names if re.fullmatch(r"metric-.*\.jsonl|network-.*\.npz", name))
     if results:
         raise UserError(
             f"`run_dir` {run_dir} holds {results[-1]} of an earlier run, but no checkpoint: give another folder, where "

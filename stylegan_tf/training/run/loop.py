@@ -18,6 +18,7 @@ from stylegan_tf.data.dataset_files import find_dataset
 from stylegan_tf.distribution.processes import Processes
 from stylegan_tf.distribution.strategy import create_strategy
 from stylegan_tf.files.file_errors import short
+from stylegan_tf.networks.network_file import file_name
 from stylegan_tf.training.reports.actions import PrepareMetrics, TickAction, tick_actions
 from stylegan_tf.training.reports.disk import translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend, WandbLog
@@ -121,7 +122,7 @@ def _train(setup: RunSetup, notes: list[str], prepare_metrics: Optional[PrepareM
         elif setup.previous and data_changes(setup.previous, setup.record):
             loop.call("reals")
         if resumed and not setup.stop:
-            loop.call_missed_metrics()
+            loop.call_missed()
         return loop.run()
 
 
@@ -178,18 +179,22 @@ class _Loop:
 
     def _call(self, actions: Iterable[TickAction]) -> None:
         for action in actions:
+            if action.name in ("network", "metrics") and self.checkpoints.latest is None:
+                self.call("checkpoint")  # A folder with results but without a checkpoint could not resume.
             try:
                 self.from_actions.update(action.call(self._phase()) or {})
             except Stopped:  # Training does not depend on it.
                 self.abandoned, seen = True, self.state.images_seen / 1000
                 self.report.log(f"{action.name} abandoned at {seen:.1f} kimg; the same command computes them")
 
-    def call_missed_metrics(self) -> None:
-        """Computes what is due where the run resumes and was abandoned there."""
-        state = self.state
-        is_tick = state.images_seen == state.tick_images and state.ticks % self.config.metric_ticks == 0
-        if is_tick or state.images_seen >= self.total:
-            self.call("metrics")
+    def call_missed(self) -> None:
+        """Calls what is due where the run resumes, and what a stop or a kill there has left undone."""
+        state, names = self.state, {"metrics"}
+        if not os.path.exists(f"{self.config.run_dir}/{file_name(state.images_seen / 1000)}"):
+            names.add("network")
+        is_end, is_tick = state.images_seen >= self.total, state.images_seen == state.tick_images
+        missed = [action for action in self.actions if action.name in names]
+        self._call(action for action in missed if is_end or (is_tick and state.ticks % action.ticks == 0))
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
@@ -270,10 +275,7 @@ class _Loop:
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
-        due = [action for action in self.actions if action.ticks and state.ticks % action.ticks == 0]
-        if self.checkpoints.latest is None and {"network", "metrics"} & {action.name for action in due}:
-            self.call("checkpoint")  # A folder with results but without a checkpoint could not resume.
-        self._call(due)
+        self._call(action for action in self.actions if action.ticks and state.ticks % action.ticks == 0)
         self.report.start_tick(state.images_seen)
 
     def _finish(self, stopped: bool) -> bool:

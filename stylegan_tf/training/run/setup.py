@@ -22,11 +22,13 @@ from stylegan_tf.distribution.processes import Processes, cluster_from_environme
 from stylegan_tf.distribution.strategy import training_batches
 from stylegan_tf.files.atomic_write import make_folder
 from stylegan_tf.files.locks import locked
+from stylegan_tf.files.storage import Store
 from stylegan_tf.files.working_copy import working_copy
 from stylegan_tf.networks.network_file import BEST_NAME
 from stylegan_tf.training.random_inputs import RandomInputs, SeededDraw
 from stylegan_tf.training.reports.disk import disk_use, file_notes, translate_write_errors
 from stylegan_tf.training.reports.log_backends import LogBackend
+from stylegan_tf.training.run.checkpoints import check_new
 from stylegan_tf.training.run.record import RunRecord
 from stylegan_tf.training.run.stopping import StopSignal
 from stylegan_tf.training.schedule import Phase, length_notes, losses_at
@@ -53,6 +55,8 @@ def local_run_folder(config: TrainConfig, note: Note = ignore, warn: Note = igno
     with working_copy(config.run_dir, files_to_resume(config), is_chief, warn) as copy:
         if str(copy.folder) != config.run_dir:
             note(f"run folder {config.run_dir}, uploaded from {copy.folder}")
+            if is_chief and not any(copy.folder.glob("checkpoints/*")):
+                check_new(config.run_dir, Store(config.run_dir).names())  # Few network files are in the copy.
             config = dataclasses.replace(config, run_dir=str(copy.folder))
         yield config, copy.check
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import stylegan_tf
 from stylegan_tf.config import ServingOptions
@@ -115,6 +116,24 @@ def test_a_model_card_leaves_out_what_is_not_known(tmp_path):
     assert "# mine" in text and "| Labels | 2 |" in text and "| Training images shown | not recorded |" in text
 
 
+BARS = {"content_box": [0.0, 0.25, 1.0, 0.75]}
+
+
+@pytest.mark.parametrize(
+    "metadata, box, images",
+    [
+        ({}, None, "8x8, 3 channels"),
+        (BARS, BARS["content_box"], "8x4, 3 channels; without the bars of the letterboxed training pictures"),
+        (BARS, None, "8x8, 3 channels; letterboxed, with bars"),
+        ({"aspect_ratio": 1.6}, None, "8x8, 3 channels; stretched to squares from pictures 1.6 times as wide as high"),
+    ],
+)
+def test_a_model_card_states_the_size_of_the_images_that_are_exported(tmp_path, metadata, box, images):
+    generator = tiny.generator(resolution=8)[0]
+    text = write_model_card(tmp_path, generator, "mine", metadata, "- one file", box).read_text()
+    assert f"| Images | {images} |" in text
+
+
 @pytest.mark.parametrize(
     "resolution, groups",
     [
@@ -143,9 +162,8 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch)
         return portable.export_portable(*arguments, **options)
 
     monkeypatch.setattr(folder, "export_portable", counted)
-    written = export_folder(
-        networks, tmp_path / "hub", "hub", ServingOptions(), metadata=metadata, ort_dir=str(tmp_path)
-    )
+    options = ServingOptions(aspect_ratio=2.0)
+    written = export_folder(networks, tmp_path / "hub", "hub", options, metadata=metadata, ort_dir=str(tmp_path))
     names = {str(path.relative_to(tmp_path / "hub")) for path in written}
     assert {"README.md", "config.json", "network.npz", "samples.png", "onnx/mapping.onnx"} <= names
     assert {"space/README.md", "space/index.html", "space/model.js", "space/runtime.js"} <= names
@@ -153,6 +171,8 @@ def test_a_folder_for_the_hub_has_all_that_its_page_shows(tmp_path, monkeypatch)
     assert card.startswith("---\nlicense: cc-by-nc-4.0\n") and "| fid50k | fid 4.5 |" in card and "# cats" in card
     assert "sdk: static" in (tmp_path / "hub" / "space" / "README.md").read_text()
     facts = json.loads((tmp_path / "hub/space/model.js").read_text()[len("const MODEL = ") : -2])["facts"]
+    width, height = Image.open(tmp_path / "hub" / "samples.png").size
+    assert facts["aspect_ratio"] == 2.0 and width == 2 * height, "the options' ratio, not that of the network"
     assert facts["label_names"] == ["tabby", "black"] and (facts["num_layers"], facts["w_size"]) == (4, 7)
     assert json.loads((tmp_path / "hub" / "config.json").read_text())["label_size"] == 2
     assert len(exports) == 1
@@ -193,8 +213,8 @@ def test_chromium_shows_the_pictures_of_the_network_and_asks_nobody_else(tmp_pat
     if not ORT_DIR:
         pytest.skip("STYLEGAN_TF_ORT_DIR does not name the folder dist of onnxruntime-web")
     generator, _ = tiny.generator(label_size=2, num_channels=1, resolution=16)
-    networks = Networks(generator, None, None, {"label_names": ["a", "b"], "aspect_ratio": 1.6})
-    options = ServingOptions(truncation_cutoff=4, truncation_centre="class")
+    networks = Networks(generator, None, None, {"label_names": ["a", "b"]})
+    options = ServingOptions(truncation_cutoff=4, truncation_centre="class", aspect_ratio=1.6)
     write_web_page(networks, tmp_path, options, ORT_DIR)
     labels = np.float32([[0, 1]])
     ws = [generator.broadcast(generator.mapping_network(z[None], labels=labels)) for z in seed_latents([7, 8], 5)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import resource
 import shutil
 
@@ -14,7 +15,6 @@ from stylegan_tf import load_networks
 from stylegan_tf.config.errors import UserError
 from stylegan_tf.networks.keras_model import named_variables
 from stylegan_tf.training.gradients import Gradients
-from stylegan_tf.training.reports.actions import Grids, NetworkFiles
 from stylegan_tf.training.reports.reporting import RunReport
 from stylegan_tf.training.run import setup, stopping
 from stylegan_tf.training.run.loop import train
@@ -147,24 +147,40 @@ def test_a_run_whose_folder_is_removed_ends_and_makes_no_new_one(data_dir, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("failing", ["write_reals", "write_fakes", "write"])
-def test_a_run_that_fails_early_starts_or_resumes_by_the_same_command(data_dir, tmp_path, monkeypatch, failing):
-    """At its first pictures, or once the first network file is written, whatever comes first in a tick."""
-    options = {"network_ticks": 1, "checkpoint_ticks": 9, "total_kimg": 0.032, "schedule": {"tick_kimg": {4: 0.016}}}
-    config = tiny_config(data_dir, tmp_path / "run", resolution=4, **options)
-    kind = NetworkFiles if failing == "write" else Grids
-    write = getattr(kind, failing)
+@pytest.mark.parametrize(
+    "kimg, tick_kimg, killed_at",
+    [
+        (2, 1, "fakes000001.png"),
+        (2, 1, "network-000001.npz"),
+        (1, 9, "images-1000.npz"),  # At its end, which is before its first tick.
+        (1, 9, "network-000001.npz"),
+    ],
+)
+def test_a_run_that_is_killed_early_has_all_results_after_the_same_command(
+    data_dir, tmp_path, monkeypatch, kimg, tick_kimg, killed_at
+):
+    """Killed before a file of this name appears."""
+    schedule = {"batch_sizes": {4: 500}, "tick_kimg": {4: tick_kimg}}
+    options = {"network_ticks": 1, "checkpoint_ticks": 9, "total_kimg": kimg, "iterations_per_update": 1}
+    config = tiny_config(data_dir, tmp_path / "run", schedule, resolution=4, **options)
+    replace = os.replace
 
-    def write_and_fail(self, phase):
-        write(self, phase)
-        raise KeyboardInterrupt  # Nothing handles it.
+    def replace_or_die(source, dest):
+        if os.path.basename(dest) == killed_at:
+            raise KeyboardInterrupt  # Nothing handles it.
+        replace(source, dest)
 
-    monkeypatch.setattr(kind, failing, write_and_fail)
+    monkeypatch.setattr(os, "replace", replace_or_die)
     with pytest.raises(KeyboardInterrupt):
         run(config)
     monkeypatch.undo()
-    run(config)
-    assert [tick["images_seen"] for tick in stats_of(tmp_path / "run")] == [16, 32]
+    lines = []
+    train(config, note=lines.append)
+    starts_anew = not killed_at.startswith("network")  # The first checkpoint precedes the first network.
+    assert any("saved no checkpoint: training starts anew" in line for line in lines) == starts_anew
+    run_dir = tmp_path / "run"
+    assert {path.name for path in run_dir.glob("fakes*")} == {f"fakes{n:06d}.png" for n in range(kimg + 1)}
+    assert {path.name for path in run_dir.glob("network-*")} == {f"network-{n:06d}.npz" for n in range(1, kimg + 1)}
 
 
 def test_a_batch_that_makes_no_whole_groups_is_refused(data_dir, tmp_path):

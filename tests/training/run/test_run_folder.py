@@ -49,6 +49,15 @@ def test_a_run_in_a_bucket_resumes_with_its_best_network_and_tracker(tmp_path, m
     assert found == {"network-best.npz", "wandb_id", "images-32.npz"}
 
 
+def test_a_bucket_with_networks_of_a_run_without_checkpoints_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Store("memory://removed").write("network-000001.npz", b"x")
+    with pytest.raises(UserError, match="memory://removed holds network-000001.npz of an earlier run, but no checkp"):
+        with local_run_folder(tiny_config("data", "memory://removed")):
+            pass
+    assert list(Store("memory://removed").names()) == ["network-000001.npz"]
+
+
 def test_what_a_killed_process_was_writing_is_removed(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     leftovers = [tmp_path / ".network-000001.npz.tmp", tmp_path / "checkpoints" / ".images-16.npz.tmp"]
