@@ -90,3 +90,14 @@ export function choices(fieldset, entries, use) {
   });
   return (value) => inputs.forEach((input) => (input.checked = input.value === value));
 }
+
+// The progress of a job (null: there is none) in the elements NAME_progress and NAME_text, and which of its buttons work.
+export function showProgress(progress, name, start, stop) {
+  $(start).disabled = Boolean(progress);
+  $(stop).disabled = !progress;
+  $(`${name}_progress`).hidden = !progress;
+  if (!progress) return;
+  $(`${name}_text`).textContent = progress.text && progress.text[0].toUpperCase() + progress.text.slice(1);
+  $(`${name}_progress`).max = progress.total || 1;
+  $(`${name}_progress`).value = progress.done;
+}

@@ -1,7 +1,7 @@
 // Projection: a picture of the user's, or an example, and the w whose picture is nearest.
 
 import { Job, blobOf, picture } from "./api.js";
-import { $, choices, element, saying, slider } from "./controls.js";
+import { $, choices, element, saying, showProgress, slider } from "./controls.js";
 import { copyOf, store } from "./store.js";
 
 let chosen = null; // {blob, name}
@@ -69,14 +69,8 @@ async function find() {
 }
 
 function showJob(progress) {
-  $("find").disabled = Boolean(progress);
-  $("stop").disabled = !progress;
-  $("find_progress").hidden = !progress;
-  if (!progress) return;
-  $("find_text").textContent = progress.text && progress.text[0].toUpperCase() + progress.text.slice(1);
-  $("find_progress").max = progress.total || 1;
-  $("find_progress").value = progress.done;
-  if (job && progress.pictures.includes("now")) {
+  showProgress(progress, "find", "find", "stop");
+  if (job && progress?.pictures.includes("now")) {
     $("before").src = `${job.path}/target.png`;
     $("after").src = `${job.path}/now.png?${progress.done}`;
     $("compare").hidden = false;

@@ -1,7 +1,7 @@
 // Key frames and their video.
 
 import { Job } from "./api.js";
-import { $, choices, element, icon, saying, slider } from "./controls.js";
+import { $, choices, element, icon, saying, showProgress, slider } from "./controls.js";
 import { copyOf, store } from "./store.js";
 import { showThumbnail } from "./thumbnails.js";
 
@@ -67,13 +67,7 @@ async function make() {
 }
 
 function showJob(progress) {
-  $("make_video").disabled = Boolean(progress);
-  $("stop_video").disabled = !progress;
-  $("video_progress").hidden = !progress;
-  if (!progress) return;
-  $("video_text").textContent = progress.text && progress.text[0].toUpperCase() + progress.text.slice(1);
-  $("video_progress").max = progress.total || 1;
-  $("video_progress").value = progress.done;
+  showProgress(progress, "video", "make_video", "stop_video");
 }
 
 function showVideo(address, format) {
