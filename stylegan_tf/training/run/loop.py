@@ -187,6 +187,9 @@ class _Loop:
                 self.abandoned, seen = True, self.state.images_seen / 1000
                 self.report.log(f"{action.name} abandoned at {seen:.1f} kimg; the same command computes them")
 
+    def _is_due(self, action: TickAction) -> bool:
+        return bool(action.ticks) and self.state.ticks % action.ticks == 0
+
     def call_missed(self) -> None:
         """Calls what is due where the run resumes, and what a stop or a kill there has left undone."""
         state, names = self.state, {"metrics"}
@@ -194,7 +197,7 @@ class _Loop:
             names.add("network")
         is_end, is_tick = state.images_seen >= self.total, state.images_seen == state.tick_images
         missed = [action for action in self.actions if action.name in names]
-        self._call(action for action in missed if is_end or (is_tick and state.ticks % action.ticks == 0))
+        self._call(action for action in missed if is_end or (is_tick and self._is_due(action)))
 
     def run(self) -> bool:
         """To the end, or until one of the processes gets a signal: then True. Saves everything."""
@@ -275,7 +278,7 @@ class _Loop:
         self._report_tick()
         state.ticks += 1
         state.tick_images = state.images_seen
-        self._call(action for action in self.actions if action.ticks and state.ticks % action.ticks == 0)
+        self._call(action for action in self.actions if self._is_due(action))
         self.report.start_tick(state.images_seen)
 
     def _finish(self, stopped: bool) -> bool:

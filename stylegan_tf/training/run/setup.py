@@ -15,6 +15,7 @@ import tensorflow as tf
 from stylegan_tf.config import PRECISIONS, TrainConfig
 from stylegan_tf.config.callbacks import Note, Progress, StartProgress, ignore
 from stylegan_tf.config.errors import UserError
+from stylegan_tf.config.training import FLAG_FILE
 from stylegan_tf.data.dataset_files import DatasetInfo, translate_data_errors
 from stylegan_tf.data.inspection import describe_label_use
 from stylegan_tf.distribution.fastest_precision import fastest_precision, slowness_on_cpu
@@ -41,7 +42,7 @@ _ADVICE = "wait for it, stop it, or choose another `run_dir`"
 def files_to_resume(config: TrainConfig) -> list[str]:
     """Patterns of the files of a run folder that a resumed run reads or adds to."""
     networks = BEST_NAME if config.keep_networks is None else "network-*.npz"
-    return ["checkpoints/*", "*.jsonl", "log.txt", "flags.cfg", "reals.png", "wandb_id", networks]
+    return ["checkpoints/*", "*.jsonl", "log.txt", FLAG_FILE, "reals.png", "wandb_id", networks]
 
 
 @contextlib.contextmanager
